@@ -78,7 +78,8 @@ type Inbound struct {
 	Refused *Refusal // why it cannot be taken (retained, oversize, unknown_sender, …)
 
 	// Reply is the side's own opaque handle for answering the sender on the same wire with a stanza
-	// error (XMPP; empty: it cannot). Receipt: the sender asked for a receipt (XEP-0184) there.
+	// error (XMPP; empty: it cannot). What stands before its first NUL names the sender: answers are
+	// limited per sender. Receipt: the sender asked for a receipt (XEP-0184) there.
 	Reply   string
 	Receipt bool
 

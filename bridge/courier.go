@@ -1,0 +1,99 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// downPause is how long a courier waits before it offers a leg again to a side that said ErrDown.
+const downPause = 50 * time.Millisecond
+
+// Courier carries what the book holds for one side to that side, in the order of the book.
+type Courier struct {
+	ledger Ledger
+	side   Side
+	now    func() time.Time
+	log    zerolog.Logger
+	hush   *hush
+}
+
+// NewCourier makes the courier of one side. clock nil: time.Now.
+func NewCourier(ledger Ledger, side Side, clock func() time.Time, log zerolog.Logger) *Courier {
+	if clock == nil {
+		clock = time.Now
+	}
+	return &Courier{ledger: ledger, side: side, now: clock,
+		log: log.With().Stringer("side", side.ID()).Logger(), hush: newHush(clock)}
+}
+
+// Run carries until ctx ends.
+func (c *Courier) Run(ctx context.Context) error {
+	for {
+		out, err := c.ledger.Next(ctx, c.side.ID())
+		if ctx.Err() != nil {
+			if err == nil {
+				c.ledger.Release(out.Ref)
+			}
+			return nil
+		}
+		if err != nil {
+			return err // the book is broken: whoever runs us ends the process
+		}
+		c.carry(ctx, out)
+	}
+}
+
+// carry decides what one attempt means: bound, the same again, dead, or later.
+func (c *Courier) carry(ctx context.Context, out Outbound) {
+	err := c.side.Send(ctx, out)
+	var why *Refusal
+	switch {
+	case err == nil: // bound: only the side may close it now
+		if e := c.log.Debug(); e.Enabled() {
+			e.Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).Msg("on the wire")
+		}
+	case errors.As(err, &why):
+		c.bury(out, why)
+	case errors.Is(err, ErrDown), ctx.Err() != nil:
+		c.ledger.Release(out.Ref)
+		c.pause(ctx)
+	default:
+		c.later(out, err)
+	}
+}
+
+func (c *Courier) pause(ctx context.Context) {
+	t := time.NewTimer(downPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// later holds the leg's lane, and nothing else, for a while.
+func (c *Courier) later(out Outbound, err error) {
+	n, first := c.ledger.Attempts(out.Ref)
+	now := c.now()
+	if n >= giveUpTries && !first.IsZero() && now.Sub(first) > giveUpAfter {
+		c.bury(out, Refuse("gave_up", "it could not be delivered for %d hours: %v", int(giveUpAfter.Hours()), err))
+		return
+	}
+	wait := backoff(n)
+	c.event("later "+err.Error(), zerolog.WarnLevel).Err(err).Stringer("ref", out.Ref).Str("to", out.To).
+		Int("attempt", n+1).Dur("wait", wait).Msg("cannot be sent now; its lane waits")
+	c.ledger.Defer(out.Ref, now.Add(wait), err.Error())
+}
+
+func (c *Courier) bury(out Outbound, why *Refusal) {
+	c.event("dead "+why.Reason, zerolog.WarnLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).
+		Str("reason", why.Reason).Str("why", why.Text).Msg("dead letter")
+	c.ledger.Close(Result{Ref: out.Ref, Err: why})
+}
+
+func (c *Courier) event(key string, level zerolog.Level) *zerolog.Event {
+	return c.hush.event(key, func() *zerolog.Event { return c.log.WithLevel(level) })
+}

@@ -1,0 +1,305 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func legs(n int) (out []Outbound) {
+	for i := range n {
+		out = append(out, Outbound{Ref: Ref{Msg: uint64(i + 1)}, Kind: Chat, From: "1001", To: "1002", Body: []byte("secret words")})
+	}
+	return out
+}
+
+// carry runs a courier over one leg and tells what the ledger heard. Send answers with err.
+func carry(t *testing.T, l *fakeLedger, err error) []string {
+	t.Helper()
+	for _, o := range legs(1) {
+		l.queue <- o
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		side := &fakeSide{send: func(context.Context, Outbound) error { return err }}
+		NewCourier(l, side, func() time.Time { return noon }, zerolog.Nop()).carry(ctx, <-l.queue)
+	})
+	return l.heard()
+}
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func TestCourierOutcomes(t *testing.T) {
+	long, short := noon.Add(-giveUpAfter-time.Second), noon.Add(-giveUpAfter)
+	tests := []struct {
+		name  string
+		err   error
+		tries int
+		first time.Time
+		want  []string
+	}{
+		{"bound: the side's from now on", nil, 0, noon, nil},
+		{"down: the same leg again", ErrDown, 0, noon, []string{"release 1.0"}},
+		{"down, in other words", fmt.Errorf("mqtt: %w", ErrDown), 0, noon, []string{"release 1.0"}},
+		{"down for days is not given up", ErrDown, giveUpTries, long, []string{"release 1.0"}},
+		{"refused", Refuse("gone", "no such person"), 0, noon, []string{"close 1.0: gone: no such person"}},
+		{"refused, in other words", fmt.Errorf("xmpp: %w", Refuse("gone", "no such person")), 0, noon, []string{"close 1.0: gone: no such person"}},
+		{"anything else waits", errBroken, 0, noon, []string{"defer 1.0: the disk is gone"}},
+		{"another's context is no end of ours", context.Canceled, 0, noon, []string{"defer 1.0: context canceled"}},
+		{"tried for a day", errBroken, giveUpTries, long, []string{"close 1.0: gave_up: it could not be delivered for 24 hours: the disk is gone"}},
+		{"tried for less than a day", errBroken, giveUpTries, short, []string{"defer 1.0: the disk is gone"}},
+		{"in hand for days because the side was down", errBroken, 3, long, []string{"defer 1.0: the disk is gone"}},
+		{"nobody knows for how long", errBroken, giveUpTries, time.Time{}, []string{"defer 1.0: the disk is gone"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLedger()
+			l.tries, l.first = tt.tries, tt.first
+			if got := carry(t, l, tt.err); !slices.Equal(got, tt.want) {
+				t.Errorf("the ledger heard %q, want %q", got, tt.want)
+			}
+			for _, r := range l.closed {
+				var why *Refusal
+				if !errors.As(r.Err, &why) {
+					t.Errorf("buried with a %T, want a *Refusal", r.Err)
+				}
+			}
+		})
+	}
+}
+
+func TestCourierBacksOff(t *testing.T) {
+	for _, tries := range []int{0, 1, 5, 8, 100, giveUpTries - 1} {
+		l := newLedger()
+		l.tries, l.first = tries, noon
+		carry(t, l, errBroken)
+		full := backoffMost
+		if tries < 8 {
+			full = min(backoffFirst<<tries, backoffMost)
+		}
+		if wait := l.deferred.Sub(noon); wait <= full/2 || wait > full {
+			t.Errorf("after %d tries it waits %v, want about %v", tries, wait, full)
+		}
+	}
+}
+
+// A side that is down is asked some times a second, not as fast as it can answer.
+func TestCourierDoesNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(legs(1)...)
+		asked := 0
+		side := &fakeSide{send: func(_ context.Context, out Outbound) error {
+			asked++
+			l.queue <- out // what Release does
+			return ErrDown
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := NewCourier(l, side, nil, zerolog.Nop()).Run(ctx); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if most := int(10*time.Second/downPause) + 1; asked > most || asked < 10 {
+			t.Errorf("asked %d times in 10 s, want at most %d", asked, most)
+		}
+	})
+}
+
+func TestCourierCarriesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(legs(50)...)
+		var sent []uint64
+		ctx, cancel := context.WithCancel(t.Context())
+		side := &fakeSide{send: func(_ context.Context, out Outbound) error {
+			sent = append(sent, out.Ref.Msg)
+			switch out.Ref.Msg % 3 { // whatever becomes of one, the next one has its turn
+			case 0:
+				return Refuse("gone", "no")
+			case 1:
+				return errBroken
+			}
+			return nil
+		}}
+		done := make(chan error, 1)
+		go func() { done <- NewCourier(l, side, nil, zerolog.Nop()).Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if len(sent) != 50 || !slices.IsSorted(sent) {
+			t.Errorf("sent %v", sent)
+		}
+	})
+}
+
+// A leg in hand goes back when the relay stops: it was never bound.
+func TestCourierStops(t *testing.T) {
+	tests := []struct {
+		name string
+		send func(ctx context.Context, out Outbound) error
+		want []string
+	}{
+		{"while it waits for the window", func(ctx context.Context, _ Outbound) error { <-ctx.Done(); return ctx.Err() }, []string{"release 1.0"}},
+		{"with an error of the side's own", func(ctx context.Context, _ Outbound) error { <-ctx.Done(); return errBroken }, []string{"release 1.0"}},
+		{"while the side leaves", func(ctx context.Context, _ Outbound) error { <-ctx.Done(); return ErrDown }, []string{"release 1.0"}},
+		{"but it was bound", func(ctx context.Context, _ Outbound) error { <-ctx.Done(); return nil }, nil},
+		{"but it was refused", func(ctx context.Context, _ Outbound) error { <-ctx.Done(); return Refuse("gone", "no") }, []string{"close 1.0: gone: no"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLedger(legs(1)...)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- NewCourier(l, &fakeSide{send: tt.send}, nil, zerolog.Nop()).Run(ctx) }()
+				synctest.Wait()
+				began := time.Now()
+				cancel()
+				if err := <-done; err != nil {
+					t.Errorf("Run: %v", err)
+				}
+				if took := time.Since(began); took > 0 {
+					t.Errorf("it took %v to stop", took)
+				}
+				if got := l.heard(); !slices.Equal(got, tt.want) {
+					t.Errorf("the ledger heard %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// lastLeg hands a leg out at the very moment of the end.
+type lastLeg struct {
+	*fakeLedger
+	end context.CancelFunc
+}
+
+func (l lastLeg) Next(context.Context, SideID) (Outbound, error) {
+	l.end()
+	return legs(1)[0], nil
+}
+
+func TestCourierGivesBackTheLastLeg(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := lastLeg{newLedger(), cancel}
+	side := &fakeSide{send: func(context.Context, Outbound) error { t.Error("sent after the end"); return nil }}
+	if err := NewCourier(l, side, nil, zerolog.Nop()).Run(ctx); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if got := l.heard(); !slices.Equal(got, []string{"release 1.0"}) {
+		t.Errorf("the ledger heard %q", got)
+	}
+}
+
+func TestCourierEndsWithABrokenBook(t *testing.T) {
+	l := newLedger()
+	l.nextErr = errBroken
+	close(l.queue)
+	if err := NewCourier(l, &fakeSide{}, nil, zerolog.Nop()).Run(t.Context()); !errors.Is(err, errBroken) {
+		t.Errorf("Run: %v, want %v", err, errBroken)
+	}
+}
+
+// A dead letter is logged with why, and never with what it said; a hundred of one kind are a line or two.
+func TestCourierLogs(t *testing.T) {
+	var out bytes.Buffer
+	l := newLedger()
+	side := &fakeSide{send: func(context.Context, Outbound) error { return Refuse("gone", "no such person") }}
+	c := NewCourier(l, side, newClock().now, zerolog.New(&out))
+	for _, o := range append(legs(50), legs(50)...) {
+		c.carry(t.Context(), o)
+	}
+	if got := strings.Count(out.String(), "\n"); got != 1 {
+		t.Errorf("%d lines, want 1", got)
+	}
+	if !strings.Contains(out.String(), `"reason":"gone"`) || strings.Contains(out.String(), "secret") {
+		t.Errorf("logged: %s", out.String())
+	}
+	if len(l.closed) != 100 {
+		t.Errorf("%d dead letters, want 100", len(l.closed))
+	}
+}
+
+func TestWatch(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error // of each Delayed
+		asks int
+		want error
+	}{
+		{"each tick", nil, 3, nil},
+		{"goes on while the book is full", fmt.Errorf("delayed: %w", ErrFull), 3, nil},
+		{"ends with a broken book", errBroken, 1, errBroken},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLedger()
+				l.delayErr = tt.err
+				ctx, cancel := context.WithCancel(t.Context())
+				tick := make(chan time.Time)
+				done := make(chan error, 1)
+				go func() { done <- Watch(ctx, l, func() time.Time { return noon }, tick) }()
+				for range tt.asks {
+					tick <- noon
+				}
+				synctest.Wait()
+				cancel()
+				if err := <-done; !errors.Is(err, tt.want) {
+					t.Errorf("Watch: %v, want %v", err, tt.want)
+				}
+				want := slices.Repeat([]time.Time{noon.Add(-10 * time.Second)}, tt.asks)
+				if !slices.EqualFunc(l.before, want, time.Time.Equal) {
+					t.Errorf("asked for what came before %v, want %v", l.before, want)
+				}
+			})
+		})
+	}
+}
+
+// By itself it looks twice a second, by the time of day.
+func TestWatchByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*watchEvery+1)
+		defer cancel()
+		if err := Watch(ctx, l, nil, nil); err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+		if len(l.before) != 10 || !l.before[0].Equal(began.Add(watchEvery-delayedAfter)) {
+			t.Errorf("asked %v", l.before)
+		}
+	})
+}
+
+// A delayed notice that fails because the relay stops is no error.
+func TestWatchStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := ending{newLedger(), cancel}
+	tick := make(chan time.Time, 1)
+	tick <- noon
+	if err := Watch(ctx, l, nil, tick); err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+}
+
+type ending struct {
+	*fakeLedger
+	end context.CancelFunc
+}
+
+func (l ending) Delayed(ctx context.Context, _ time.Time) error {
+	l.end()
+	return ctx.Err()
+}

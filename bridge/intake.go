@@ -1,0 +1,262 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"chatrelay/message"
+)
+
+const (
+	intakeOffers = 4096    // offers that may wait for a commit; more would only make each one slower
+	intakeBytes  = 8 << 20 // and their bodies and legs: the memory that a flood may take
+	legBytes     = 160     // what a leg costs: one short message to a large group needs many
+	turnedGens   = 16      // connections that are remembered as turned away; a side has one at a time
+)
+
+// IntakeConfig is what an intake is made of.
+type IntakeConfig struct {
+	Side    SideID
+	Rules   message.Rules
+	Groups  Groups
+	Book    Book
+	Notices Notices
+	Clock   func() time.Time // nil: time.Now
+	Log     zerolog.Logger
+}
+
+// Notices says which notices are written.
+type Notices struct{ Sent, Delayed, Failed bool }
+
+// Intake judges what one side offers and stamps it into the book. It implements Inlet.
+//
+// Offer judges on the side's goroutine; Run writes what has gathered while the last commit was on its way, so
+// a lone message never waits and many share a commit. Only then are they acknowledged, in order.
+type Intake struct {
+	side  SideID
+	book  Book
+	judge judge
+	log   zerolog.Logger
+	hush  *hush // of Run's goroutine
+
+	door   atomic.Int64
+	ring   chan struct{} // capacity 1: something waits, or some of it has gone
+	room   chan struct{} // capacity 1: there may be room again
+	closed chan struct{} // Run has ended
+
+	mu      sync.Mutex // guards all below
+	waiting []offer
+	offers  int // waiting or in Append
+	bytes   int
+	over    bool // Run has ended: nothing is taken
+
+	turned map[uint64]error // generations of which nothing is taken any more, and why; of Run's goroutine
+}
+
+// offer is one message on its way into the book.
+type offer struct {
+	in   *Inbound
+	rec  *Record
+	why  *Refusal // of a Reject
+	size int      // in memory
+}
+
+// NewIntake makes the intake of one side.
+func NewIntake(c IntakeConfig) *Intake {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return &Intake{
+		side: c.Side, book: c.Book, log: c.Log.With().Stringer("side", c.Side).Logger(), hush: newHush(c.Clock),
+		judge: judge{
+			side: c.Side, rules: c.Rules, groups: c.Groups, book: c.Book, limit: newLimiter(c.Clock),
+			notices: c.Notices.Failed, nowMS: func() int64 { return c.Clock().UnixMilli() },
+		},
+		ring: make(chan struct{}, 1), room: make(chan struct{}, 1), closed: make(chan struct{}),
+		turned: map[uint64]error{},
+	}
+}
+
+// Received counts all offers of this process, whatever became of them: the counter at the door.
+func (i *Intake) Received() int64 { return i.door.Load() }
+
+// errStopped: the wire is to keep the message and bring it again.
+var errStopped = errors.New("the relay is stopping")
+
+// Offer implements Inlet.
+func (i *Intake) Offer(ctx context.Context, in Inbound) error {
+	rec, why := i.judge.record(&in)
+	o := offer{in: &in, rec: rec, why: why, size: len(in.Body) + len(rec.Legs)*legBytes}
+	for {
+		taken, over := i.put(o)
+		switch {
+		case taken:
+			poke(i.ring)
+			return nil
+		case over:
+			in.Ack(errStopped)
+			return nil
+		}
+		select {
+		case <-i.room:
+		case <-i.closed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// put takes an offer if there is room; one larger than all the room passes alone. It counts at the door.
+func (i *Intake) put(o offer) (taken, over bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over {
+		i.door.Add(1)
+		return false, true
+	}
+	if i.offers > 0 && (i.offers >= intakeOffers || i.bytes+o.size > intakeBytes) {
+		return false, false
+	}
+	i.door.Add(1)
+	i.waiting = append(i.waiting, o)
+	i.offers++
+	i.bytes += o.size
+	return true, false
+}
+
+// Run writes what is offered until ctx ends; what had been offered by then is still written.
+func (i *Intake) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if batch := i.take(); len(batch) > 0 {
+			i.commit(ctx, batch)
+			continue
+		}
+		select {
+		case <-i.ring:
+		case <-ctx.Done():
+		}
+	}
+	i.finish(ctx)
+	return nil
+}
+
+// finish turns the key: what comes from here on is left to its wire.
+func (i *Intake) finish(ctx context.Context) {
+	i.mu.Lock()
+	i.over = true
+	batch := i.waiting
+	i.waiting = nil
+	i.mu.Unlock()
+	close(i.closed)
+	i.commit(ctx, batch)
+}
+
+func (i *Intake) take() []offer {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	batch := i.waiting
+	i.waiting = nil
+	return batch
+}
+
+// commit appends a batch and acknowledges it. A commit under way is not given up when the relay stops: its
+// outcome must be known.
+func (i *Intake) commit(ctx context.Context, batch []offer) {
+	recs := make([]*Record, 0, len(batch))
+	for _, o := range batch {
+		if i.turned[o.in.Gen] == nil {
+			recs = append(recs, o.rec)
+		}
+	}
+	var err error
+	if len(recs) > 0 {
+		err = i.book.Append(context.WithoutCancel(ctx), recs)
+	}
+	for _, o := range batch {
+		i.answer(o, err)
+	}
+	i.release(batch)
+}
+
+func (i *Intake) answer(o offer, err error) {
+	if before := i.turned[o.in.Gen]; before != nil {
+		// Something of the same connection was not taken: nothing may overtake what the wire will bring again.
+		o.in.Ack(before)
+		return
+	}
+	if err == nil {
+		err = i.outcome(o)
+	} else if errors.Is(err, ErrFull) {
+		err = ErrFull
+	}
+	var why *Refusal
+	switch {
+	case err == nil, errors.As(err, &why):
+	case !errors.Is(err, ErrFull) || o.in.Redelivers:
+		i.turn(o.in.Gen, err)
+		fallthrough
+	default:
+		i.event("not taken "+err.Error(), zerolog.WarnLevel).Err(err).Msg("mail is not taken")
+	}
+	o.in.Ack(err)
+}
+
+// outcome turns what the book says into what the wire is told.
+func (i *Intake) outcome(o offer) error {
+	switch o.rec.Outcome {
+	case Full:
+		return ErrFull
+	case Refused:
+		why := o.why
+		if why == nil {
+			why = Refuse("not_taken", "the book does not take it")
+		}
+		i.event("refused "+why.Reason, zerolog.InfoLevel).Str("reason", why.Reason).Str("why", why.Text).
+			Str("from", o.rec.From).Str("to", o.in.To).Str("wire_from", o.in.From).Int("bytes", len(o.in.Body)).Msg("refused")
+		return why
+	case Unknown:
+		return errors.New("the book gave no outcome")
+	}
+	if e := i.log.Debug(); e.Enabled() {
+		e.Uint64("msg", o.rec.ID).Str("from", o.rec.From).Str("to", o.in.To).Uint8("outcome", uint8(o.rec.Outcome)).Msg("taken in")
+	}
+	return nil
+}
+
+// event logs what repeats once a minute.
+func (i *Intake) event(key string, level zerolog.Level) *zerolog.Event {
+	return i.hush.event(key, func() *zerolog.Event { return i.log.WithLevel(level) })
+}
+
+// turn lets nothing more in of a connection.
+func (i *Intake) turn(gen uint64, why error) {
+	if len(i.turned) >= turnedGens {
+		delete(i.turned, slices.Min(slices.Collect(maps.Keys(i.turned))))
+	}
+	i.turned[gen] = why
+}
+
+func (i *Intake) release(batch []offer) {
+	i.mu.Lock()
+	i.offers -= len(batch)
+	for _, o := range batch {
+		i.bytes -= o.size
+	}
+	i.mu.Unlock()
+	poke(i.room)
+}
+
+// poke wakes whoever waits on a bell of capacity 1.
+func poke(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default: // it is ringing
+	}
+}

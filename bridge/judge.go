@@ -1,0 +1,174 @@
+package bridge
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"chatrelay/message"
+)
+
+// judge decides what an offer is and what it needs, without looking into the book. It is used by one goroutine.
+type judge struct {
+	side    SideID
+	rules   message.Rules
+	groups  Groups
+	book    Book
+	limit   *limiter
+	notices bool // refused MQTT messages are answered by a notice
+	nowMS   func() int64
+}
+
+// record makes the book's record of an offer. The refusal is nil unless the verdict is Reject.
+func (j *judge) record(in *Inbound) (*Record, *Refusal) {
+	rec := &Record{Origin: j.side, Via: in.To, Body: in.Body, Redelivered: in.Redelivered, State: in.State}
+	if in.WireID != "" {
+		rec.WireKey = message.WireKey(j.side.String(), in.WireID)
+	}
+	if in.Ignored != "" {
+		return j.ignore(rec, in.Ignored), nil
+	}
+	env, err := message.Parse(in.Body, &j.rules)
+	if err != nil && chatter(in, err) {
+		return j.ignore(rec, "no_envelope"), nil // whoever the side takes the speaker for
+	}
+	if in.Refused != nil {
+		if env.Notice {
+			env.From = "" // no notice is answered by another
+		}
+		return j.reject(rec, in, env.From, in.Refused), in.Refused
+	}
+	if err != nil {
+		why := refusalOf(err)
+		return j.reject(rec, in, env.From, why), why
+	}
+	if env.Notice {
+		return j.ignore(rec, "notice"), nil
+	}
+	if why := j.check(in, &env); why != nil {
+		return j.reject(rec, in, env.From, why), why
+	}
+	if !env.Group() && env.To == "" {
+		env.To = in.To // a direct message on an inbox need not repeat whose it is
+	}
+	rec.From = env.From
+	rec.Legs = Route(j.side, in.Room, &env, j.groups)
+	if len(rec.Legs) == 0 {
+		return j.ignore(rec, "no_members"), nil
+	}
+	j.identify(rec, &env)
+	if in.Receipt {
+		rec.Reply = in.Reply
+	}
+	return rec, nil
+}
+
+// identify gives the record its keys. Content alone is no identity ("ok", "ok"): a message with neither id nor
+// time gets an id of the book's, and only the wire can tell it from its repetition.
+func (j *judge) identify(rec *Record, env *message.Envelope) {
+	if env.Identified() {
+		rec.Keys = []message.Key{env.Key()}
+		return
+	}
+	var id string
+	rec.ID, id = j.book.NewID()
+	rec.Body = message.WithID(rec.Body, id)
+	rec.Keys = []message.Key{env.KeyWithID(id)}
+}
+
+// check holds the envelope against what the wire vouches for and what is served.
+func (j *judge) check(in *Inbound, env *message.Envelope) *Refusal {
+	if why := checkSender(in, env); why != nil {
+		return why
+	}
+	if env.Group() {
+		return j.checkGroup(in, env)
+	}
+	switch {
+	case in.Room != "":
+		return Refuse("room_mismatch", "a direct message was sent into a room")
+	case in.To == "" && env.To == "":
+		return Refuse("bad_to", "\"to\" is missing: name the landline that the message is for")
+	case in.To != "" && env.To != "" && env.To != in.To:
+		return Refuse("to_mismatch", "\"to\" is not the landline whose inbox this was sent to")
+	}
+	return nil
+}
+
+func checkSender(in *Inbound, env *message.Envelope) *Refusal {
+	switch {
+	case in.Trusted:
+		return nil
+	case in.From != "":
+		if env.From != in.From {
+			return Refuse("from_mismatch", "\"from\" is not the landline of the account that sent this")
+		}
+	case in.To == "":
+		// Neither a proven sender nor an inbox: nobody vouches for anything.
+		return Refuse("unknown_sender", "the sender's account is not that of a landline")
+	}
+	return nil
+}
+
+func (j *judge) checkGroup(in *Inbound, env *message.Envelope) *Refusal {
+	if in.Room != "" && env.GroupJID != in.Room {
+		return Refuse("room_mismatch", "\"groupJid\" is not the room this was sent into")
+	}
+	if _, served := j.groups[env.GroupJID]; !served {
+		return Refuse("unknown_room", "\"groupJid\" names a room that this relay does not serve")
+	}
+	if in.To != "" && env.To != "" && env.To != in.To {
+		return Refuse("to_mismatch", "\"to\" is not the landline whose inbox this was sent to")
+	}
+	return nil
+}
+
+func (j *judge) ignore(rec *Record, reason string) *Record {
+	rec.Verdict, rec.Reason, rec.Legs, rec.Body = Ignore, reason, nil, nil
+	return rec
+}
+
+// reject makes the record of a refusal, with the answer its sender gets: a stanza error where the wire can
+// answer, a notice where the sender named in a sound envelope has an inbox and no other way to learn of it.
+func (j *judge) reject(rec *Record, in *Inbound, from string, why *Refusal) *Record {
+	rec.Verdict, rec.Reason, rec.Legs = Reject, why.Reason, nil
+	switch {
+	case in.Reply != "":
+		if sender, _, _ := strings.Cut(in.Reply, "\x00"); j.limit.allow(sender) {
+			// A lane for each: a sender who cannot be answered now holds up no other one's answer.
+			rec.Legs = []Leg{{Side: j.side, Kind: Error, Lane: "e\x00" + sender,
+				Note: Note{Reply: in.Reply, Reason: why.Reason, Text: why.Text, At: j.nowMS()}}}
+		}
+	case j.side == MQTT && from != "" && j.notices:
+		if j.limit.allow(from) {
+			rec.From = from
+			rec.Legs = []Leg{NoticeLeg(from, Note{Status: "failed", Text: why.Text, At: j.nowMS()})}
+		}
+	}
+	if len(rec.Legs) == 0 || rec.Legs[0].Kind != Notice {
+		rec.Body = nil // nothing will be made of it
+	}
+	return rec
+}
+
+// NoticeLeg is a notice for a sender; all notices of one sender keep their order in a lane of their own.
+func NoticeLeg(from string, note Note) Leg {
+	return Leg{Side: MQTT, Kind: Notice, To: from, Lane: "n\x00" + from, Note: note}
+}
+
+// chatter tells whether what was heard in a room is no envelope at all, rather than a bad one: people talk there,
+// and are not to be answered with errors. A refused stanza of which the side shows no body may be anything.
+func chatter(in *Inbound, err error) bool {
+	if in.Room == "" || in.Refused != nil && len(in.Body) == 0 {
+		return false
+	}
+	return !bytes.HasPrefix(bytes.TrimLeft(in.Body, " \t\r\n"), []byte("{")) || refusalOf(err).Reason == message.NotJSON
+}
+
+func refusalOf(err error) *Refusal {
+	var r *message.Refusal
+	if errors.As(err, &r) {
+		return &Refusal{Reason: r.Reason, Text: r.Text}
+	}
+	return Refuse("unreadable", "%v", err)
+}

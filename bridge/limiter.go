@@ -1,0 +1,35 @@
+package bridge
+
+import "time"
+
+const (
+	answersPerSecond = 10
+	limiterSenders   = 10_000
+)
+
+// limiter bounds the answers that a sender of bad messages gets: a flood of rubbish must not become a flood of
+// ours. It is used by one goroutine.
+type limiter struct {
+	now    func() time.Time
+	second int64
+	given  map[string]int
+}
+
+func newLimiter(now func() time.Time) *limiter {
+	return &limiter{now: now, given: make(map[string]int)}
+}
+
+// allow tells whether one more answer may go to the sender in this second. With more senders in one second
+// than it can tell apart, those it does not know get none.
+func (l *limiter) allow(sender string) bool {
+	if s := l.now().Unix(); s != l.second {
+		l.second = s
+		clear(l.given)
+	}
+	n, known := l.given[sender]
+	if n >= answersPerSecond || (!known && len(l.given) >= limiterSenders) {
+		return false
+	}
+	l.given[sender] = n + 1
+	return true
+}

@@ -1,0 +1,45 @@
+package bridge
+
+import "chatrelay/message"
+
+// Groups are the served rooms, by bare address, each with its member landlines. A room that is no key is
+// not served; a served room may have no members.
+type Groups map[string][]string
+
+// Route says which deliveries a message needs (DESIGN: "The job"). It is a pure function. origin is the side
+// that the message came from and heard the room it was heard in, or empty; e.To is the inbox it is for.
+func Route(origin SideID, heard string, e *message.Envelope, groups Groups) []Leg {
+	if origin == MQTT {
+		if e.Group() {
+			return []Leg{leg(XMPP, Room, e.From, e.GroupJID)}
+		}
+		return []Leg{leg(XMPP, Chat, e.From, e.To)}
+	}
+	if !e.Group() {
+		return []Leg{leg(MQTT, Inbox, e.From, e.To)}
+	}
+	legs := copies(e, groups[e.GroupJID])
+	if heard == "" {
+		// Posted for its sender, so that those who are in the room see it too.
+		legs = append(legs, leg(XMPP, Room, e.From, e.GroupJID))
+	}
+	return legs
+}
+
+// copies are the inbox legs of a group message: every member but the sender, once each.
+func copies(e *message.Envelope, members []string) []Leg {
+	legs := make([]Leg, 0, len(members)+1)
+	seen := make(map[string]bool, len(members))
+	for _, m := range members {
+		if m == e.From || seen[m] {
+			continue
+		}
+		seen[m] = true
+		legs = append(legs, leg(MQTT, Copy, e.From, m))
+	}
+	return legs
+}
+
+func leg(side SideID, kind Kind, from, to string) Leg {
+	return Leg{Side: side, Kind: kind, To: to, Lane: from + "\x00" + to}
+}
