@@ -1,0 +1,74 @@
+package bridgetest
+
+import (
+	"testing"
+
+	"chatrelay/bridge"
+)
+
+// Store is all that a journal is to the rest of the house.
+type Store interface {
+	bridge.Book
+	bridge.Ledger
+	bridge.Desk
+	bridge.Accounts
+}
+
+// RunJournal holds a journal against the contracts in bridge/port.go. open gives an empty book with all notices
+// on, room for everything and a true clock; it also sees to it that the book is shut when the test ends.
+func RunJournal(t *testing.T, open func(t *testing.T) Store) {
+	for _, part := range []struct {
+		name string
+		run  func(j *journal)
+	}{
+		{"outcomes are final and counted", outcomes},
+		{"a refusal leaves no key", refusalLeavesNoKey},
+		{"numbers are given once", numbers},
+		{"twins in one call", twins},
+		{"twins in flight", twinsInFlight},
+		{"an echo is silence", echo},
+		{"a forged twin swallows nothing", forgedTwin},
+		{"a retry is answered by what became of the first", retries},
+		{"a retry asks for a receipt", retryReceipt},
+		{"a redelivery is silence", redelivery},
+		{"another inbox copy is silence", otherInbox},
+		{"the wire's identity decides", wireKey},
+		{"one notice for a direct message", directNotice},
+		{"one notice for a group, at its last leg", groupNotice},
+		{"a group fails with how many and who", groupFails},
+		{"a receipt follows sent only", receipts},
+
+		{"order in a lane", laneOrder},
+		{"lanes in turn", lanesInTurn},
+		{"next waits", nextWaits},
+		{"next ends with its context", nextEnds},
+		{"release puts a leg back in its place", release},
+		{"defer holds only its lane", deferHolds},
+		{"defer ends", deferEnds},
+		{"delayed once, and only what is pending", delayed},
+		{"delayed is taken back by the outcome", delayedTakenBack},
+
+		{"what is bound is not handed out", boundIsHeld},
+		{"bound in order of binding", boundOrder},
+		{"unbind puts legs back in their places", unbind},
+		{"bind, unbind and bind again in one breath", bindAgain},
+		{"tickets", tickets},
+		{"closing twice, or the unknown", closeTwice},
+		{"closing what waits", closeWaiting},
+		{"state is kept by side", state},
+		{"state goes with the work", stateWithWork},
+		{"counters", counters},
+		{"a bounce fails what was sent", bounce},
+		{"a bounce before the close is a dead letter", bounceOpen},
+		{"a bounced answer says nothing of the message", bounceAnswer},
+		{"bounces of what never was", bounceUnknown},
+		{"many hands at once", manyHands},
+		{"any order of events adds up", anyOrder},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			j := &journal{T: t, Store: open(t)}
+			part.run(j)
+			j.sum()
+		})
+	}
+}

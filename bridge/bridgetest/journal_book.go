@@ -1,0 +1,293 @@
+package bridgetest
+
+import (
+	"strings"
+	"sync"
+
+	"chatrelay/bridge"
+	"chatrelay/message"
+)
+
+func outcomes(j *journal) {
+	row := func(v string) []bridge.StateRow { return []bridge.StateRow{{Key: "h", Value: []byte(v)}} }
+	taken := letter(bridge.XMPP, "1001", "1002", "a")
+	taken.State = row("1")
+	ignored := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.Ignore, Reason: "receipt", State: row("2")}
+	refused := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.Reject, Reason: "bad_json", From: "1001", State: row("3"),
+		Legs: []bridge.Leg{{Side: bridge.XMPP, Kind: bridge.Error, Lane: "e", Note: bridge.Note{Reply: "r1", Reason: "bad_json", Text: "no"}}}}
+	twin := again(taken)
+	twin.State = row("4")
+	j.append(taken, ignored, refused, twin)
+	for i, want := range []bridge.Outcome{bridge.Taken, bridge.Ignored, bridge.Refused, bridge.Duplicate} {
+		if got := []*bridge.Record{taken, ignored, refused, twin}[i].Outcome; got != want {
+			j.Errorf("record %d: outcome %d, want %d", i, got, want)
+		}
+	}
+	rows, err := j.State(j.Context(), bridge.XMPP)
+	if err != nil || string(rows["h"]) != "4" {
+		j.Errorf("state is %q (%v), want the last record's", rows["h"], err)
+	}
+	j.wantCount(4, "received", bridge.XMPP, "")
+	j.wantCount(1, "ignored", bridge.XMPP, "receipt")
+	j.wantCount(1, "refused", bridge.XMPP, "bad_json")
+	j.wantCount(1, "duplicate", bridge.XMPP, "")
+	if a := j.Account(); a.Pending[bridge.XMPP] != 1 || a.Open[bridge.MQTT] != 1 || a.Oldest.IsZero() {
+		j.Errorf("pending %v, open %v, oldest %v: want one", a.Pending, a.Open, a.Oldest)
+	}
+	o := j.next(bridge.XMPP)
+	if o.Kind != bridge.Error || o.Note.Reply != "r1" || o.Note.Text != "no" {
+		j.Errorf("the answer is %+v", o)
+	}
+	j.settle(o.Ref, j.wantMail(bridge.MQTT, "1002", string(taken.Body)).Ref)
+	j.wantNotice("1001", "sent")
+	j.quiet()
+	if a := j.Account(); a.Pending[bridge.XMPP] != 0 || a.Open[bridge.MQTT] != 0 || !a.Oldest.IsZero() {
+		j.Errorf("pending %v, open %v, oldest %v: want none", a.Pending, a.Open, a.Oldest)
+	}
+}
+
+func refusalLeavesNoKey(j *journal) {
+	r := letter(bridge.MQTT, "1001", "1002", "a")
+	bad := again(r)
+	bad.Verdict, bad.Reason, bad.Legs = bridge.Reject, "retained", nil
+	j.want(bridge.Refused, bad)
+	j.want(bridge.Taken, r)
+}
+
+func numbers(j *journal) {
+	seen := map[uint64]bool{}
+	texts := map[string]bool{}
+	for range 100 {
+		n, text := j.NewID()
+		if n == 0 || seen[n] || texts[text] || !strings.HasPrefix(text, "cr-") {
+			j.Fatalf("number %d, text %q: given before", n, text)
+		}
+		seen[n], texts[text] = true, true
+	}
+	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r.ID, _ = j.NewID()
+	j.take(r, letter(bridge.XMPP, "1001", "1002", "b"))
+	if o := j.next(bridge.MQTT); o.Ref != (bridge.Ref{Msg: r.ID}) || seen[o.Ref.Msg] {
+		j.Errorf("ref %v, want message %d", o.Ref, r.ID)
+	}
+	if o := j.next(bridge.MQTT); seen[o.Ref.Msg] || o.Ref.Msg == r.ID {
+		j.Errorf("ref %v has a number that was given before", o.Ref)
+	}
+}
+
+func twins(j *journal) {
+	a := letter(bridge.XMPP, "1001", "1002", "a")
+	b, other := again(a), letter(bridge.XMPP, "1001", "1002", "b")
+	j.append(a, other, b)
+	if a.Outcome != bridge.Taken || other.Outcome != bridge.Taken || b.Outcome != bridge.Duplicate {
+		j.Errorf("outcomes %d, %d, %d", a.Outcome, other.Outcome, b.Outcome)
+	}
+}
+
+func twinsInFlight(j *journal) {
+	const n = 16
+	recs := make([]*bridge.Record, n)
+	var all sync.WaitGroup
+	for i := range recs {
+		recs[i] = letter(bridge.XMPP, "1001", "1002", "a")
+		all.Go(func() {
+			if err := j.Append(j.Context(), recs[i:i+1]); err != nil {
+				j.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	taken := 0
+	for _, r := range recs {
+		switch r.Outcome {
+		case bridge.Taken:
+			taken++
+		case bridge.Duplicate:
+		default:
+			j.Errorf("outcome %d", r.Outcome)
+		}
+	}
+	if taken != 1 {
+		j.Errorf("%d of %d twins were taken", taken, n)
+	}
+	j.next(bridge.MQTT)
+	j.quiet()
+}
+
+func echo(j *journal) {
+	r := letter(bridge.XMPP, "1001", "1002", "a")
+	out := keyOf("the copy that went out")
+	r.Keys = append(r.Keys, out)
+	j.take(r)
+	for _, key := range r.Keys { // either is an echo: while it is pending, and after
+		back := letter(bridge.MQTT, "1001", "1002", "")
+		back.Keys = []message.Key{key}
+		j.want(bridge.Duplicate, back)
+	}
+	j.settle(j.next(bridge.MQTT).Ref)
+	j.wantNotice("1001", "sent")
+	back := letter(bridge.MQTT, "1001", "1002", "")
+	back.Keys = []message.Key{out}
+	j.want(bridge.Duplicate, back)
+	j.quiet()
+	j.wantCount(3, "duplicate", bridge.MQTT, "")
+}
+
+func forgedTwin(j *journal) {
+	j.take(letter(bridge.MQTT, "1001", "1002", "a"))
+	j.take(letter(bridge.XMPP, "1001", "1002", "a"))
+	j.want(bridge.Duplicate, letter(bridge.XMPP, "1001", "1002", "a"))
+	j.wantMail(bridge.MQTT, "1002", "")
+}
+
+func retries(j *journal) {
+	for _, origin := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+		far := bridge.MQTT + bridge.XMPP - origin
+		ok, bad, back := letter(origin, "1001", "1002", "ok"), letter(origin, "1001", "1003", "bad"), letter(origin, "1001", "1004", "back")
+		j.take(ok, bad, back)
+		for _, r := range []*bridge.Record{ok, bad, back} {
+			j.want(bridge.Duplicate, again(r)) // pending: silence
+		}
+		first, second, o := j.wantMail(far, "1002", ""), j.wantMail(far, "1003", ""), j.wantMail(far, "1004", "")
+		j.quiet()
+		j.settle(first.Ref)
+		j.wantNotice("1001", "sent")
+		j.bury(second.Ref, "no_such_user", "nobody there")
+		j.wantNotice("1001", "failed")
+		j.settle(o.Ref)
+		j.wantNotice("1001", "sent")
+		j.Bounce(o.Ref, bridge.Refuse("gone", "moved away"))
+		j.wantNotice("1001", "failed")
+		for range 2 {
+			j.want(bridge.Duplicate, again(ok))
+			j.wantNotice("1001", "sent")
+			j.want(bridge.Duplicate, again(bad))
+			if n := j.wantNotice("1001", "failed"); n.Note.Text != "nobody there" {
+				j.Errorf("a dead one's reason is %q", n.Note.Text)
+			}
+			j.want(bridge.Duplicate, again(back))
+			if n := j.wantNotice("1001", "failed"); n.Note.Text != "moved away" {
+				j.Errorf("a bounced one's reason is %q", n.Note.Text)
+			}
+		}
+		j.quiet()
+		j.sum()
+	}
+}
+
+func retryReceipt(j *journal) {
+	r := letter(bridge.XMPP, "1001", "1002", "a")
+	j.take(r)
+	j.settle(j.next(bridge.MQTT).Ref)
+	j.wantNotice("1001", "sent")
+	j.nothing(bridge.XMPP) // none was asked for
+	r = again(r)
+	r.Reply = "reply-2"
+	j.want(bridge.Duplicate, r)
+	j.wantNotice("1001", "sent")
+	if o := j.next(bridge.XMPP); o.Kind != bridge.Receipt || o.Note.Reply != "reply-2" {
+		j.Errorf("got %+v, want a receipt", o)
+	}
+}
+
+func redelivery(j *journal) {
+	r := letter(bridge.MQTT, "1001", "1002", "a")
+	j.take(r)
+	j.settle(j.next(bridge.XMPP).Ref)
+	j.wantNotice("1001", "sent")
+	r = again(r)
+	r.Redelivered = true
+	j.want(bridge.Duplicate, r)
+	j.quiet()
+}
+
+func otherInbox(j *journal) {
+	r := letter(bridge.MQTT, "1001", "1002", "a")
+	j.take(r)
+	j.settle(j.next(bridge.XMPP).Ref)
+	j.wantNotice("1001", "sent")
+	r = again(r)
+	r.Via = "1003"
+	j.want(bridge.Duplicate, r)
+	j.quiet()
+}
+
+func wireKey(j *journal) {
+	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r.WireKey = keyOf("archive id 1")
+	j.take(r)
+	j.settle(j.next(bridge.MQTT).Ref)
+	j.wantNotice("1001", "sent")
+	other := letter(bridge.XMPP, "1001", "1002", "with another key")
+	other.WireKey = r.WireKey
+	j.want(bridge.Duplicate, other)
+	j.quiet()
+
+	retry := again(r)
+	retry.WireKey = keyOf("archive id 2") // the sender's own second try
+	j.want(bridge.Duplicate, retry)
+	j.wantNotice("1001", "sent")
+	j.want(bridge.Duplicate, again(retry)) // the archive brings that one again
+	j.quiet()
+}
+
+func directNotice(j *journal) {
+	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1001", "1003", "b"))
+	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
+	j.wantNotice("1001", "sent")
+	j.bury(j.wantMail(bridge.XMPP, "1003", "").Ref, "too_big", "too big for the server")
+	if n := j.wantNotice("1001", "failed"); n.Note.Text != "too big for the server" {
+		j.Errorf("reason %q", n.Note.Text)
+	}
+	j.wantCount(1, "delivered", bridge.MQTT, "")
+	j.wantCount(1, "dead", bridge.MQTT, "too_big")
+	j.quiet()
+}
+
+func groupNotice(j *journal) {
+	j.take(circular("1001", "a", "room@x", "1002", "1003"))
+	first, second, room := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.MQTT, "1003", ""), j.wantMail(bridge.XMPP, "room@x", "")
+	if !strings.Contains(string(first.Body), `"1002"`) || !strings.Contains(string(second.Body), `"1003"`) {
+		j.Errorf("the copies are %q and %q, want each member's own", first.Body, second.Body)
+	}
+	j.settle(room.Ref)
+	j.settle(second.Ref)
+	j.quiet()
+	j.wantCount(0, "delivered", bridge.XMPP, "")
+	j.settle(first.Ref)
+	j.wantCount(1, "delivered", bridge.XMPP, "")
+	j.wantNotice("1001", "sent")
+	j.quiet()
+}
+
+func groupFails(j *journal) {
+	j.take(circular("1001", "a", "room@x", "1002", "1003"))
+	first, second, room := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.MQTT, "1003", ""), j.wantMail(bridge.XMPP, "room@x", "")
+	j.Close(bridge.Result{Ref: room.Ref, Err: bridge.Refuse("no_room", "the room is gone")}, bridge.Result{Ref: first.Ref})
+	j.settle(second.Ref)
+	n := j.wantNotice("1001", "failed")
+	for _, want := range []string{"1 of 3", "room@x", "the room is gone"} {
+		if !strings.Contains(n.Note.Text, want) {
+			j.Errorf("reason %q does not say %q", n.Note.Text, want)
+		}
+	}
+	j.wantCount(1, "dead", bridge.XMPP, "no_room")
+	j.quiet()
+}
+
+func receipts(j *journal) {
+	good, bad := letter(bridge.XMPP, "1001", "1002", "a"), letter(bridge.XMPP, "1001", "1003", "b")
+	good.Reply, bad.Reply = "reply-1", "reply-2"
+	j.take(good, bad)
+	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
+	j.bury(j.wantMail(bridge.MQTT, "1003", "").Ref, "no", "no")
+	j.wantNotice("1001", "sent")
+	j.wantNotice("1001", "failed")
+	o := j.next(bridge.XMPP)
+	if o.Kind != bridge.Receipt || o.Note.Reply != "reply-1" {
+		j.Errorf("got %+v, want a receipt", o)
+	}
+	j.bind(o.Ref, "n")
+	j.settle(o.Ref)
+	j.quiet()
+}

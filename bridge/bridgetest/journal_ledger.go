@@ -1,0 +1,196 @@
+package bridgetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+func laneOrder(j *journal) {
+	for i := range 5 {
+		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
+	}
+	var last uint64
+	for i := range 5 {
+		o := j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", fmt.Sprint(i))))
+		if o.From != "1001" || o.Kind != bridge.Inbox || o.Ref.Msg <= last {
+			j.Errorf("got %+v after message %d", o, last)
+		}
+		last = o.Ref.Msg
+	}
+	j.quiet()
+}
+
+func lanesInTurn(j *journal) {
+	for i := range 3 {
+		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
+	}
+	j.take(letter(bridge.XMPP, "1003", "1002", "x"), letter(bridge.XMPP, "1003", "1004", "y"))
+	from := map[string]int{}
+	for range 3 {
+		o := j.next(bridge.MQTT)
+		from[o.From+o.To]++
+	}
+	if len(from) != 3 {
+		j.Errorf("three turns went to %v, want one to each lane", from)
+	}
+}
+
+func nextWaits(j *journal) {
+	got := make(chan bridge.Outbound, 1)
+	go func() { // ends with the leg, or the test
+		if o, err := j.Next(j.Context(), bridge.XMPP); err == nil {
+			got <- o
+		}
+	}()
+	j.take(letter(bridge.XMPP, "1003", "1004", "for the other side"))
+	j.take(letter(bridge.MQTT, "1001", "1002", "a"))
+	select {
+	case o := <-got:
+		if o.To != "1002" {
+			j.Errorf("got %+v", o)
+		}
+	case <-time.After(patience):
+		j.Fatal("Next did not wake")
+	}
+}
+
+func nextEnds(j *journal) {
+	ctx, cancel := context.WithCancel(j.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := j.Next(ctx, bridge.MQTT)
+		ended <- err
+	}()
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			j.Errorf("got %v, want the context's error", err)
+		}
+	case <-time.After(patience):
+		j.Fatal("Next did not end")
+	}
+	j.take(letter(bridge.XMPP, "1001", "1002", "a"))
+	if _, err := j.Next(ctx, bridge.MQTT); !errors.Is(err, context.Canceled) {
+		j.Errorf("got %v, want the context's error", err)
+	}
+	j.next(bridge.MQTT) // it is not lost
+}
+
+// three are handed out of one lane, and one waits.
+func (j *journal) three() (refs []bridge.Ref) {
+	j.Helper()
+	for i := range 4 {
+		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
+	}
+	for range 3 {
+		refs = append(refs, j.next(bridge.MQTT).Ref)
+	}
+	return refs
+}
+
+func (j *journal) wantRefs(want ...bridge.Ref) {
+	j.Helper()
+	for _, ref := range want {
+		if o := j.next(bridge.MQTT); o.Ref != ref {
+			j.Fatalf("next is %v, want %v", o.Ref, ref)
+		}
+	}
+}
+
+func release(j *journal) {
+	r := j.three()
+	j.Release(r[2])
+	j.Release(r[0])
+	j.Release(r[0]) // it has it already
+	j.wantRefs(r[0], r[2])
+	j.Release(r[1])
+	j.wantRefs(r[1])
+	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
+	j.bind(r[0], "held")
+	j.Release(r[0]) // not any more
+	j.quiet()
+	j.settle(r[1])
+	j.wantNotice("1001", "sent")
+	j.Release(r[1])
+	j.quiet()
+}
+
+func deferHolds(j *journal) {
+	r := j.three()
+	if n, first := j.Attempts(r[0]); n != 0 || first.IsZero() {
+		j.Errorf("attempts %d since %v before the first", n, first)
+	}
+	j.Defer(r[1], time.Now().Add(time.Hour), "busy")
+	j.take(letter(bridge.XMPP, "1001", "1003", "another lane"))
+	j.wantMail(bridge.MQTT, "1003", "")
+	j.nothing(bridge.MQTT) // the fourth of the lane rests too
+	if n, _ := j.Attempts(r[1]); n != 1 {
+		j.Errorf("%d attempts, want 1", n)
+	}
+	if n, first := j.Attempts(bridge.Ref{Msg: 1 << 40}); n != 0 || !first.IsZero() {
+		j.Errorf("an unknown leg has %d attempts since %v", n, first)
+	}
+	j.settle(r[0], r[1], r[2])
+	for range 3 {
+		j.wantNotice("1001", "sent")
+	}
+}
+
+func deferEnds(j *journal) {
+	r := j.three()
+	j.Defer(r[0], time.Now().Add(-time.Second), "in the past")
+	j.wantRefs(r[0])
+	j.Defer(r[0], time.Now().Add(30*time.Millisecond), "a moment")
+	j.Release(r[1])
+	j.wantRefs(r[0], r[1]) // waits by itself, and the first is first
+	if n, _ := j.Attempts(r[0]); n != 2 {
+		j.Errorf("%d attempts, want 2", n)
+	}
+}
+
+func (j *journal) delay() {
+	j.Helper()
+	if err := j.Delayed(j.Context(), time.Now().Add(time.Minute)); err != nil {
+		j.Fatal(err)
+	}
+}
+
+func delayed(j *journal) {
+	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1003", "1004", "b"))
+	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
+	j.wantNotice("1001", "sent")
+	if err := j.Delayed(j.Context(), time.Now().Add(-time.Minute)); err != nil {
+		j.Fatal(err)
+	}
+	j.nothing(bridge.MQTT)
+	j.delay()
+	j.wantNotice("1003", "delayed")
+	j.delay()
+	j.nothing(bridge.MQTT)
+	j.settle(j.wantMail(bridge.XMPP, "1004", "").Ref)
+	j.wantNotice("1003", "sent")
+	j.quiet()
+}
+
+func delayedTakenBack(j *journal) {
+	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1003", "1002", "b"))
+	j.delay()
+	out := j.next(bridge.MQTT) // the first one's is in a courier's hand
+	j.settle(j.next(bridge.XMPP).Ref, j.next(bridge.XMPP).Ref)
+	sent := map[string]string{}
+	for range 2 {
+		o := j.next(bridge.MQTT)
+		sent[o.To] += o.Note.Status
+		j.settle(o.Ref)
+	}
+	if out.Note.Status != "delayed" || sent["1001"] != "sent" || sent["1003"] != "sent" {
+		j.Errorf("%+v went out, then %v", out.Note, sent)
+	}
+	j.settle(out.Ref)
+	j.quiet()
+}

@@ -1,0 +1,263 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"chatrelay/bridge"
+	"chatrelay/message"
+)
+
+// Names of the sums that the promise is made of.
+const (
+	received  = "received"
+	delivered = "delivered"
+	duplicate = "duplicate"
+	ignored   = "ignored"
+	refused   = "refused"
+	died      = "dead"
+	bounced   = "bounced"
+	evicted   = "evicted"     // keys forgotten early, for want of DEDUP_MAX_KEYS
+	lostWords = "answer_dead" // notices, receipts and errors that could not be delivered
+)
+
+// Append implements bridge.Book. When ctx ends before the writer has taken the records, nothing of them is
+// kept; after that Append waits for the commit, as its outcome must be known.
+func (j *Journal) Append(ctx context.Context, recs []*bridge.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	o := &appendOp{recs: recs, outcomes: make([]bridge.Outcome, len(recs)), done: make(chan error, 1)}
+	for _, r := range recs {
+		r.Outcome = bridge.Unknown
+		o.bytes += len(r.Body)
+	}
+	if err := j.enqueue(o); err != nil {
+		return fmt.Errorf("journal: append: %w", err)
+	}
+	var err error
+	select {
+	case err = <-o.done:
+	case <-ctx.Done():
+		if j.withdraw(o) {
+			return ctx.Err()
+		}
+		err = <-o.done
+	}
+	if err != nil {
+		return fmt.Errorf("journal: append: %w", err)
+	}
+	for i, r := range recs {
+		r.Outcome = o.outcomes[i]
+	}
+	return nil
+}
+
+type appendOp struct {
+	recs     []*bridge.Record
+	outcomes []bridge.Outcome
+	bytes    int
+	done     chan error // capacity 1: the writer never waits
+}
+
+func (o *appendOp) size() (int, int) { return len(o.recs), o.bytes }
+
+func (o *appendOp) apply(t *txn) {
+	for i, r := range o.recs {
+		o.outcomes[i] = t.record(r)
+	}
+}
+
+func (o *appendOp) end(_ *Journal, err error) bool {
+	if err != nil && full(err) {
+		err = errors.Join(bridge.ErrFull, err)
+	}
+	o.done <- err
+	return false
+}
+
+// record takes one offer in.
+func (t *txn) record(r *bridge.Record) bridge.Outcome {
+	switch r.Verdict {
+	case bridge.Ignore:
+		t.count(ignored, r.Origin, r.Reason, 1)
+		return t.counted(r, bridge.Ignored)
+	case bridge.Reject:
+		return t.refuse(r, r.Reason)
+	}
+	if t.repeats(r) {
+		t.count(duplicate, r.Origin, "", 1)
+		return t.counted(r, bridge.Duplicate)
+	}
+	switch {
+	case len(r.Legs) == 0 || len(r.Legs) > maxMail:
+		return t.refuse(r, "bad_legs")
+	case t.isFull(r):
+		return bridge.Full
+	}
+	t.take(r)
+	return t.counted(r, bridge.Taken)
+}
+
+// counted is the counter at the door, and the wire state that goes with every final outcome.
+func (t *txn) counted(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
+	t.count(received, r.Origin, "", 1)
+	t.setState(r.Origin, r.State)
+	return what
+}
+
+// refuse counts a refusal; its answers are a row of their own.
+func (t *txn) refuse(r *bridge.Record, reason string) bridge.Outcome {
+	t.count(refused, r.Origin, reason, 1)
+	if r.Verdict == bridge.Reject && len(r.Legs) > 0 {
+		t.answers(r, r.Legs)
+	}
+	return t.counted(r, bridge.Refused)
+}
+
+// repeats tells whether the book knows the record, and answers a sender's retry.
+func (t *txn) repeats(r *bridge.Record) bool {
+	if r.WireKey != (message.Key{}) {
+		if _, ok := t.j.dedup.find(r.Origin, r.WireKey); ok {
+			return true
+		}
+	}
+	for _, key := range r.Keys {
+		m, echo, ok := t.j.known(r.Origin, key)
+		if !ok {
+			continue
+		}
+		if echo {
+			return true
+		}
+		t.learnAgain(r, m.msg())
+		if !r.Redelivered && (r.Origin != bridge.MQTT || m.via == viaHash(r.Via)) {
+			t.retry(r, m.msg())
+		}
+		return true
+	}
+	return false
+}
+
+// learn remembers those keys of a record that are not known yet.
+func (t *txn) learn(r *bridge.Record, msg uint64) (packed []byte) {
+	via := viaHash(r.Via)
+	for _, key := range r.Keys {
+		if _, ok := t.j.dedup.find(r.Origin, key); !ok {
+			t.remember(seenKey{key, r.Origin, newMark(msg, via)})
+			packed = append(packed, key[:]...)
+		}
+	}
+	if r.WireKey != (message.Key{}) {
+		if _, ok := t.j.dedup.find(r.Origin, r.WireKey); !ok {
+			t.remember(seenKey{r.WireKey, r.Origin, newMark(msg, via)})
+			packed = append(packed, r.WireKey[:]...)
+		}
+	}
+	return packed
+}
+
+// learnAgain remembers what a repetition brings, so that the wire's redelivery of it is silent too. What
+// became of the message must be known for as long as its youngest key.
+func (t *txn) learnAgain(r *bridge.Record, msg uint64) {
+	if len(t.learn(r, msg)) == 0 {
+		return
+	}
+	if why, failed := t.j.dedup.why(msg); failed {
+		t.fail(msg, why)
+	}
+}
+
+// retry answers a sender who sends again what the book has: by what became of the first one.
+func (t *txn) retry(r *bridge.Record, msg uint64) {
+	if m := t.j.letters[msg]; m != nil && m.pending() {
+		return
+	}
+	var legs []bridge.Leg
+	why, failed := t.j.dedup.why(msg)
+	switch {
+	case failed && t.j.opt.Notices.Failed:
+		legs = t.notice(legs, r.From, bridge.Note{Status: "failed", Text: why})
+	case !failed && t.j.opt.Notices.Sent:
+		legs = t.notice(legs, r.From, bridge.Note{Status: "sent"})
+	}
+	if !failed && r.Reply != "" {
+		legs = append(legs, t.receipt(r.From, r.Reply))
+	}
+	if len(legs) > 0 {
+		t.answers(r, legs)
+	}
+}
+
+// take writes a message with its keys and legs.
+func (t *txn) take(r *bridge.Record) {
+	m := t.letter(r, r.ID)
+	m.mail, m.reply = uint16(len(r.Legs)), r.Reply
+	m.book.base, m.book.open = m.mail, m.mail
+	packed := t.learn(r, m.id)
+	m.keys = uint16(len(packed) / len(message.Key{}))
+	t.pinned += int64(m.keys)
+	t.bear(m, r.Body, packed)
+	m.legs = make([]*leg, 0, len(r.Legs))
+	for i, l := range r.Legs {
+		t.leg(m, uint16(i), l)
+		t.open[l.Side]++
+	}
+	t.pending[r.Origin]++
+}
+
+// answers writes a row that only carries answers.
+func (t *txn) answers(r *bridge.Record, legs []bridge.Leg) {
+	if t.overflows(r) {
+		t.count(lostWords, r.Origin, "full", int64(len(legs)))
+		return
+	}
+	m := t.letter(r, 0)
+	m.book.answers = uint16(len(legs))
+	m.book.delayed = true // there is nothing to be delayed
+	t.bear(m, r.Body, nil)
+	for i, l := range legs {
+		t.leg(m, uint16(i), l)
+	}
+}
+
+func (t *txn) letter(r *bridge.Record, id uint64) *letter {
+	if id == 0 || t.j.letters[id] != nil {
+		id = t.j.newNumber()
+	}
+	return &letter{id: id, at: t.now, from: intern(r.From), origin: r.Origin, size: uint32(len(r.Body))}
+}
+
+// bear puts a letter into the picture; couriers see its legs after the commit.
+func (t *txn) bear(m *letter, body, keys []byte) {
+	t.j.letters[m.id] = m
+	t.born = append(t.born, born{m, keys, body})
+	t.j.keep(m, body)
+	t.bytes += int64(len(body) + len(keys) + 60)
+}
+
+func (t *txn) leg(m *letter, num uint16, l bridge.Leg) {
+	t.j.seq++
+	made := &leg{letter: m, lane: t.j.lane(l.Side, l.Lane), to: intern(l.To), seq: t.j.seq, num: num, kind: l.Kind}
+	if l.Note != (bridge.Note{}) {
+		note := l.Note
+		made.note = &note
+	}
+	m.legs = append(m.legs, made)
+	t.legs = append(t.legs, made)
+	t.bytes += int64(len(l.To) + len(l.Lane) + 60)
+}
+
+// notice adds the notice leg for a sender; all notices of one sender keep their order in a lane of their own.
+func (t *txn) notice(legs []bridge.Leg, from string, note bridge.Note) []bridge.Leg {
+	if from == "" {
+		return legs
+	}
+	note.At = t.now
+	return append(legs, bridge.Leg{Side: bridge.MQTT, Kind: bridge.Notice, To: from, Lane: "n\x00" + from, Note: note})
+}
+
+func (t *txn) receipt(from, reply string) bridge.Leg {
+	return bridge.Leg{Side: bridge.XMPP, Kind: bridge.Receipt, Lane: "r\x00" + from, Note: bridge.Note{Reply: reply, At: t.now}}
+}

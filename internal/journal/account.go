@@ -1,0 +1,46 @@
+package journal
+
+import (
+	"maps"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// Account implements bridge.Accounts. It shows only what is committed.
+func (j *Journal) Account() bridge.Account {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	a := bridge.Account{
+		Counts:  maps.Clone(j.counts),
+		Pending: map[bridge.SideID]int64{},
+		Open:    map[bridge.SideID]int64{},
+		Keys:    j.dedup.all,
+		Bytes:   j.space.used + j.space.grown,
+		Limit:   j.opt.MaxBytes,
+		Full:    j.space.full,
+	}
+	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+		a.Pending[side], a.Open[side] = j.pending[side], j.open[side]
+	}
+	for i := range j.oldest.len() {
+		if m := j.oldest.at(i); m.pending() {
+			a.Oldest = time.UnixMilli(m.at)
+			break
+		}
+	}
+	switch {
+	case j.broken != nil:
+		a.Trouble = j.broken.Error()
+	case j.trouble != nil:
+		a.Trouble = j.trouble.Error()
+	}
+	return a
+}
+
+// Dead is how many dead letters the book holds, and how much of it they fill.
+func (j *Journal) Dead() (n, bytes int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.dead.n, j.dead.bytes
+}

@@ -1,0 +1,155 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// Filter says what List lists. Neither Dead nor Pending means both.
+type Filter struct {
+	Dead, Pending bool
+	After         uint64 // Entry.Seq to go on behind
+	Limit         int    // 0: 100
+}
+
+// Entry is one leg as a person looks at it. It holds no content of the message.
+type Entry struct {
+	Seq      uint64 // its place in the list
+	Ref      bridge.Ref
+	At       time.Time // when the message was taken
+	From, To string
+	Side     bridge.SideID
+	Kind     bridge.Kind
+	State    string // dead, pending, or bound: on the wire
+	Reason   string // of a dead leg; else why it was last put off
+	Text     string // of a dead leg: the sentence its sender got
+	Attempts int
+	Size     int // bytes of the message
+}
+
+// ErrUnknown says that there is no such letter.
+var ErrUnknown = errors.New("no such letter in the book")
+
+// Reader looks into a book beside a running relay. It changes nothing and holds no lock for long.
+type Reader struct{ db *sql.DB }
+
+// OpenReadOnly opens the book of a folder for looking.
+func OpenReadOnly(dir string) (*Reader, error) {
+	path := filepath.Join(dir, bookName)
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("journal: there is no book in %s: %w", dir, err)
+	}
+	db, err := openRead(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", damaged(err))
+	}
+	if err := checkSchema(db); err != nil {
+		return nil, fmt.Errorf("journal: %w", errors.Join(damaged(err), db.Close()))
+	}
+	return &Reader{db}, nil
+}
+
+// readers: one body for each courier at a time is plenty.
+const readers = 2
+
+func openRead(path string) (*sql.DB, error) {
+	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}
+	db, err := sql.Open("sqlite", dsn(path, q))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(readers)
+	if err := db.Ping(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Close ends the looking.
+func (r *Reader) Close() error { return r.db.Close() }
+
+// List lists legs, oldest first.
+func (r *Reader) List(ctx context.Context, f Filter) ([]Entry, error) { return list(ctx, r.db, f) }
+
+// Show gives the legs of a message that are open or dead, and its body.
+func (r *Reader) Show(ctx context.Context, msg uint64) ([]Entry, []byte, error) {
+	return show(ctx, r.db, msg)
+}
+
+// List lists legs, oldest first.
+func (j *Journal) List(ctx context.Context, f Filter) ([]Entry, error) {
+	return list(j.reading(ctx), j.read(), f)
+}
+
+// Show gives the legs of a message that are open or dead, and its body.
+func (j *Journal) Show(ctx context.Context, msg uint64) ([]Entry, []byte, error) {
+	return show(j.reading(ctx), j.read(), msg)
+}
+
+const entries = `SELECT l.seq, l.msg, l.leg, m.at, m.sender, l.dest, l.side, l.kind,
+	CASE WHEN l.state = 1 THEN 'dead' WHEN b.seq IS NOT NULL THEN 'bound' ELSE 'pending' END,
+	coalesce(l.reason, ''), CASE WHEN l.state = 1 THEN coalesce(l.note, '') ELSE '' END, l.attempts, coalesce(length(m.body), 0)
+	FROM legs l JOIN messages m ON m.id = l.msg LEFT JOIN bound b ON b.seq = l.seq `
+
+func list(ctx context.Context, db execer, f Filter) ([]Entry, error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	where := "WHERE l.seq > ? ORDER BY l.seq LIMIT ?"
+	switch {
+	case f.Dead && !f.Pending:
+		where = "WHERE l.state = 1 AND l.seq > ? ORDER BY l.seq LIMIT ?"
+	case f.Pending && !f.Dead:
+		where = "WHERE l.state = 0 AND l.seq > ? ORDER BY l.seq LIMIT ?"
+	}
+	return query(ctx, db, entries+where, int64(f.After), f.Limit)
+}
+
+func show(ctx context.Context, db execer, msg uint64) ([]Entry, []byte, error) {
+	var body []byte
+	err := db.QueryRowContext(ctx, "SELECT body FROM messages WHERE id = ?", int64(msg)).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil, fmt.Errorf("journal: message %d: %w", msg, ErrUnknown)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("journal: show: %w", err)
+	}
+	found, err := query(ctx, db, entries+"WHERE l.msg = ? ORDER BY l.seq", int64(msg))
+	return found, body, err
+}
+
+func query(ctx context.Context, db execer, text string, args ...any) ([]Entry, error) {
+	rows, err := db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, fmt.Errorf("journal: list: %w", err)
+	}
+	defer rows.Close()
+	var found []Entry
+	for rows.Next() {
+		var e Entry
+		var at int64
+		var note string
+		err := rows.Scan(&e.Seq, &e.Ref.Msg, &e.Ref.Leg, &at, &e.From, &e.To, &e.Side, &e.Kind, &e.State, &e.Reason, &note, &e.Attempts, &e.Size)
+		if err != nil {
+			return nil, fmt.Errorf("journal: list: %w", err)
+		}
+		e.At = time.UnixMilli(at)
+		if note != "" {
+			var n bridge.Note
+			if err := json.Unmarshal([]byte(note), &n); err == nil {
+				e.Text = n.Text
+			}
+		}
+		found = append(found, e)
+	}
+	return found, rows.Err()
+}

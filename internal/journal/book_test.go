@@ -1,0 +1,221 @@
+package journal
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/message"
+
+	"github.com/rs/zerolog"
+)
+
+// clock is a time that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.UnixMilli(1_700_000_000_000)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// plainRender shows in the bytes what was asked for.
+func plainRender(kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
+	switch kind {
+	case bridge.Notice:
+		return fmt.Appendf(nil, "%s|%s|%s", body, note.Status, note.Text), nil
+	case bridge.Copy:
+		return fmt.Appendf(nil, "%s>%s", body, to), nil
+	}
+	return body, nil
+}
+
+func options(dir string) Options {
+	return Options{Dir: dir, Notices: Notices{true, true, true}, Log: zerolog.Nop(), Render: plainRender}
+}
+
+// book is an open journal with short words for a test.
+type book struct {
+	*Journal
+	t testing.TB
+}
+
+func openBook(t testing.TB, o Options) *book {
+	t.Helper()
+	j, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &book{j, t}
+	t.Cleanup(b.shut)
+	return b
+}
+
+func (b *book) shut() {
+	b.t.Helper()
+	if err := b.Shut(); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// again shuts the book and opens it again.
+func (b *book) again(o Options) *book {
+	b.t.Helper()
+	b.shut()
+	return openBook(b.t, o)
+}
+
+func key(parts ...any) (k message.Key) {
+	sum := sha256.Sum256(fmt.Append(nil, parts...))
+	copy(k[:], sum[:])
+	return k
+}
+
+// direct is a message from one landline to another.
+func direct(origin bridge.SideID, from, to, text string) *bridge.Record {
+	r := &bridge.Record{
+		Origin: origin, From: from, Body: []byte(text), Keys: []message.Key{key(from, to, text)},
+		Legs: []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Inbox, To: to, Lane: from + "\x00" + to}},
+	}
+	if origin == bridge.MQTT {
+		r.Legs[0].Side, r.Legs[0].Kind, r.Via = bridge.XMPP, bridge.Chat, to
+	}
+	return r
+}
+
+// group is a message from XMPP to some members.
+func group(from, text string, members ...string) *bridge.Record {
+	r := &bridge.Record{Origin: bridge.XMPP, From: from, Body: []byte(text), Keys: []message.Key{key(from, text)}}
+	for _, m := range members {
+		r.Legs = append(r.Legs, bridge.Leg{Side: bridge.MQTT, Kind: bridge.Copy, To: m, Lane: from + "\x00" + m})
+	}
+	return r
+}
+
+func (b *book) append(recs ...*bridge.Record) {
+	b.t.Helper()
+	if err := b.Append(b.t.Context(), recs); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// want appends one record and checks its outcome.
+func (b *book) want(r *bridge.Record, want bridge.Outcome) {
+	b.t.Helper()
+	b.append(r)
+	if r.Outcome != want {
+		b.t.Fatalf("outcome %d, want %d", r.Outcome, want)
+	}
+}
+
+func (b *book) next(side bridge.SideID) bridge.Outbound {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Second)
+	defer cancel()
+	o, err := b.Next(ctx, side)
+	if err != nil {
+		b.t.Fatalf("next %v: %v", side, err)
+	}
+	return o
+}
+
+// nothing checks that there is nothing to hand out.
+func (b *book) nothing(side bridge.SideID) {
+	b.t.Helper()
+	b.mu.Lock()
+	l, _ := b.pick(b.counters[side])
+	b.mu.Unlock()
+	if l != nil {
+		b.t.Fatalf("handed out %v (kind %d, note %+v), want nothing", l.ref(), l.kind, l.note)
+	}
+}
+
+func (b *book) settle(refs ...bridge.Ref) {
+	b.t.Helper()
+	for _, r := range refs {
+		b.Close(bridge.Result{Ref: r})
+	}
+	b.sync()
+}
+
+func (b *book) bury(ref bridge.Ref, why *bridge.Refusal) {
+	b.t.Helper()
+	b.Close(bridge.Result{Ref: ref, Err: why})
+	b.sync()
+}
+
+// sync waits until all that was said before is committed.
+func (b *book) sync() {
+	b.t.Helper()
+	if err := b.Wait(b.t.Context(), b.SetState(bridge.MQTT)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *book) bind(ref bridge.Ref, how string) {
+	b.t.Helper()
+	if err := b.Wait(b.t.Context(), b.Bind(ref, []byte(how))); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// sum checks the equation of the promise for both origins.
+func (b *book) sum() {
+	b.t.Helper()
+	checkSum(b.t, b.Account())
+}
+
+func checkSum(t testing.TB, a bridge.Account) {
+	t.Helper()
+	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+		var in, out int64
+		for c, n := range a.Counts {
+			switch {
+			case c.Side != side:
+			case c.Name == received:
+				in += n
+			case c.Name == delivered, c.Name == duplicate, c.Name == ignored, c.Name == refused, c.Name == died:
+				out += n
+			}
+		}
+		if out += a.Pending[side]; in != out {
+			t.Fatalf("%v: received %d, accounted for %d: %v, pending %v", side, in, out, a.Counts, a.Pending)
+		}
+	}
+}
+
+func (b *book) counter(name string, side bridge.SideID, reason string) int64 {
+	return b.Account().Counts[bridge.Count{Name: name, Side: side, Reason: reason}]
+}
+
+func (b *book) wantCount(name string, side bridge.SideID, reason string, want int64) {
+	b.t.Helper()
+	if got := b.counter(name, side, reason); got != want {
+		b.t.Fatalf("%s %v %q is %d, want %d", name, side, reason, got, want)
+	}
+}
+
+// wantNotice takes the next notice, checks it and settles it.
+func (b *book) wantNotice(to, body string) {
+	b.t.Helper()
+	o := b.next(bridge.MQTT)
+	if o.Kind != bridge.Notice || o.To != to || string(o.Body) != body {
+		b.t.Fatalf("got kind %d to %s: %.80q, want a notice to %s: %.80q", o.Kind, o.To, o.Body, to, body)
+	}
+	b.settle(o.Ref)
+}

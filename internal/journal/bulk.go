@@ -1,0 +1,115 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+)
+
+// bulk is one statement over many rows, prepared for a few sizes: with this driver a row in a statement of 64
+// costs a third of a statement of its own.
+type bulk struct {
+	head, row, tail string
+	cols            int
+	sizes           [4]*sql.Stmt
+}
+
+var bulkSizes = [...]int{64, 16, 4, 1}
+
+func newBulk(head, row, tail string) *bulk {
+	return &bulk{head: head, row: row, tail: tail, cols: strings.Count(row, "?")}
+}
+
+// exec runs the statement over all rows of args.
+func (b *bulk) exec(conn *sql.Conn, args []any) error {
+	for i, n := range bulkSizes {
+		for len(args) >= n*b.cols {
+			if b.sizes[i] == nil {
+				text := b.head + strings.TrimSuffix(strings.Repeat(b.row+",", n), ",") + b.tail
+				stmt, err := conn.PrepareContext(context.Background(), text)
+				if err != nil {
+					return err
+				}
+				b.sizes[i] = stmt
+			}
+			if _, err := b.sizes[i].ExecContext(context.Background(), args[:n*b.cols]...); err != nil {
+				return err
+			}
+			args = args[n*b.cols:]
+		}
+	}
+	return nil
+}
+
+func (b *bulk) close() error {
+	var errs []error
+	for _, s := range b.sizes {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// statements are all that the writer says to the file, but for a few rare ones.
+type statements struct {
+	begin, commit, rollback                      *bulk
+	letters, change, unletter                    *bulk
+	legs, unleg, dead, revive, deferred          *bulk
+	bound, unbound, seen, failed, unfailed, meta *bulk
+	state, unstate, totals                       *bulk
+}
+
+func newStatements() *statements {
+	return &statements{
+		begin:    newBulk("BEGIN IMMEDIATE", "", ""),
+		commit:   newBulk("COMMIT", "", ""),
+		rollback: newBulk("ROLLBACK", "", ""),
+
+		letters: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, keys, body) VALUES ",
+			"(?,?,?,?,?,?,?,?,?,?)", ""),
+		change:   newBulk("UPDATE messages SET answers=?, delayed=?, dropped=?, reason=? WHERE id=?", "", ""),
+		unletter: newBulk("DELETE FROM messages WHERE id IN (", "?", ")"),
+
+		legs: newBulk("INSERT INTO legs (seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, next_at, note) VALUES ",
+			"(?,?,?,?,?,?,?,0,0,0,0,?)", ""),
+		unleg:    newBulk("DELETE FROM legs WHERE seq IN (", "?", ")"),
+		dead:     newBulk("UPDATE legs SET state=1, attempts=?, reason=?, note=? WHERE seq=?", "", ""),
+		revive:   newBulk("UPDATE legs SET state=0, attempts=0, first_at=0, next_at=0, reason=NULL, note=NULL WHERE seq=?", "", ""),
+		deferred: newBulk("UPDATE legs SET attempts=?, first_at=?, next_at=?, reason=? WHERE seq=?", "", ""),
+
+		bound:    newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),
+		unbound:  newBulk("DELETE FROM bound WHERE seq IN (", "?", ")"),
+		seen:     newBulk("INSERT INTO seen (n, gen, ran, keys) VALUES ", "(?,?,?,?)", ""),
+		failed:   newBulk("INSERT INTO failed (msg, gen, reason) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET gen=excluded.gen, reason=excluded.reason"),
+		unfailed: newBulk("DELETE FROM failed WHERE msg IN (", "?", ")"),
+		meta:     newBulk("INSERT INTO meta (k, v) VALUES ", "(?,?)", " ON CONFLICT DO UPDATE SET v=excluded.v"),
+		state:    newBulk("INSERT INTO side_state (side, key, value) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET value=excluded.value"),
+		unstate:  newBulk("DELETE FROM side_state WHERE side=? AND key=?", "", ""),
+		totals:   newBulk("INSERT INTO totals (name, side, reason, n) VALUES ", "(?,?,?,?)", " ON CONFLICT DO UPDATE SET n=excluded.n"),
+	}
+}
+
+// one runs a statement that has no rows to repeat.
+func (b *bulk) one(conn *sql.Conn, args ...any) error {
+	last := len(b.sizes) - 1
+	if b.sizes[last] == nil {
+		stmt, err := conn.PrepareContext(context.Background(), b.head)
+		if err != nil {
+			return err
+		}
+		b.sizes[last] = stmt
+	}
+	_, err := b.sizes[last].ExecContext(context.Background(), args...)
+	return err
+}
+
+func (s *statements) close() error {
+	var errs []error
+	for _, b := range []*bulk{s.begin, s.commit, s.rollback, s.letters, s.change, s.unletter, s.legs, s.unleg, s.dead,
+		s.revive, s.deferred, s.bound, s.unbound, s.seen, s.failed, s.unfailed, s.meta, s.state, s.unstate, s.totals} {
+		errs = append(errs, b.close())
+	}
+	return errors.Join(errs...)
+}

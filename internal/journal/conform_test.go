@@ -1,0 +1,22 @@
+package journal
+
+import (
+	"testing"
+
+	"chatrelay/bridge/bridgetest"
+
+	"github.com/rs/zerolog"
+)
+
+func TestJournal(t *testing.T) {
+	for name, dir := range map[string]func(*testing.T) string{
+		"memory": func(*testing.T) string { return "memory" },
+		"disk":   func(t *testing.T) string { return t.TempDir() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bridgetest.RunJournal(t, func(t *testing.T) bridgetest.Store {
+				return openBook(t, Options{Dir: dir(t), Sync: "os", Notices: Notices{true, true, true}, Log: zerolog.Nop()})
+			})
+		})
+	}
+}

@@ -1,0 +1,312 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chatrelay/bridge"
+)
+
+// life is the three transactions of a message: in, out, done. Each step is acknowledged before the next.
+type life struct {
+	*book
+	ref  bridge.Ref
+	done int // steps that were acknowledged
+}
+
+func lifeRecord() *bridge.Record {
+	r := direct(bridge.XMPP, "1001", "1002", "hello")
+	r.WireKey = key("archive id")
+	r.State = []bridge.StateRow{{Key: "h", Value: []byte("7")}}
+	return r
+}
+
+// steps go on until one is not acknowledged.
+func (l *life) steps() {
+	for _, step := range []func() error{
+		func() error { return l.Append(l.t.Context(), []*bridge.Record{lifeRecord()}) },
+		func() error {
+			o, err := l.Next(l.t.Context(), bridge.MQTT)
+			if err != nil {
+				return err
+			}
+			l.ref = o.Ref
+			return l.Wait(l.t.Context(), l.Bind(o.Ref, []byte("packet 1")))
+		},
+		func() error {
+			l.Close(bridge.Result{Ref: l.ref, State: []bridge.StateRow{{Key: "id", Value: []byte("1")}}})
+			return l.Wait(l.t.Context(), l.SetState(bridge.MQTT))
+		},
+	} {
+		if step() != nil {
+			return
+		}
+		l.done++
+	}
+}
+
+// Facts about a book after none, one, two, three of the steps.
+var lifeFacts = []string{
+	"received 0, delivered 0, pending 0, state map[] map[], bound [], legs []",
+	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [], legs [inbox pending]",
+	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [packet 1], legs [inbox bound]",
+	"received 1, delivered 1, pending 0, state map[id:1] map[h:7], bound [], legs [notice pending]",
+}
+
+// facts says what a book holds of a life.
+func (b *book) facts() string {
+	b.t.Helper()
+	ctx := b.t.Context()
+	states := make([]map[string]string, 2)
+	for i, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+		states[i] = map[string]string{}
+		rows, err := b.State(ctx, side)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for k, v := range rows {
+			states[i][k] = string(v)
+		}
+	}
+	bound, err := b.Bound(ctx, bridge.MQTT)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var hows, legs []string
+	for _, l := range bound {
+		hows = append(hows, string(l.How))
+	}
+	entries, err := b.List(ctx, Filter{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, e := range entries {
+		kind := "inbox"
+		if e.Kind == bridge.Notice {
+			kind = "notice"
+		}
+		legs = append(legs, kind+" "+e.State)
+	}
+	a := b.Account()
+	return fmt.Sprintf("received %d, delivered %d, pending %d, state %v %v, bound %v, legs %v",
+		a.Counts[bridge.Count{Name: received, Side: bridge.XMPP}], a.Counts[bridge.Count{Name: delivered, Side: bridge.XMPP}],
+		a.Pending[bridge.XMPP], states[0], states[1], hows, legs)
+}
+
+// stage finds out how far a book is: a step is whole or absent.
+func (b *book) stage() int {
+	b.t.Helper()
+	got := b.facts()
+	for i, want := range lifeFacts {
+		if got != want {
+			continue
+		}
+		b.sum()
+		// The keys went with the first step, or not at all.
+		again, wired := lifeRecord(), lifeRecord()
+		again.Redelivered, again.WireKey = true, again.Keys[0]
+		again.WireKey[0]++
+		wired.Keys[0][0]++
+		want := bridge.Duplicate
+		if i == 0 {
+			want = bridge.Taken
+		}
+		if b.append(again); again.Outcome != want {
+			b.t.Fatalf("after step %d the message is judged %d, want %d", i, again.Outcome, want)
+		}
+		if i > 0 {
+			b.want(wired, bridge.Duplicate)
+		}
+		return i
+	}
+	b.t.Fatalf("the book is in between:\n%s", got)
+	return 0
+}
+
+// emptyBook gives a folder with a book in which nothing ever was, to copy.
+func emptyBook(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	b := openBook(t, options(dir))
+	b.shut()
+	return dir
+}
+
+// TestStopAnywhere stops the process before and after each statement of a message's life.
+func TestStopAnywhere(t *testing.T) {
+	empty := emptyBook(t)
+	for _, after := range []bool{false, true} {
+		stopped := true
+		for n := 1; stopped; n++ {
+			stopped = stopAt(t, empty, n, after)
+		}
+	}
+}
+
+// stopAt tells whether the life had that many statements.
+func stopAt(t *testing.T, empty string, n int, after bool) bool {
+	f, name := newFaults(t)
+	o := options(copyBook(t, empty))
+	o.driver, o.Sync = name, "os"
+	j, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &life{book: &book{j, t}}
+	seen, left, at := 0, "", ""
+	f.set(func(query string, ran bool) error {
+		if left != "" {
+			return errors.New("the process is dead")
+		}
+		if ran != after || query == "ROLLBACK" {
+			return nil
+		}
+		if seen++; seen == n {
+			left, at = copyBook(t, o.Dir), query
+			return errors.New("the process is dead")
+		}
+		return nil
+	})
+	l.steps()
+	_ = j.Shut()
+	if left == "" {
+		if l.done != 3 {
+			t.Fatalf("%d steps were acknowledged without a fault", l.done)
+		}
+		return false
+	}
+	o.Dir, o.driver = left, ""
+	b := openBook(t, o)
+	defer b.shut()
+	if got := b.stage(); got < l.done || got > l.done+1 {
+		t.Fatalf("stopped at %q: %d steps were acknowledged, the book has %d", at, l.done, got)
+	}
+	return true
+}
+
+// TestLogCut reopens a book whose log ends anywhere in its last batch.
+func TestLogCut(t *testing.T) {
+	f, name := newFaults(t)
+	o := options(copyBook(t, emptyBook(t)))
+	o.driver = name
+	l := &life{book: openBook(t, o)}
+	var dirs []string // after each commit
+	f.set(func(query string, ran bool) error {
+		if ran && query == "COMMIT" {
+			dirs = append(dirs, copyBook(t, o.Dir))
+		}
+		return nil
+	})
+	l.steps()
+	l.shut()
+	f.set(nil)
+	before, after := logOf(t, dirs[len(dirs)-2]), logOf(t, dirs[len(dirs)-1])
+	start := 0
+	if len(after) > len(before) && string(after[:32]) == string(before[:32]) {
+		start = len(before) // the last batch was added to the log, which was not begun anew
+	}
+	for _, cut := range cuts(start, len(after)) {
+		dir := copyBook(t, dirs[len(dirs)-1])
+		if err := os.WriteFile(filepath.Join(dir, bookName+"-wal"), after[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b := openBook(t, Options{Dir: dir, Sync: "os", Notices: Notices{true, true, true}})
+		want := lifeFacts[2]
+		if cut == len(after) {
+			want = lifeFacts[3]
+		}
+		if got := b.facts(); got != want {
+			t.Fatalf("cut at %d of %d..%d:\n%s\nwant\n%s", cut, start, len(after), got, want)
+		}
+		b.shut()
+	}
+}
+
+// cuts are the places to cut a log at. A frame is a header of 24 bytes and a page: the start of each frame, a
+// byte of each part, and all bytes of the last one's header, which makes the batch whole.
+func cuts(start, end int) (at []int) {
+	const frame = 24 + 4096
+	for cut := start; cut <= end; cut++ {
+		switch in := (cut - 32) % frame; {
+		case cut < 32 && cut%5 == 0, in == 0, in == 12, in == 2000, cut == end:
+			at = append(at, cut)
+		case end-cut <= frame && (in <= 24 || in%1201 == 0 || in == frame-1):
+			at = append(at, cut)
+		}
+	}
+	return at
+}
+
+func logOf(t *testing.T, dir string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, bookName+"-wal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestNoRoomAnywhere has the disk full at one statement of a message's life: nothing is lost or doubled, and
+// the book goes on by itself.
+func TestNoRoomAnywhere(t *testing.T) {
+	lacking, empty := noRoom(t), emptyBook(t)
+	for n := 1; ; n++ {
+		f, name := newFaults(t)
+		o := options(copyBook(t, empty))
+		o.driver, o.Sync = name, "os"
+		b := openBook(t, o)
+		at := ""
+		hook, _ := counting(n, func(query string) error {
+			at = query
+			return lacking
+		})
+		f.set(hook)
+		goOn(b, at)
+		f.set(nil)
+		if got := b.facts(); got != lifeFacts[3] {
+			t.Fatalf("no room at %q: %s", at, got)
+		}
+		b = b.again(options(o.Dir))
+		if got := b.stage(); got != 3 {
+			t.Fatalf("no room at %q: the file has %d steps", at, got)
+		}
+		b.shut()
+		if at == "" {
+			return
+		}
+	}
+}
+
+// goOn does what a side and an intake do with a book that fails: try again.
+func goOn(b *book, at string) {
+	b.t.Helper()
+	for {
+		err := b.Append(b.t.Context(), []*bridge.Record{lifeRecord()})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, bridge.ErrFull) || !strings.Contains(err.Error(), "full") {
+			b.t.Fatalf("no room at %q: %v", at, err)
+		}
+	}
+	var ref bridge.Ref
+	for {
+		ref = b.next(bridge.MQTT).Ref
+		if err := b.Wait(b.t.Context(), b.Bind(ref, []byte("packet 1"))); err == nil {
+			break
+		}
+	}
+	b.nothing(bridge.MQTT)
+	b.Close(bridge.Result{Ref: ref, State: []bridge.StateRow{{Key: "id", Value: []byte("1")}}})
+	// The close may fail, and be tried again by the journal itself: what comes next is the notice.
+	if o := b.next(bridge.MQTT); o.Kind != bridge.Notice || o.Note.Status != "sent" {
+		b.t.Fatalf("no room at %q: next is %+v", at, o)
+	} else {
+		b.Release(o.Ref)
+	}
+	b.sum()
+}

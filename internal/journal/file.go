@@ -1,0 +1,249 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver
+)
+
+const (
+	bookName = "book.db"
+	lockName = "book.lock"
+	// checkedBytes: a book up to this size is checked page by page after a start that finds an unfinished
+	// log; a larger one would make recovery slow, and what the relay needs of it is read in full anyway.
+	checkedBytes = 64 << 20
+)
+
+// house is the folder of a book while this process owns it. In memory: no folder, no lock.
+type house struct {
+	dir  string
+	lock *os.File
+}
+
+// enter makes the folder if need be and takes its lock.
+func enter(dir string) (*house, error) {
+	if dir == "" {
+		return &house{}, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := hold(lock); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), lock.Close())
+	}
+	return &house{dir: dir, lock: lock}, nil
+}
+
+func (h *house) leave() error {
+	if h.lock == nil {
+		return nil
+	}
+	return h.lock.Close()
+}
+
+func (h *house) path() string { return filepath.Join(h.dir, bookName) }
+
+// prepare makes the book where there has never been one. The lock file carries the stamp of the book that
+// belongs beside it: a folder whose book has gone is never taken for a new one.
+func (h *house) prepare(driver string) error {
+	_, err := os.Stat(h.path())
+	switch {
+	case err == nil:
+		return h.plausible()
+	case !errors.Is(err, os.ErrNotExist):
+		return err
+	}
+	if stamp, err := os.ReadFile(h.lock.Name()); err != nil {
+		return err
+	} else if len(stamp) > 0 {
+		return fmt.Errorf("%w: %s is gone, but %s says that there was book %s. Bring it back, or empty the folder to start without it",
+			ErrDamaged, h.path(), lockName, stamp)
+	}
+	if _, err := os.Stat(h.path() + "-wal"); err == nil {
+		return fmt.Errorf("%w: %s is gone, its log is still there", ErrDamaged, h.path())
+	}
+	return h.make(driver)
+}
+
+// plausible looks at the head of the file before SQLite does: to SQLite an empty file is a fine new database.
+func (h *house) plausible() error {
+	head := make([]byte, 16)
+	f, err := os.Open(h.path())
+	if err != nil {
+		return err
+	}
+	n, _ := f.Read(head)
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if string(head[:n]) != "SQLite format 3\x00" {
+		return fmt.Errorf("%w: %s does not begin like a SQLite file", ErrDamaged, h.path())
+	}
+	return nil
+}
+
+// make writes an empty book under another name and gives it its own when it is complete on the disk.
+func (h *house) make(driver string) error {
+	draft := h.path() + ".new"
+	for _, left := range []string{draft, draft + "-journal", draft + "-wal", draft + "-shm"} {
+		if err := os.Remove(left); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	f, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := fill(driver, draft); err != nil {
+		return err
+	}
+	if err := os.Rename(draft, h.path()); err != nil {
+		return err
+	}
+	return syncDir(h.dir)
+}
+
+func fill(driver, path string) error {
+	db, err := sql.Open(driver, dsn(path, nil))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	_, err = db.Exec("PRAGMA synchronous = EXTRA")
+	if err == nil {
+		err = makeSchema(db)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// remember writes the book's stamp into the lock file, once.
+func (h *house) remember(stamp string) error {
+	if h.lock == nil {
+		return nil
+	}
+	have, err := os.ReadFile(h.lock.Name())
+	if err != nil || string(have) == stamp {
+		return err
+	}
+	if err := h.lock.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := h.lock.WriteAt([]byte(stamp), 0); err != nil {
+		return err
+	}
+	return errors.Join(h.lock.Sync(), syncDir(h.dir))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// unclean tells whether the last owner did not end in good order: it left a log.
+func (h *house) unclean() bool {
+	if h.dir == "" {
+		return false
+	}
+	info, err := os.Stat(h.path() + "-wal")
+	return err == nil && info.Size() > 0
+}
+
+func (h *house) size() int64 {
+	info, err := os.Stat(h.path())
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// dsn names a database file; the path may hold any character.
+func dsn(path string, query url.Values) string {
+	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	return "file:" + escaped + "?" + query.Encode()
+}
+
+// connect opens the one connection that writes. No statement on it is ever given a context that can end: a
+// cancelled statement in mid-write is what wedges this driver.
+func connect(driver string, h *house, sync string) (*sql.DB, *sql.Conn, error) {
+	name := ":memory:"
+	if h.dir != "" {
+		name = dsn(h.path(), nil)
+	}
+	db, err := sql.Open(driver, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(context.Background())
+	if err == nil {
+		err = settings(conn, h, sync)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, conn, nil
+}
+
+func settings(conn *sql.Conn, h *house, sync string) error {
+	ctx := context.Background()
+	if h.dir == "" {
+		return makeSchema(conn)
+	}
+	// First of all: someone who looks into the book may hold it for a moment.
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); err != nil {
+		return err
+	}
+	if err := checkSchema(conn); err != nil {
+		return err
+	}
+	level := "FULL" // each commit is on the disk before it is answered
+	if sync == "os" {
+		level = "NORMAL" // survives kill -9, not a power cut
+	}
+	var mode string
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("%s: this file system cannot hold a write-ahead log (mode %s): use a local disk", h.dir, mode)
+	}
+	for _, q := range []string{
+		"PRAGMA synchronous = " + level,
+		"PRAGMA wal_autocheckpoint = 2000",
+		"PRAGMA journal_size_limit = 67108864",
+	} {
+		if _, err := conn.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sound has SQLite look over the file.
+func sound(db execer) error {
+	var verdict string
+	if err := db.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("%w: %s", ErrDamaged, verdict)
+	}
+	return nil
+}

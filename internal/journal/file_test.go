@@ -1,0 +1,192 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"chatrelay/bridge"
+)
+
+// The bug that could corrupt a file with two connections (3.7.0 to 3.51.2) is not in this engine.
+func TestEngineVersion(t *testing.T) {
+	b := openBook(t, options("memory"))
+	var version string
+	if err := b.conn.QueryRowContext(t.Context(), "SELECT sqlite_version()").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	for part := range strings.SplitSeq(version, ".") {
+		k, err := strconv.Atoi(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = n*1000 + k
+	}
+	if n < 3_051_003 {
+		t.Errorf("SQLite is %s, want at least 3.51.3", version)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	for sync, level := range map[string]int64{"full": 2, "os": 1} {
+		o := options(t.TempDir())
+		o.Sync = sync
+		b := openBook(t, o)
+		for name, want := range map[string]int64{"synchronous": level, "busy_timeout": 5000, "auto_vacuum": 2} {
+			if got, err := pragma(b.conn, name); err != nil || got != want {
+				t.Errorf("%s: %s is %d (%v), want %d", sync, name, got, err, want)
+			}
+		}
+		for name, mode := range map[string]os.FileMode{bookName: 0o600, lockName: 0o600} {
+			if info, err := os.Stat(filepath.Join(o.Dir, name)); err != nil || info.Mode() != mode {
+				t.Errorf("%s has mode %v (%v)", name, info.Mode(), err)
+			}
+		}
+	}
+}
+
+func TestOneOwner(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "folder 100%?#")
+	b := openBook(t, options(dir))
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, errHeld) {
+		t.Fatalf("the second opener got %v", err)
+	}
+	b.want(direct(bridge.XMPP, "1001", "1002", "b"), bridge.Taken)
+	b = b.again(options(dir))
+	b.wantCount(received, bridge.XMPP, "", 2)
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"sync":   {Sync: "never"},
+		"bytes":  {MaxBytes: -1},
+		"window": {DedupWindow: -1},
+		"keys":   {DedupMaxKeys: -1},
+	} {
+		if _, err := Open(t.Context(), o); err == nil {
+			t.Errorf("%s: a wrong option was taken", name)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("open with an ended context: %v", err)
+	}
+}
+
+// What is no sound book gives an error and is left as it is.
+func TestDamaged(t *testing.T) {
+	book := func(dir string) string { return filepath.Join(dir, bookName) }
+	change := func(t *testing.T, dir string, f func([]byte) []byte) {
+		b, err := os.ReadFile(book(dir))
+		if err == nil {
+			err = os.WriteFile(book(dir), f(b), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(t *testing.T, dir string, queries ...string) {
+		db, err := sql.Open("sqlite", dsn(book(dir), nil))
+		for _, q := range queries {
+			if err == nil {
+				_, err = db.Exec(q)
+			}
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, do := range map[string]func(t *testing.T, dir string){
+		"gone":      func(t *testing.T, dir string) { must(t, os.Remove(book(dir))) },
+		"empty":     func(t *testing.T, dir string) { must(t, os.WriteFile(book(dir), nil, 0o600)) },
+		"zeros":     func(t *testing.T, dir string) { change(t, dir, func(b []byte) []byte { return make([]byte, len(b)) }) },
+		"text":      func(t *testing.T, dir string) { must(t, os.WriteFile(book(dir), []byte("no such thing"), 0o600)) },
+		"short":     func(t *testing.T, dir string) { change(t, dir, func(b []byte) []byte { return b[:len(b)/2] }) },
+		"head only": func(t *testing.T, dir string) { change(t, dir, func(b []byte) []byte { return b[:16] }) },
+		"rubbish": func(t *testing.T, dir string) {
+			change(t, dir, func(b []byte) []byte {
+				for i := 100; i < len(b); i++ {
+					b[i] ^= 0xa5
+				}
+				return b
+			})
+		},
+		"foreign": func(t *testing.T, dir string) {
+			must(t, os.Remove(book(dir)))
+			run(t, dir, "CREATE TABLE t (x)")
+		},
+		"newer": func(t *testing.T, dir string) { run(t, dir, "PRAGMA user_version = 99") },
+		"older": func(t *testing.T, dir string) { run(t, dir, "PRAGMA user_version = 0") },
+		"no table": func(t *testing.T, dir string) {
+			run(t, dir, "DROP TABLE seen")
+		},
+		"no stamp": func(t *testing.T, dir string) { run(t, dir, "DELETE FROM meta") },
+		"no message": func(t *testing.T, dir string) {
+			run(t, dir, "DELETE FROM messages")
+		},
+		"odd keys": func(t *testing.T, dir string) { run(t, dir, "UPDATE seen SET keys = x'0102'") },
+		"odd note": func(t *testing.T, dir string) { run(t, dir, "UPDATE legs SET note = '{'") },
+		"odd side": func(t *testing.T, dir string) { run(t, dir, "UPDATE legs SET side = 7") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			b := openBook(t, options(dir))
+			b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+			b.want(direct(bridge.MQTT, "1001", "1002", "b"), bridge.Taken)
+			b.shut()
+			do(t, dir)
+			before, _ := os.ReadFile(book(dir))
+			for range 2 {
+				j, err := Open(t.Context(), options(dir))
+				if err == nil {
+					t.Fatal("it was opened", j.Shut())
+				}
+				want := errors.Is(err, ErrDamaged)
+				if name == "newer" {
+					want = !want && strings.Contains(err.Error(), "newer chatrelay")
+				}
+				if !want && name != "no table" {
+					t.Errorf("the error is %q", err)
+				}
+			}
+			if after, _ := os.ReadFile(book(dir)); !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A process that was stopped while it made a new book begins anew: there was nothing yet.
+func TestUnfinishedBirth(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, bookName+".new"), []byte("half a fi"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, bookName+".new-journal"), []byte("x"), 0o600))
+	b := openBook(t, options(dir))
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.shut()
+	// Between the new file's name and the stamp in the lock.
+	must(t, os.Truncate(filepath.Join(dir, lockName), 0))
+	b = openBook(t, options(dir))
+	b.wantCount(received, bridge.XMPP, "", 1)
+	b.shut()
+	must(t, os.Remove(filepath.Join(dir, bookName)))
+	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a folder whose book is gone was taken for new: %v", err)
+	}
+}

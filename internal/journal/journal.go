@@ -1,0 +1,289 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/message"
+
+	"github.com/rs/zerolog"
+)
+
+// Render makes the bytes of a leg from the body in the book.
+type Render func(kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error)
+
+// Notices says which notices are written.
+type Notices struct{ Sent, Delayed, Failed bool }
+
+// Options of a book. The zero value is a book in memory without notices.
+type Options struct {
+	Dir          string        // "memory" or empty: in memory, for tests
+	Sync         string        // "full" (also when empty) or "os"
+	MaxBytes     int64         // 0: 1 GiB
+	DedupWindow  time.Duration // 0: 24 h
+	DedupMaxKeys int           // 0: 1,000,000
+	Notices      Notices
+	Clock        func() time.Time // nil: time.Now
+	Log          zerolog.Logger
+	Render       Render // nil: bridge.Render
+
+	driver string // of database/sql, for tests that put faults into it; empty: sqlite
+}
+
+func (o *Options) fill() error {
+	if o.Dir == "memory" {
+		o.Dir = ""
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 1 << 30
+	}
+	if o.DedupWindow == 0 {
+		o.DedupWindow = 24 * time.Hour
+	}
+	if o.DedupMaxKeys == 0 {
+		o.DedupMaxKeys = 1_000_000
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Render == nil {
+		o.Render = func(kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
+			return bridge.Render(kind, to, body, note), nil
+		}
+	}
+	if o.driver == "" {
+		o.driver = "sqlite"
+	}
+	switch {
+	case o.Sync == "":
+		o.Sync = "full"
+	case o.Sync != "full" && o.Sync != "os":
+		return fmt.Errorf("sync is %q: full or os", o.Sync)
+	}
+	if o.MaxBytes < 0 || o.DedupWindow < 0 || o.DedupMaxKeys < 0 {
+		return errors.New("limits cannot be negative")
+	}
+	return nil
+}
+
+// Journal is the open book. All methods may be called from any goroutine.
+type Journal struct {
+	opt    Options
+	log    zerolog.Logger
+	house  *house
+	db     *sql.DB
+	conn   *sql.Conn // the writer's
+	reader *sql.DB   // reads bodies; nil in memory
+	stmts  *statements
+	stamp  string
+
+	bell  chan struct{} // rings for the writer: the queue is not empty, or Shut; capacity 1
+	ended chan struct{} // closed when the writer has ended
+	fatal chan error    // capacity 1: the writer says it once
+
+	mu       sync.Mutex // guards all below
+	queue    []op
+	stopping bool
+	busy     bool   // the writer has something in hand
+	broken   error  // nothing can be done any more
+	trouble  error  // messages cannot be written for now; changed by the writer
+	stuck    bool   // nor can anything else
+	loading  []*leg // while the book is opened
+	lull     bool   // an idle moment of the writer
+
+	letters  map[uint64]*letter
+	lanes    map[laneKey]*lane
+	counters [bridge.XMPP + 1]*counter
+	dedup    memory
+	next     uint64 // message number
+	seq      uint64 // leg
+	cache    int64  // bytes of bodies kept
+
+	young   fifo[*letter] // not yet told that it is delayed, by age
+	oldest  fifo[*letter] // taken, by age; closed ones are skipped
+	done    fifo[finished]
+	kept    int64 // bytes of bodies in done
+	counts  map[bridge.Count]int64
+	pending [bridge.XMPP + 1]int64
+	open    [bridge.XMPP + 1]int64
+	dead    tally // dead letters in the file
+	pinned  int64 // keys of pending messages, which are never forgotten
+
+	ticket  uint64 // last one given out
+	settled uint64 // all up to it are committed or have failed
+	failing []span // tickets whose commit failed, newest last
+	waiting chan struct{}
+	asked   bool // someone waits on waiting
+
+	space space
+
+	// The writer's own.
+	tx       uint32
+	ord      uint64 // last binding
+	lease    uint64 // numbers below it are covered by meta
+	seenRow  uint64
+	ranBase  int64 // running ms before this start
+	started  time.Time
+	ranSaved int64
+	pageSize int64
+	folded   bool // nothing was written since the log was folded in
+	probe    int  // bytes that did not fit
+	said     bool // that there is trouble
+	saidAt   time.Time
+	retained []op // could not be committed, to be tried again
+	full     bool // said in the log
+	loud     bool // so are too many dead letters
+}
+
+// finished is a message that waits for its bounce hour to end.
+type finished struct {
+	m  *letter
+	at int64
+}
+
+type tally struct{ n, bytes int64 }
+
+// Open opens the book of a folder, or makes one where there has never been any, and starts its writer, which
+// Shut ends. A book that is damaged, newer than this program or in another process's hands is an error.
+func Open(ctx context.Context, o Options) (*Journal, error) {
+	if err := o.fill(); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	j, err := open(o)
+	if err != nil {
+		return nil, fmt.Errorf("journal: open: %w", err)
+	}
+	go j.write() // Shut waits for it
+	return j, nil
+}
+
+func open(o Options) (_ *Journal, err error) {
+	h, err := enter(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		opt: o, log: o.Log, house: h, stmts: newStatements(),
+		bell: make(chan struct{}, 1), ended: make(chan struct{}), fatal: make(chan error, 1),
+		letters: map[uint64]*letter{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Count]int64{},
+		waiting: make(chan struct{}), started: o.Clock(),
+	}
+	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+		j.counters[side] = &counter{bell: make(chan struct{})}
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.shutFiles())
+		}
+	}()
+	unclean := false
+	if o.Dir != "" {
+		if err := h.prepare(o.driver); err != nil {
+			return nil, err
+		}
+		unclean = h.unclean()
+	}
+	if j.db, j.conn, err = connect(o.driver, h, o.Sync); err != nil {
+		return nil, damaged(err)
+	}
+	if unclean && h.size() <= checkedBytes {
+		if err := sound(j.conn); err != nil {
+			return nil, damaged(err)
+		}
+	}
+	if err := j.load(); err != nil {
+		return nil, damaged(err)
+	}
+	if err := h.remember(j.stamp); err != nil {
+		return nil, err
+	}
+	return j, j.openReader()
+}
+
+// openReader opens the connection that reads bodies beside the writer.
+func (j *Journal) openReader() (err error) {
+	if j.house.dir == "" {
+		return nil
+	}
+	j.reader, err = openRead(j.house.path())
+	return err
+}
+
+// Stamp is the book's random id.
+func (j *Journal) Stamp() string { return j.stamp }
+
+// Fatal gives the error that ended the writer, if one does: the process must end, and start again.
+func (j *Journal) Fatal() <-chan error { return j.fatal }
+
+// Shut commits what is in the queue, ends the writer and closes the file. It waits for the writer.
+func (j *Journal) Shut() error {
+	j.mu.Lock()
+	again := j.stopping
+	j.stopping = true
+	j.mu.Unlock()
+	j.ring()
+	<-j.ended
+	if again {
+		return nil
+	}
+	if err := j.shutFiles(); err != nil {
+		return fmt.Errorf("journal: shut: %w", err)
+	}
+	return nil
+}
+
+func (j *Journal) shutFiles() error {
+	var errs []error
+	if j.reader != nil {
+		errs = append(errs, j.reader.Close())
+	}
+	errs = append(errs, j.stmts.close())
+	if j.conn != nil {
+		errs = append(errs, j.conn.Close())
+	}
+	if j.db != nil {
+		errs = append(errs, j.db.Close()) // the last connection folds the log into the file
+	}
+	return errors.Join(append(errs, j.house.leave())...)
+}
+
+// NewID reserves a number. It needs no commit of its own: the record that uses it raises the lease.
+func (j *Journal) NewID() (uint64, string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	id := j.newNumber()
+	return id, fmt.Sprintf("cr-%s-%d", j.stamp, id)
+}
+
+func (j *Journal) newNumber() uint64 {
+	id := j.next
+	j.next++
+	return id
+}
+
+func (j *Journal) nowMS() int64 { return j.opt.Clock().UnixMilli() }
+
+// ran is for how long a relay has run on this book, in ms. Only the writer calls it.
+func (j *Journal) ran() int64 {
+	return max(j.ranBase+j.opt.Clock().Sub(j.started).Milliseconds(), j.ranSaved)
+}
+
+// known looks a key up as the record's origin may see it.
+func (j *Journal) known(origin bridge.SideID, key message.Key) (m mark, echo, ok bool) {
+	if m, ok = j.dedup.find(origin, key); ok {
+		return m, false, true
+	}
+	if origin != bridge.MQTT {
+		return mark{}, false, false // an MQTT sender is not proven: it must not silence an XMPP one
+	}
+	m, ok = j.dedup.find(bridge.XMPP, key)
+	return m, ok, ok
+}

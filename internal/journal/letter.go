@@ -1,0 +1,117 @@
+package journal
+
+import (
+	"unique"
+
+	"chatrelay/bridge"
+)
+
+// letter is a message while anything of it may still happen: legs open, answers under way, a bounce possible.
+// Its fixed fields never change; book is the writer's, guarded by Journal.mu.
+type letter struct {
+	id     uint64
+	at     int64 // ms since the epoch, when it was taken
+	from   string
+	reply  string // not empty: a receipt is due there
+	body   []byte // nil: none, or only in the file
+	size   uint32 // of the body
+	origin bridge.SideID
+	mail   uint16 // mail legs it was taken with; 0: a row that carries only answers
+	keys   uint16 // it was taken with
+	legs   []*leg // the mail legs by number (nil: settled before the last start), then answers as they come
+	book   letterBook
+}
+
+// letterBook is what a commit may change of a letter.
+type letterBook struct {
+	tx      uint32 // the transaction that saved it last
+	open    uint16 // mail legs
+	dead    uint16 // mail legs
+	dropped uint16 // mail legs: dead, and then given up by hand
+	answers uint16 // answer legs open
+	base    uint16 // number of the first answer leg; higher after a requeue, so that no number is used twice
+	reason  string // label under which it was counted as dead
+	delayed bool   // its sender was told so, or need not be
+	bounced bool
+	row     bool // the row is in the file
+	changed bool // in this transaction
+	over    bool // its time for bounces is over: it goes with its last answer
+}
+
+// The answers of a message have fixed numbers above its mail legs.
+const (
+	answerDelayed = iota
+	answerOutcome
+	answerReceipt
+	answerBounce
+	answerSlots
+)
+
+const maxMail = 1<<16 - 1 - 64*answerSlots // leaves numbers for the answers of many requeues
+
+// state of a leg as couriers and sides see it. Guarded by Journal.mu.
+type stand uint8
+
+const (
+	unborn  stand = iota // its append is not committed
+	waiting              // in its lane
+	out                  // handed out
+	held                 // bound, or its bind is in the queue
+	closing              // its close is in the queue, or it is closed or dead
+)
+
+// leg is one delivery. The first block never changes.
+type leg struct {
+	letter *letter
+	lane   *lane
+	to     string
+	note   *bridge.Note // of an answer; of a dead leg: why
+	seq    uint64       // order in the book, and in its lane
+	num    uint16
+	kind   bridge.Kind
+
+	stand    stand
+	attempts uint32
+	first    int64  // ms, when it was first handed out; 0: never
+	lap      uint32 // how often a wire gave it back; a bind of an earlier lap says nothing any more
+
+	book legBook
+}
+
+// legBook is what a commit may change of a leg.
+type legBook struct {
+	tx    uint32
+	row   bool // the row is in the file
+	wired bool // so is a binding
+	bound bool
+	lap   uint32 // of the binding
+	dead  bool
+	gone  bool // settled, or dropped
+}
+
+func (l *leg) ref() bridge.Ref { return bridge.Ref{Msg: l.letter.id, Leg: l.num} }
+
+// leg finds a leg by its number; nil: unknown, or settled before the last start.
+func (m *letter) leg(num uint16) *leg {
+	if num < m.mail {
+		return m.legs[num]
+	}
+	for _, l := range m.legs[m.mail:] {
+		if l.num == num {
+			return l
+		}
+	}
+	return nil
+}
+
+// answer finds the answer leg of a slot in the message's present round.
+func (m *letter) answer(slot uint16) *leg { return m.leg(m.book.base + slot) }
+
+// pending tells whether the message was taken and is not closed.
+func (m *letter) pending() bool { return m.book.open > 0 }
+
+// alive tells whether any leg is open, be it only an answer's. A nil letter is not.
+func (m *letter) alive() bool { return m != nil && (m.book.open > 0 || m.book.answers > 0) }
+
+// intern keeps one copy of names that come again and again, and lets go of what they were cut from.
+func intern(s string) string { return unique.Make(s).Value() }

@@ -1,0 +1,141 @@
+package journal
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"chatrelay/bridge"
+)
+
+// fillUp appends until the book is full and gives the records it took.
+func (b *book) fillUp(size int) (taken []*bridge.Record) {
+	b.t.Helper()
+	text := strings.Repeat("x", size)
+	for i := range 10_000 {
+		r := direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i, text))
+		if b.append(r); r.Outcome == bridge.Full {
+			return taken
+		} else if r.Outcome != bridge.Taken {
+			b.t.Fatalf("outcome %d", r.Outcome)
+		}
+		taken = append(taken, r)
+	}
+	b.t.Fatal("the book never was full")
+	return nil
+}
+
+func TestFullBookDrains(t *testing.T) {
+	o := options(t.TempDir())
+	o.MaxBytes = 512 << 10
+	b := openBook(t, o)
+	taken := b.fillUp(3000)
+	if a := b.Account(); !a.Full || a.Bytes > o.MaxBytes || a.Limit != o.MaxBytes {
+		t.Fatalf("full %v at %d of %d", a.Full, a.Bytes, a.Limit)
+	}
+	before := b.counter(received, bridge.XMPP, "")
+	small := direct(bridge.XMPP, "1001", "1002", "small")
+	b.want(small, bridge.Full) // nothing overtakes what was turned away
+	if n := b.counter(received, bridge.XMPP, ""); n != before {
+		t.Errorf("what was turned away was counted")
+	}
+	b.want(&bridge.Record{Origin: bridge.XMPP, Verdict: bridge.Ignore, Reason: "receipt"}, bridge.Ignored)
+	twin := *taken[0]
+	b.want(&twin, bridge.Duplicate)
+	b.sum()
+
+	full := true
+	sent := 0
+	for i := range 2 * len(taken) {
+		x := b.next(bridge.MQTT)
+		b.bind(x.Ref, "1")
+		b.settle(x.Ref)
+		if x.Note.Status == "sent" {
+			sent++
+		}
+		if a := b.Account(); full && !a.Full {
+			full = false
+			if a.Bytes > o.MaxBytes*80/100 {
+				t.Fatalf("after %d closes it takes again, at %d of %d", i+1, a.Bytes, o.MaxBytes)
+			}
+		}
+	}
+	if full || sent != len(taken) {
+		t.Errorf("drained, it is full: %v; %d notices for %d messages", full, sent, len(taken))
+	}
+	b.want(small, bridge.Taken) // it had left no key
+	b.sum()
+	o.MaxBytes = 40 << 10
+	if b = b.again(o); !b.Account().Full {
+		t.Error("a book beyond its limit is not full after a start")
+	}
+}
+
+// A flood of refusals and retries is answered from the reserve, which has an end.
+func TestAnswersEnd(t *testing.T) {
+	o := options(t.TempDir())
+	o.MaxBytes = 512 << 10
+	b := openBook(t, o)
+	text := []byte(strings.Repeat("x", 8000))
+	for i := range 200 {
+		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "retained", From: fmt.Sprint(i), Body: text}
+		r.Legs = []bridge.Leg{bridge.NoticeLeg(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
+		b.want(r, bridge.Refused)
+	}
+	a := b.Account()
+	if a.Bytes > o.MaxBytes*5/4 {
+		t.Errorf("%d bytes are used, the limit is %d", a.Bytes, o.MaxBytes)
+	}
+	if lost := a.Counts[bridge.Count{Name: lostWords, Side: bridge.MQTT, Reason: "full"}]; lost == 0 {
+		t.Error("no answer was counted as lost")
+	}
+	b.sum()
+}
+
+// What was delivered goes when its time for bounces is over, and the file is used again.
+func TestFinishedRowsGo(t *testing.T) {
+	o := options(t.TempDir())
+	c := newClock()
+	o.Clock, o.Notices = c.Now, Notices{}
+	b := openBook(t, o)
+	rows := func() (n int) {
+		b.sync()
+		if err := b.reader.QueryRow("SELECT count(*) FROM messages").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for round := range 2 {
+		var recs []*bridge.Record
+		for i := range purgeLeast {
+			recs = append(recs, direct(bridge.XMPP, "1001", "1002", fmt.Sprint(round, i)))
+		}
+		b.append(recs...)
+		for range recs {
+			b.Close(bridge.Result{Ref: b.next(bridge.MQTT).Ref})
+		}
+		if n := rows(); n != purgeLeast {
+			t.Fatalf("%d rows, want %d: they stay an hour", n, purgeLeast)
+		}
+		c.add(bounceFor * 1_000_001)
+	}
+	b.sync()
+	if n := rows(); n > purgeLeast {
+		t.Errorf("%d rows after their time", n)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.letters) > purgeLeast || len(b.lanes) > 0 || b.cache != 0 {
+		t.Errorf("memory holds %d letters, %d lanes, %d bytes", len(b.letters), len(b.lanes), b.cache)
+	}
+}
+
+// One message that is too large for the room that is left does not shut the book for the small ones for long.
+func TestTooLargeForTheRoom(t *testing.T) {
+	o := options(t.TempDir())
+	o.MaxBytes = 256 << 10
+	b := openBook(t, o)
+	b.want(direct(bridge.XMPP, "1001", "1002", strings.Repeat("x", 300<<10)), bridge.Full)
+	b.want(direct(bridge.XMPP, "1001", "1002", "small"), bridge.Taken)
+	b.sum()
+}

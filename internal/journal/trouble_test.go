@@ -1,0 +1,372 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// lack makes every statement that writes fail for want of room while it is on.
+type lack struct {
+	mu  sync.Mutex
+	on  bool
+	err error
+}
+
+func (l *lack) set(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.on = on
+}
+
+func (l *lack) hook(query string, ran bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	verb, _, _ := strings.Cut(query, " ")
+	if !l.on || ran || verb == "SELECT" || verb == "ROLLBACK" || verb == "BEGIN" || verb == "PRAGMA" {
+		return nil
+	}
+	return l.err
+}
+
+// patient runs what until it is true; each call must have the writer do something.
+func patient(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for !ok() {
+		if ctx.Err() != nil {
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+func troubled(t *testing.T) (*book, *lack, Options) {
+	t.Helper()
+	f, name := newFaults(t)
+	o := options(t.TempDir())
+	o.driver = name
+	b := openBook(t, o)
+	l := &lack{err: noRoom(t)}
+	f.set(l.hook)
+	return b, l, o
+}
+
+func TestFullDiskIsSurvived(t *testing.T) {
+	b, disk, o := troubled(t)
+	b.want(direct(bridge.XMPP, "1001", "1002", "bound before"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1003", "waits"), bridge.Taken)
+	first := b.next(bridge.MQTT)
+	b.bind(first.Ref, "1")
+	second := b.next(bridge.MQTT)
+
+	disk.set(true)
+	if err := b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1004", "too much")}); !errors.Is(err, bridge.ErrFull) {
+		t.Fatalf("append: %v, want ErrFull", err)
+	}
+	if a := b.Account(); a.Trouble == "" || a.Pending[bridge.XMPP] != 2 {
+		t.Fatalf("trouble %q, pending %v", a.Trouble, a.Pending)
+	}
+	if err := b.Wait(t.Context(), b.Bind(second.Ref, []byte("2"))); err == nil {
+		t.Fatal("a binding was committed without room")
+	}
+	phase := b.Bind(first.Ref, []byte("1, released"))
+	b.Close(bridge.Result{Ref: second.Ref, Err: bridge.Refuse("no", "no")})
+	if err := b.Wait(t.Context(), phase); err == nil {
+		t.Fatal("a phase was committed without room")
+	}
+	b.nothing(bridge.MQTT)
+	if err := b.Delayed(t.Context(), time.Now().Add(time.Minute)); err == nil {
+		t.Error("a notice was committed without room")
+	}
+	if err := b.Requeue(t.Context(), second.Ref); err == nil {
+		t.Error("a requeue was committed without room")
+	}
+	select {
+	case err := <-b.Fatal():
+		t.Fatalf("the writer ended: %v", err)
+	default:
+	}
+
+	disk.set(false)
+	// An intake that never rests must not keep the book from noticing that there is room.
+	patient(t, "there is room again", func() bool {
+		return b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1004", "too much")}) == nil
+	})
+	if a := b.Account(); a.Trouble != "" {
+		t.Errorf("trouble %q after it ended", a.Trouble)
+	}
+	b.wantCount(died, bridge.XMPP, "no", 1)
+	b.sum()
+	o.driver = ""
+	b = b.again(o)
+	legs, err := b.Bound(t.Context(), bridge.MQTT)
+	if err != nil || len(legs) != 1 || string(legs[0].How) != "1, released" {
+		t.Errorf("bound is %v (%v), want the released one", legs, err)
+	}
+	b.sum()
+}
+
+// A hung commit, with what a wire says meanwhile in the queue behind it.
+func TestBindFailsUnderItsSuccessor(t *testing.T) {
+	for _, one := range []bool{true, false} { // only the first commit fails, or the second one too
+		f, name := newFaults(t)
+		o := options(t.TempDir())
+		o.driver = name
+		b := openBook(t, o)
+		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+		o1 := b.next(bridge.MQTT)
+		lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
+		var n int
+		f.set(func(query string, ran bool) error {
+			if query != "COMMIT" || ran {
+				return nil
+			}
+			if n++; n == 1 {
+				close(reached)
+				<-goAhead
+				return lacking
+			}
+			if n == 2 && !one {
+				return lacking
+			}
+			return nil
+		})
+		first := b.Bind(o1.Ref, []byte("connection 1"))
+		<-reached
+		b.Unbind(o1.Ref)
+		o2 := b.next(bridge.MQTT)
+		second := b.Bind(o2.Ref, []byte("connection 2"))
+		close(goAhead)
+		if err := b.Wait(t.Context(), first); err == nil {
+			t.Fatal("the first binding was committed")
+		}
+		err := b.Wait(t.Context(), second)
+		patient(t, "no trouble", func() bool {
+			return b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "9", "9", "x")}) == nil
+		})
+		legs, err2 := b.Bound(t.Context(), bridge.MQTT)
+		if err2 != nil {
+			t.Fatal(err2)
+		}
+		got := b.next(bridge.MQTT)
+		switch {
+		case err == nil && (len(legs) != 1 || got.To != "9"):
+			t.Errorf("the second binding holds, but bound is %v and next is %+v", legs, got)
+		case err != nil && (len(legs) != 0 || got.Ref != o1.Ref):
+			t.Errorf("the second binding failed, but bound is %v and next is %+v", legs, got)
+		}
+	}
+}
+
+// A leg was bound, and is unbound and bound anew while the disk is full: the old binding must not make the
+// failed one look as if the wire had gone on with it.
+func TestRebindFails(t *testing.T) {
+	f, name := newFaults(t)
+	o := options(t.TempDir())
+	o.driver = name
+	b := openBook(t, o)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	ref := b.next(bridge.MQTT).Ref
+	b.bind(ref, "connection 1")
+	lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
+	var n int
+	f.set(func(query string, ran bool) error {
+		if query != "COMMIT" || ran {
+			return nil
+		}
+		if n++; n == 1 {
+			close(reached)
+			<-goAhead
+		}
+		if n == 2 {
+			return lacking
+		}
+		return nil
+	})
+	b.Count(bridge.MQTT, "x", 1)
+	<-reached
+	b.Unbind(ref)
+	b.next(bridge.MQTT)
+	ticket := b.Bind(ref, []byte("connection 2"))
+	close(goAhead)
+	if err := b.Wait(t.Context(), ticket); err == nil {
+		t.Fatal("the binding was committed")
+	}
+	if got := b.next(bridge.MQTT); got.Ref != ref {
+		t.Errorf("next is %v, want %v", got.Ref, ref)
+	}
+	if legs, err := b.Bound(t.Context(), bridge.MQTT); err != nil || len(legs) != 0 {
+		t.Errorf("bound is %v (%v)", legs, err)
+	}
+}
+
+// A new generation of keys needs room that there may not be; what is in hand must not fail for it.
+func TestNoRoomForGeneration(t *testing.T) {
+	f, name := newFaults(t)
+	c := newClock()
+	o := options(t.TempDir())
+	o.driver, o.Clock = name, c.Now
+	b := openBook(t, o)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	ref := b.next(bridge.MQTT).Ref
+	lacking := noRoom(t)
+	f.set(func(query string, ran bool) error {
+		if strings.HasPrefix(query, "DELETE FROM seen") || strings.HasPrefix(query, "INSERT INTO seen") {
+			return lacking
+		}
+		return nil
+	})
+	c.add(40 * time.Hour)
+	b.bind(ref, "1")
+	b.settle(ref)
+	b.wantCount(delivered, bridge.XMPP, "", 1)
+	f.set(nil)
+	b.sum()
+}
+
+func TestBrokenDiskEndsTheWriter(t *testing.T) {
+	f, name := newFaults(t)
+	o := options(t.TempDir())
+	o.driver = name
+	b := openBook(t, o)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	ref := b.next(bridge.MQTT).Ref
+	broken := errors.New("input/output error")
+	f.set(func(query string, ran bool) error {
+		if query == "COMMIT" {
+			return broken
+		}
+		return nil
+	})
+	ticket := b.Bind(ref, []byte("1"))
+	if err := b.Wait(t.Context(), ticket); err == nil {
+		t.Error("the binding was committed")
+	}
+	if err := <-b.Fatal(); !errors.Is(err, broken) {
+		t.Errorf("fatal is %v", err)
+	}
+	if err := b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1", "2", "x")}); err == nil || errors.Is(err, bridge.ErrFull) {
+		t.Errorf("append after the end: %v", err)
+	}
+	if _, err := b.Next(t.Context(), bridge.XMPP); err == nil {
+		t.Error("Next goes on after the end")
+	}
+	if err := b.Wait(t.Context(), b.SetState(bridge.MQTT)); err == nil {
+		t.Error("a ticket is good after the end")
+	}
+	if a := b.Account(); a.Trouble == "" {
+		t.Error("no trouble after the end")
+	}
+}
+
+// A body that cannot be read for a moment is no dead letter; one that is not there is.
+func TestUnreadable(t *testing.T) {
+	f, name := newFaults(t)
+	o := options("memory") // reads go through the driver
+	o.driver = name
+	b := openBook(t, o)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1003", "b"), bridge.Taken)
+	b.mu.Lock()
+	for _, m := range b.letters {
+		b.uncache(m)
+	}
+	b.mu.Unlock()
+	lacking, n := noRoom(t), 0
+	f.set(func(query string, ran bool) error {
+		if n++; n == 1 && strings.HasPrefix(query, "SELECT body") {
+			return lacking
+		}
+		return nil
+	})
+	if o := b.next(bridge.MQTT); o.To != "1003" || string(o.Body) != "b" {
+		t.Errorf("next is %+v, want the other lane's", o)
+	}
+	if o := b.next(bridge.MQTT); o.To != "1002" || string(o.Body) != "a" {
+		t.Errorf("next is %+v, want the first again", o)
+	}
+	b.wantCount(died, bridge.XMPP, "unreadable", 0)
+
+	b.want(direct(bridge.XMPP, "1001", "1004", "c"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1005", "d"), bridge.Taken)
+	b.mu.Lock()
+	for _, m := range b.letters {
+		b.uncache(m)
+	}
+	b.mu.Unlock()
+	if err := b.exec("UPDATE messages SET body = NULL WHERE body = ?", []byte("c")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.exec("DELETE FROM messages WHERE body IS NULL"); err != nil {
+		t.Fatal(err)
+	}
+	if o := b.next(bridge.MQTT); o.To != "1005" {
+		t.Errorf("next is %+v, want the one that is there", o)
+	}
+	b.sync()
+	b.wantCount(died, bridge.XMPP, "unreadable", 1)
+	b.sum()
+}
+
+func TestShutAnswersEveryone(t *testing.T) {
+	for range 20 {
+		j, err := Open(t.Context(), options("memory"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for {
+					if j.Append(t.Context(), []*bridge.Record{direct(bridge.MQTT, "1", "2", "x")}) != nil {
+						return
+					}
+					if j.Wait(t.Context(), j.SetState(bridge.MQTT)) != nil {
+						return
+					}
+					_ = j.Delayed(t.Context(), time.Now().Add(time.Hour))
+				}
+			})
+			all.Go(func() {
+				for {
+					if _, err := j.Next(t.Context(), bridge.XMPP); err != nil {
+						return
+					}
+				}
+			})
+		}
+		if err := j.Shut(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+		if err := j.Shut(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A process that ended in the midst of a probe leaves it behind; the next one takes it away.
+func TestProbeIsTakenAway(t *testing.T) {
+	o := options(t.TempDir())
+	b := openBook(t, o)
+	b.shut()
+	db, err := sql.Open("sqlite", dsn(filepath.Join(o.Dir, bookName), nil))
+	must(t, err)
+	_, err = db.Exec("INSERT INTO meta VALUES (?, zeroblob(100000))", metaProbe)
+	must(t, err)
+	must(t, db.Close())
+	b = openBook(t, o)
+	var n int
+	must(t, b.reader.QueryRow("SELECT count(*) FROM meta WHERE k = ?", metaProbe).Scan(&n))
+	if n != 0 {
+		t.Error("the probe is still there")
+	}
+}

@@ -1,0 +1,28 @@
+package journal
+
+import (
+	"testing"
+
+	"chatrelay/bridge"
+)
+
+func TestWholeWay(t *testing.T) {
+	for name, dir := range map[string]string{"memory": "memory", "disk": t.TempDir()} {
+		t.Run(name, func(t *testing.T) {
+			b := openBook(t, options(dir))
+			b.want(direct(bridge.XMPP, "1001", "1002", "hello"), bridge.Taken)
+			o := b.next(bridge.MQTT)
+			if o.Kind != bridge.Inbox || o.From != "1001" || o.To != "1002" || string(o.Body) != "hello" {
+				t.Fatalf("got %+v", o)
+			}
+			b.bind(o.Ref, "packet 1")
+			b.nothing(bridge.MQTT)
+			b.settle(o.Ref)
+			b.wantNotice("1001", "hello|sent|")
+			b.nothing(bridge.MQTT)
+			b.wantCount(received, bridge.XMPP, "", 1)
+			b.wantCount(delivered, bridge.XMPP, "", 1)
+			b.sum()
+		})
+	}
+}
