@@ -1,0 +1,138 @@
+package servers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+)
+
+// XMPPConfig says what XMPP server is wanted. The zero value serves chat.test with the default users,
+// asks for TLS before a login, has no archive and no rate limits.
+type XMPPConfig struct {
+	Domain string            // default chat.test
+	Users  map[string]string // name to password; default 1001, 1002, 1003 and receiver, each with "pw-"+name
+
+	PlainAllowed bool // logins without TLS are allowed, and SASL PLAIN there
+	MAM          bool // XEP-0313: everything is archived
+	RateLimits   bool // the limits of the Debian package, instead of none; so too for offline messages
+
+	StanzaLimit int // bytes of a stanza, above which a stream is ended; 0: 256 KiB
+
+	NoSM          bool          // without XEP-0198
+	SMQueue       int           // unacknowledged stanzas kept per session; 0: the server's default
+	SMHibernation time.Duration // how long a lost session can be resumed; 0: the server's default
+
+	Rooms          []string // names of persistent rooms that are there from the start
+	AnonymousRooms bool     // rooms hide real addresses; else everybody sees them
+}
+
+// XMPP is a server of one's own.
+type XMPP struct {
+	process
+	Certs
+	Name          string // prosody or ejabberd
+	Dir           string // configuration, log and data
+	Domain        string
+	RoomService   string // conference.<domain>
+	Addr          string // host:port, with STARTTLS
+	DirectTLSAddr string // host:port, TLS at once
+	HTTPAddr      string // host:port of the next two
+	WSURL         string // RFC 7395, without TLS
+	BOSHURL       string // XEP-0206, without TLS
+
+	users map[string]string
+	add   func(ctx context.Context, user, password string) error
+}
+
+// NewProsody starts a Prosody that ends with the test.
+func NewProsody(tb testing.TB, cfg XMPPConfig) *XMPP {
+	tb.Helper()
+	return newXMPP(tb, StartProsody, cfg)
+}
+
+// NewEjabberd starts an ejabberd that ends with the test.
+func NewEjabberd(tb testing.TB, cfg XMPPConfig) *XMPP {
+	tb.Helper()
+	return newXMPP(tb, StartEjabberd, cfg)
+}
+
+func newXMPP(tb testing.TB, start func(context.Context, string, XMPPConfig) (*XMPP, error), cfg XMPPConfig) *XMPP {
+	tb.Helper()
+	x, err := start(tb.Context(), tb.TempDir(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	x.attach(tb)
+	return x
+}
+
+// JID is the address of a user of the server's domain.
+func (x *XMPP) JID(user string) string { return user + "@" + x.Domain }
+
+// Room is the address of a room of the server.
+func (x *XMPP) Room(name string) string { return name + "@" + x.RoomService }
+
+// Password is the password of a user that Users or AddUser named.
+func (x *XMPP) Password(user string) string { return x.users[user] }
+
+// AddUser makes an account while the server runs. Not from several goroutines.
+func (x *XMPP) AddUser(user, password string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	if err := x.add(ctx, user, password); err != nil {
+		return x.report(fmt.Errorf("servers: %s: add %s: %w", x.Name, user, err))
+	}
+	x.users[user] = password
+	return nil
+}
+
+// prepare fills in what both servers have in common.
+func prepare(name, dir string, cfg *XMPPConfig) (*XMPP, *portSet, error) {
+	if cfg.Domain == "" {
+		cfg.Domain = "chat.test"
+	}
+	if cfg.Users == nil {
+		cfg.Users = map[string]string{}
+		for _, u := range []string{"1001", "1002", "1003", "receiver"} {
+			cfg.Users[u] = "pw-" + u
+		}
+	}
+	x := &XMPP{Name: name, Dir: dir, Domain: cfg.Domain, RoomService: "conference." + cfg.Domain, users: maps.Clone(cfg.Users)}
+	ports := &portSet{}
+	x.ends = append(x.ends, ports.release)
+	x.Addr, x.DirectTLSAddr, x.HTTPAddr = loopback(ports.take()), loopback(ports.take()), loopback(ports.take())
+	if ports.err != nil {
+		ports.release()
+		return nil, nil, ports.err
+	}
+	certs, err := MakeCerts(dir, "receiver", x.Domain, x.RoomService)
+	if err != nil {
+		ports.release()
+		return nil, nil, err
+	}
+	x.Certs = certs
+	return x, ports, nil
+}
+
+func (x *XMPP) ready(ctx context.Context) error {
+	if err := answersXMPP(ctx, x.Addr, x.Domain); err != nil {
+		return err
+	}
+	return listens(ctx, x.DirectTLSAddr, x.HTTPAddr)
+}
+
+// attach ties a server to a test: errors fail it, the end of the test ends the server, and a failed test
+// shows the server's log.
+func (p *process) attach(tb testing.TB) {
+	p.fail = func(err error) { tb.Helper(); tb.Error(err) }
+	tb.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			tb.Error(err)
+		}
+		if tb.Failed() {
+			tb.Logf("%s log ends with:\n%s", p.cmd.name, p.Log())
+		}
+	})
+}
