@@ -1,0 +1,288 @@
+package bridgetest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// Desk is one life's view of a Memory: bridge.Desk, and bridge.Inlet for what the side hears.
+type Desk struct {
+	m    *Memory
+	life int
+
+	mu    sync.Mutex       // guards ended
+	ended map[uint64]error // generations that ended with an error
+}
+
+// Desk begins a life.
+func (m *Memory) Desk() *Desk {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Desk{m: m, life: m.life, ended: map[uint64]error{}}
+}
+
+// enqueue gives a ticket, once now has changed what needs no commit. The queue of a dead life goes nowhere.
+func (d *Desk) enqueue(o sideOp, now func()) uint64 {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	if d.life != d.m.life {
+		return 1 << 62
+	}
+	d.m.ticket++
+	o.life, o.ticket = d.life, d.m.ticket
+	if now != nil {
+		now()
+	}
+	if len(d.m.queue) == 0 {
+		d.m.due = time.Now().Add(d.m.delay)
+	}
+	d.m.queue = append(d.m.queue, o)
+	d.m.ring()
+	return o.ticket
+}
+
+// Bind implements bridge.Desk.
+func (d *Desk) Bind(ref bridge.Ref, how []byte) uint64 {
+	how = slices.Clone(how)
+	var l *memoryLeg
+	var mine uint64
+	return d.enqueue(sideOp{
+		apply: func() {
+			if l.closed {
+				return
+			}
+			if !l.bound {
+				d.m.binds++
+				l.seq = d.m.binds
+			}
+			l.bound, l.how = true, how
+		},
+		undo: func(error) bool {
+			if l.bound {
+				return true // the wire has gone on; the book must follow
+			}
+			if l.with == Bound && l.ticket == mine {
+				l.with = Waiting
+			}
+			return false
+		},
+	}, func() {
+		l, mine = d.m.byRef[ref], d.m.ticket
+		l.ticket = mine
+		if l.with != Closed {
+			l.with = Bound
+		}
+	})
+}
+
+// Wait implements bridge.Desk.
+func (d *Desk) Wait(ctx context.Context, ticket uint64) error {
+	for {
+		d.m.mu.Lock()
+		dead, ok, failed, bell := d.life != d.m.life, ticket <= d.m.done, d.m.failed[ticket], d.m.bell
+		d.m.mu.Unlock()
+		switch {
+		case dead:
+			return errDead
+		case failed:
+			return errors.New("bridgetest: that commit failed")
+		case ok:
+			return nil
+		}
+		select {
+		case <-bell:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Bound implements bridge.Desk.
+func (d *Desk) Bound(context.Context, bridge.SideID) ([]bridge.BoundLeg, error) {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	var legs []*memoryLeg
+	for _, l := range d.m.legs {
+		if l.bound && !l.closed {
+			legs = append(legs, l)
+		}
+	}
+	slices.SortFunc(legs, func(x, y *memoryLeg) int { return x.seq - y.seq })
+	var out []bridge.BoundLeg
+	for _, l := range legs {
+		out = append(out, bridge.BoundLeg{Outbound: l.out, How: l.how})
+	}
+	return out, nil
+}
+
+// Unbind implements bridge.Desk: the legs are with Next at once.
+func (d *Desk) Unbind(refs ...bridge.Ref) {
+	d.enqueue(sideOp{apply: func() {
+		for _, ref := range refs {
+			d.m.byRef[ref].bound = false
+		}
+	}}, func() {
+		for _, ref := range refs {
+			if l := d.m.byRef[ref]; l.with == Bound {
+				l.with = Waiting
+			}
+		}
+	})
+}
+
+// Close implements bridge.Desk.
+func (d *Desk) Close(results ...bridge.Result) {
+	d.enqueue(sideOp{apply: func() {
+		for _, r := range results {
+			d.m.closes++
+			if l := d.m.byRef[r.Ref]; !l.closed {
+				l.closed, l.err = true, r.Err
+			}
+			d.m.write(r.State)
+		}
+	}}, func() {
+		for _, r := range results {
+			d.m.byRef[r.Ref].with = Closed
+		}
+	})
+}
+
+// Bounce implements bridge.Desk: it counts.
+func (d *Desk) Bounce(bridge.Ref, *bridge.Refusal) {
+	d.enqueue(sideOp{apply: func() { d.m.counts["bounced"]++ }}, nil)
+}
+
+// State implements bridge.Desk.
+func (d *Desk) State(context.Context, bridge.SideID) (map[string][]byte, error) {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	return maps.Clone(d.m.state), nil
+}
+
+// SetState implements bridge.Desk.
+func (d *Desk) SetState(_ bridge.SideID, rows ...bridge.StateRow) uint64 {
+	rows = slices.Clone(rows)
+	return d.enqueue(sideOp{apply: func() { d.m.write(rows) }}, nil)
+}
+
+// Count implements bridge.Desk.
+func (d *Desk) Count(_ bridge.SideID, name string, n int) {
+	d.enqueue(sideOp{apply: func() { d.m.counts[name] += n }}, nil)
+}
+
+// Offer implements bridge.Inlet.
+func (d *Desk) Offer(ctx context.Context, in bridge.Inbound) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d.m.mu.Lock()
+	judge := d.m.judge
+	var verdict error
+	if judge != nil {
+		verdict = judge(in)
+	}
+	d.m.mu.Unlock()
+	verdict = d.sticky(in, verdict)
+	var refusal *bridge.Refusal
+	if verdict != nil && !errors.As(verdict, &refusal) {
+		in.Ack(verdict)
+		return nil
+	}
+	d.enqueue(sideOp{
+		apply: func() {
+			if verdict = d.sticky(in, verdict); verdict != nil && !errors.As(verdict, &refusal) {
+				return // an earlier one of its generation failed meanwhile
+			}
+			d.m.taken = append(d.m.taken, in)
+			d.m.write(in.State)
+		},
+		after: func() { in.Ack(verdict) },
+		undo:  func(err error) bool { go in.Ack(d.sticky(in, err)); return false },
+	}, nil)
+	return nil
+}
+
+// sticky keeps what Inbound.Gen promises.
+func (d *Desk) sticky(in bridge.Inbound, verdict error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if before := d.ended[in.Gen]; before != nil {
+		return before
+	}
+	var refusal *bridge.Refusal
+	switch {
+	case verdict == nil, errors.As(verdict, &refusal):
+	case errors.Is(verdict, bridge.ErrFull) && !in.Redelivers:
+	default:
+		d.ended[in.Gen] = verdict
+	}
+	return verdict
+}
+
+// Next hands out the oldest waiting leg.
+func (d *Desk) Next(ctx context.Context) (bridge.Outbound, error) {
+	for {
+		d.m.mu.Lock()
+		if d.life != d.m.life {
+			d.m.mu.Unlock()
+			return bridge.Outbound{}, errDead
+		}
+		for _, l := range d.m.legs {
+			if l.with == Waiting {
+				l.with = Handed
+				d.m.ring()
+				d.m.mu.Unlock()
+				return l.out, nil
+			}
+		}
+		bell := d.m.bell
+		d.m.mu.Unlock()
+		select {
+		case <-bell:
+		case <-ctx.Done():
+			return bridge.Outbound{}, ctx.Err()
+		}
+	}
+}
+
+// Release gives a leg back that was handed out and not bound.
+func (d *Desk) Release(ref bridge.Ref) {
+	d.m.set(func() {
+		if l := d.m.byRef[ref]; d.life == d.m.life && l.with == Handed {
+			l.with = Waiting
+		}
+	})
+}
+
+// Carry sends what the book has until ctx ends, like bridge.Courier.
+func (d *Desk) Carry(ctx context.Context, s bridge.Side) {
+	for {
+		out, err := d.Next(ctx)
+		if err != nil {
+			return
+		}
+		err = s.Send(ctx, out)
+		var refusal *bridge.Refusal
+		switch {
+		case err == nil:
+		case errors.As(err, &refusal):
+			d.Close(bridge.Result{Ref: out.Ref, Err: refusal})
+		default:
+			if errors.Is(err, bridge.ErrDown) {
+				d.m.set(func() { d.m.downs++ })
+			}
+			d.Release(out.Ref)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(5 * time.Millisecond): // the real courier backs off, too
+			}
+		}
+	}
+}

@@ -1,0 +1,333 @@
+package bridgetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// Memory is a book in memory for the tests of a side. What is enqueued becomes true at the next commit; Crash
+// loses what is not committed, as kill -9 does. Each life of a Side has a Desk of its own, dead after the crash.
+// It keeps the promises of bridge.Desk and bridge.Inlet, and nothing else of a journal: no keys, no notices.
+type Memory struct {
+	mu     sync.Mutex // guards all below
+	life   int
+	ticket uint64 // newest given
+	done   uint64 // newest decided
+	failed map[uint64]bool
+	queue  []sideOp
+	held   bool
+	sick   error
+	delay  time.Duration
+	due    time.Time // of the next commit
+	bell   chan struct{}
+
+	legs   []*memoryLeg
+	byRef  map[bridge.Ref]*memoryLeg
+	state  map[string][]byte
+	counts map[string]int
+	binds  int // ever, to number the bindings
+
+	taken  []bridge.Inbound
+	judge  func(bridge.Inbound) error // verdict on an offer; nil: taken
+	closes int
+	fails  int
+	downs  int
+	limit  time.Duration
+}
+
+// LegState is where a leg is.
+type LegState string
+
+// States of a leg.
+const (
+	Waiting LegState = "waiting"
+	Handed  LegState = "handed" // to the courier, or to a side whose Bind is not committed
+	Bound   LegState = "bound"
+	Closed  LegState = "closed"
+)
+
+type memoryLeg struct {
+	out bridge.Outbound
+	// with says who has it now, ahead of the commits: Waiting with Next, Handed with the courier, Bound with the
+	// wire, Closed with nobody.
+	with   LegState
+	ticket uint64 // of the last Bind
+	// What is committed.
+	bound, closed bool
+	how           []byte
+	seq           int
+	err           error
+}
+
+// state is what is committed, for tests.
+func (l *memoryLeg) state() LegState {
+	switch {
+	case l.closed:
+		return Closed
+	case l.with == Waiting:
+		return Waiting
+	case l.bound:
+		return Bound
+	}
+	return Handed
+}
+
+// sideOp is one thing in the queue.
+type sideOp struct {
+	life   int
+	ticket uint64
+	apply  func()
+	undo   func(error) (again bool) // nil: tried again
+	after  func()
+}
+
+// NewMemory makes a book that ends with the test.
+func NewMemory(tb testing.TB) *Memory {
+	m := &Memory{byRef: map[bridge.Ref]*memoryLeg{}, state: map[string][]byte{}, counts: map[string]int{},
+		failed: map[uint64]bool{}, bell: make(chan struct{}), limit: untilLimit}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); m.run(ctx) }() // ends with the test
+	tb.Cleanup(func() { cancel(); <-done })
+	return m
+}
+
+func (m *Memory) run(ctx context.Context) {
+	t := time.NewTicker(time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			m.commit(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (m *Memory) commit(now time.Time) {
+	m.mu.Lock()
+	if m.held || len(m.queue) == 0 || now.Before(m.due) {
+		m.mu.Unlock()
+		return
+	}
+	after := m.decide(len(m.queue), m.sick)
+	m.due = now.Add(m.delay)
+	m.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
+}
+
+// decide commits the first n operations, or fails them. It returns what is to be called afterwards.
+func (m *Memory) decide(n int, sick error) (after []func()) {
+	batch, rest := m.queue[:n], m.queue[n:]
+	var again []sideOp
+	for _, o := range batch {
+		m.done = max(m.done, o.ticket)
+		if sick == nil {
+			o.apply()
+			if o.after != nil {
+				after = append(after, o.after)
+			}
+			continue
+		}
+		m.failed[o.ticket] = true
+		m.fails++
+		if o.undo == nil || o.undo(sick) {
+			again = append(again, o)
+		}
+	}
+	m.queue = append(again, rest...)
+	m.ring()
+	return after
+}
+
+// Step decides the oldest operation alone, with Hold on: nil commits it. It tells whether there was one.
+func (m *Memory) Step(err error) bool {
+	m.mu.Lock()
+	if len(m.queue) == 0 {
+		m.mu.Unlock()
+		return false
+	}
+	after := m.decide(1, err)
+	m.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
+	return true
+}
+
+func (m *Memory) ring() {
+	close(m.bell)
+	m.bell = make(chan struct{})
+}
+
+func (m *Memory) set(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+	m.ring()
+}
+
+// Hold stops all commits until it is called with false.
+func (m *Memory) Hold(on bool) { m.set(func() { m.held = on }) }
+
+// Fail makes every commit fail; nil ends that.
+func (m *Memory) Fail(err error) { m.set(func() { m.sick = err }) }
+
+// Delay is how long the oldest operation waits for its commit, at least.
+func (m *Memory) Delay(d time.Duration) { m.set(func() { m.delay = d }) }
+
+// Judge sets the verdict on offers: nil takes, a *bridge.Refusal refuses for good, bridge.ErrFull and other errors
+// mean what Inbound.Ack says. It is called with the book locked. A nil function takes all.
+func (m *Memory) Judge(f func(bridge.Inbound) error) { m.set(func() { m.judge = f }) }
+
+// Crash ends a life: all its desks are dead, and what was not committed never was.
+func (m *Memory) Crash() {
+	m.set(func() {
+		m.life++
+		m.queue = nil
+		m.done = m.ticket
+		for _, l := range m.legs {
+			switch {
+			case l.closed:
+				l.with = Closed
+			case l.bound:
+				l.with = Bound
+			default:
+				l.with = Waiting
+			}
+		}
+	})
+}
+
+// Add writes a leg into the book.
+func (m *Memory) Add(kind bridge.Kind, from, to, body string) bridge.Ref {
+	var ref bridge.Ref
+	m.set(func() {
+		ref = bridge.Ref{Msg: uint64(len(m.legs) + 1)}
+		l := &memoryLeg{out: bridge.Outbound{Ref: ref, Kind: kind, From: from, To: to, Body: []byte(body)}, with: Waiting}
+		m.legs = append(m.legs, l)
+		m.byRef[ref] = l
+	})
+	return ref
+}
+
+// Taken is what was taken or refused, in order of commits.
+func (m *Memory) Taken() []bridge.Inbound {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.taken)
+}
+
+// Counted is one of the durable counters.
+func (m *Memory) Counted(name string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts[name]
+}
+
+// Row is a row of the side's memory, nil if there is none.
+func (m *Memory) Row(key string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state[key]
+}
+
+// Leg tells how a leg stands, and with what it was closed.
+func (m *Memory) Leg(ref bridge.Ref) (LegState, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.byRef[ref].state(), m.byRef[ref].err
+}
+
+// Sum is a picture of the book.
+type Sum struct {
+	Taken  int
+	Queued int // not committed yet
+	Legs   map[LegState]int
+	Closes int // calls of Close for a leg
+	Fails  int // operations whose commit failed
+	Downs  int // answers ErrDown that Carry got
+	Counts map[string]int
+	Rows   int
+}
+
+// Sum adds up.
+func (m *Memory) Sum() Sum {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sum()
+}
+
+func (m *Memory) sum() Sum {
+	s := Sum{Taken: len(m.taken), Queued: len(m.queue), Legs: map[LegState]int{}, Closes: m.closes, Fails: m.fails, Downs: m.downs,
+		Counts: maps.Clone(m.counts), Rows: len(m.state)}
+	for _, l := range m.legs {
+		s.Legs[l.state()]++
+	}
+	return s
+}
+
+// untilLimit is how long a condition may take to come true, unless Patience says otherwise.
+const untilLimit = 60 * time.Second
+
+// Patience sets how long Await and the suite wait.
+func (m *Memory) Patience(d time.Duration) { m.set(func() { m.limit = d }) }
+
+func (m *Memory) patience() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limit
+}
+
+// Await waits for a condition on the book.
+func (m *Memory) Await(what string, cond func(Sum) bool) error {
+	limit := time.NewTimer(m.patience())
+	defer limit.Stop()
+	for {
+		m.mu.Lock()
+		bell, s := m.bell, m.sum()
+		m.mu.Unlock()
+		if cond(s) {
+			return nil
+		}
+		select {
+		case <-bell:
+		case <-limit.C:
+			return fmt.Errorf("never: %s; the book: %+v", what, s)
+		}
+	}
+}
+
+// Until is Await for a test.
+func (m *Memory) Until(tb testing.TB, what string, cond func(Sum) bool) {
+	tb.Helper()
+	if err := m.Await(what, cond); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// AllClosed is a condition for Await: no leg is open.
+func AllClosed(s Sum) bool { return s.Legs[Waiting]+s.Legs[Handed]+s.Legs[Bound] == 0 }
+
+func (m *Memory) write(rows []bridge.StateRow) {
+	for _, r := range rows {
+		if r.Value == nil {
+			delete(m.state, r.Key)
+			continue
+		}
+		m.state[r.Key] = slices.Clone(r.Value)
+	}
+}
+
+var errDead = errors.New("bridgetest: this life is over")

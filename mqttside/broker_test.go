@@ -1,0 +1,118 @@
+package mqttside
+
+import (
+	"net"
+	"sync"
+	"testing"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// wipe makes a broker forget the session of a client id.
+func wipe(tb testing.TB, url, id string) {
+	tb.Helper()
+	o := mqtt.NewClientOptions().AddBroker(url).SetClientID(id).SetCleanSession(true).SetProtocolVersion(4)
+	c := mqtt.NewClient(o)
+	finish(tb, c.Connect())
+	c.Disconnect(250)
+}
+
+// fakeBroker answers packets as a test says: for what real brokers do seldom. Connections end with the test.
+type fakeBroker struct {
+	ln   net.Listener
+	wg   sync.WaitGroup
+	play func(n int, p packets.ControlPacket) (answers []packets.ControlPacket, hangUp bool)
+
+	mu    sync.Mutex // guards all below
+	conns []net.Conn
+}
+
+func newFakeBroker(tb testing.TB, play func(n int, p packets.ControlPacket) ([]packets.ControlPacket, bool)) *fakeBroker {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f := &fakeBroker{ln: ln, play: play}
+	f.wg.Go(f.accept)
+	tb.Cleanup(func() {
+		_ = ln.Close()
+		f.mu.Lock()
+		for _, c := range f.conns {
+			_ = c.Close()
+		}
+		f.mu.Unlock()
+		f.wg.Wait()
+	})
+	return f
+}
+
+func (f *fakeBroker) url() string { return "tcp://" + f.ln.Addr().String() }
+
+func (f *fakeBroker) accept() {
+	for n := 1; ; n++ {
+		c, err := f.ln.Accept()
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		f.conns = append(f.conns, c)
+		f.mu.Unlock()
+		f.wg.Go(func() { f.serve(n, c) })
+	}
+}
+
+func (f *fakeBroker) serve(n int, c net.Conn) {
+	defer c.Close()
+	for {
+		p, err := packets.ReadPacket(c)
+		if err != nil {
+			return
+		}
+		answers, hangUp := f.play(n, p)
+		for _, a := range answers {
+			if a.Write(c) != nil {
+				return
+			}
+		}
+		if hangUp {
+			return
+		}
+	}
+}
+
+func connack(code byte) packets.ControlPacket {
+	p := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
+	p.ReturnCode = code
+	return p
+}
+
+func suback(id uint16, code byte) packets.ControlPacket {
+	p := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+	p.MessageID, p.ReturnCodes = id, []byte{code}
+	return p
+}
+
+// polite answers as a broker does that takes everything.
+func polite(p packets.ControlPacket) []packets.ControlPacket {
+	switch p := p.(type) {
+	case *packets.ConnectPacket:
+		return []packets.ControlPacket{connack(0)}
+	case *packets.SubscribePacket:
+		return []packets.ControlPacket{suback(p.MessageID, 2)}
+	case *packets.PingreqPacket:
+		return []packets.ControlPacket{packets.NewControlPacket(packets.Pingresp)}
+	case *packets.PublishPacket:
+		if p.Qos == 2 {
+			a := packets.NewControlPacket(packets.Pubrec).(*packets.PubrecPacket)
+			a.MessageID = p.MessageID
+			return []packets.ControlPacket{a}
+		}
+	case *packets.PubrelPacket:
+		a := packets.NewControlPacket(packets.Pubcomp).(*packets.PubcompPacket)
+		a.MessageID = p.MessageID
+		return []packets.ControlPacket{a}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package mqttside
+
+import (
+	"strings"
+	"testing"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/proxy"
+	"chatrelay/test/servers"
+)
+
+// TestSuite is the conformance suite against a real broker, as it comes.
+func TestSuite(t *testing.T) {
+	bridgetest.RunSide(t, func(t *testing.T) bridgetest.SideRig {
+		broker := servers.NewMosquitto(t, servers.MosquittoConfig{Persistence: true})
+		link := proxy.New(t, broker.Addr)
+		far := newPerson(t, broker.URL, "far", "/chat/2001")
+		return bridgetest.SideRig{
+			New: func(desk bridge.Desk) (bridge.Side, error) {
+				return New(testConfig(t, "tcp://"+link.Addr()), desk)
+			},
+			Kind: bridge.Inbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
+			Inject: func(bodies ...string) error {
+				for _, b := range bodies {
+					far.says(t, "/chat/1001", b)
+				}
+				return nil
+			},
+			Hear: func(n int) ([]string, error) {
+				got, err := far.await(n)
+				for i := range got {
+					got[i] = strings.TrimPrefix(got[i], "/chat/2001 ")
+				}
+				return got, err
+			},
+			Cut: link.Cut, Refuse: link.Refuse, Stop: broker.Stop,
+			Start: func() error {
+				if err := broker.Start(); err != nil {
+					return err
+				}
+				return far.back() // what it says before that would be out of order
+			},
+			Redelivers: true,
+			Quiet:      []string{"mqttside.(*Side)", "mqttside.(*wire)", "mqttside.(*acker)"},
+		}
+	})
+}

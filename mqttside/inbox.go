@@ -1,0 +1,191 @@
+package mqttside
+
+import (
+	"context"
+	"sync"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"chatrelay/bridge"
+)
+
+const (
+	inboxBytes = 8 << 20 // taken off the wire and not yet in the book
+	itemCost   = 512     // what a message costs beside its payload
+	renewBelow = inboxBytes / 10 * 8
+)
+
+// item is one PUBLISH from the broker.
+type item struct {
+	k    *link
+	msg  mqtt.Message
+	size int
+	row  *row // nil at QoS 0
+	// settled and good are of acker: the book has decided, and the packet is to be acknowledged.
+	settled, good bool
+}
+
+// inbox holds what came until the book has it. paho's handler only puts into it; one goroutine offers.
+type inbox struct {
+	mu    sync.Mutex // guards all below
+	queue []*item
+	used  int
+	wake  chan struct{}
+}
+
+func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+
+// put takes a message; false: the budget is spent.
+func (b *inbox) put(i *item) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used > 0 && b.used+i.size > inboxBytes {
+		return false
+	}
+	b.used += i.size
+	b.queue = append(b.queue, i)
+	select {
+	case b.wake <- struct{}{}:
+	default: // it is awake
+	}
+	return true
+}
+
+// next waits for messages and takes them all.
+func (b *inbox) next(ctx context.Context) ([]*item, error) {
+	for {
+		b.mu.Lock()
+		got := b.queue
+		b.queue = nil
+		b.mu.Unlock()
+		if len(got) > 0 {
+			return got, nil
+		}
+		select {
+		case <-b.wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// free gives back what a message took.
+func (b *inbox) free(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= n
+}
+
+func (b *inbox) roomy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used < renewBelow
+}
+
+// receive is paho's handler. It never waits: pings are answered on the same goroutine.
+func (s *Side) receive(k *link, m mqtt.Message) {
+	if !k.takes() {
+		return // unacknowledged: the broker brings it again on the next connection
+	}
+	i := &item{k: k, msg: m, size: len(m.Payload()) + len(m.Topic()) + itemCost}
+	k.taken(1)
+	if !s.inbox.put(i) {
+		k.taken(-1)
+		k.drop("more came than the book takes")
+	}
+}
+
+// offer hands over what came, in order, until ctx ends.
+func (s *Side) offer(ctx context.Context, in bridge.Inlet) {
+	for {
+		items, err := s.inbox.next(ctx)
+		if err != nil {
+			return
+		}
+		for n, i := range items {
+			if err := s.offerOne(ctx, in, i); err != nil {
+				for _, rest := range items[n+1:] {
+					s.letGo(rest)
+				}
+				return
+			}
+		}
+	}
+}
+
+func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
+	qos := i.msg.Qos()
+	if qos > 0 && !i.k.takes() {
+		s.letGo(i)
+		return nil
+	}
+	o := s.judge(i)
+	if qos > 0 {
+		hash := digest(i.msg.Topic(), i.msg.Payload())
+		have, err := s.have(ctx, s.rows.match(i.k.gen, i.msg.MessageID(), i.msg.Duplicate(), hash))
+		if err != nil {
+			s.letGo(i)
+			return err
+		}
+		if have { // a message is offered once by a wire
+			s.acker.await(i)
+			s.acker.push(i, nil)
+			return nil
+		}
+		i.row, o.State = s.rows.open(i.k.gen, i.msg.MessageID(), i.msg.Duplicate(), qos, hash)
+	}
+	s.acker.await(i)
+	o.Ack = func(err error) { s.acker.push(i, err) }
+	if err := in.Offer(ctx, o); err != nil {
+		s.acker.push(i, errStopped)
+		return err
+	}
+	return nil
+}
+
+// discard lets go what was never offered.
+func (s *Side) discard() {
+	s.inbox.mu.Lock()
+	got := s.inbox.queue
+	s.inbox.queue = nil
+	s.inbox.mu.Unlock()
+	for _, i := range got {
+		s.letGo(i)
+	}
+}
+
+// have tells whether the book has the message of a row. A pending commit is waited for.
+func (s *Side) have(ctx context.Context, known *row) (bool, error) {
+	if known == nil {
+		return false, nil
+	}
+	select {
+	case <-known.done:
+		return known.err == nil, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// judge says what the wire itself knows of a message.
+func (s *Side) judge(i *item) bridge.Inbound {
+	m := i.msg
+	o := bridge.Inbound{Body: m.Payload(), Redelivered: m.Duplicate(), Gen: i.k.gen, Redelivers: true}
+	to, ok := s.inboxOf(m.Topic())
+	o.To = to
+	switch {
+	case m.Retained():
+		o.Refused = bridge.Refuse("retained", "retained messages are not relayed")
+	case !ok:
+		o.Refused = bridge.Refuse("bad_topic", "the topic is not the inbox of a landline")
+	case len(m.Payload()) > s.cfg.MaxMessage:
+		o.Refused = bridge.Refuse("too_large", "the message is longer than %d bytes", s.cfg.MaxMessage)
+	}
+	return o
+}
+
+// letGo drops a message unacknowledged.
+func (s *Side) letGo(i *item) {
+	s.inbox.free(i.size)
+	i.k.taken(-1)
+}

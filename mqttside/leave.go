@@ -1,0 +1,54 @@
+package mqttside
+
+import (
+	"errors"
+	"time"
+)
+
+// leave ends in good order: what is in flight is waited for up to the drain time, then the broker is told.
+func (s *Side) leave(k *link) {
+	k.drop("stopping")
+	s.stop()
+	limit := time.NewTimer(s.cfg.Drain)
+	defer limit.Stop()
+	for waiting := true; waiting; {
+		change := s.changed.wait()
+		s.discard()
+		if _, acked := k.dropped(); acked && s.outbox.empty() {
+			break
+		}
+		select {
+		case <-change:
+		case <-k.closed():
+			waiting = false
+		case <-limit.C:
+			s.log.Warn().Msg("drain time is over: what is in flight is resumed at the next start")
+			waiting = false
+		}
+	}
+	if k.alive() {
+		s.announce(k, "offline")
+		k.goodbye(errors.New("stopped"))
+	}
+	s.setLive(nil, "stopped")
+	s.outbox.end(k)
+	k.join()
+}
+
+var errRenewed = errors.New("the connection is being renewed")
+
+// renew ends a connection so that the broker brings again what was dropped.
+func (k *link) renew(why string) {
+	k.s.log.Info().Str("why", why).Msg("renewing the connection: the broker brings again what was not taken")
+	k.goodbye(errRenewed)
+}
+
+// goodbye sends DISCONNECT, so that the will stays where it is, and closes.
+func (k *link) goodbye(why error) {
+	k.mu.Lock()
+	k.parted = true
+	k.mu.Unlock()
+	k.conn().bid(why)
+	k.client.Disconnect(uint((leaveTimeout + time.Second).Milliseconds()))
+	k.close(why)
+}

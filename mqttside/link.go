@@ -1,0 +1,269 @@
+package mqttside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+const (
+	keepAlive      = 10 * time.Second
+	pingTimeout    = 5 * time.Second
+	connectTimeout = 5 * time.Second
+	// publishTimeout is how long paho's Publish waits for its writer. The writer never waits for the network,
+	// so only a connection that is being taken down takes that long.
+	publishTimeout = time.Second
+)
+
+// Protocol levels (MQTT-3.1.2.2). With the bridge bit the broker does not send us what we publish.
+const (
+	levelBridge = 0x84
+	levelPlain  = 4
+)
+
+const noAnswer = 0xff // no CONNACK came
+
+// link is one connection to the broker with a paho client of its own. A client is not used twice: nothing of
+// an old connection (packet ids, acknowledgements, goroutines) can then reach the next one.
+type link struct {
+	s      *Side
+	gen    uint64
+	url    *url.URL
+	level  uint
+	client mqtt.Client
+	store  *store
+	sure   bool      // the broker's session is the one that the book knows
+	subbed chan byte // code of the one SUBACK; room for it
+
+	mu       sync.Mutex // guards all below
+	wire     *wire      // nil: not dialled yet
+	code     byte       // of CONNACK
+	present  bool       // the broker has our session
+	at       time.Time  // of CONNACK
+	moved    bool       // mail or an acknowledgement came after it
+	parted   bool       // closed by us in good order
+	fault    bool       // closed for a trouble of our own: reconnecting does not heal it
+	dropping string     // why nothing is taken any more; empty: it is
+	open     int        // messages taken and not yet acknowledged
+}
+
+// newLink prepares an attempt.
+func (s *Side) newLink(ctx context.Context, u *url.URL) (*link, error) {
+	user, password, err := s.cfg.login(u)
+	if err != nil {
+		return nil, err
+	}
+	s.gen++
+	k := &link{s: s, gen: s.gen, url: u, level: s.level, code: noAnswer, subbed: make(chan byte, 1)}
+	k.store = &store{k: k, box: s.outbox}
+	bare := *u
+	bare.User = nil
+	o := mqtt.NewClientOptions()
+	o.Servers = []*url.URL{&bare}
+	o.SetClientID(s.cfg.ClientID).SetUsername(user).SetPassword(password)
+	o.SetCleanSession(false).SetProtocolVersion(k.level).SetStore(k.store)
+	o.SetAutoReconnect(false).SetConnectRetry(false).SetResumeSubs(false)
+	o.SetOrderMatters(true).SetAutoAckDisabled(true)
+	o.SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(publishTimeout)
+	// Set before Connect: with a session that is kept, mail comes before any SUBSCRIBE.
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { s.receive(k, m) })
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { k.close(err) })
+	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return k.dial(ctx) })
+	if s.cfg.StatusTopic != "" {
+		o.SetBinaryWill(s.cfg.StatusTopic, s.status("offline"), 1, true)
+	}
+	k.client = mqtt.NewClient(o)
+	return k, nil
+}
+
+func (k *link) dial(ctx context.Context) (net.Conn, error) {
+	raw, err := dial(ctx, &k.s.cfg, k.url)
+	if err != nil {
+		return nil, err
+	}
+	limit := 2 + maxPrefix + 64<<10 + 2 + k.s.cfg.MaxMessage + 1
+	w := newWire(raw, k, k.s.desk.Wait, limit)
+	k.mu.Lock()
+	k.wire = w
+	k.mu.Unlock()
+	return w, nil
+}
+
+// connect logs in and resumes what is bound. It returns once the last resumed packet is with the writer.
+func (k *link) connect(ctx context.Context) error {
+	k.s.ask(ctx)
+	k.s.doubt(ctx, k.url)
+	t := k.client.Connect()
+	select {
+	case <-t.Done():
+	case <-ctx.Done():
+		k.close(ctx.Err())
+		<-t.Done() // dialling ends with ctx, too
+	}
+	if err := t.Error(); err != nil {
+		k.close(err)
+		k.join()
+		if k.asked() {
+			k.s.unanswered()
+		}
+		return k.explain(err)
+	}
+	return nil
+}
+
+// explain says in the words of our configuration why a login failed.
+func (k *link) explain(err error) error {
+	switch k.result() {
+	case packets.Accepted, noAnswer:
+		return fmt.Errorf("%s: %w", k.url.Host, err)
+	case packets.ErrRefusedBadUsernameOrPassword, packets.ErrRefusedNotAuthorised:
+		return fmt.Errorf("%s: %w", k.url.Host, errLogin)
+	case packets.ErrRefusedIDRejected:
+		return fmt.Errorf("%s: the broker does not accept the client id: change CHATRELAY_MQTT_CLIENT_ID", k.url.Host)
+	case packets.ErrRefusedBadProtocolVersion:
+		return fmt.Errorf("%s: %w", k.url.Host, errLevel)
+	}
+	return fmt.Errorf("%s: the broker is not available", k.url.Host)
+}
+
+var (
+	errLogin = errors.New("the broker refuses the login: check CHATRELAY_MQTT_USERNAME and CHATRELAY_MQTT_PASSWORD")
+	errLevel = errors.New("the broker refuses the protocol level")
+)
+
+func (k *link) result() byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.code
+}
+
+// closed ends with the connection.
+func (k *link) closed() <-chan struct{} { return k.conn().closed }
+
+func (k *link) conn() *wire {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.wire
+}
+
+func (k *link) alive() bool {
+	w := k.conn()
+	return w != nil && w.reason() == nil
+}
+
+func (k *link) raise(ticket uint64) { k.conn().raise(ticket) }
+
+func (k *link) close(why error) {
+	if w := k.conn(); w != nil {
+		w.close(why)
+	}
+}
+
+// join waits for the goroutine of a closed connection.
+func (k *link) join() {
+	if w := k.conn(); w != nil {
+		w.join()
+	}
+}
+
+// fail closes the connection for a trouble of our own; the broker brings again what was not acknowledged.
+func (k *link) fail(why error) {
+	k.mu.Lock()
+	k.fault = true
+	k.mu.Unlock()
+	k.close(why)
+}
+
+// drop stops taking: this message and all that follow on the connection stay with the broker, in order.
+func (k *link) drop(why string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.dropping == "" {
+		k.dropping = why
+	}
+}
+
+func (k *link) takes() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.dropping == "" && k.wire.reason() == nil
+}
+
+func (k *link) taken(n int) {
+	k.mu.Lock()
+	k.open += n
+	idle := k.open == 0
+	k.mu.Unlock()
+	if idle {
+		k.s.changed.ring()
+	}
+}
+
+// dropped is why nothing is taken, and whether all that was taken before is acknowledged.
+func (k *link) dropped() (why string, done bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.dropping, k.open == 0
+}
+
+// The wire's sight. All of it is called on paho's goroutines, before paho acts; nothing waits.
+
+func (k *link) connack(present bool, code byte) {
+	k.mu.Lock()
+	k.code, k.present, k.at = code, present, time.Now()
+	k.mu.Unlock()
+	if code == packets.Accepted {
+		k.sure = k.s.begin(k, present) // read after Connect
+	}
+}
+
+func (k *link) ack(kind byte, id uint16) error {
+	k.progress()
+	if kind != packets.Pubrel {
+		return k.s.outbox.ack(k, kind, id)
+	}
+	if ticket := k.s.rows.release(id); ticket > 0 {
+		k.raise(ticket)
+	}
+	return nil
+}
+
+func (k *link) incoming() { k.progress() }
+
+// asked tells whether the broker may have acted on our CONNECT although we do not know how.
+func (k *link) asked() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.wire != nil && k.code == noAnswer
+}
+
+func (k *link) progress() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.moved = true
+}
+
+func (k *link) suback(code byte) {
+	select {
+	case k.subbed <- code:
+	default: // nobody asked for a second one
+	}
+}
+
+func (k *link) eased() { k.s.changed.ring() }
+
+func (k *link) leaving(id uint16) { k.s.outbox.leaving(k, id) }
+
+func (k *link) barred(error) {
+	k.mu.Lock()
+	k.fault = true
+	k.mu.Unlock()
+	k.s.outbox.barred(k)
+}

@@ -1,0 +1,230 @@
+package mqttside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+const (
+	lookEvery  = 200 * time.Millisecond // at a connection's health
+	stuckAfter = 30 * time.Second       // without any acknowledgement of what is in flight
+	renewEvery = 5 * time.Second        // at most, while the book is full
+	muteLimit  = 3                      // connections without a CONNACK before the plain level is tried
+	provenLife = 5 * time.Second        // a connection that lived so long shows that all is well
+)
+
+// loop connects and reconnects until ctx ends. It returns the link that is up then, if any. Helpers of a
+// connection are added to wg.
+func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
+	var wait backoff
+	trouble := "" // said last
+	for ctx.Err() == nil {
+		k, err := s.connect(ctx)
+		if err == nil {
+			err = s.serve(ctx, k, wg, func() { trouble = "" })
+			if ctx.Err() != nil && k.alive() {
+				return k
+			}
+			s.lose(k, err)
+			s.poison.autopsy(k, s.outbox, s.log)
+			if k.healthy() {
+				wait.reset()
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, errRenewed) {
+			continue
+		}
+		s.setWhy(short(err))
+		if said := short(err); said != trouble {
+			s.log.Warn().Err(err).Msg("not connected; trying again")
+			trouble = said
+		}
+		if s.poison.deaths < 2 && k != nil && s.fights.fought(ctx, s, k) {
+			s.setWhy("another client uses our client id")
+			s.standBack(ctx, k)
+			continue
+		}
+		s.idle(ctx, wait.next(time.Now(), floor(err)), err)
+	}
+	return nil
+}
+
+// lose takes a closed link out of use. What is bound stays, to be resumed on the next one.
+func (s *Side) lose(k *link, why error) {
+	s.setLive(nil, short(why))
+	s.outbox.end(k)
+	k.close(why)
+	k.join()
+}
+
+// connect tries each broker once, in order.
+func (s *Side) connect(ctx context.Context) (*link, error) {
+	var failed []error
+	for _, u := range s.urls {
+		for {
+			k, err := s.newLink(ctx, u)
+			if err == nil {
+				err = k.connect(ctx)
+			}
+			if err == nil {
+				s.agreed, s.mute = true, 0
+				return k, nil
+			}
+			if k != nil {
+				s.outbox.end(k)
+				s.poison.autopsy(k, s.outbox, s.log) // what is resumed goes out before it is known that we are in
+			}
+			if k == nil || !s.plainer(k) {
+				failed = append(failed, err)
+				break
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, errors.Join(failed...)
+}
+
+// plainer falls back to plain MQTT 3.1.1, for good, when the bridge bit is refused; true: try again at once.
+// Some brokers say so with return code 1 (MQTT-3.1.2-2), some only hang up.
+func (s *Side) plainer(k *link) bool {
+	if s.level == levelPlain || s.agreed {
+		return false
+	}
+	switch {
+	case k.result() == packets.ErrRefusedBadProtocolVersion:
+	case k.result() == noAnswer && k.conn() != nil:
+		if s.mute++; s.mute < muteLimit {
+			return false
+		}
+	default:
+		return false
+	}
+	s.level = levelPlain
+	s.log.Info().Msg("the broker does not know the bridge bit; own publishes will come back and be dropped as duplicates")
+	return true
+}
+
+// serve makes a logged-in link useful and watches it until it closes or ctx ends.
+func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()) error {
+	if err := s.prepare(ctx, k); err != nil {
+		return err
+	}
+	s.announce(k, "online")
+	s.setLive(k, "")
+	s.log.Info().Str("broker", k.url.Host).Uint("level", k.level).Bool("session", k.present).Msg("connected")
+	up()
+	if !s.probed[k.url.Host] {
+		s.probed[k.url.Host] = true
+		wg.Go(func() { s.learnWindow(ctx, k.url) }) // ends with ctx or after probeTimeout
+	}
+	return s.watch(ctx, k, nil)
+}
+
+// prepare waits until what was resumed is acknowledged, then subscribes. paho does not reserve the packet ids of
+// resumed PUBRELs, so nothing else that takes an id may go out before.
+func (s *Side) prepare(ctx context.Context, k *link) error {
+	if !k.sure {
+		s.filterAt = ""
+	}
+	if err := s.watch(ctx, k, s.outbox.empty); err != nil {
+		return err
+	}
+	return s.subscribe(ctx, k)
+}
+
+// watch waits until done says so (then it returns nil), or the link closes or ctx ends (an error).
+func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		var change <-chan struct{}
+		if done != nil {
+			change = s.changed.wait()
+			if done() {
+				return nil
+			}
+		}
+		select {
+		case <-k.closed():
+			return k.conn().reason()
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-change:
+		case now := <-look.C:
+			s.inspect(k, now)
+		}
+	}
+}
+
+// inspect renews a connection that is of no more use.
+func (s *Side) inspect(k *link, now time.Time) {
+	if s.outbox.stuck(now, stuckAfter) {
+		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stuckAfter))
+		return
+	}
+	why, done := k.dropped()
+	if why == "" || !done || !s.inbox.roomy() || now.Sub(s.renewed) < renewEvery {
+		return
+	}
+	s.renewed = now
+	k.renew(why)
+}
+
+// idle waits before the next attempt; a changed password ends the wait for a refused login.
+func (s *Side) idle(ctx context.Context, d time.Duration, err error) {
+	if !errors.Is(err, errLogin) || s.cfg.Password == nil {
+		pause(ctx, d)
+		return
+	}
+	before, _ := s.cfg.Password() // an error counts as no change
+	for end := time.Now().Add(d); time.Now().Before(end) && pause(ctx, min(d, time.Second)); {
+		if now, err := s.cfg.Password(); err == nil && now != before {
+			return
+		}
+	}
+}
+
+// floor is the least delay after a failure.
+func floor(err error) time.Duration {
+	if errors.Is(err, errLogin) || errors.Is(err, errSubscribe) {
+		return loginDelay
+	}
+	return 0
+}
+
+func (s *Side) setWhy(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why = why
+}
+
+// healthy tells whether a closed link was of use, so that trying again at once is right.
+func (k *link) healthy() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.fault && (k.moved || time.Since(k.at) > provenLife)
+}
+
+// short is an error without what differs from one time to the next (port numbers), for comparing and for people.
+func short(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Op + ": " + op.Err.Error()
+	}
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}

@@ -1,0 +1,330 @@
+package mqttside
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/bridge"
+)
+
+// leg is one bound leg: a packet id is taken for it.
+type leg struct {
+	bridge.Outbound
+	how
+	topic  string
+	seq    uint64 // order of binding, and of resuming
+	ticket uint64 // of the last Bind
+	// written: the broker may have it. Until then the leg can be given back.
+	written bool
+	// loose: it is not known whether the last Bind was committed. It is bound again before it is resumed.
+	loose bool
+}
+
+// fate is what became of the session since the last connection.
+type fate int
+
+const (
+	kept   fate = iota
+	unsure      // there is one, but it may be newer than what the book knows
+	lost
+)
+
+// outbox is the view of the book's bound legs that paho resumes from. paho's goroutines call it: nothing here
+// waits. Only what the current link says counts.
+type outbox struct {
+	desk    bridge.Desk
+	changed *bell // rings when a place is free or all is settled
+
+	mu      sync.Mutex // guards all below
+	session nonce
+	link    *link // nil: none is logged in
+	legs    map[uint16]*leg
+	seq     uint64
+	mail    int // legs of kinds Inbox and Copy
+	notices int
+	called  bool      // legs went back to the book since Send last asked
+	moved   time.Time // when a broker last acknowledged something, or the box ceased to be empty
+}
+
+func newOutbox(desk bridge.Desk, changed *bell) *outbox {
+	return &outbox{desk: desk, changed: changed, legs: map[uint16]*leg{}}
+}
+
+// restore takes in what the book says a wire held, in order. Legs that cannot be resumed are given back.
+func (o *outbox) restore(session nonce, bound []bridge.BoundLeg, topic func(string) (string, *bridge.Refusal)) (lost int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.session = session
+	for _, b := range bound {
+		h, err := parseHow(b.How)
+		t, refusal := topic(b.To)
+		switch {
+		case refusal != nil:
+			o.desk.Close(bridge.Result{Ref: b.Ref, Err: refusal})
+		case err != nil || o.legs[h.id] != nil:
+			lost++
+			o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
+			o.desk.Unbind(b.Ref)
+		default:
+			l := &leg{Outbound: b.Outbound, how: h, topic: t, written: true}
+			if h.session != session { // died between a new session and its bindings
+				l.phase, l.loose = published, true
+				o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
+			}
+			o.add(l)
+		}
+	}
+	return lost
+}
+
+// put binds a leg that is about to be published on a link; false: that link does not count any more, and
+// nothing that is written to it leaves.
+func (o *outbox) put(k *link, out bridge.Outbound, p *packets.PublishPacket) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.link != k || o.legs[p.MessageID] != nil {
+		return false
+	}
+	l := &leg{Outbound: out, topic: p.TopicName, how: how{session: o.session, id: p.MessageID, qos: p.Qos, phase: published}}
+	o.bind(k, l)
+	o.add(l)
+	return true
+}
+
+func (o *outbox) add(l *leg) {
+	if len(o.legs) == 0 {
+		o.moved = time.Now()
+	}
+	o.seq++
+	l.seq = o.seq
+	o.legs[l.id] = l
+	o.count(l, 1)
+}
+
+func (o *outbox) bind(k *link, l *leg) {
+	l.ticket, l.loose = o.desk.Bind(l.Ref, l.bytes()), false
+	k.raise(l.ticket)
+}
+
+func (o *outbox) count(l *leg, n int) {
+	if l.Kind == bridge.Notice {
+		o.notices += n
+		return
+	}
+	o.mail += n
+}
+
+// begin makes a link the one that counts, before paho resumes. fate is what became of the session. It returns how
+// many legs go out again although the broker may have had them.
+func (o *outbox) begin(k *link, f fate, session nonce) (maybe int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.link, o.moved, o.session = k, time.Now(), session
+	if o.undone() {
+		o.recall()
+	}
+	for _, l := range o.ordered() {
+		if o.resume(k, l, f) {
+			maybe++
+		}
+	}
+	if maybe > 0 {
+		o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, maybe)
+	}
+	return maybe
+}
+
+// resume makes a leg ready for a link; true: the broker may have had it and will take it for a new one.
+func (o *outbox) resume(k *link, l *leg, f fate) (maybe bool) {
+	switch {
+	case f == lost: // the packet ids mean nothing to the broker any more
+		maybe = l.written
+		l.phase = published
+	case f == unsure && l.phase == released: // PUBREL to a session that is new would lose it
+		maybe = true
+		l.phase = published
+	case l.loose || l.session != o.session:
+	default:
+		k.raise(l.ticket) // the last connection may have ended before the commit
+		return false
+	}
+	l.session = o.session
+	o.bind(k, l)
+	return maybe
+}
+
+// undone tells whether the book has taken a leg back that was never written.
+func (o *outbox) undone() bool {
+	for _, l := range o.legs {
+		if err := o.desk.Wait(over, l.ticket); !l.written && err != nil && !errors.Is(err, context.Canceled) {
+			return true
+		}
+	}
+	return false
+}
+
+// end: a link is gone. What is bound stays, to be resumed.
+func (o *outbox) end(k *link) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.link == k {
+		o.link = nil
+	}
+}
+
+// ack is the broker's answer on a link: the only truth about a leg. Del of paho's store would say no more. An error:
+// the answer does not fit, and paho would give the packet id to another message.
+func (o *outbox) ack(k *link, kind byte, id uint16) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := o.legs[id]
+	if l == nil || o.link != k {
+		return nil
+	}
+	o.moved = time.Now()
+	switch {
+	case kind == packets.Pubrec && l.qos == 2 && l.phase == published:
+		l.phase = released // MQTT-4.3.3: from here on PUBREL is resumed; paho would send the PUBLISH again
+		o.bind(k, l)
+	case kind == packets.Puback && l.qos == 1, kind == packets.Pubcomp && l.phase == released:
+		o.remove(l)
+		o.desk.Close(bridge.Result{Ref: l.Ref})
+		o.changed.ring()
+	case kind != packets.Pubrec:
+		return fmt.Errorf("the broker answered a message of QoS %d out of turn, with packet type %d", l.qos, kind)
+	}
+	return nil
+}
+
+func (o *outbox) remove(l *leg) {
+	delete(o.legs, l.id)
+	o.count(l, -1)
+}
+
+// leaving: the PUBLISH of a packet id is about to be written.
+func (o *outbox) leaving(k *link, id uint16) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if l := o.legs[id]; l != nil && o.link == k {
+		l.written = true
+	}
+}
+
+// barred: the book did not commit what a link wants to write.
+func (o *outbox) barred(k *link) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.link != k {
+		return
+	}
+	o.link = nil // what is put from here on would overtake
+	o.recall()
+	o.changed.ring()
+}
+
+// recalled tells, once, that legs went back to the book. Whatever Send holds then may belong behind them.
+func (o *outbox) recalled() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := o.called
+	o.called = false
+	return was
+}
+
+// recall gives legs that were never written back to the book: to resume some of them would put them before those
+// whose binding is undone.
+func (o *outbox) recall() {
+	o.called = true
+	for _, l := range o.ordered() {
+		err := o.desk.Wait(over, l.ticket)
+		if l.written {
+			l.loose = l.loose || err != nil
+			continue
+		}
+		o.remove(l)
+		if err == nil || errors.Is(err, context.Canceled) { // else the book has it back already
+			o.desk.Unbind(l.Ref)
+		}
+	}
+}
+
+// ordered is all legs in order of binding.
+func (o *outbox) ordered() []*leg {
+	all := make([]*leg, 0, len(o.legs))
+	for _, l := range o.legs {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *leg) int { return cmp.Compare(a.seq, b.seq) })
+	return all
+}
+
+// packetIDs is what is to be resumed, in order.
+func (o *outbox) packetIDs() []uint16 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var ids []uint16
+	for _, l := range o.ordered() {
+		ids = append(ids, l.id)
+	}
+	return ids
+}
+
+// packet is what is to be sent for a packet id; nil: nothing. It is made anew: paho changes it.
+func (o *outbox) packet(id uint16) packets.ControlPacket {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := o.legs[id]
+	if l == nil {
+		return nil
+	}
+	if l.phase == released {
+		p := packets.NewControlPacket(packets.Pubrel).(*packets.PubrelPacket)
+		p.MessageID = l.id
+		return p
+	}
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.Qos, p.Dup, p.MessageID, p.TopicName, p.Payload = l.qos, true, l.id, l.topic, l.Body
+	return p
+}
+
+// load is how many legs of the kind's sort are in flight.
+func (o *outbox) load(k bridge.Kind) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if k == bridge.Notice {
+		return o.notices
+	}
+	return o.mail
+}
+
+// released tells whether a leg waits for its PUBCOMP only.
+func (o *outbox) released() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.legs {
+		if l.phase == released {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *outbox) empty() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.legs) == 0
+}
+
+// stuck tells whether the broker has acknowledged nothing for long, although it has something to.
+func (o *outbox) stuck(now time.Time, limit time.Duration) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.legs) > 0 && now.Sub(o.moved) > limit
+}

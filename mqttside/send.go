@@ -1,0 +1,101 @@
+package mqttside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"chatrelay/bridge"
+)
+
+// heldBytes is how much may wait for the network before Send takes no more.
+const heldBytes = 1 << 20
+
+// Send publishes one leg. See bridge.Side.
+func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
+	topic, refusal := s.topic(out.To)
+	if refusal != nil {
+		return refusal
+	}
+	if len(out.Body) > s.cfg.MaxMessage+noticeRoom(out.Kind) {
+		return bridge.Refuse("too_large", "the message is longer than %d bytes", s.cfg.MaxMessage)
+	}
+	qos := s.cfg.QoS
+	switch out.Kind {
+	case bridge.Inbox, bridge.Copy:
+	case bridge.Notice:
+		qos = 1
+	default:
+		return bridge.Refuse("bad_kind", "this cannot be sent over MQTT")
+	}
+	for {
+		change := s.changed.wait()
+		if s.outbox.recalled() {
+			return bridge.ErrDown // first in its lane may be another now
+		}
+		k, err := s.ready(out.Kind)
+		if err != nil {
+			return err
+		}
+		if k != nil && s.publish(k, topic, qos, out) {
+			return nil
+		}
+		if s.outbox.recalled() {
+			return bridge.ErrDown
+		}
+		if k != nil && k.alive() {
+			return errors.New("mqtt: the client took no message") // no packet id: temporary
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// noticeRoom is what a notice may be longer than the message it is about.
+func noticeRoom(k bridge.Kind) int {
+	if k == bridge.Notice {
+		return 4 << 10
+	}
+	return 0
+}
+
+// ready is the link a leg may go out on now; nil: none.
+func (s *Side) ready(kind bridge.Kind) (*link, error) {
+	s.mu.Lock()
+	k, stopping := s.live, s.stopping
+	limit := min(s.cfg.Window, defaultWindow)
+	if k != nil && s.windows[k.url.Host] > 0 {
+		limit = s.windows[k.url.Host]
+	}
+	s.mu.Unlock()
+	if stopping {
+		return nil, bridge.ErrDown
+	}
+	if kind == bridge.Notice {
+		limit = maxNotices
+	}
+	if k == nil || s.outbox.load(kind) >= limit || k.conn().held() > heldBytes {
+		return nil, nil
+	}
+	return k, nil
+}
+
+// publish tells whether the leg was bound. From then on the outbox has it, whatever becomes of the link.
+func (s *Side) publish(k *link, topic string, qos byte, out bridge.Outbound) bool {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if !k.alive() {
+		return false
+	}
+	k.store.sending, k.store.bound = &out, false
+	t := k.client.Publish(topic, qos, false, out.Body)
+	k.store.sending = nil
+	if err := t.Error(); err != nil && k.store.bound {
+		// It was not handed to the writer, and paho would let the next one pass it. Resuming keeps the order.
+		k.close(fmt.Errorf("publish: %w", err))
+	}
+	return k.store.bound
+}

@@ -1,0 +1,26 @@
+package mqttside
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// presence is what the status topic says, retained.
+type presence struct {
+	Status   string `json:"status"` // online or offline
+	ClientID string `json:"clientId"`
+	At       int64  `json:"at"`       // ms since the epoch; of the login, for a will
+	Instance string `json:"instance"` // of one process: tells two relays with one client id apart
+}
+
+func (s *Side) status(word string) []byte {
+	b, _ := json.Marshal(presence{word, s.cfg.ClientID, time.Now().UnixMilli(), s.instance}) // strings and a number never err
+	return b
+}
+
+// announce publishes the status at QoS 0: it takes no packet id.
+func (s *Side) announce(k *link, word string) {
+	if s.cfg.StatusTopic != "" {
+		k.client.Publish(s.cfg.StatusTopic, 0, true, s.status(word))
+	}
+}

@@ -1,0 +1,49 @@
+package mqttside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+const answerTimeout = 10 * time.Second // for a SUBACK
+
+var errSubscribe = errors.New("the broker does not let us subscribe: allow it in the broker's ACL, or change CHATRELAY_TOPIC_PREFIX")
+
+// subscribe asks for all inboxes, unless the session does already: a SUBSCRIBE would bring retained messages
+// again. The filter is remembered with the session.
+func (s *Side) subscribe(ctx context.Context, k *link) error {
+	if s.filterAt == s.filter() {
+		return nil
+	}
+	if s.filterAt != "" {
+		k.client.Unsubscribe(s.filterAt) // of a former prefix; if it fails, its mail is refused as bad_topic
+	}
+	t := k.client.Subscribe(s.filter(), 2, nil)
+	if err := t.Error(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	limit := time.NewTimer(answerTimeout)
+	defer limit.Stop()
+	select {
+	case code := <-k.subbed:
+		if code > 2 { // 0x80: MQTT-3.9.3; paho's token says nothing of it
+			return fmt.Errorf("%s: %w", s.filter(), errSubscribe)
+		}
+		if code < 2 {
+			s.log.Warn().Uint8("qos", code).Msg("the broker grants the inboxes below QoS 2 only")
+		}
+	case <-k.closed():
+		return k.conn().reason()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-limit.C:
+		return errors.New("the broker does not answer SUBSCRIBE")
+	}
+	s.filterAt = s.filter()
+	k.raise(s.desk.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
+	return nil
+}

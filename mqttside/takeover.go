@@ -1,0 +1,88 @@
+package mqttside
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+const (
+	quickEnd    = 2 * time.Second // a connection that ends so soon after its login may have been taken over
+	fightWindow = time.Minute
+	fightLimit  = 3
+
+	standbyWait  = 10 * time.Second // before taking the session back
+	standbyTries = 6
+)
+
+// fights notices that somebody else logs in with our client id: the broker then ends the older connection
+// (MQTT-3.1.4-2), and two clients that both come back at once fight for ever.
+type fights struct {
+	ends []time.Time // of quick connections, the last minute's
+	idle int         // how many of the last in a row carried nothing
+	said bool
+}
+
+// fought tells, after a link has closed, whether to stand back. Cut connections that carried mail are not taken
+// for a fight unless another relay says that it is online.
+func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
+	now := time.Now()
+	k.mu.Lock()
+	quick, moved, ours := !k.at.IsZero() && now.Sub(k.at) < quickEnd, k.moved, k.fault || k.parted
+	k.mu.Unlock()
+	if !quick || ours {
+		f.idle, f.said = 0, false
+		return false
+	}
+	f.ends = append(f.ends, now)
+	for len(f.ends) > 0 && now.Sub(f.ends[0]) > fightWindow {
+		f.ends = f.ends[1:]
+	}
+	if f.idle++; moved {
+		f.idle = 0
+	}
+	if !f.said && (len(f.ends) <= fightLimit || f.idle <= fightLimit && !s.another(ctx, k)) {
+		return false
+	}
+	if !f.said {
+		s.log.Error().Str("clientId", s.cfg.ClientID).
+			Msg("another client uses our client id: each throws the other out; give each relay a CHATRELAY_MQTT_CLIENT_ID of its own. Standing back")
+		f.said = true
+	}
+	return true
+}
+
+// standBack waits as long as another relay is online, but not for ever: its last word may be stale.
+func (s *Side) standBack(ctx context.Context, k *link) {
+	for range standbyTries {
+		if !pause(ctx, standbyWait+jitter(standbyWait/2)) || !s.another(ctx, k) {
+			return
+		}
+	}
+}
+
+// another asks the status topic whether another process is online under our client id.
+func (s *Side) another(ctx context.Context, k *link) bool {
+	if s.cfg.StatusTopic == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout/2)
+	defer cancel()
+	t, err := greet(ctx, &s.cfg, k.url, "-look", levelPlain)
+	if err != nil {
+		return false
+	}
+	defer t.end()
+	if t.subscribe(s.cfg.StatusTopic) != nil {
+		return false
+	}
+	p, err := t.until(packets.Publish)
+	if err != nil {
+		return false
+	}
+	var said presence
+	err = json.Unmarshal(p.(*packets.PublishPacket).Payload, &said)
+	return err == nil && said.Status == "online" && said.Instance != "" && said.Instance != s.instance
+}

@@ -1,0 +1,329 @@
+package mqttside
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+const (
+	readBuffer   = 64 << 10
+	commitLimit  = pingTimeout / 2 // older unwritten bytes: pings would wait behind a stuck commit
+	writeTimeout = 5 * time.Second // of one write to the network
+	leaveTimeout = time.Second     // for the last bytes before a DISCONNECT closes the connection
+)
+
+var errBarrier = errors.New("the book did not commit in time")
+
+// sight is told what passes a wire. It never waits.
+type sight interface {
+	connack(present bool, code byte)
+	ack(kind byte, id uint16) error // PUBACK, PUBREC, PUBREL or PUBCOMP came, and paho has not seen it yet
+	suback(code byte)
+	incoming()         // a PUBLISH came
+	leaving(id uint16) // the PUBLISH of a packet id is about to be written
+	eased()            // no more than heldBytes wait now
+	barred(err error)  // the book failed to commit what waits here; the wire closes next
+}
+
+// wire is the connection under paho: a net.Conn that buffers both ways. What is written needs every ticket that
+// was raised before it, and one goroutine lets out only the prefix whose tickets are committed. So no packet
+// leaves before the book has what it stands for, and writes share commits and system calls. Each ticket is asked
+// for: one commit may fail between two that succeed.
+//
+// Write never blocks (the outbox bounds what can wait here), save for a DISCONNECT, after which paho closes.
+type wire struct {
+	raw    net.Conn
+	r      *bufio.Reader
+	sight  sight
+	wait   func(ctx context.Context, ticket uint64) error // Desk.Wait
+	limit  int                                            // longest PUBLISH that is passed whole
+	closed chan struct{}
+	stop   context.CancelFunc // of what the flusher waits for
+
+	frame frame // owned by the reading goroutine
+
+	mu       sync.Mutex // guards all below
+	err      error      // why it was closed
+	farewell error      // why paho was told to disconnect
+	buf      []byte
+	segs     []segment
+	due      []uint64 // tickets raised since the flusher last took
+	raised   int      // tickets ever raised
+	pending  int      // bytes not yet written
+	wake     chan struct{}
+	idle     bell // rings when pending falls to 0
+	done     chan struct{}
+}
+
+// segment is one packet in the buffer.
+type segment struct {
+	n    int
+	need int // how many of the raised tickets must be committed first
+	at   time.Time
+	id   uint16 // of a PUBLISH that takes one
+}
+
+// newWire takes over raw and starts its flusher, which ends with close.
+func newWire(raw net.Conn, s sight, wait func(context.Context, uint64) error, limit int) *wire {
+	w := &wire{
+		raw: raw, r: bufio.NewReaderSize(raw, readBuffer), sight: s, wait: wait, limit: limit,
+		closed: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	w.stop = stop
+	go w.flush(ctx) // close ends it; join waits for it
+	return w
+}
+
+// raise makes all later writes wait for a ticket.
+func (w *wire) raise(ticket uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.due = append(w.due, ticket)
+	w.raised++
+}
+
+// Write takes one whole packet, as paho writes them.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	if w.err != nil {
+		defer w.mu.Unlock()
+		return 0, w.err
+	}
+	w.buf = append(w.buf, p...)
+	w.segs = append(w.segs, segment{n: len(p), need: w.raised, at: time.Now(), id: publishID(p)})
+	w.pending += len(p)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake
+	}
+	if p[0]>>4 == packets.Disconnect {
+		w.settle(leaveTimeout)
+	}
+	return len(p), nil
+}
+
+// settle waits until all is written; false: it was not.
+func (w *wire) settle(limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	for {
+		idle := w.idle.wait()
+		if w.quiet() {
+			return true
+		}
+		select {
+		case <-idle:
+		case <-w.closed:
+			return false
+		case <-t.C:
+			return false
+		}
+	}
+}
+
+func (w *wire) quiet() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pending == 0
+}
+
+// flush writes what the book has committed until the wire closes.
+func (w *wire) flush(ctx context.Context) {
+	defer close(w.done)
+	var b batch
+	for {
+		select {
+		case <-w.wake:
+		case <-w.closed:
+			return
+		}
+		for w.take(&b) {
+			if err := b.write(ctx, w); err != nil {
+				w.close(err)
+				return
+			}
+		}
+	}
+}
+
+// take swaps the filled buffers for empty ones.
+func (w *wire) take(b *batch) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf, b.buf = b.buf[:0], w.buf
+	w.segs, b.segs = b.segs[:0], w.segs
+	b.due = append(b.due, w.due...)
+	w.due = w.due[:0]
+	if cap(w.buf) > 4<<20 {
+		w.buf = nil // a burst of long messages is not remembered for ever
+	}
+	return len(b.segs) > 0
+}
+
+func (w *wire) wrote(n int) {
+	w.mu.Lock()
+	w.pending -= n
+	before, now := w.pending+n, w.pending
+	w.mu.Unlock()
+	if now == 0 {
+		w.idle.ring()
+	}
+	if before > heldBytes && now <= heldBytes {
+		w.sight.eased()
+	}
+}
+
+// batch is what the flusher is writing.
+type batch struct {
+	buf     []byte
+	segs    []segment
+	due     []uint64 // raised tickets that are not known to be committed
+	covered int      // how many are
+}
+
+func (b *batch) write(ctx context.Context, w *wire) error {
+	rest, segs := b.buf, b.segs
+	for len(segs) > 0 {
+		if err := b.cover(ctx, w, segs[0]); err != nil {
+			return err
+		}
+		b.ask(w, segs[len(segs)-1].need)
+		n := 0
+		for len(segs) > 0 && segs[0].need <= b.covered {
+			if segs[0].id != 0 {
+				w.sight.leaving(segs[0].id)
+			}
+			n += segs[0].n
+			segs = segs[1:]
+		}
+		if err := w.raw.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		if _, err := w.raw.Write(rest[:n]); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		rest = rest[n:]
+		w.wrote(n)
+	}
+	return nil
+}
+
+// cover waits for all commits that the first segment needs.
+func (b *batch) cover(ctx context.Context, w *wire, first segment) error {
+	for b.covered < first.need {
+		limited, cancel := context.WithDeadline(ctx, first.at.Add(commitLimit))
+		err := w.wait(limited, b.due[0])
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err() // closed meanwhile
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", errBarrier, err)
+			w.sight.barred(err)
+			return err
+		}
+		b.pop()
+	}
+	return nil
+}
+
+// ask takes in what the later segments need as far as that is committed. It does not wait.
+func (b *batch) ask(w *wire, need int) {
+	for b.covered < need && w.wait(over, b.due[0]) == nil {
+		b.pop()
+	}
+}
+
+func (b *batch) pop() {
+	b.due = b.due[1:]
+	b.covered++
+}
+
+// over has ended: with it, Desk.Wait only asks.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// close ends the wire once, for the first reason given.
+func (w *wire) close(why error) {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	w.err = why
+	w.mu.Unlock()
+	close(w.closed)
+	w.stop()
+	_ = w.raw.Close() // nothing of it is used any more
+}
+
+// bid says why paho is about to be told to disconnect.
+func (w *wire) bid(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.farewell = why
+}
+
+// join waits for the flusher of a closed wire.
+func (w *wire) join() { <-w.done }
+
+// reason is why the wire closed; nil while it is open.
+func (w *wire) reason() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// Close is paho's. paho says nothing of a connection lost with net.ErrClosed's text, so no error here has it.
+func (w *wire) Close() error {
+	w.mu.Lock()
+	why := w.farewell
+	w.mu.Unlock()
+	if why == nil {
+		why = errors.New("the broker answers no ping") // whoever else closes has given its reason
+	}
+	w.close(why)
+	return nil
+}
+
+// The rest of net.Conn. Writes have a deadline of their own.
+
+func (w *wire) SetDeadline(t time.Time) error      { return w.raw.SetReadDeadline(t) }
+func (w *wire) SetReadDeadline(t time.Time) error  { return w.raw.SetReadDeadline(t) }
+func (w *wire) SetWriteDeadline(_ time.Time) error { return nil }
+func (w *wire) LocalAddr() net.Addr                { return w.raw.LocalAddr() }
+func (w *wire) RemoteAddr() net.Addr               { return w.raw.RemoteAddr() }
+
+// publishID is the packet id of a whole PUBLISH at QoS 1 or 2, else 0.
+func publishID(p []byte) uint16 {
+	if p[0]>>4 != packets.Publish || p[0]&0x06 == 0 {
+		return 0
+	}
+	at := 1
+	for p[at]&0x80 != 0 { // remaining length, MQTT-2.2.3
+		at++
+	}
+	at++
+	at += 2 + int(binary.BigEndian.Uint16(p[at:]))
+	return binary.BigEndian.Uint16(p[at:])
+}
+
+// held is how many bytes wait here.
+func (w *wire) held() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pending
+}

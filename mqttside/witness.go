@@ -1,0 +1,52 @@
+package mqttside
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// witness finds out whether the broker still has the session that the book knows, after a CONNECT without an answer.
+// Behind a load balancer that is what every restart of a broker looks like, and to publish again what is
+// released would double it each time. It logs in to the session, lets a message of its own come in by the
+// session's subscription, and leaves; what else the broker sends stays unacknowledged, and comes again.
+// The message goes to the relay's own name, which no relay passes on.
+func (s *Side) witness(ctx context.Context, u *url.URL) fate {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	ours, err := greet(ctx, &s.cfg, u, "", byte(s.level))
+	if err != nil {
+		return unsure
+	}
+	defer ours.end()
+	if !ours.present {
+		return lost // and a new one has begun just now
+	}
+	other, err := greet(ctx, &s.cfg, u, "-look", levelPlain)
+	if err != nil {
+		return unsure
+	}
+	defer other.end()
+	topic, mark := ownTopic(&s.cfg), newNonce()
+	if err := other.publish(topic, mark[:]); err != nil {
+		return unsure
+	}
+	for {
+		p, err := ours.until(packets.Publish)
+		if err != nil {
+			return unsure
+		}
+		if m := p.(*packets.PublishPacket); m.TopicName == topic && string(m.Payload) == string(mark[:]) {
+			return kept
+		}
+	}
+}
+
+// ownTopic is a topic among the inboxes that is nobody's.
+func ownTopic(cfg *Config) string {
+	if cfg.Own == "" {
+		return cfg.Prefix + "/chatrelay"
+	}
+	return cfg.Prefix + "/" + cfg.Own
+}
