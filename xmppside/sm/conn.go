@@ -1,0 +1,210 @@
+package sm
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+
+	"mellium.im/xmpp"
+)
+
+// conn is the connection that mellium sees once it is authenticated: above TLS, below XML. Reading, it
+// counts; it has ReadByte, so that xml.Decoder buffers nothing and the count is exact at each token. What
+// is written goes straight through until Bind has done its work, and into the stream's outbox from then
+// on: a Write then neither waits nor touches the network.
+type conn struct {
+	net.Conn
+	link *Link
+
+	// Of the goroutine that reads.
+	buf      [4096]byte
+	r, w     int
+	in       scanner
+	counting bool
+	inStanza bool
+	opened   uint64 // stanzas whose start has been read
+	finished uint64 // stanzas that have been read
+	entered  uint64 // stanzas that a handler saw, or nobody will
+	inError  bool
+	errRaw   []byte // the server's <stream:error/>; also read once the reader has ended
+
+	// Guarded by Stream.mu.
+	queued bool
+	out    scanner
+	part   []byte // of the element that is being written
+	ended  bool   // mellium said </stream:stream>: what follows is not for the wire
+}
+
+const (
+	maxErrRaw   = 8 << 10
+	streamClose = "</stream:stream>"
+)
+
+// SASL makes f (an xmpp.SASL feature) put the counting connection in place once it has succeeded. The
+// stream restarts there anyway.
+func (l *Link) SASL(f xmpp.StreamFeature) xmpp.StreamFeature {
+	f.Negotiate = l.afterwards(f.Negotiate)
+	return f
+}
+
+// begin starts counting: h stanzas came before.
+func (c *conn) begin(h uint64) {
+	c.counting = true
+	c.opened, c.finished, c.entered = h, h, h
+}
+
+// ConnectionState is TLS's, if there is any; mellium asks for it.
+func (c *conn) ConnectionState() tls.ConnectionState {
+	if t, ok := c.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		return t.ConnectionState()
+	}
+	return tls.ConnectionState{}
+}
+
+// ReadByte is what xml.Decoder calls.
+func (c *conn) ReadByte() (byte, error) {
+	if c.finished != c.entered {
+		// Somebody reads on and no handler saw that stanza: mellium gave it to a waiting SendIQ.
+		c.entered = c.finished
+		c.link.bypass(c.finished)
+	}
+	if c.r == c.w {
+		n, err := c.fill()
+		if n == 0 {
+			return 0, err
+		}
+		c.r, c.w = 0, n
+	}
+	b := c.buf[c.r]
+	c.r++
+	c.count(b)
+	return b, nil
+}
+
+// fill reads from the network, and notes for how long it waited.
+func (c *conn) fill() (int, error) {
+	l, clock := c.link, c.link.st.cfg.Clock
+	began := clock.Now().UnixNano()
+	l.blocked.Store(began)
+	n, err := c.Conn.Read(c.buf[:])
+	now := clock.Now().UnixNano()
+	l.idle.Add(now - began)
+	l.blocked.Store(0)
+	if n > 0 {
+		l.heard.Store(now)
+	}
+	return n, err
+}
+
+// Read is for whoever does not know ReadByte.
+func (c *conn) Read(p []byte) (int, error) {
+	for i := range p {
+		if i > 0 && c.r == c.w {
+			return i, nil
+		}
+		b, err := c.ReadByte()
+		if err != nil {
+			return i, err
+		}
+		p[i] = b
+	}
+	return len(p), nil
+}
+
+func (c *conn) count(b byte) {
+	ev := c.in.step(b)
+	if c.inError && len(c.errRaw) < maxErrRaw {
+		c.errRaw = append(c.errRaw, b)
+	}
+	switch ev {
+	case opened:
+		switch {
+		case c.in.isStanza():
+			c.inStanza = true
+			if c.counting {
+				c.opened++
+			}
+		case string(c.in.name) == "stream:error":
+			c.inError = true
+			c.errRaw = append(append(append(c.errRaw[:0], '<'), c.in.name...), b)
+		}
+	case closed:
+		c.inError = false
+		if c.inStanza && c.counting && c.finished < c.opened {
+			c.finished++
+			c.link.finish(c.finished)
+		}
+		c.inStanza = false
+	}
+}
+
+// Write sends at once before the stream is ready, and queues afterwards.
+func (c *conn) Write(p []byte) (int, error) {
+	s := c.link.st
+	s.mu.Lock()
+	if c.queued {
+		defer s.mu.Unlock()
+		return c.enqueue(p)
+	}
+	for _, b := range p {
+		c.out.step(b)
+	}
+	s.mu.Unlock()
+	return c.send(p)
+}
+
+// send writes to the network. A context would not stop it; the deadline does.
+func (c *conn) send(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.link.st.cfg.WriteTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// enqueue cuts what mellium writes into stanzas. An owner of an old connection is refused: what is not
+// in the outbox of the stream as it is now would be missing from its count. While there is no newer
+// connection a dead one still takes stanzas, for the one that will resume: they answer what was counted as
+// handed over. s.mu is held.
+func (c *conn) enqueue(p []byte) (int, error) {
+	s, l := c.link.st, c.link
+	if l.closed && string(p) == streamClose {
+		return len(p), nil // Serve's farewell, behind that of Logout
+	}
+	if s.link != l || c.ended || l.closed || l.dead && s.sess.ID == "" {
+		return 0, net.ErrClosed
+	}
+	for _, b := range p {
+		between := c.out.depth == 1 && c.out.state == inText && b != '<'
+		ev := c.out.step(b)
+		if between { // a whitespace keepalive
+			l.loose = append(l.loose, b)
+			continue
+		}
+		c.part = append(c.part, b)
+		switch ev {
+		case closed:
+			c.element()
+		case streamEnd:
+			// Session.Close, or Serve about to return: the server would drop the stream for good. Only
+			// Logout may say so.
+			c.ended = true
+			return len(p), nil
+		}
+	}
+	l.poke()
+	return len(p), nil
+}
+
+// element takes one whole element from mellium.
+func (c *conn) element() {
+	part := c.part
+	c.part = nil
+	switch {
+	case isVoid(part) || string(c.out.name) == "stream:error":
+		// nobody is to see it; a stream error would end what can be resumed
+	case c.out.isStanza():
+		c.link.st.out.add(part, nil)
+	default:
+		c.link.loose = append(c.link.loose, part...)
+	}
+}

@@ -1,0 +1,220 @@
+package sm
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp"
+)
+
+// Link is one connection that carries a Stream. Its life: SASL and Bind among the features of a login,
+// then Serve, once.
+type Link struct {
+	st       *Stream
+	nc       net.Conn // bare: closing it ends everything
+	conn     *conn    // above TLS; set by the SASL feature
+	ctx      context.Context
+	cancel   context.CancelFunc
+	wake     chan struct{} // capacity 1: the flusher has something to look at
+	wakeGate chan struct{} // capacity 1: there is a newer ticket
+	heard    atomic.Int64  // when the last byte came, Unix ns of the stream's clock
+	idle     atomic.Int64  // ns that the reader has waited for bytes since the stream is ready
+	blocked  atomic.Int64  // since when it waits, Unix ns of the stream's clock; 0: it does not
+	handler  Handler
+	early    [][]xml.Token // messages that came between bind and <enabled/>
+
+	// Guarded by st.mu.
+	ready    bool // negotiated
+	managed  bool // with XEP-0198
+	resumed  bool // not bound anew
+	proving  bool // resumed, and no <a/> yet: stanzas are held back
+	dead     bool
+	err      error  // why it is dead
+	refuse   bool   // Redo: nothing more is handed over
+	loose    []byte // to be written, not counted
+	owesA    bool   // <r/> came
+	told     uint64 // last <a h>
+	wantsR   bool   // ask whatever was asked before
+	awaiting bool   // asked, no answer yet
+	asked    uint64 // number of the last stanza that was asked for
+	askedAt  time.Time
+	fence    string    // prefix of the pings' ids where there is no XEP-0198
+	waiting  time.Time // since when the gate waits; zero: it does not
+	final    []byte    // written last
+	finalErr error     // why
+	closed   bool      // final is on its way
+}
+
+func newLink(s *Stream, nc net.Conn) *Link {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Link{
+		st: s, nc: nc, ctx: ctx, cancel: cancel,
+		wake:     make(chan struct{}, 1),
+		wakeGate: make(chan struct{}, 1),
+	}
+}
+
+// Enabled tells, after the login, whether the server has XEP-0198. Without it stanzas are acknowledged by
+// pings, and a connection that ends makes all unacknowledged ones lost.
+func (l *Link) Enabled() bool {
+	l.st.mu.Lock()
+	defer l.st.mu.Unlock()
+	return l.managed
+}
+
+// Resumed tells, after the login, whether the stream went on; else it is a fresh one: no presence was
+// sent, no room is joined, and Stream.Lost may have something.
+func (l *Link) Resumed() bool {
+	l.st.mu.Lock()
+	defer l.st.mu.Unlock()
+	return l.resumed
+}
+
+// Context ends with the connection.
+func (l *Link) Context() context.Context { return l.ctx }
+
+// Close ends the connection at once, without a word, so that the stream can be resumed.
+func (l *Link) Close() { l.fail(net.ErrClosed) }
+
+// fail ends the connection; the first reason counts.
+func (l *Link) fail(err error) {
+	s := l.st
+	s.mu.Lock()
+	if !l.dead {
+		l.dead, l.err = true, err
+		if s.link == l {
+			s.open = false
+			s.downSince = s.cfg.Clock.Now()
+		}
+		s.broadcast()
+	}
+	s.mu.Unlock()
+	l.cancel()
+	_ = l.nc.Close() // all that could be said is said by err
+}
+
+// current tells whether l may act for the stream. s.mu is held.
+func (l *Link) current() bool { return l.st.link == l && !l.dead }
+
+func (l *Link) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Link) pokeGate() {
+	select {
+	case l.wakeGate <- struct{}{}:
+	default:
+	}
+}
+
+// Serve reads the session until the connection is over and hands each stanza to h. When it returns, all
+// goroutines of the link have ended. The owner calls Stream.Open meanwhile.
+func (l *Link) Serve(sess *xmpp.Session, h Handler) End {
+	l.st.mu.Lock()
+	ready := l.ready
+	l.st.mu.Unlock()
+	if !ready {
+		l.fail(errors.New("sm: the session was not negotiated with Link.SASL and Link.Bind"))
+		return l.end()
+	}
+	l.handler = h
+	var wg sync.WaitGroup
+	wg.Go(l.flush)
+	wg.Go(l.watch)
+	if l.st.cfg.Book != nil {
+		wg.Go(l.gate)
+	}
+	l.replay()
+	l.fail(sess.Serve(xmpp.HandlerFunc(l.handle)))
+	wg.Wait()
+	return l.end()
+}
+
+// replay hands over what came before counting began.
+func (l *Link) replay() {
+	for _, tokens := range l.early {
+		start, ok := tokens[0].(xml.StartElement)
+		if !ok {
+			continue
+		}
+		i := 0
+		r := xmlstream.ReaderFunc(func() (xml.Token, error) {
+			if i++; i < len(tokens) {
+				return tokens[i], nil
+			}
+			return nil, errEnd
+		})
+		l.handler(Mark{}, &readOnly{r}, &start)
+	}
+	l.early = nil
+}
+
+// end draws the balance.
+func (l *Link) end() End {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := End{Err: l.err}
+	if l.conn != nil {
+		e.Condition, e.Text = streamError(l.conn.errRaw)
+	}
+	if s.link != l {
+		return e
+	}
+	s.in.cut()
+	e.Suspects = tagged(s.out.queue[:s.out.next])
+	if l.proving && malformed(e.Condition) {
+		e.Err = fmt.Errorf("%w: %s", ErrBroken, e.Condition)
+	}
+	if s.sess.ID == "" {
+		s.giveUp()
+	}
+	if errors.Is(e.Err, ErrBroken) || errors.Is(e.Err, ErrProtocol) {
+		s.forget()
+	}
+	e.Resumable = s.sess.ID != ""
+	return e
+}
+
+// malformed tells whether a stream error says that the server could not parse us.
+func malformed(condition string) bool {
+	switch condition {
+	case "not-well-formed", "xml-not-well-formed", "invalid-xml", "bad-format", "restricted-xml", "invalid-namespace", "bad-namespace-prefix":
+		return true
+	}
+	return false
+}
+
+// streamError reads condition and text out of a <stream:error/>, whatever else is in it.
+func streamError(raw []byte) (condition, text string) {
+	const ns = "urn:ietf:params:xml:ns:xmpp-streams"
+	d := xml.NewDecoder(bytes.NewReader(raw))
+	d.Strict = false
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return condition, text
+		}
+		start, ok := tok.(xml.StartElement)
+		switch {
+		case !ok || start.Name.Space != ns:
+		case start.Name.Local == "text":
+			if d.DecodeElement(&text, &start) != nil {
+				return condition, text
+			}
+		case condition == "":
+			condition = start.Name.Local
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package sm
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+)
+
+const unavailable = "<presence type='unavailable'/>"
+
+// Logout ends the stream in good order: no Send is taken any more; the server is told that we are
+// unavailable, so that it brings nothing new; all that is queued is sent and acknowledged, all that came is
+// done and acknowledged (else the server would deliver it again); then </stream:stream>, and the name is
+// thrown away. Serve goes on meanwhile and returns behind it. If ctx ends earlier the connection is cut instead
+// and the name is kept: a new process can resume, and nothing is lost or doubled.
+func (l *Link) Logout(ctx context.Context) error {
+	s := l.st
+	s.mu.Lock()
+	s.over, s.open = true, false
+	s.broadcast()
+	if l.current() && l.ready {
+		s.out.add([]byte(unavailable), nil)
+		l.poke()
+	}
+	s.mu.Unlock()
+	if err := l.until(ctx, l.settled); err != nil {
+		l.Close()
+		return fmt.Errorf("sm: logout: %w; the stream is kept", err)
+	}
+	s.mu.Lock()
+	if !l.current() {
+		s.mu.Unlock()
+		return fmt.Errorf("sm: logout: %w", ErrDown)
+	}
+	l.final = []byte(streamClose)
+	if l.managed {
+		l.final = append(appendA(nil, s.in.ackable()), l.final...)
+	}
+	l.managed = false // the counts end here
+	s.forget()
+	l.poke()
+	s.mu.Unlock()
+	defer l.Close()
+	return l.until(ctx, func() bool { return l.dead })
+}
+
+// settled tells whether neither side owes the other anything. s.mu is held.
+func (l *Link) settled() bool {
+	s := l.st
+	return len(s.out.queue) == 0 && s.in.mark == s.in.finished && s.in.mark == s.in.handed && s.in.ackable() == s.in.mark
+}
+
+// until waits for something to be true, while the connection lives.
+func (l *Link) until(ctx context.Context, what func() bool) error {
+	s := l.st
+	for {
+		s.mu.Lock()
+		ok, dead, changed := what(), l.dead || s.link != l, s.change()
+		s.mu.Unlock()
+		switch {
+		case ok:
+			return nil
+		case dead:
+			return ErrDown
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// token is a name that nobody guesses.
+func token() string { return rand.Text()[:16] }

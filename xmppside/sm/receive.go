@@ -1,0 +1,230 @@
+package sm
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"strconv"
+	"strings"
+
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp/stanza"
+)
+
+// Handler is given each inbound stanza once, in order, on the goroutine that reads. It may read t and
+// answer through t as a mellium handler does. Each Mark ends in Done, Saved or Redo, at any time and from
+// any goroutine; until then the server keeps the stanza.
+type Handler func(m Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement)
+
+// Mark is one inbound stanza's place in the stream. The zero Mark stands for a stanza that is not
+// counted; its methods do nothing.
+type Mark struct {
+	N  uint64
+	st *Stream
+	in *Session
+}
+
+// Session is what is to be saved in the transaction that makes this stanza durable.
+func (m Mark) Session() Session {
+	if m.in == nil {
+		return Session{}
+	}
+	sess := *m.in
+	sess.In = m.N
+	return sess
+}
+
+// Done says that the stanza is dealt with and has no record of its own.
+func (m Mark) Done() { m.with(func(s *Stream) { s.in.settle(m.N) }) }
+
+// Saved says that the stanza is dealt with and that Mark.Session was committed with it.
+func (m Mark) Saved() { m.with(func(s *Stream) { s.in.saved(m.N) }) }
+
+// Redo says that the stanza could not be kept: the connection ends, and this stanza and all after it that are
+// not done are handed over again.
+func (m Mark) Redo() {
+	var l *Link
+	m.with(func(s *Stream) {
+		s.in.rewind(m.N)
+		l = s.link
+		l.refuse = true
+	})
+	if l != nil {
+		l.fail(ErrRedo)
+	}
+}
+
+// with does f unless the stream has got another name since.
+func (m Mark) with(f func(*Stream)) {
+	if m.st == nil {
+		return
+	}
+	m.st.mu.Lock()
+	defer m.st.mu.Unlock()
+	if m.st.sess == m.in {
+		f(m.st)
+		m.st.progress()
+	}
+}
+
+// handle is the session's mellium handler. It never returns an error: that would end the stream for good.
+func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+	switch {
+	case start.Name.Space == NS:
+		l.nonza(start)
+		return nil
+	case !stanza.Is(start.Name, stanza.NSClient):
+		return nil
+	}
+	n := l.conn.opened
+	l.conn.entered = n
+	m, ok := l.enter(n)
+	switch {
+	case !ok:
+		void(t, start)
+	case l.fenced(start):
+		m.Done()
+	default:
+		l.handler(m, t, start)
+	}
+	return nil
+}
+
+// enter notes that stanza n is handed over. Repeats after a resumption are not, nor is anything once the
+// connection is over.
+func (l *Link) enter(n uint64) (Mark, bool) {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.current() || l.refuse || n <= s.in.handed {
+		return Mark{}, false
+	}
+	s.in.handed = n
+	return Mark{N: n, st: s, in: s.sess}, true
+}
+
+// bypass notes that stanza n was read, but not by the handler.
+func (l *Link) bypass(n uint64) {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.current() && !l.refuse {
+		s.in.bypass(n)
+		s.progress()
+	}
+}
+
+// finish notes that stanza n was read to its end.
+func (l *Link) finish(n uint64) {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == l && !l.refuse {
+		s.in.finish(n)
+		s.progress()
+	}
+}
+
+// nonza takes <r/> and <a/>.
+func (l *Link) nonza(start *xml.StartElement) {
+	s := l.st
+	s.mu.Lock()
+	if !l.current() || !l.managed {
+		s.mu.Unlock()
+		return
+	}
+	var err error
+	switch start.Name.Local {
+	case "r": // XEP-0198 §4: answered as soon as possible, whatever there is to tell
+		l.owesA = true
+	case "a":
+		err = l.answer(attr(start, "h"))
+	}
+	l.poke()
+	s.mu.Unlock()
+	if err != nil {
+		l.accuse(err)
+	}
+}
+
+// answer takes the h of an <a/>. s.mu is held.
+func (l *Link) answer(h string) error {
+	n, err := strconv.ParseUint(h, 10, 32)
+	if err != nil {
+		return errors.Join(ErrProtocol, err)
+	}
+	done, err := l.st.out.ack(uint32(n))
+	if err != nil {
+		return err
+	}
+	l.awaiting, l.proving = false, false
+	l.st.acked(done)
+	return nil
+}
+
+// fenced tells whether a stanza answers a ping of ours; result or error, it comes behind all that we sent
+// before.
+func (l *Link) fenced(start *xml.StartElement) bool {
+	id := attr(start, "id")
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if start.Name.Local != "iq" || l.fence == "" || !strings.HasPrefix(id, l.fence) || !ours(attr(start, "from"), s.sess.JID) {
+		return false
+	}
+	n, err := strconv.ParseUint(id[len(l.fence):], 10, 64)
+	if err != nil || n > s.out.written() {
+		return false
+	}
+	l.awaiting = false
+	s.acked(s.out.drop(n))
+	l.poke()
+	return true
+}
+
+// ours tells whether from is our server, or our account by any of its names.
+func ours(from, full string) bool {
+	bare, _, _ := strings.Cut(full, "/")
+	_, domain, _ := strings.Cut(bare, "@")
+	return from == "" || from == domain || from == bare || from == full
+}
+
+func attr(start *xml.StartElement, name string) string {
+	for _, a := range start.Attr {
+		if a.Name.Space == "" && a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+const voidAttr = "sm-void"
+
+// void keeps mellium from answering a request that nobody handles, by an answer that conn drops: a
+// repeated request was answered when it was handed over.
+func void(t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+	typ := attr(start, "type")
+	if start.Name.Local != "iq" || typ != string(stanza.GetIQ) && typ != string(stanza.SetIQ) {
+		return
+	}
+	iq := xml.StartElement{Name: xml.Name{Local: "iq"}, Attr: []xml.Attr{
+		{Name: xml.Name{Local: "id"}, Value: attr(start, "id")},
+		{Name: xml.Name{Local: "type"}, Value: string(stanza.ResultIQ)},
+		{Name: xml.Name{Local: voidAttr}, Value: "1"},
+	}}
+	if t.EncodeToken(iq) == nil {
+		_ = t.EncodeToken(iq.End()) // the connection is over then, and Serve will say so
+	}
+}
+
+// isVoid recognises such an answer as encoding/xml writes it. Text cannot look like it: its quotes are escaped.
+func isVoid(part []byte) bool {
+	return bytes.HasSuffix(part, []byte(" "+voidAttr+`="1"></iq>`))
+}
+
+// readOnly is what a handler gets for a stanza that came before the stream was ready.
+type readOnly struct{ xml.TokenReader }
+
+func (readOnly) EncodeToken(xml.Token) error               { return ErrDown }
+func (readOnly) Encode(any) error                          { return ErrDown }
+func (readOnly) EncodeElement(any, xml.StartElement) error { return ErrDown }

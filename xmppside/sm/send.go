@@ -1,0 +1,166 @@
+package sm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// flush is the only writer of a ready connection: it takes what has gathered and writes it at once, so
+// that stanzas go out in groups under load and without delay when idle.
+func (l *Link) flush() {
+	var buf []byte
+	for {
+		var last bool
+		if buf, last = l.batch(buf[:0]); len(buf) > 0 {
+			if _, err := l.conn.send(buf); err != nil {
+				l.fail(err)
+				return
+			}
+		}
+		switch {
+		case last:
+			if l.finalErr != nil {
+				l.fail(l.finalErr)
+			}
+			return
+		case len(buf) > 0:
+			continue
+		}
+		select {
+		case <-l.wake:
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// batch collects one write. Acknowledgements do not wait for stanzas that the book has not committed.
+func (l *Link) batch(buf []byte) (out []byte, last bool) {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.current() || l.closed {
+		return nil, true
+	}
+	buf = append(buf, l.loose...)
+	l.loose = l.loose[:0]
+	if !l.proving && (s.cfg.InFlight == 0 || s.out.flying() < s.cfg.InFlight) {
+		buf = s.out.take(buf, s.committed, writeSize, s.single)
+	}
+	if h := s.in.ackable(); l.managed && (l.owesA || h != l.told) {
+		buf = appendA(buf, h)
+		l.told, l.owesA = h, false
+	}
+	if l.final != nil {
+		l.closed = true
+		return append(buf, l.final...), true
+	}
+	return l.ask(buf), false
+}
+
+// appendA writes an <a/>.
+func appendA(buf []byte, h uint64) []byte {
+	buf = append(buf, "<a xmlns='"+NS+"' h='"...)
+	buf = strconv.AppendUint(buf, uint64(uint32(h)), 10)
+	return append(buf, "'/>"...)
+}
+
+// ask requests an acknowledgement, one at a time: each answer brings on the next question, so that there is
+// one for each stanza when idle and few under load. s.mu is held.
+func (l *Link) ask(buf []byte) []byte {
+	s := l.st
+	w := s.out.written()
+	if !l.wantsR && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
+		return buf
+	}
+	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, s.cfg.Clock.Now()
+	if l.managed {
+		return append(buf, "<r xmlns='"+NS+"'/>"...)
+	}
+	// Its number is that of the last stanza which its answer speaks for: its own.
+	n := s.out.top + 1
+	ping := "<iq type='get' id='" + l.fence + strconv.FormatUint(n, 10) + "'><ping xmlns='urn:xmpp:ping'/></iq>"
+	s.out.add([]byte(ping), nil)
+	l.asked = n
+	return s.out.take(buf, s.committed, writeSize, s.single)
+}
+
+// accuse ends the stream because the server cannot be right (XEP-0198 §4, handled-count-too-high).
+func (l *Link) accuse(err error) {
+	l.st.mu.Lock()
+	if l.final == nil {
+		l.finalErr = err
+		l.final = []byte("<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>" +
+			"<handled-count-too-high xmlns='" + NS + "'/></stream:error>" + streamClose)
+	}
+	l.poke()
+	l.st.mu.Unlock()
+}
+
+// gate waits for the book and lets stanzas and acknowledgements pass as it commits.
+func (l *Link) gate() {
+	s := l.st
+	for {
+		s.mu.Lock()
+		want, due := s.want, s.want > s.committed
+		if due {
+			l.waiting = s.cfg.Clock.Now()
+		}
+		s.mu.Unlock()
+		if !due {
+			select {
+			case <-l.wakeGate:
+				continue
+			case <-l.ctx.Done():
+				return
+			}
+		}
+		if err := s.cfg.Book.Wait(l.ctx, want); err != nil {
+			if l.ctx.Err() == nil || !errors.Is(err, l.ctx.Err()) {
+				l.undo(fmt.Errorf("%w: %w", ErrBook, err))
+			}
+			return
+		}
+		if err := s.verify(l.ctx, want); err != nil {
+			l.undo(fmt.Errorf("%w: %w", ErrBook, err))
+			return
+		}
+		l.pass(want)
+	}
+}
+
+// verify asks for each ticket up to want by itself: the commit of an older one may have failed before the one
+// that was waited for was even begun.
+func (s *Stream) verify(ctx context.Context, want uint64) error {
+	s.mu.Lock()
+	var tickets []uint64
+	for _, it := range s.out.queue {
+		if it.ticket > s.committed && it.ticket < want {
+			tickets = append(tickets, it.ticket)
+		}
+	}
+	if s.in.saving != 0 && s.in.ticket < want {
+		tickets = append(tickets, s.in.ticket)
+	}
+	s.mu.Unlock()
+	for _, n := range tickets {
+		if err := s.cfg.Book.Wait(ctx, n); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Link) pass(ticket uint64) {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.waiting = time.Time{}
+	s.committed = max(s.committed, ticket)
+	s.in.committed(ticket)
+	s.progress()
+	l.poke()
+}

@@ -1,0 +1,110 @@
+package sm
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// NS is the namespace of XEP-0198 version 1.4 and later.
+const NS = "urn:xmpp:sm:3"
+
+// Errors that say what to do next.
+var (
+	// ErrDown: not taken, the stream is not up (TrySend), or it has been logged out.
+	ErrDown = errors.New("sm: stream is down")
+	// ErrFull: not taken, as many stanzas as the window allows are unacknowledged.
+	ErrFull = errors.New("sm: window is full")
+	// ErrBroken: the server resumed a stream that it cannot read (Prosody 0.12). The stream was given up;
+	// log in afresh.
+	ErrBroken = errors.New("sm: resumed stream is broken")
+	// ErrProtocol: the server's counts cannot be right. The stream was given up; log in afresh.
+	ErrProtocol = errors.New("sm: server acknowledges what it cannot have")
+	// ErrSilent: no byte came for Config.DeadAfter. Reconnect.
+	ErrSilent = errors.New("sm: connection is silent")
+	// ErrBook: the Book did not commit, or not in time. Reconnect.
+	ErrBook = errors.New("sm: book did not commit")
+	// ErrRedo: Mark.Redo ended the connection. Reconnect.
+	ErrRedo = errors.New("sm: stanza is to be delivered again")
+)
+
+// Session is what a new process needs to resume: the server's name for the stream and what we have of it.
+// The zero Session resumes nothing.
+type Session struct {
+	ID       string        `json:"id"`                 // of <enabled/>; empty: not resumable
+	JID      string        `json:"jid"`                // full JID that was bound
+	Location string        `json:"location,omitempty"` // host:port where the server wants the resumption
+	Max      time.Duration `json:"max,omitempty"`      // how long the server holds a broken stream; 0: it did not say
+	In       uint64        `json:"in"`                 // inbound stanzas that are durable; on the wire modulo 2^32
+}
+
+// Stanza is one whole outbound stanza.
+type Stanza struct {
+	N   uint64 // its number in the stream; on the wire modulo 2^32
+	Raw []byte // never changed
+	Tag any    // the sender's own handle; nil: written by mellium or not worth a record
+	// Maybe tells, of a lost stanza, that the server may have it all the same: a resend may double it.
+	Maybe bool
+}
+
+// State is what New starts from.
+type State struct {
+	Session
+	// Queue lists what was bound under Session.ID and not acknowledged, in order of N. There may be gaps:
+	// untagged stanzas are not in any book.
+	Queue []Stanza
+}
+
+// Book makes bindings and sessions durable. Tickets are one running number: when one is committed, all
+// before it are.
+type Book interface {
+	// Bind records that s is about to leave as number s.N of stream id (empty: no XEP-0198). It is called
+	// for tagged stanzas only; again, with another number, when a resumption shifts it. It must not wait.
+	Bind(s Stanza, id string) (ticket uint64)
+	// Save replaces the saved Session; one without ID removes it. What is saved later, on its own or by a
+	// transaction that carries Mark.Session, must be applied later. It must not wait.
+	Save(s Session) (ticket uint64)
+	// Wait waits until everything up to ticket is committed. An error that is not ctx's means: this
+	// commit failed and its bindings are undone; the Stream forgets those stanzas.
+	Wait(ctx context.Context, ticket uint64) error
+}
+
+// Config is how a Stream behaves. Zero values mean the defaults in brackets.
+type Config struct {
+	Resource string // asked for when binding; empty: the server makes one
+	Window   int    // unacknowledged stanzas after which Send waits [400]
+	InFlight int    // bytes written and unacknowledged from which on nothing more is written [no bound]
+	AskCount int    // stanzas after which an <r/> is sent even when one is unanswered [64]
+
+	AskEvery     time.Duration // <r/> when nothing came for so long [10s]
+	DeadAfter    time.Duration // the connection is given up when no byte came for so long [30s]
+	ProveWithin  time.Duration // a resumed stream must answer <r/> within [5s]
+	WriteTimeout time.Duration // one write may take [10s]
+	BookTimeout  time.Duration // one commit may take [10s]
+
+	Book  Book                // nil: nothing survives the process
+	Acked func(done []Stanza) // tagged stanzas that the server has, in order; must not wait
+	Clock Clock               // nil: the machine's
+}
+
+// Clock is time, for tests to drive.
+type Clock interface {
+	Now() time.Time
+	After(d time.Duration) <-chan time.Time
+}
+
+// End says how a connection ended.
+type End struct {
+	// Err is why: nil after a clean logout or when the server closed the stream; ErrBroken, ErrProtocol,
+	// ErrSilent, ErrBook, ErrRedo, or what the network or mellium said.
+	Err error
+	// Condition is the server's stream error (RFC 6120 §4.9.3), such as "not-well-formed"; empty: none. Unlike
+	// mellium's error it is there whatever else the error element holds.
+	Condition string
+	// Text is what the server said with it.
+	Text string
+	// Suspects were written on this connection and not acknowledged when it ended.
+	Suspects []Stanza
+	// Resumable tells that the next Link will try to resume.
+	Resumable bool
+}

@@ -1,0 +1,291 @@
+package sm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// writeSize is how many bytes of stanzas go into one write, where they are that small: with a write to a
+// TLS record, a cut seldom leaves half a stanza with the server (Prosody 0.12 cannot resume after one).
+const writeSize = 4096
+
+// Stream is one stream as the server sees it, across connections and, through State, across processes. Its
+// methods may be called from any goroutine.
+type Stream struct {
+	cfg Config
+
+	mu        sync.Mutex // guards all below, and the Links' fields that say so
+	sess      *Session   // replaced, never changed; In is meaningless here. A Mark of another one is stale
+	link      *Link      // the newest: the only one that may write
+	open      bool       // Send goes through link
+	over      bool       // logged out, or on the way there
+	single    bool
+	out       outbox
+	in        inbox
+	lost      []Stanza
+	want      uint64 // newest ticket
+	committed uint64 // newest ticket known to be committed
+	downSince time.Time
+	changed   chan struct{} // closed at the next change; nil: nobody waits
+}
+
+// New makes a Stream. With a saved Session the first Link resumes it; a Queue without one is lost at once.
+func New(cfg Config, saved State) *Stream {
+	cfg.Window = cmp.Or(cfg.Window, 400)
+	cfg.AskCount = cmp.Or(cfg.AskCount, 64)
+	cfg.AskEvery = cmp.Or(cfg.AskEvery, 10*time.Second)
+	cfg.DeadAfter = cmp.Or(cfg.DeadAfter, 30*time.Second)
+	cfg.ProveWithin = cmp.Or(cfg.ProveWithin, 5*time.Second)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 10*time.Second)
+	cfg.BookTimeout = cmp.Or(cfg.BookTimeout, 10*time.Second)
+	if cfg.Clock == nil {
+		cfg.Clock = machineClock{}
+	}
+	s := &Stream{
+		cfg:  cfg,
+		sess: &saved.Session,
+		out:  newOutbox(saved.Queue),
+		in:   newInbox(saved.In),
+	}
+	if s.sess.ID == "" {
+		s.giveUp()
+	}
+	s.downSince = cfg.Clock.Now()
+	return s
+}
+
+type machineClock struct{}
+
+func (machineClock) Now() time.Time                         { return time.Now() }
+func (machineClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// Link makes nc the stream's connection: nc is the bare TCP connection, whatever is put above it. An older
+// Link is closed and can no longer write. Whoever gets a Link calls Serve or Close.
+func (s *Stream) Link(nc net.Conn) *Link {
+	l := newLink(s, nc)
+	s.mu.Lock()
+	old := s.link
+	s.link, s.open = l, false
+	s.in.cut()
+	s.mu.Unlock()
+	if old != nil {
+		old.fail(ErrDown)
+	}
+	return l
+}
+
+// Open lets Send through, once the owner has done what a fresh login needs. It does nothing when l is over.
+func (s *Stream) Open(l *Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == l && !l.dead {
+		s.open = true
+		s.broadcast()
+	}
+}
+
+// Send queues one whole stanza, which nobody changes afterwards, and returns its number. It waits while
+// the stream is not open or the window is full, until ctx ends; after Logout it returns ErrDown. When it
+// returns nil the stanza is bound in the Book and will be in Acked or Lost.
+func (s *Stream) Send(ctx context.Context, raw []byte, tag any) (uint64, error) {
+	for {
+		s.mu.Lock()
+		n, err := s.offer(raw, tag)
+		if err == nil || s.over {
+			s.mu.Unlock()
+			return n, err
+		}
+		changed := s.change()
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// TrySend is Send without waiting: ErrDown or ErrFull instead.
+func (s *Stream) TrySend(raw []byte, tag any) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offer(raw, tag)
+}
+
+// offer queues if there is room. s.mu is held, as in all unexported methods of Stream.
+func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
+	switch {
+	case s.over || !s.open:
+		return 0, ErrDown
+	case len(s.out.queue) >= s.cfg.Window, s.single && len(s.out.queue) > 0:
+		return 0, ErrFull
+	}
+	it := s.out.add(raw, tag)
+	s.bind(it)
+	s.link.poke()
+	return it.N, nil
+}
+
+// bind records where an item is to go.
+func (s *Stream) bind(it *item) {
+	if s.cfg.Book == nil || it.Tag == nil {
+		return
+	}
+	it.kept = it.kept || it.ticket != 0 && it.ticket <= s.committed
+	it.ticket = s.cfg.Book.Bind(it.Stanza, s.sess.ID)
+	s.await(it.ticket)
+}
+
+// await makes the link wait for a ticket.
+func (s *Stream) await(ticket uint64) {
+	s.want = max(s.want, ticket)
+	if s.link != nil {
+		s.link.pokeGate()
+	}
+}
+
+// save replaces the saved session.
+func (s *Stream) save(sess Session) (ticket uint64) {
+	if s.cfg.Book == nil {
+		return 0
+	}
+	ticket = s.cfg.Book.Save(sess)
+	s.await(ticket)
+	return ticket
+}
+
+// progress does what is due after the inbox has changed.
+func (s *Stream) progress() {
+	switch {
+	case s.cfg.Book == nil || s.sess.ID == "":
+		s.in.durable = max(s.in.durable, s.in.mark)
+	case s.in.wantsSave():
+		sess := *s.sess
+		sess.In = s.in.mark
+		s.in.saving = s.in.mark
+		s.in.ticket = s.save(sess)
+	}
+	if s.link != nil && s.in.ackable() != s.link.told {
+		s.link.poke()
+	}
+	s.broadcast()
+}
+
+// acked passes on what the server has.
+func (s *Stream) acked(done []Stanza) {
+	if len(done) > 0 && s.cfg.Acked != nil {
+		s.cfg.Acked(done)
+	}
+	s.broadcast()
+}
+
+// change is closed when something has changed that Send or Logout may wait for.
+func (s *Stream) change() <-chan struct{} {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+func (s *Stream) broadcast() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// begin starts a new life under a new name.
+func (s *Stream) begin(sess Session) {
+	switch {
+	case sess.ID != "":
+		s.save(sess)
+	case s.sess.ID != "":
+		s.save(Session{})
+	}
+	s.giveUp()
+	s.sess = &sess
+	s.in = newInbox(0)
+}
+
+// forget throws the name away; the next Link logs in afresh.
+func (s *Stream) forget() {
+	s.begin(Session{})
+}
+
+// giveUp makes all that is queued lost.
+func (s *Stream) giveUp() {
+	s.lost = append(s.lost, tagged(s.out.queue)...)
+	s.out = outbox{}
+}
+
+// Lost takes the stanzas that were given up because their stream could not be resumed, in order. They
+// will not be in Acked. The owner asks after each login, and sends them again if need be.
+func (s *Stream) Lost() []Stanza {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := s.lost
+	s.lost = nil
+	return lost
+}
+
+// Drop takes stanzas out of the queue, for good, between connections: poison that a resumption would send again.
+func (s *Stream) Drop(ns ...uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != nil && !s.link.dead {
+		return errors.New("sm: Drop needs the connection to be over")
+	}
+	s.out.remove(func(it *item) bool {
+		for _, n := range ns {
+			if it.N == n {
+				return true
+			}
+		}
+		return false
+	})
+	return nil
+}
+
+// Single makes stanzas with a tag leave one by one, each after the one before is acknowledged. When a stream
+// dies right after a send, End.Suspects then names one.
+func (s *Stream) Single(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.single = on
+	s.broadcast()
+	if s.link != nil {
+		s.link.poke()
+	}
+}
+
+// Unacked counts what is queued or under way.
+func (s *Stream) Unacked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.out.queue)
+}
+
+// Session is what the next Link would resume.
+func (s *Stream) Session() Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sess := *s.sess
+	sess.In = s.in.ackable()
+	return sess
+}
+
+// ResumeBy tells until when the server promised to hold the stream after its connection was lost; zero:
+// it promised nothing, or there is nothing to resume. Links try to resume later than that too: a refusal
+// may carry the exact count of what arrived (XEP-0198 §5), a fresh login never does.
+func (s *Stream) ResumeBy() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sess.ID == "" || s.sess.Max == 0 || s.link != nil && !s.link.dead {
+		return time.Time{}
+	}
+	return s.downSince.Add(s.sess.Max)
+}

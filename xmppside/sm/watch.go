@@ -1,0 +1,101 @@
+package sm
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// watch looks at the connection a few times in ProveWithin. Nothing of mellium's would notice that the other
+// side is gone.
+func (l *Link) watch() {
+	clock, tick := l.st.cfg.Clock, l.st.cfg.ProveWithin/5
+	for {
+		select {
+		case <-clock.After(tick):
+		case <-l.ctx.Done():
+			return
+		}
+		if err := l.check(clock.Now()); err != nil {
+			l.fail(err)
+			return
+		}
+	}
+}
+
+// idled is for how long the reader has waited for bytes since the stream is ready.
+func (l *Link) idled(now time.Time) time.Duration {
+	d := l.idle.Load()
+	if since := l.blocked.Load(); since != 0 {
+		d += now.UnixNano() - since
+	}
+	return time.Duration(d)
+}
+
+func (l *Link) check(now time.Time) error {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	heard := time.Unix(0, l.heard.Load())
+	silent := now.Sub(heard)
+	switch {
+	case l.proving && l.idled(now) >= s.cfg.ProveWithin:
+		// What had gathered comes before the answer, and may take us long: only waiting for bytes counts.
+		// Prosody 0.12 feeds a resumed stream to the parser of the old one. If that stands within half a
+		// stanza it swallows all we send, while its own stanzas may still come.
+		return fmt.Errorf("%w: <r/> is not answered", ErrBroken)
+	case silent >= s.cfg.DeadAfter+s.out.longest():
+		return ErrSilent
+	case !l.waiting.IsZero() && now.Sub(l.waiting) >= s.cfg.BookTimeout:
+		return fmt.Errorf("%w within %v", ErrBook, s.cfg.BookTimeout)
+	case now.Sub(l.askedAt) >= s.cfg.AskEvery && (silent >= s.cfg.AskEvery || s.out.written() > s.out.acked):
+		l.wantsR = true
+		l.poke()
+	}
+	return nil
+}
+
+// undo takes back what the book did not commit. Nothing of it has left. The owner of the book knows of
+// those whose binding failed; what was bound behind them is lost, lest it overtake them, and so is what is still
+// bound as it was before.
+func (l *Link) undo(reason error) {
+	l.fail(reason)
+	s := l.st
+	s.mu.Lock()
+	var waiting []*item
+	for _, it := range s.out.queue {
+		if it.ticket > s.committed {
+			waiting = append(waiting, it)
+		}
+	}
+	want := s.want
+	s.mu.Unlock()
+	undone := s.undone(waiting)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := false
+	s.out.remove(func(it *item) bool {
+		gone = gone || undone[it]
+		if gone && it.Tag != nil && (!undone[it] || it.kept) {
+			s.lost = append(s.lost, it.Stanza)
+		}
+		return gone
+	})
+	s.committed = max(s.committed, want)
+	if s.in.ticket > 0 && s.in.saving != 0 && s.in.ticket <= want {
+		s.in.saving = 0
+	}
+}
+
+// undone asks the book which bindings failed.
+func (s *Stream) undone(items []*item) map[*item]bool {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.BookTimeout)
+	defer cancel()
+	m := map[*item]bool{}
+	for _, it := range items {
+		if s.cfg.Book.Wait(ctx, it.ticket) != nil && ctx.Err() == nil {
+			m[it] = true
+		}
+	}
+	return m
+}
