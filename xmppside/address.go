@@ -1,0 +1,94 @@
+package xmppside
+
+import (
+	"strings"
+
+	"mellium.im/xmpp/jid"
+
+	"chatrelay/bridge"
+)
+
+// addresses maps landlines to bare JIDs and back. It never changes.
+type addresses struct {
+	own      string // bare JID of the relay's account
+	domain   string // where landlines live
+	landline func(string) bool
+	rows     map[string]string // identity table
+	owners   map[string]string // the same, by JID
+	trusted  map[string]bool
+}
+
+func newAddresses(c *Config) *addresses {
+	a := &addresses{own: c.JID, domain: c.UserDomain, landline: c.Landline, rows: c.Identity,
+		owners: make(map[string]string, len(c.Identity)), trusted: make(map[string]bool, len(c.Trusted))}
+	for l, address := range c.Identity {
+		a.owners[address] = l
+	}
+	for _, t := range c.Trusted {
+		a.trusted[t] = true
+	}
+	return a
+}
+
+// jidOf is where a landline is reached.
+func (a *addresses) jidOf(landline string) (string, *bridge.Refusal) {
+	if row, ok := a.rows[landline]; ok {
+		return row, nil
+	}
+	if !a.landline(landline) {
+		return "", bridge.Refuse("bad_address", "\"to\" is not a landline")
+	}
+	want := landline + "@" + a.domain
+	j, err := jid.Parse(want)
+	switch {
+	case err != nil || j.Localpart() == "" || j.Resourcepart() != "":
+		return "", bridge.Refuse("bad_address", "\"to\" makes no XMPP address")
+	case j.String() != want:
+		// It would reach another landline, or come back under another name.
+		return "", bridge.Refuse("bad_address", "\"to\" has letters that an XMPP address changes: it needs a row in the identity table")
+	case want == a.own:
+		return "", bridge.Refuse("bad_address", "\"to\" is the relay's own account")
+	case a.owners[want] != "":
+		return "", bridge.Refuse("bad_address", "\"to\" makes the XMPP address of another landline")
+	}
+	return want, nil
+}
+
+// landlineOf is the landline of an authenticated bare JID, compared byte for byte; empty: it is nobody's. A
+// landline with a row is reached, and speaks, from there only.
+func (a *addresses) landlineOf(bare string) string {
+	if l, ok := a.owners[bare]; ok {
+		return l
+	}
+	local, domain, ok := strings.Cut(bare, "@")
+	if !ok || domain != a.domain || bare == a.own || !a.landline(local) {
+		return ""
+	}
+	if _, elsewhere := a.rows[local]; elsewhere {
+		return ""
+	}
+	return local
+}
+
+// self tells whether an address is the relay's own account. Mellium leaves from empty then.
+func (a *addresses) self(address string) bool { return address == "" || bareOf(address) == a.own }
+
+// bareOf is a JID without its resource.
+func bareOf(address string) string {
+	bare, _, _ := strings.Cut(address, "/")
+	return bare
+}
+
+// resourceOf is what bareOf leaves out.
+func resourceOf(address string) string {
+	_, resource, _ := strings.Cut(address, "/")
+	return resource
+}
+
+// domainOf is the domain of a bare JID.
+func domainOf(bare string) string {
+	if _, domain, ok := strings.Cut(bare, "@"); ok {
+		return domain
+	}
+	return bare
+}

@@ -1,0 +1,201 @@
+package xmppside
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"mellium.im/xmlstream"
+
+	"chatrelay/xmppside/sm"
+)
+
+// Step is one thing that Check tried.
+type Step struct {
+	Name  string // what was tried
+	OK    bool
+	Fatal bool   // the relay cannot run without it
+	Note  string // when OK: what was found; else what is wrong and how to mend it
+}
+
+const (
+	checkTimeout = 30 * time.Second
+	checkMark    = "-check" // behind our resource and nick, so that a running relay is not disturbed
+)
+
+// Check connects as the configuration says, under a resource of its own and without presence, so that it takes
+// no mail from a running relay.
+func Check(ctx context.Context, cfg Config) []Step {
+	me, err := cfg.prepare()
+	if err != nil {
+		return []Step{{Name: "xmpp configuration", Fatal: true, Note: err.Error()}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	steps := []Step{{Name: "xmpp configuration", OK: true, Note: fmt.Sprintf("%s, landlines at %s", cfg.JID, cfg.UserDomain)}}
+	st := sm.New(sm.Config{Resource: cfg.Resource + checkMark}, sm.State{})
+	k, err := newDoor(&cfg, me).open(ctx, st)
+	login := Step{Name: "xmpp login", Fatal: true, OK: err == nil}
+	if err != nil {
+		login.Note = remedy(&cfg, err)
+		return append(steps, login)
+	}
+	login.Note = fmt.Sprintf("%s at %s, %s", k.full, k.addr, tlsNote(k))
+	p := &probe{line: k, rooms: map[string]*seat{}}
+	served := make(chan struct{})
+	go func() { defer close(served); k.l.Serve(k.sess, p.handle) }() // ends with the line; waited for below
+	steps = append(steps, login, p.management(), p.archived(ctx))
+	for _, room := range cfg.Rooms {
+		steps = append(steps, p.room(ctx, room, cfg.Nick+checkMark))
+	}
+	_ = k.l.Logout(ctx) // nothing of it is lasting
+	k.l.Close()
+	<-served
+	return steps
+}
+
+func tlsNote(k *line) string {
+	if k.tls == "" {
+		return "not encrypted"
+	}
+	return k.tls
+}
+
+// remedy adds to an error which setting mends it, where it does not say so.
+func remedy(cfg *Config, err error) string {
+	var host *net.DNSError
+	switch {
+	case isLogin(err):
+		return err.Error()
+	case isCertificate(err):
+		return short(err) + ": the server's certificate must be for the domain of CHATRELAY_XMPP_JID and signed by an authority in CHATRELAY_XMPP_CA_FILE"
+	case cfg.Addr == "" && errors.As(err, &host):
+		return short(err) + ": set CHATRELAY_XMPP_ADDR if the domain's SRV records are wrong or missing"
+	}
+	return short(err) + ": check CHATRELAY_XMPP_ADDR, CHATRELAY_XMPP_TLS, and that the server runs"
+}
+
+func isCertificate(err error) bool {
+	var e *tls.CertificateVerificationError
+	return errors.As(err, &e)
+}
+
+// probe is the line of a check.
+type probe struct {
+	*line
+	mu    sync.Mutex // guards rooms
+	rooms map[string]*seat
+}
+
+// seat is what a room said to us.
+type seat struct {
+	said             chan struct{} // closed once it said something
+	refused          string
+	ours, open, once bool
+}
+
+func (p *probe) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+	e, err := readElement(t, start)
+	if err != nil {
+		return
+	}
+	switch start.Name.Local {
+	case "iq":
+		p.iq(t, e, "")
+	case "presence":
+		p.presence(e)
+	}
+	m.Done()
+}
+
+func (p *probe) presence(e *element) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.rooms[bareOf(e.get("from"))]
+	if s == nil || s.once {
+		return
+	}
+	codes := statuses(e)
+	for _, c := range codes {
+		s.ours = s.ours || c == "110"
+		s.open = s.open || c == "100"
+	}
+	if e.get("type") == "error" {
+		s.refused = errorOf(e).condition
+	}
+	if s.ours || s.refused != "" {
+		s.once = true
+		close(s.said)
+	}
+}
+
+// management reports on XEP-0198.
+func (p *probe) management() Step {
+	st := Step{Name: "xmpp stream management (XEP-0198)", OK: p.l.Enabled(), Note: "offered: nothing is lost or doubled when a connection breaks"}
+	if !st.OK {
+		st.Note = "not offered: messages may be doubled when a connection breaks, and what is on its way to the relay may be lost. Enable smacks (Prosody) or mod_stream_mgmt (ejabberd)"
+	}
+	return st
+}
+
+// archived reports on XEP-0313.
+func (p *probe) archived(ctx context.Context) Step {
+	st := Step{Name: "xmpp archive (XEP-0313)"}
+	offered, err := hasArchive(ctx, p.line)
+	switch {
+	case err != nil:
+		st.Note = "the server does not say: " + err.Error()
+	case !offered:
+		st.Note = "not offered: what waits for the relay in the server's memory is lost if the server dies while the relay is away. Enable mam (Prosody) or mod_mam (ejabberd)"
+	default:
+		st.OK, st.Note = true, "offered: gaps are filled from it"
+	}
+	return st
+}
+
+// room looks whether a room is there, lets us in, and shows who speaks.
+func (p *probe) room(ctx context.Context, room, nick string) Step {
+	st := Step{Name: "xmpp room " + room}
+	info, err := p.ask(ctx, room, "get", "<query xmlns='"+nsDisco+"'/>")
+	switch {
+	case err != nil:
+		st.Note = fmt.Sprintf("there is no such room (%s): make it, or take it out of CHATRELAY_XMPP_ROOMS", err)
+		return st
+	case !hasFeature(info, nsMUC):
+		st.Note = "this is not a room: take it out of CHATRELAY_XMPP_ROOMS"
+		return st
+	}
+	s := &seat{said: make(chan struct{})}
+	p.mu.Lock()
+	p.rooms[room] = s
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, joinWithin)
+	defer cancel()
+	if err := p.write(joinPresence(room + "/" + nick)); err != nil {
+		st.Note = err.Error()
+		return st
+	}
+	select {
+	case <-s.said:
+	case <-ctx.Done():
+		st.Note = "the room does not answer"
+		return st
+	}
+	_ = p.write(leavePresence(room + "/" + nick)) // fails with the line
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case s.refused != "":
+		st.Note = "the room refuses us: " + refusedText(s.refused)
+	case !s.open:
+		st.Note = "the room is anonymous, so what is said there is refused: let it show real addresses to everybody (muc#roomconfig_whois=anyone)"
+	default:
+		st.OK, st.Note = true, "shows real addresses"
+	}
+	return st
+}

@@ -1,0 +1,169 @@
+package xmppside
+
+import (
+	"chatrelay/bridge"
+)
+
+// verdict is what a message stanza is.
+type verdict struct {
+	in        bridge.Inbound
+	bounced   *bounce // a stanza of ours that was given back
+	nudge     string  // a room that we may not be in
+	archiveID string  // XEP-0359, given by our own account
+}
+
+type bounce struct {
+	ref bridge.Ref
+	why *bridge.Refusal
+}
+
+// classify looks at a stanza as it came from the server. Addresses are compared byte for byte: the server has
+// set and normalised them.
+func (s *Side) classify(e *element) verdict {
+	from, typ := e.get("from"), e.get("type")
+	switch {
+	case typ == "error":
+		return s.classifyError(e, from)
+	case e.child(nsForward, "forwarded") != nil || e.in(nsCarbons) || e.in(nsMAM):
+		// A copy of a message that somebody else wrote. It proves nothing about who that was.
+		return ignored("forwarded")
+	case typ == "headline":
+		return ignored("headline")
+	case typ == "groupchat":
+		return s.classifyRoom(e, from)
+	case s.rooms.served(bareOf(from)):
+		return ignored("private") // or an invitation, or the room's own voice
+	}
+	if len(e.all(nsClient, "body")) == 0 {
+		return ignored(bodiless(e))
+	}
+	return s.classifyChat(e, from)
+}
+
+func ignored(why string) verdict { return verdict{in: bridge.Inbound{Ignored: why}} }
+
+// bodiless names what has no body.
+func bodiless(e *element) string {
+	switch {
+	case e.in(nsReceipts) || e.in(nsMarkers):
+		return "receipt"
+	case e.in(nsStates):
+		return "chat_state"
+	case e.child(nsClient, "subject") != nil:
+		return "subject"
+	}
+	return "no_body"
+}
+
+func (s *Side) classifyError(e *element, from string) verdict {
+	v := ignored("error")
+	bare := bareOf(from)
+	if ref, ok := s.stamp.ref(e.get("id"), bare); ok {
+		v = ignored("bounce")
+		v.bounced = &bounce{ref, reasonOf(e)}
+	}
+	if s.rooms.served(bare) {
+		v.nudge = bare
+	}
+	return v
+}
+
+// classifyChat is for what was sent to the relay's account and has a body.
+func (s *Side) classifyChat(e *element, from string) verdict {
+	var v verdict
+	bare := bareOf(from)
+	if bare == "" { // our own account
+		bare, from = s.addr.own, s.addr.own
+	}
+	id := replyID(e)
+	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
+	v.in.Reply = reply{bare, from, id}.text()
+	v.in.Receipt = id != "" && e.child(nsReceipts, "request") != nil
+	v.archiveID = s.archivedAs(e)
+	s.body(e, &v.in)
+	return v
+}
+
+// mostID is how long an id may be that is kept in the book.
+const mostID = 1024
+
+// replyID is the stanza's id, for an answer. Who makes up longer ones is answered without.
+func replyID(e *element) string {
+	if id := e.get("id"); len(id) <= mostID {
+		return id
+	}
+	return ""
+}
+
+// archivedAs is the id under which our own account's archive has a message.
+func (s *Side) archivedAs(e *element) string {
+	id := ""
+	for _, k := range e.all(nsStanzaID, "stanza-id") {
+		if k.get("by") != s.addr.own {
+			continue // anybody may write those
+		}
+		if id != "" || len(k.get("id")) > mostID {
+			return ""
+		}
+		id = k.get("id")
+	}
+	return id
+}
+
+// body takes the one plain body.
+func (s *Side) body(e *element, in *bridge.Inbound) {
+	bodies := e.all(nsClient, "body")
+	switch {
+	case len(bodies) != 1:
+		in.Refused = bridge.Refuse("two_bodies", "the stanza has more than one body")
+	case len(bodies[0].text) > s.cfg.MaxMessage:
+		in.Refused = bridge.Refuse("too_large", "the message is larger than %d bytes", s.cfg.MaxMessage)
+	default:
+		in.Body = []byte(bodies[0].text)
+	}
+}
+
+// classifyRoom is for type groupchat.
+func (s *Side) classifyRoom(e *element, from string) verdict {
+	room, nick := bareOf(from), resourceOf(from)
+	who, served := s.rooms.speaker(room, nick)
+	switch {
+	case !served:
+		return ignored("not_served")
+	case e.child(nsClient, "body") == nil:
+		return ignored(bodiless(e))
+	case nick == "":
+		return ignored("service") // the room itself
+	case s.historic(e):
+		return ignored("history")
+	}
+	if _, ours := s.stamp.ref(e.get("id"), room); ours && who.self {
+		return ignored("echo")
+	}
+	var v verdict
+	v.in.Room = room
+	s.body(e, &v.in)
+	switch {
+	case who.real == "":
+		v.in.Refused = bridge.Refuse("anonymous_room", "the room does not tell who speaks: it must show real addresses to everybody")
+		return v
+	case bareOf(who.real) == s.addr.own:
+		return ignored("own") // another client of our account
+	}
+	bare := bareOf(who.real)
+	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
+	v.in.Reply = reply{bare, who.real, replyID(e)}.text() // never into the room: it would throw us out
+	return v
+}
+
+// historic tells whether a room repeats what was said before. Our own server marks what it sends again after a
+// resumption in the same way, but in its own name.
+func (s *Side) historic(e *element) bool {
+	for _, d := range append(e.all(nsDelay, "delay"), e.all(nsOldDelay, "x")...) {
+		by := bareOf(d.get("from"))
+		if by != s.addr.own && by != domainOf(s.addr.own) {
+			return true
+		}
+	}
+	return false
+}

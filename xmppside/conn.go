@@ -1,0 +1,84 @@
+package xmppside
+
+import (
+	"encoding/xml"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mellium.im/xmlstream"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+// conn is one login of the side.
+type conn struct {
+	*line
+	s      *Side
+	gen    uint64         // of what is offered; kept over a resumption
+	heard  atomic.Int64   // when the last message came, Unix ns
+	opened atomic.Int64   // when mail could go out, Unix ns; 0: never
+	hold   hold           // of live messages while stored ones come
+	wg     sync.WaitGroup // of what runs beside the reading; all end with the line
+}
+
+// handle is given each stanza once, in order, on the goroutine that reads.
+func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+	e, err := readElement(t, start)
+	if err != nil {
+		return // cut in the middle: the server brings it again
+	}
+	switch start.Name.Local {
+	case "iq":
+		c.iq(t, e, c.s.cfg.Version)
+		m.Done()
+	case "presence":
+		c.s.rooms.presence(e) // its rows are queued before the mark is saved
+		m.Done()
+	case "message":
+		c.message(m, e)
+	default:
+		m.Done()
+	}
+}
+
+// message offers a message, unless it is an answer of the archive.
+func (c *conn) message(m sm.Mark, e *element) {
+	s := c.s
+	c.heard.Store(time.Now().UnixNano())
+	if s.archive.take(m, e) {
+		return
+	}
+	s.rooms.configured(e)
+	v := s.classify(e)
+	if v.bounced != nil {
+		s.desk.Bounce(v.bounced.ref, v.bounced.why)
+	}
+	if v.nudge != "" {
+		s.rooms.nudge(v.nudge)
+	}
+	it := item{c: c, m: m, in: v.in}
+	if v.archiveID != "" && s.archive.known() {
+		it.in.WireID = v.archiveID
+		it.cursor = s.archive.live(v.archiveID)
+	}
+	c.admit(it, e)
+}
+
+// age is how long mail could go out.
+func (c *conn) age(now time.Time) time.Duration {
+	at := c.opened.Load()
+	if at == 0 {
+		return 0
+	}
+	return now.Sub(time.Unix(0, at))
+}
+
+// item is one offer on its way.
+type item struct {
+	c      *conn
+	m      sm.Mark
+	in     bridge.Inbound
+	cursor *cursor // where the archive stands behind it
+}

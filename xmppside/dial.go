@@ -1,0 +1,90 @@
+package xmppside
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	userTime    = 30 * time.Second // without an acknowledgement by the peer's TCP
+)
+
+// targets are where to connect, in order: the configured address, or what the domain's SRV records say
+// (RFC 6120 §3.2, XEP-0368), or the domain itself.
+func targets(ctx context.Context, cfg *Config, domain string) []string {
+	if cfg.Addr != "" {
+		return []string{cfg.Addr}
+	}
+	service, port := "xmpp-client", "5222"
+	if cfg.TLS == tlsDirect {
+		service, port = "xmpps-client", "5223"
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	_, records, _ := net.DefaultResolver.LookupSRV(ctx, service, "tcp", domain) // none, or no answer: the domain itself
+	var out []string
+	for _, r := range records {
+		if r.Target != "." { // RFC 2782: decidedly not here
+			out = append(out, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
+		}
+	}
+	if len(out) == 0 {
+		out = []string{net.JoinHostPort(domain, port)}
+	}
+	return out
+}
+
+// withPort completes an address that a server gave (RFC 6120 §4.9.3.19, XEP-0198 §5).
+func withPort(address string) string {
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return address
+	}
+	return net.JoinHostPort(strings.Trim(address, "[]"), "5222")
+}
+
+// dialTCP relies on Go setting TCP_NODELAY.
+func dialTCP(ctx context.Context, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout, ControlContext: userTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	return d.DialContext(ctx, "tcp", address)
+}
+
+// tlsConfig holds the certificate against the JID's domain, whatever host was dialled (RFC 6120 §13.7.2).
+func tlsConfig(cfg *Config, domain string) (*tls.Config, error) {
+	pool, err := roots(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: domain, RootCAs: pool,
+		// One write, one record: crypto/tls cuts the first 128 KiB of a connection into small ones, and a connection that
+		// breaks between two leaves half a stanza with the server, after which Prosody 0.12 cannot resume.
+		DynamicRecordSizingDisabled: true}
+	if cfg.TLS == tlsDirect {
+		conf.NextProtos = []string{"xmpp-client"}
+	}
+	return conf, nil
+}
+
+// roots reads the file of authorities, afresh each time so that a renewed one counts; nil: the system's.
+func roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("CHATRELAY_XMPP_CA_FILE: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("CHATRELAY_XMPP_CA_FILE: %s holds no PEM certificate", file)
+	}
+	return pool, nil
+}

@@ -1,0 +1,244 @@
+package xmppside
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"mellium.im/sasl"
+	"mellium.im/xmpp"
+	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/stream"
+
+	"chatrelay/xmppside/sm"
+)
+
+const loginTimeout = 15 * time.Second
+
+// door opens logged-in lines. It is used by one goroutine.
+type door struct {
+	cfg   *Config
+	me    jid.JID
+	avoid string // a location that did not let us in
+}
+
+// line is one logged-in connection.
+type line struct {
+	l      *sm.Link
+	sess   *xmpp.Session
+	full   string // our JID, with the resource
+	addr   string // where the server is
+	tls    string // version; empty: none
+	limit  int    // bytes of a stanza that the server takes; 0: it did not say
+	asking asking
+}
+
+func newDoor(cfg *Config, me jid.JID) *door { return &door{cfg: cfg, me: me} }
+
+// open logs in, trying one address after the other until one lets us in or says no for a reason that another
+// will say too.
+func (d *door) open(ctx context.Context, st *sm.Stream) (*line, error) {
+	var failed []error
+	for _, address := range d.addresses(ctx, st) {
+		k, err := d.try(ctx, st, address)
+		if host := elsewhere(err); host != "" && d.cfg.TLS != tlsOff { // RFC 6120 §4.9.3.19; once only
+			k, err = d.try(ctx, st, withPort(host))
+		}
+		if err == nil {
+			d.avoid = ""
+			return k, nil
+		}
+		if address == st.Session().Location {
+			d.avoid = address
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil || isLogin(err) {
+			break
+		}
+	}
+	return nil, errors.Join(failed...)
+}
+
+// addresses begins with where the server wants the stream resumed (XEP-0198 §5). Without TLS nothing shows
+// that it is the same server.
+func (d *door) addresses(ctx context.Context, st *sm.Stream) []string {
+	out := targets(ctx, d.cfg, d.me.Domainpart())
+	if at := st.Session().Location; at != "" && at != d.avoid && d.cfg.TLS != tlsOff {
+		out = append([]string{at}, out...)
+	}
+	return out
+}
+
+// try logs in at one address. Contexts do not cancel mellium's reads: closing the connection does.
+func (d *door) try(ctx context.Context, st *sm.Stream, address string) (*line, error) {
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	password, err := d.cfg.login()
+	if err != nil {
+		return nil, &loginError{condition: "no-password", err: err}
+	}
+	nc, err := dialTCP(ctx, withPort(address))
+	if err != nil {
+		return nil, err
+	}
+	l := st.Link(nc)
+	stop := context.AfterFunc(ctx, l.Close)
+	k, err := d.login(ctx, l, nc, password)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		l.Close()
+		if ctx.Err() != nil && isNetwork(err) {
+			err = fmt.Errorf("login at %s: %w", address, ctx.Err())
+		}
+		return nil, err
+	}
+	k.addr = address
+	return k, nil
+}
+
+func (d *door) login(ctx context.Context, l *sm.Link, nc net.Conn, password string) (*line, error) {
+	conf, err := tlsConfig(d.cfg, d.me.Domainpart())
+	if err != nil {
+		return nil, err
+	}
+	k := &line{l: l}
+	mechanisms := []sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1} // never PLUS: mellium does not fall back
+	var features []xmpp.StreamFeature
+	var rw net.Conn = nc
+	state := xmpp.Secure
+	switch d.cfg.TLS {
+	case tlsDirect:
+		t := tls.Client(nc, conf)
+		if err := t.HandshakeContext(ctx); err != nil {
+			return nil, fmt.Errorf("TLS: %w", err)
+		}
+		rw = t
+		mechanisms = append(mechanisms, sasl.Plain)
+	case tlsOff: // mellium offers SASL only where it thinks that all is secure
+	default:
+		state = 0
+		features = append(features, xmpp.StartTLS(conf))
+		mechanisms = append(mechanisms, sasl.Plain)
+	}
+	features = append(features, l.SASL(noticing(xmpp.SASL("", password, mechanisms...))), l.Bind(), k.limits())
+	k.sess, err = xmpp.NewSession(context.WithoutCancel(ctx), d.me.Domain(), d.me, rw, state,
+		xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
+			return xmpp.StreamConfig{Features: features}
+		}))
+	if err != nil {
+		return nil, err
+	}
+	return k, k.verify(d.cfg.TLS)
+}
+
+// verify looks behind mellium's success: it swallows the failure of a feature that is marked optional, and then
+// the session is neither secure nor logged in.
+func (k *line) verify(mode string) error {
+	const want = xmpp.Secure | xmpp.Authn | xmpp.Ready
+	k.full = k.sess.LocalAddr().String()
+	if v := k.sess.ConnectionState().Version; v != 0 {
+		k.tls = tls.VersionName(v)
+	}
+	switch {
+	case k.sess.State()&want != want:
+		return errors.New("the server, or somebody between, broke off TLS or the login")
+	case mode != tlsOff && k.tls == "":
+		return errors.New("the connection is not encrypted")
+	case k.sess.LocalAddr().Resourcepart() == "":
+		return errors.New("the server bound no resource")
+	}
+	return nil
+}
+
+// limits reads what the server says of stanza sizes (XEP-0478). There is nothing to negotiate.
+func (k *line) limits() xmpp.StreamFeature {
+	return xmpp.StreamFeature{
+		Name: xml.Name{Space: nsLimits, Local: "limits"},
+		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
+			var said struct {
+				Max string `xml:"urn:xmpp:stream-limits:0 max-bytes"`
+			}
+			err := d.DecodeElement(&said, start)
+			if n, bad := strconv.Atoi(strings.TrimSpace(said.Max)); bad == nil && n > 0 {
+				k.limit = n
+			}
+			return false, nil, err
+		},
+	}
+}
+
+// loginError: the server does not let us in. Trying again soon would not help, and might lock the account.
+type loginError struct {
+	condition string
+	err       error
+}
+
+func (e *loginError) Error() string {
+	return "login refused (" + e.condition + "): check CHATRELAY_XMPP_PASSWORD and CHATRELAY_XMPP_JID: " + e.err.Error()
+}
+
+func (e *loginError) Unwrap() error { return e.err }
+
+func isLogin(err error) bool {
+	var e *loginError
+	return errors.As(err, &e)
+}
+
+// noticing tells a refusal by SASL from a connection that broke meanwhile. Mellium's own type is internal.
+func noticing(f xmpp.StreamFeature) xmpp.StreamFeature {
+	negotiate := f.Negotiate
+	f.Negotiate = func(ctx context.Context, s *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
+		mask, rw, err := negotiate(ctx, s, data)
+		if err != nil && !isNetwork(err) {
+			err = &loginError{condition: saslCondition(err), err: err}
+		}
+		return mask, rw, err
+	}
+	return f
+}
+
+// saslCondition reads the defined condition out of mellium's error (RFC 6120 §6.5).
+func saslCondition(err error) string {
+	var failure interface{ TokenReader() xml.TokenReader }
+	if !errors.As(err, &failure) {
+		return "sasl"
+	}
+	r := failure.TokenReader()
+	for depth := 0; ; {
+		tok, err := r.Token()
+		if start, ok := tok.(xml.StartElement); ok {
+			if depth++; depth == 2 {
+				return start.Name.Local
+			}
+		}
+		if err != nil || tok == nil {
+			return "sasl"
+		}
+	}
+}
+
+func isNetwork(err error) bool {
+	var ne net.Error
+	var se *xml.SyntaxError
+	var me stream.Error
+	return errors.As(err, &ne) || errors.As(err, &se) || errors.As(err, &me) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// elsewhere is where a server sends us instead; empty: it does not.
+func elsewhere(err error) string {
+	var e stream.Error
+	if errors.As(err, &e) && errors.Is(e, stream.SeeOtherHost) {
+		return strings.TrimSpace(e.Content)
+	}
+	return ""
+}

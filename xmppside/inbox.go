@@ -1,0 +1,131 @@
+package xmppside
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"chatrelay/bridge"
+)
+
+// inboxRoom is how many messages may wait to be offered. When it is full the reading goroutine waits, and the
+// server's bytes with it: that is the back-pressure. With the largest bodies it holds 12 MiB.
+const inboxRoom = 64
+
+// inbox carries messages from the goroutine that reads to the inlet, in order, over all connections.
+type inbox struct {
+	s     *Side
+	queue chan item // capacity inboxRoom
+
+	mu      sync.Mutex // guards open and trouble
+	open    int        // not settled
+	trouble string     // said last
+}
+
+func newInbox(s *Side) *inbox { return &inbox{s: s, queue: make(chan item, inboxRoom)} }
+
+// push queues a message; when the connection ends first, the server brings it again.
+func (b *inbox) push(it item) {
+	b.count(1)
+	select {
+	case b.queue <- it:
+	case <-it.c.l.Context().Done():
+		it.m.Redo()
+		b.count(-1)
+	}
+}
+
+func (b *inbox) count(n int) {
+	b.mu.Lock()
+	b.open += n
+	b.mu.Unlock()
+	b.s.changed.ring()
+}
+
+// run offers until ctx ends.
+func (b *inbox) run(ctx context.Context, in bridge.Inlet) {
+	for {
+		select {
+		case it := <-b.queue:
+			b.offer(ctx, in, it)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *inbox) offer(ctx context.Context, in bridge.Inlet, it item) {
+	offer := it.in
+	offer.Gen = it.c.gen
+	offer.State = append(offer.State, countRow(it.m.Session())...)
+	if it.cursor != nil {
+		offer.State = append(offer.State, it.cursor.row())
+	}
+	offer.Ack = func(err error) { b.settle(&it, err) }
+	if err := in.Offer(ctx, offer); err != nil {
+		b.settle(&it, err)
+	}
+}
+
+// settle is an offer's Ack.
+func (b *inbox) settle(it *item, err error) {
+	var refusal *bridge.Refusal
+	switch {
+	case err == nil, errors.As(err, &refusal):
+		if it.cursor != nil {
+			b.s.archive.reached(*it.cursor)
+		}
+		if it.m.Session().ID != "" {
+			it.m.Saved()
+		} else {
+			it.m.Done()
+		}
+	case errors.Is(err, bridge.ErrFull):
+		b.turnAway(it)
+	default:
+		b.say(err)
+		it.m.Redo()
+	}
+	b.count(-1)
+}
+
+// turnAway tells the sender that the book is full: withholding <a/> instead would lose silently at the server's
+// limit. If that cannot be told the message is to come again.
+func (b *inbox) turnAway(it *item) {
+	if r, ok := parseReply(it.in.Reply); ok {
+		if b.s.write(errorStanza(r, "full", "the relay has no room for more messages now; send it again later")) != nil {
+			it.m.Redo()
+			return
+		}
+	}
+	it.m.Done()
+}
+
+// say logs trouble when it starts or changes.
+func (b *inbox) say(err error) {
+	b.mu.Lock()
+	said := b.trouble
+	b.trouble = err.Error()
+	b.mu.Unlock()
+	if said != err.Error() && !errors.Is(err, context.Canceled) {
+		b.s.log.Error().Err(err).Msg("a message could not be taken; the connection is renewed and it comes again")
+	}
+}
+
+// empty waits until all that was read is settled, or ctx ends.
+func (b *inbox) empty(ctx context.Context) error {
+	for {
+		change := b.s.changed.wait()
+		b.mu.Lock()
+		open := b.open
+		b.mu.Unlock()
+		if open == 0 {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,20 @@
+package xmppside
+
+import "context"
+
+// leaveWith waits until ctx or the line ends. When ctx ends first it leaves in good order: nothing more is sent,
+// what is queued is confirmed, what came is in the book and acknowledged, and the server is told. What is not
+// done within the drain time is resumed at the next start.
+func (s *Side) leaveWith(ctx context.Context, c *conn) {
+	select {
+	case <-ctx.Done():
+	case <-c.l.Context().Done():
+		return
+	}
+	s.stop()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
+	defer cancel()
+	if err := c.l.Logout(drain); err != nil && drain.Err() != nil {
+		s.log.Warn().Err(err).Msg("drain time is over: what is in flight is resumed at the next start")
+	}
+}

@@ -1,0 +1,138 @@
+package xmppside
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+// ledger is sm's Book over the desk. Its methods only enqueue (but for Wait), as both sides of it demand; Bind,
+// Save and acked are called under the Stream's lock, one at a time.
+type ledger struct {
+	desk    bridge.Desk
+	archive *archive
+	saved   string // id of the stream that is in the book
+	changed *bell
+	undone  func() // called when a commit has failed
+
+	mu       sync.Mutex
+	suspects map[bridge.Ref]bool // stanzas that may have killed the stream, until each is settled
+}
+
+func newLedger(s *Side) *ledger {
+	return &ledger{desk: s.desk, archive: s.archive, changed: &s.changed, undone: func() { s.givenBack(1) },
+		suspects: map[bridge.Ref]bool{}}
+}
+
+// Bind implements sm.Book. A number that shifts on resumption keeps the first place in the archive.
+func (l *ledger) Bind(s sm.Stanza, stream string) uint64 {
+	x := s.Tag.(*letter)
+	if x.how.at.IsZero() {
+		x.how.cursor, x.how.at = l.archive.place(), time.Now()
+	}
+	x.how.stream, x.how.n = stream, s.N
+	return l.desk.Bind(x.ref, x.how.bytes())
+}
+
+// Save implements sm.Book.
+func (l *ledger) Save(x sm.Session) uint64 {
+	row := bridge.StateRow{Key: keyStream}
+	if x.ID != "" {
+		row.Value, _ = json.Marshal(x) // strings and numbers never err
+	}
+	rows := []bridge.StateRow{row}
+	if l.saved != "" && l.saved != x.ID {
+		rows = append(rows, bridge.StateRow{Key: countKey(l.saved)})
+	}
+	l.saved = x.ID
+	return l.desk.SetState(bridge.XMPP, rows...)
+}
+
+// Wait implements sm.Book. What a commit that failed had bound is back in the book.
+func (l *ledger) Wait(ctx context.Context, ticket uint64) error {
+	err := l.desk.Wait(ctx, ticket)
+	if err != nil && ctx.Err() == nil {
+		l.undone()
+	}
+	return err
+}
+
+// acked closes what the server has.
+func (l *ledger) acked(done []sm.Stanza) {
+	results := make([]bridge.Result, len(done))
+	for i, s := range done {
+		results[i].Ref = s.Tag.(*letter).ref
+	}
+	l.desk.Close(results...)
+	l.mu.Lock()
+	for _, r := range results {
+		delete(l.suspects, r.Ref)
+	}
+	l.mu.Unlock()
+	l.changed.ring()
+}
+
+// suspect remembers who may have killed the stream.
+func (l *ledger) suspect(refs ...bridge.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range refs {
+		l.suspects[r] = true
+	}
+}
+
+func (l *ledger) settled(refs ...bridge.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range refs {
+		delete(l.suspects, r)
+	}
+}
+
+// pardon is for suspects that never come again: they were dropped by hand, or refused.
+func (l *ledger) pardon() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.suspects)
+}
+
+func (l *ledger) unsuspicious() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.suspects) == 0
+}
+
+// restore makes the stream's queue of the legs that it held when the process ended. What belongs to another
+// stream, or cannot be made again, goes back into the book; the server may have it.
+func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza, err error) {
+	bound, err := s.desk.Bound(ctx, bridge.XMPP)
+	if err != nil {
+		return nil, err
+	}
+	var back []bridge.Ref
+	for _, leg := range bound {
+		h, err := parseHow(leg.How)
+		r, why := s.render(&leg.Outbound)
+		if err != nil || why != nil || h.stream != saved.ID {
+			back = append(back, leg.Ref)
+			continue
+		}
+		r.how = h
+		queue = append(queue, sm.Stanza{N: h.n, Raw: r.raw, Tag: &r.letter})
+	}
+	if saved.ID != "" {
+		slices.SortStableFunc(queue, func(a, b sm.Stanza) int { return cmp.Compare(a.N, b.N) })
+	}
+	if len(back) > 0 {
+		s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, len(back))
+		s.desk.Unbind(back...)
+		s.log.Warn().Int("maybe_duplicate", len(back)).Msg("bound legs cannot be resumed and are sent afresh")
+	}
+	return queue, nil
+}

@@ -1,0 +1,171 @@
+package xmppside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"chatrelay/xmppside/sm"
+)
+
+const (
+	provenLife = 5 * time.Second // a connection that lived so long shows that all is well
+	lookAgain  = time.Second     // at a password that was refused
+)
+
+// waits are how long to wait after which kind of failure.
+type waits struct{ connect, login, conflict backoff }
+
+// loop connects and reconnects until ctx ends.
+func (s *Side) loop(ctx context.Context) {
+	var w waits
+	trouble := "" // said last
+	for ctx.Err() == nil {
+		err := s.once(ctx, &w, func() { trouble = "" })
+		if ctx.Err() != nil {
+			return
+		}
+		said := short(err)
+		s.setWhy(said)
+		if said != trouble {
+			trouble = said
+			s.report(err)
+		}
+		s.idle(ctx, &w, err)
+	}
+}
+
+// once is one connection. The error says why it is over.
+func (s *Side) once(ctx context.Context, w *waits, up func()) error {
+	if s.redone && s.inbox.empty(ctx) != nil {
+		return ctx.Err()
+	}
+	k, err := s.door.open(ctx, s.st)
+	if err != nil {
+		return err
+	}
+	c := &conn{line: k, s: s}
+	end := s.serve(ctx, c)
+	s.redone = errors.Is(end.Err, sm.ErrRedo)
+	s.autopsy(c, end)
+	age := c.age(time.Now())
+	if age > 0 {
+		w.login.reset()
+		w.connect.tries = min(w.connect.tries, 2)
+	}
+	if age > provenLife {
+		w.connect.reset()
+		up()
+	}
+	if age > conflictDelay {
+		w.conflict.reset()
+	}
+	return ended(end)
+}
+
+// serve reads a line until it is over, or until ctx ends and we have left in good order.
+func (s *Side) serve(ctx context.Context, c *conn) sm.End {
+	if !c.l.Resumed() {
+		s.archive.setFilling(true)
+	}
+	if !c.l.Resumed() || s.redone {
+		s.gen++
+	}
+	c.gen = s.gen
+	s.mu.Lock()
+	s.current = c
+	s.mu.Unlock()
+	c.wg.Go(c.prepare)
+	c.wg.Go(func() { s.leaveWith(ctx, c) })
+	if s.poison.single {
+		c.wg.Go(func() { s.calm(c.l.Context()) })
+	}
+	end := c.l.Serve(c.sess, c.handle)
+	s.setLive(nil, "not connected")
+	c.wg.Wait()
+	s.setLive(nil, "not connected") // prepare may have come last
+	if s.poison.single && s.ledger.unsuspicious() {
+		s.poison.single = false
+		s.st.Single(false)
+	}
+	return end
+}
+
+// streamError is how the server ended a stream.
+type streamError struct{ condition, text string }
+
+func (e *streamError) Error() string {
+	if e.text != "" {
+		return "the server closed the stream: " + e.condition + " (" + e.text + ")"
+	}
+	return "the server closed the stream: " + e.condition
+}
+
+func ended(end sm.End) error {
+	switch {
+	case end.Condition != "":
+		return &streamError{end.Condition, end.Text}
+	case end.Err == nil:
+		return errors.New("the server closed the stream")
+	}
+	return fmt.Errorf("connection lost: %w", end.Err)
+}
+
+func isConflict(err error) bool {
+	var e *streamError
+	return errors.As(err, &e) && e.condition == "conflict"
+}
+
+// report says what is wrong, once.
+func (s *Side) report(err error) {
+	switch {
+	case isConflict(err):
+		s.log.Error().Str("resource", s.cfg.Resource).
+			Msg("another instance uses this resource and has thrown us out; give each relay an account, or a CHATRELAY_XMPP_RESOURCE, of its own. Standing back")
+	case isLogin(err):
+		s.log.Error().Err(err).Msg("the server does not let us in; trying again slowly, or at once when the password changes")
+	default:
+		s.log.Warn().Err(err).Msg("not connected; trying again")
+	}
+}
+
+// idle waits before the next attempt.
+func (s *Side) idle(ctx context.Context, w *waits, err error) {
+	switch {
+	case isConflict(err):
+		pause(ctx, w.conflict.grow(conflictDelay, conflictCap)+jitter(conflictDelay))
+	case isLogin(err):
+		s.awaitPassword(ctx, jitter(w.login.grow(2*loginDelay, loginCap)))
+	default:
+		pause(ctx, w.connect.next(time.Now()))
+	}
+}
+
+// awaitPassword waits, but not longer than until there is another password.
+func (s *Side) awaitPassword(ctx context.Context, d time.Duration) {
+	refused, _ := s.cfg.Password() // unreadable is as good as empty
+	until := time.Now().Add(d)
+	for left := d; left > 0; left = time.Until(until) {
+		if !pause(ctx, min(left, lookAgain)) {
+			return
+		}
+		if now, err := s.cfg.Password(); err == nil && now != refused {
+			return
+		}
+	}
+}
+
+// short is an error without what differs from one time to the next (port numbers), for comparing and for people.
+func short(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Op + ": " + op.Err.Error()
+	}
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}

@@ -1,0 +1,191 @@
+package xmppside
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+const (
+	pageSize   = 100
+	findWithin = 5 * time.Second
+	findBack   = 10 * time.Minute
+)
+
+// query is one page to ask for (XEP-0313 §4, XEP-0059).
+type query struct {
+	with   string
+	start  time.Time
+	after  string
+	before bool // the last page
+	max    int
+}
+
+func (q *query) payload(id string) string {
+	b := appendAttr([]byte("<query xmlns='"+nsMAM+"'"), "queryid", id)
+	b = append(b, "><x xmlns='"+nsForms+"' type='submit'><field var='FORM_TYPE' type='hidden'><value>"+nsMAM+"</value></field>"...)
+	if q.with != "" {
+		b = append(appendText(append(b, "<field var='with'><value>"...), []byte(q.with)), "</value></field>"...)
+	}
+	if !q.start.IsZero() {
+		b = append(b, "<field var='start'><value>"+q.start.UTC().Format("2006-01-02T15:04:05Z")+"</value></field>"...)
+	}
+	b = append(b, "</x><set xmlns='"+nsRSM+"'><max>"+strconv.Itoa(q.max)+"</max>"...)
+	if q.after != "" {
+		b = append(appendText(append(b, "<after>"...), []byte(q.after)), "</after>"...)
+	}
+	if q.before {
+		b = append(b, "<before/>"...)
+	}
+	return string(append(b, "</set></query>"...))
+}
+
+// fin is how a page ends.
+type fin struct {
+	last     string
+	complete bool
+}
+
+// wanted takes the results of a page until that ends.
+type wanted struct {
+	mu   sync.Mutex // held while a result is taken; guards each
+	each func(sm.Mark, result)
+}
+
+func (w *wanted) take(m sm.Mark, r result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.each == nil {
+		m.Done() // nobody waits any more; it is in the archive still
+		return
+	}
+	w.each(m, r)
+}
+
+func (w *wanted) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.each = nil
+}
+
+// page asks for one page; each is called for its results, on the goroutine that reads, before page returns.
+func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark, result)) (fin, error) {
+	id := rand.Text()[:16]
+	w := &wanted{each: each}
+	a.mu.Lock()
+	a.queries[id] = w
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		delete(a.queries, id)
+		a.mu.Unlock()
+		w.end()
+	}()
+	e, err := c.ask(ctx, "", "set", q.payload(id))
+	if err != nil {
+		return fin{}, err
+	}
+	end := e.child(nsMAM, "fin")
+	if end == nil {
+		return fin{}, errors.New("the archive's answer has no end")
+	}
+	out := fin{complete: end.get("complete") == "true" || end.get("complete") == "1"}
+	if last := end.child(nsRSM, "set").child(nsRSM, "last"); last != nil {
+		out.last = last.text
+	}
+	return out, nil
+}
+
+// each pages through the archive until its end, or until f says that it has enough. When the place to begin at
+// is no longer known, all since the time is taken.
+func (a *archive) each(ctx context.Context, c *conn, q query, since time.Time, f func(sm.Mark, result) bool) error {
+	more := true
+	began := q.after
+	for more {
+		end, err := a.page(ctx, c, q, func(m sm.Mark, r result) { more = f(m, r) && more })
+		switch {
+		case isNoPlace(err) && q.after != "" && q.after == began:
+			q.after, q.start, began = "", since, "-"
+			a.s.log.Warn().Msg("the archive no longer knows where we were; going by time")
+			continue
+		case err != nil:
+			return err
+		case end.complete || end.last == "" || end.last == q.after:
+			return nil
+		}
+		q.after = end.last
+	}
+	return nil
+}
+
+// take handles a message that carries a result of a query of ours, from our own account. Nothing else is
+// ever unwrapped.
+func (a *archive) take(m sm.Mark, e *element) bool {
+	res := e.only(nsMAM, "result")
+	if res == nil || !a.s.addr.self(e.get("from")) {
+		return false
+	}
+	a.mu.Lock()
+	w := a.queries[res.get("queryid")]
+	a.mu.Unlock()
+	if w == nil {
+		return false
+	}
+	fwd := res.only(nsForward, "forwarded")
+	r := result{id: res.get("id"), at: time.Now(), msg: fwd.only(nsClient, "message")}
+	if at, err := time.Parse(time.RFC3339, fwd.child(nsDelay, "delay").attrOr("stamp")); err == nil {
+		r.at = at
+	}
+	w.take(m, r)
+	return true
+}
+
+// find looks for stanzas that we may have sent before the stream was lost.
+func (a *archive) find(ctx context.Context, c *conn, letters []*letter) map[bridge.Ref]bool {
+	ctx, cancel := context.WithTimeout(ctx, findWithin)
+	defer cancel()
+	found := map[bridge.Ref]bool{}
+	byAddress := map[string][]*letter{}
+	for _, l := range letters {
+		if !l.room { // rooms are not in our archive
+			byAddress[l.to] = append(byAddress[l.to], l)
+		}
+	}
+	for to, sought := range byAddress {
+		since := sought[0].how.at.Add(-findBack)
+		q := query{with: to, after: sought[0].how.cursor, max: pageSize}
+		if q.after == "" {
+			q.start = since
+		}
+		left := len(sought)
+		err := a.each(ctx, c, q, since, func(m sm.Mark, r result) bool {
+			for _, l := range sought {
+				if !found[l.ref] && a.is(r.msg, l) {
+					found[l.ref] = true
+					left--
+				}
+			}
+			m.Done()
+			return left > 0
+		})
+		if err != nil {
+			a.s.log.Warn().Err(err).Msg("the archive cannot tell what arrived; it is sent again")
+			break
+		}
+	}
+	return found
+}
+
+// is tells whether an archived message is a letter of ours.
+func (a *archive) is(msg *element, l *letter) bool {
+	if msg == nil || !a.s.addr.self(msg.get("from")) || bareOf(msg.get("to")) != l.to {
+		return false
+	}
+	return msg.get("id") == l.id || msg.child(nsStanzaID, "origin-id").attrOr("id") == l.id
+}

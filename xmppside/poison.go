@@ -1,0 +1,129 @@
+package xmppside
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+const (
+	quickDeath  = 5 * time.Second
+	deathsAlone = 3 // quick deaths without a word before stanzas leave one by one
+	deathsMost  = 8 // such deaths of one stanza alone before it is buried
+	calmAfter   = time.Minute
+)
+
+// poison is the search for a stanza that the server answers by closing the stream. A resumption would send it
+// again, for ever, and everything behind it would wait.
+type poison struct {
+	single  bool // stanzas leave one by one
+	strikes map[bridge.Ref]int
+	buried  map[bridge.Ref]bool // and perhaps still among the lost
+	front   bridge.Ref          // first suspect of the last quick death
+	deaths  int                 // of that one in a row
+}
+
+// autopsy looks at how a connection ended. The first time, those that it may have died of are sent one by one;
+// the one that it dies of then is buried.
+func (s *Side) autopsy(c *conn, end sm.End) {
+	p := &s.poison
+	if len(end.Suspects) == 0 || errors.Is(end.Err, sm.ErrBroken) {
+		return
+	}
+	limit, suspicious := p.weigh(c, end)
+	if !suspicious {
+		return
+	}
+	first := end.Suspects[0]
+	ref := first.Tag.(*letter).ref
+	if p.single && len(end.Suspects) == 1 {
+		if p.strikes[ref]++; p.strikes[ref] >= limit {
+			s.bury(first, end)
+			return
+		}
+	}
+	refs := make([]bridge.Ref, len(end.Suspects))
+	for i, x := range end.Suspects {
+		refs[i] = x.Tag.(*letter).ref
+	}
+	s.ledger.suspect(refs...)
+	if !p.single {
+		s.log.Warn().Str("condition", end.Condition).Int("suspects", len(refs)).
+			Msg("the server closed the stream over something we sent: sending one by one to find it")
+	}
+	p.single = true
+	s.st.Single(true)
+}
+
+// weigh says how many deaths of one stanza alone are enough.
+func (p *poison) weigh(c *conn, end sm.End) (limit int, suspicious bool) {
+	switch end.Condition {
+	case "not-well-formed", "xml-not-well-formed", "invalid-xml", "bad-format", "restricted-xml", "invalid-namespace",
+		"bad-namespace-prefix", "unsupported-stanza-type", "unsupported-encoding", "improper-addressing", "invalid-from":
+		return 1, true
+	case "policy-violation", "undefined-condition", "internal-server-error":
+		return 2, true // it may be for other reasons
+	case "":
+	default:
+		return 0, false
+	}
+	age := c.age(time.Now())
+	if !hungUp(end.Err) || age == 0 || age > quickDeath {
+		p.deaths = 0
+		return 0, false
+	}
+	if ref := end.Suspects[0].Tag.(*letter).ref; ref != p.front {
+		p.front, p.deaths = ref, 0
+	}
+	p.deaths++
+	return deathsMost, p.deaths >= deathsAlone
+}
+
+// hungUp tells whether the server itself ended the connection, rather than the network.
+func hungUp(err error) bool {
+	var se *xml.SyntaxError
+	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &se)
+}
+
+func (s *Side) bury(x sm.Stanza, end sm.End) {
+	ref := x.Tag.(*letter).ref
+	if err := s.st.Drop(x.N); err != nil {
+		s.log.Error().Err(err).Stringer("ref", ref).Msg("a poisonous stanza cannot be taken out")
+		return
+	}
+	why := end.Condition
+	if why == "" {
+		why = "without a word"
+	}
+	s.desk.Close(bridge.Result{Ref: ref, Err: bridge.Refuse("poison", "the XMPP server closes the connection over this message (%s)", why)})
+	s.log.Error().Stringer("ref", ref).Str("condition", end.Condition).Str("said", end.Text).
+		Msg("the server closes the stream over this message: it is set aside as dead")
+	s.ledger.settled(ref)
+	delete(s.poison.strikes, ref)
+	s.poison.buried[ref] = true
+}
+
+// calm lets stanzas out together again once all suspects are settled.
+func (s *Side) calm(ctx context.Context) {
+	late := time.NewTimer(calmAfter)
+	defer late.Stop()
+	for {
+		change := s.changed.wait()
+		if s.ledger.unsuspicious() {
+			s.st.Single(false)
+			return
+		}
+		select {
+		case <-change:
+		case <-late.C:
+			s.ledger.pardon()
+		case <-ctx.Done():
+			return
+		}
+	}
+}

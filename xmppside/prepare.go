@@ -1,0 +1,155 @@
+package xmppside
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+const (
+	settleWithin = 10 * time.Second // for what is still being put into the book
+	roomsWithin  = time.Second      // for the first answers of rooms; mail to people does not wait longer for them
+)
+
+// prepare does what a login needs before mail can go out, while the line is being read.
+func (c *conn) prepare() {
+	s, ctx := c.s, c.l.Context()
+	if c.l.Resumed() {
+		s.reclaim(ctx, c)
+		for _, at := range s.rooms.unserved() {
+			if c.write(leavePresence(at)) != nil {
+				return
+			}
+		}
+		s.rooms.keep(c)
+	} else if !s.afresh(ctx, c) {
+		return
+	}
+	c.wg.Go(func() { c.flushOffline(ctx) }) // ends with the line
+	s.mu.Lock()
+	s.limit = cmp.Or(c.limit, s.most)
+	s.mu.Unlock()
+	c.opened.Store(time.Now().UnixNano())
+	s.st.Open(c.l)
+	s.setLive(c, "")
+	s.log.Info().Str("server", c.addr).Str("jid", c.full).Str("tls", cmp.Or(c.tls, "none")).
+		Bool("resumed", c.l.Resumed()).Bool("xep0198", c.l.Enabled()).Bool("archive", s.archive.known()).Msg("connected")
+	if ctx.Err() != nil {
+		s.setLive(nil, "not connected") // it ended meanwhile
+	}
+}
+
+// afresh is for a login that could not resume: the server knows nothing of us, and may have lost something.
+func (s *Side) afresh(ctx context.Context, c *conn) bool {
+	wait, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	_ = s.inbox.empty(wait) // what is not in the book then is a duplicate of what the archive brings
+	s.rooms.reset()
+	s.archive.discover(ctx, c)
+	s.reclaim(ctx, c)
+	gap := s.archive.begin(ctx, c)
+	if !s.archive.known() { // what is read from there is in order
+		c.hold.begin()
+	}
+	if c.write([]byte(available)) != nil {
+		c.hold.release(s.inbox.push)
+		return false
+	}
+	c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
+	if gap {                           // and what came before the server had read that
+		s.fillGap(ctx, c)
+	}
+	select {
+	case <-s.rooms.keep(c):
+	case <-time.After(roomsWithin):
+	case <-ctx.Done():
+		return false
+	}
+	return ctx.Err() == nil
+}
+
+// fillGap has the archive read, and waits for the first attempt.
+func (s *Side) fillGap(ctx context.Context, c *conn) {
+	tried := make(chan struct{})
+	c.wg.Go(func() { s.archive.keepFilling(ctx, c, sync.OnceFunc(func() { close(tried) })) }) // ends with the line
+	<-tried
+}
+
+const (
+	available = "<presence/>"
+	negative  = "<presence><priority>-1</priority></presence>"
+	quiet     = time.Second // without a message
+)
+
+// flushOffline makes the server bring what it had stored for us, once more, and once more after that. What reaches
+// ejabberd 23.01 while we log in, or while a stream moves to its new connection, may be stored just behind its look
+// into the store, and would lie there until the next login; it looks again when a priority is no longer negative
+// (RFC 6121 §8.5.2). What comes between the two may meet the same fate, so it is done in one write, and only when
+// nothing comes.
+func (c *conn) flushOffline(ctx context.Context) {
+	for _, wait := range []time.Duration{2 * time.Second, 10 * time.Second} {
+		for pause(ctx, wait) && time.Since(time.Unix(0, c.heard.Load())) < quiet {
+			wait = quiet / 2
+		}
+		if ctx.Err() != nil || c.write([]byte(negative+available)) != nil {
+			return
+		}
+	}
+}
+
+// reclaim gives back to the book what the old stream has lost, in order. What the server may have is looked for
+// in the archive first.
+func (s *Side) reclaim(ctx context.Context, c *conn) {
+	lost := s.st.Lost()
+	found := s.arrived(ctx, c, lost)
+	var back []bridge.Ref
+	var done []bridge.Result
+	maybe := 0
+	for _, x := range lost {
+		ref := x.Tag.(*letter).ref
+		switch {
+		case s.poison.buried[ref]:
+			delete(s.poison.buried, ref)
+		case found[ref]:
+			done = append(done, bridge.Result{Ref: ref})
+			s.ledger.settled(ref)
+		default:
+			back = append(back, ref)
+			if x.Maybe {
+				maybe++
+			}
+		}
+	}
+	if len(done) > 0 {
+		s.desk.Close(done...)
+	}
+	if maybe > 0 {
+		s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
+	}
+	if len(back) > 0 {
+		s.desk.Unbind(back...)
+		s.givenBack(1)
+	}
+	if len(lost) > 0 {
+		s.log.Warn().Int("lost", len(lost)).Int("found", len(done)).Int("maybe_duplicate", maybe).
+			Msg("the server has lost our stream: what it had not confirmed is sent again")
+	}
+}
+
+// arrived asks the archive about stanzas that the server may have.
+func (s *Side) arrived(ctx context.Context, c *conn, lost []sm.Stanza) map[bridge.Ref]bool {
+	var ask []*letter
+	for _, x := range lost {
+		if x.Maybe {
+			ask = append(ask, x.Tag.(*letter))
+		}
+	}
+	if len(ask) == 0 || !s.archive.known() {
+		return nil
+	}
+	return s.archive.find(ctx, c, ask)
+}

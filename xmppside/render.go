@@ -1,0 +1,106 @@
+package xmppside
+
+import (
+	"strings"
+
+	"chatrelay/bridge"
+	"chatrelay/message"
+)
+
+// letter is a leg as the wire holds it: the tag of its stanza.
+type letter struct {
+	ref  bridge.Ref
+	to   string // bare JID
+	id   string
+	room bool
+	how  how // as last bound
+}
+
+// rendered is a letter with the bytes of its stanza. The same leg always makes the same bytes.
+type rendered struct {
+	letter
+	raw []byte
+}
+
+// render writes a leg as one whole stanza.
+func (s *Side) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
+	switch out.Kind {
+	case bridge.Chat:
+		to, why := s.addr.jidOf(out.To)
+		if why != nil {
+			return rendered{}, why
+		}
+		return s.mail(out, to, "chat")
+	case bridge.Room:
+		if !s.rooms.served(out.To) {
+			return rendered{}, bridge.Refuse("unknown_room", "the relay does not serve this room")
+		}
+		return s.mail(out, out.To, "groupchat")
+	case bridge.Receipt, bridge.Error:
+		return s.answer(out)
+	}
+	return rendered{}, bridge.Refuse("bad_kind", "this cannot be sent over XMPP")
+}
+
+func (s *Side) mail(out *bridge.Outbound, to, typ string) (rendered, *bridge.Refusal) {
+	body := message.XMLSafe(out.Body)
+	if !legal(body) {
+		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
+	}
+	id := s.stamp.id(out.Ref, to)
+	b := head(make([]byte, 0, len(body)+len(body)/16+256), to, typ, id)
+	b = append(b, "><body>"...)
+	b = appendText(b, body)
+	b = append(b, "</body><origin-id xmlns='"+nsStanzaID+"'"...)
+	b = append(appendAttr(b, "id", id), "/></message>"...)
+	return rendered{letter{ref: out.Ref, to: to, id: id, room: out.Kind == bridge.Room}, b}, nil
+}
+
+// head begins a message stanza; the start tag is left open.
+func head(b []byte, to, typ, id string) []byte {
+	b = appendAttr(append(b, "<message"...), "to", to)
+	b = appendAttr(b, "type", typ)
+	if id != "" {
+		b = appendAttr(b, "id", id)
+	}
+	return b
+}
+
+// answer writes a receipt (XEP-0184) or a stanza error to whoever Note.Reply names.
+func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
+	reply, ok := parseReply(out.Note.Reply)
+	if !ok || !legal([]byte(reply.full+reply.id)) {
+		return rendered{}, bridge.Refuse("bad_reply", "the answer has no address")
+	}
+	l := letter{ref: out.Ref, to: reply.bare}
+	if out.Kind == bridge.Error {
+		l.id = reply.id
+		return rendered{l, errorStanza(reply, out.Note.Reason, out.Note.Text)}, nil
+	}
+	l.id = receiptPrefix + strings.TrimPrefix(s.stamp.id(out.Ref, reply.bare), mailPrefix)
+	b := append(head(nil, reply.full, "chat", l.id), "><received xmlns='"+nsReceipts+"'"...)
+	return rendered{l, append(appendAttr(b, "id", reply.id), "/></message>"...)}, nil
+}
+
+// errorStanza gives a stanza back to its sender (RFC 6120 §8.3).
+func errorStanza(r reply, reason, text string) []byte {
+	c := conditionOf(reason)
+	b := append(head(nil, r.full, "error", r.id), "><error"...)
+	b = append(appendAttr(b, "type", c.kind), "><"+c.name+" xmlns='"+nsStanzas+"'/><text xmlns='"+nsStanzas+"' xml:lang='en'>"...)
+	b = appendText(b, []byte(legalOnly(text)))
+	return append(b, "</text></error></message>"...)
+}
+
+// reply is whom to answer, and about which stanza. Its text is kept in the book: never change it.
+type reply struct{ bare, full, id string }
+
+// text begins with the bare JID, so that who is answered too often is told by the front.
+func (r reply) text() string { return r.bare + "\x00" + r.full + "\x00" + r.id }
+
+func parseReply(text string) (reply, bool) {
+	parts := strings.SplitN(text, "\x00", 3)
+	if len(parts) != 3 || parts[0] == "" || parts[1] == "" {
+		return reply{}, false
+	}
+	return reply{parts[0], parts[1], parts[2]}, true
+}

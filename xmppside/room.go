@@ -1,0 +1,228 @@
+package xmppside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+const (
+	proveEvery = time.Minute      // XEP-0410
+	joinWithin = 10 * time.Second // one attempt
+	mostNicks  = 9
+)
+
+// keep sits in all rooms as long as the login lasts. settled is closed once each was tried once.
+func (rs *rooms) keep(c *conn) (settled <-chan struct{}) {
+	var first sync.WaitGroup
+	for _, r := range rs.byJID {
+		first.Add(1)
+		c.wg.Go(func() { r.keep(rs, c, sync.OnceFunc(first.Done)) }) // ends with the line
+	}
+	done := make(chan struct{})
+	c.wg.Go(func() { defer close(done); first.Wait() })
+	return done
+}
+
+// keep joins, looks from time to time whether we are still there, and joins again.
+func (r *room) keep(rs *rooms, c *conn, tried func()) {
+	defer tried()
+	ctx := c.l.Context()
+	log := rs.s.log.With().Str("room", r.jid).Logger()
+	var wait backoff
+	trouble, check := "", c.l.Resumed()
+	for ctx.Err() == nil {
+		since := time.Now()
+		err := r.enter(ctx, rs, c, check)
+		tried()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && err.Error() != trouble:
+			log.Warn().Err(err).Msg("not in the room; trying again")
+			trouble = err.Error()
+		case err == nil && !check:
+			log.Info().Msg("in the room")
+			r.warn(rs)
+		}
+		if err == nil {
+			if check, err = r.stay(ctx, rs); check {
+				continue
+			}
+			if err != nil && err.Error() != trouble {
+				log.Warn().Err(err).Msg("no longer in the room; joining again")
+				trouble = err.Error()
+			}
+		}
+		check = false
+		if time.Since(since) > proveEvery {
+			wait.reset()
+		}
+		pause(ctx, jitter(wait.grow(roomDelay, roomCap)))
+	}
+}
+
+// enter makes sure that we are in the room.
+func (r *room) enter(ctx context.Context, rs *rooms, c *conn, check bool) error {
+	rs.mu.Lock()
+	in, again := r.in, r.again
+	r.again = false
+	rs.mu.Unlock()
+	if in == "" || again {
+		return r.join(ctx, rs, c)
+	}
+	if check {
+		return r.prove(ctx, rs, c, in)
+	}
+	return nil
+}
+
+// stay waits until we are out of the room (an error), or it is time to look whether we are (true).
+func (r *room) stay(ctx context.Context, rs *rooms) (check bool, gone error) {
+	tick := time.NewTimer(proveEvery)
+	defer tick.Stop()
+	for {
+		change := r.changed.wait()
+		rs.mu.Lock()
+		out, doubt, again, why := r.in == "", r.doubt, r.again, r.gone
+		r.doubt = false
+		rs.mu.Unlock()
+		switch {
+		case out:
+			return false, errors.New(why)
+		case again:
+			return false, nil
+		case doubt:
+			return true, nil
+		}
+		select {
+		case <-change:
+		case <-tick.C:
+			return true, nil
+		case <-ctx.Done():
+			return false, nil
+		}
+	}
+}
+
+// join asks to be let in, under another nick if ours is taken.
+func (r *room) join(ctx context.Context, rs *rooms, c *conn) error {
+	nick := rs.s.cfg.Nick
+	for n := 2; ; n++ {
+		refused, err := r.ask(ctx, rs, c, nick)
+		switch {
+		case err != nil:
+			return err
+		case refused == "":
+			return nil
+		case refused != "conflict" || n > mostNicks:
+			return fmt.Errorf("the room refuses us: %s", refusedText(refused))
+		}
+		nick = fmt.Sprintf("%s_%d", rs.s.cfg.Nick, n)
+	}
+}
+
+// ask sends one presence (XEP-0045 §7.2) and waits for what the room says.
+func (r *room) ask(ctx context.Context, rs *rooms, c *conn, nick string) (refused string, err error) {
+	rs.mu.Lock()
+	rows := r.clear() // the room tells everything afresh
+	if len(rows) > 0 {
+		rs.s.desk.SetState(bridge.XMPP, rows...)
+	}
+	rs.mu.Unlock()
+	if err := c.write(joinPresence(r.jid + "/" + nick)); err != nil {
+		return "", err
+	}
+	limit := time.NewTimer(joinWithin)
+	defer limit.Stop()
+	for {
+		change := r.changed.wait()
+		rs.mu.Lock()
+		in, refused := r.in, r.refused
+		rs.mu.Unlock()
+		if in != "" || refused != "" {
+			return refused, nil
+		}
+		select {
+		case <-change:
+		case <-limit.C:
+			return "", errors.New("the room does not answer")
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// joinPresence asks for no history.
+func joinPresence(occupant string) []byte {
+	return append(appendAttr([]byte("<presence"), "to", occupant),
+		"><x xmlns='"+nsMUC+"'><history maxstanzas='0'/></x></presence>"...)
+}
+
+func leavePresence(occupant string) []byte {
+	return append(appendAttr([]byte("<presence type='unavailable'"), "to", occupant), "/>"...)
+}
+
+func refusedText(condition string) string {
+	switch condition {
+	case "registration-required":
+		return condition + " (members only: make the relay's account a member)"
+	case "forbidden":
+		return condition + " (the relay's account is banned)"
+	case "not-authorized":
+		return condition + " (the room wants a password)"
+	case "item-not-found", "not-allowed":
+		return condition + " (there is no such room, and we may not make it)"
+	case "service-unavailable":
+		return condition + " (the room is full, or has no service)"
+	case "conflict":
+		return condition + " (our nicks are taken: CHATRELAY_XMPP_NICK)"
+	}
+	return condition
+}
+
+// prove pings ourselves through the room (XEP-0410).
+func (r *room) prove(ctx context.Context, rs *rooms, c *conn, nick string) error {
+	_, err := c.ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+nsPing+"'/>")
+	var said *iqError
+	if !errors.As(err, &said) || isCondition(err, "service-unavailable", "feature-not-implemented", "item-not-found",
+		"remote-server-not-found", "remote-server-timeout") {
+		return nil // we are there, or nobody can tell
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.s.desk.SetState(bridge.XMPP, r.clear()...)
+	r.gone = "the room does not know us any more"
+	return fmt.Errorf("%s (%s)", r.gone, said.condition)
+}
+
+// warn says once in a login that the room hides who speaks.
+func (r *room) warn(rs *rooms) {
+	rs.mu.Lock()
+	open := r.open
+	rs.mu.Unlock()
+	if !open {
+		rs.s.log.Warn().Str("room", r.jid).
+			Msg("the room is anonymous: what is said there is refused. Let it show real addresses to everybody (muc#roomconfig_whois=anyone)")
+	}
+}
+
+// configured follows changes of who sees real addresses (XEP-0045 §15.6.2).
+func (rs *rooms) configured(e *element) {
+	r := rs.byJID[bareOf(e.get("from"))]
+	if r == nil || e.get("type") != "groupchat" || resourceOf(e.get("from")) != "" {
+		return
+	}
+	codes := statuses(e)
+	rs.mu.Lock()
+	if slices.Contains(codes, "172") || slices.Contains(codes, "173") || slices.Contains(codes, "174") {
+		r.again = true // only who joins is told the addresses
+	}
+	rs.mu.Unlock()
+	r.changed.ring()
+}

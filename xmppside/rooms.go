@@ -1,0 +1,253 @@
+package xmppside
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"chatrelay/bridge"
+)
+
+// rooms are the served rooms: in which we are, under which nick, and who is behind the nicks there. All of it
+// is also in the book, so that a new process that resumes the stream knows it.
+type rooms struct {
+	s *Side
+
+	mu    sync.Mutex // guards all below, and each room's fields that say so
+	byJID map[string]*room
+	left  []string // rooms that are no longer served, as room/nick: to be left after a resumption
+}
+
+// room is one served room.
+type room struct {
+	jid     string
+	changed bell // rings when any of these may have changed
+
+	// Guarded by rooms.mu.
+	in      string // our nick; empty: not in the room
+	people  map[string]string
+	open    bool   // shows real addresses to everybody
+	refused string // condition of the last error presence
+	doubt   bool   // somebody says that we are not in the room
+	again   bool   // it tells other things to those who join now
+	gone    string // why we are out
+}
+
+func newRooms(s *Side) *rooms {
+	rs := &rooms{s: s, byJID: make(map[string]*room, len(s.cfg.Rooms))}
+	for _, j := range s.cfg.Rooms {
+		rs.byJID[j] = &room{jid: j, people: map[string]string{}}
+	}
+	return rs
+}
+
+// restore takes in what the book remembers. It counts only if the stream is resumed.
+func (rs *rooms) restore(state map[string][]byte) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var stale []bridge.StateRow
+	for key, value := range state {
+		if j, ok := strings.CutPrefix(key, keyRoom); ok {
+			if r := rs.byJID[j]; r != nil {
+				r.in, r.open = string(value), true
+				continue
+			}
+			rs.left = append(rs.left, j+"/"+string(value))
+			stale = append(stale, bridge.StateRow{Key: key})
+		}
+		if at, ok := strings.CutPrefix(key, keyOccupant); ok {
+			if r := rs.byJID[bareOf(at)]; r != nil {
+				r.people[resourceOf(at)] = string(value)
+				continue
+			}
+			stale = append(stale, bridge.StateRow{Key: key})
+		}
+	}
+	if len(stale) > 0 {
+		rs.s.desk.SetState(bridge.XMPP, stale...)
+	}
+}
+
+// reset forgets everything: after a fresh login we are in no room.
+func (rs *rooms) reset() {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var rows []bridge.StateRow
+	for _, r := range rs.byJID {
+		rows = append(rows, r.clear()...)
+	}
+	rs.left = nil
+	if len(rows) > 0 {
+		rs.s.desk.SetState(bridge.XMPP, rows...)
+	}
+}
+
+// clear needs rooms.mu.
+func (r *room) clear() (rows []bridge.StateRow) {
+	if r.in != "" {
+		rows = append(rows, bridge.StateRow{Key: keyRoom + r.jid})
+	}
+	for nick := range r.people {
+		rows = append(rows, bridge.StateRow{Key: keyOccupant + r.jid + "/" + nick})
+	}
+	r.in, r.refused, r.gone = "", "", ""
+	r.people = map[string]string{}
+	return rows
+}
+
+// unserved takes the occupants that are to be withdrawn.
+func (rs *rooms) unserved() []string {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	left := rs.left
+	rs.left = nil
+	return left
+}
+
+func (rs *rooms) served(j string) bool { return rs.byJID[j] != nil } // the map itself never changes
+
+// joined tells whether we are in a room.
+func (rs *rooms) joined(j string) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.byJID[j]
+	return r != nil && r.in != ""
+}
+
+// occupant is who speaks under a nick.
+type occupant struct {
+	real string // JID; empty: the room does not tell
+	self bool   // our own nick
+}
+
+func (rs *rooms) speaker(j, nick string) (who occupant, served bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.byJID[j]
+	if r == nil {
+		return occupant{}, false
+	}
+	return occupant{real: r.people[nick], self: nick != "" && nick == r.in}, true
+}
+
+// nudge: somebody says that we are not in the room.
+func (rs *rooms) nudge(j string) {
+	r := rs.byJID[j]
+	if r == nil {
+		return
+	}
+	rs.mu.Lock()
+	r.doubt = true
+	rs.mu.Unlock()
+	r.changed.ring()
+}
+
+// presence follows who comes and goes (XEP-0045 §7).
+func (rs *rooms) presence(e *element) {
+	from := e.get("from")
+	r, nick := rs.byJID[bareOf(from)], resourceOf(from)
+	if r == nil {
+		return
+	}
+	rs.mu.Lock()
+	var rows []bridge.StateRow
+	switch e.get("type") {
+	case "error":
+		r.refused = errorOf(e).condition
+	case "unavailable":
+		rows = r.leaves(nick, e)
+	case "":
+		rows = r.enters(nick, e)
+	}
+	if len(rows) > 0 {
+		rs.s.desk.SetState(bridge.XMPP, rows...)
+	}
+	rs.mu.Unlock()
+	r.changed.ring()
+}
+
+// enters needs rooms.mu.
+func (r *room) enters(nick string, e *element) (rows []bridge.StateRow) {
+	if nick == "" {
+		return nil
+	}
+	real := e.only(nsMUCUser, "x").only(nsMUCUser, "item").attrOr("jid")
+	rows = r.know(nick, real)
+	codes := statuses(e)
+	if slices.Contains(codes, "110") && r.in != nick { // XEP-0045 §7.2.2: that is us
+		r.in, r.gone, r.refused, r.doubt = nick, "", "", false
+		rows = append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(nick)})
+		r.open = slices.Contains(codes, "100")
+	}
+	return rows
+}
+
+// know needs rooms.mu.
+func (r *room) know(nick, real string) []bridge.StateRow {
+	switch {
+	case r.people[nick] == real:
+		return nil
+	case real == "":
+		return r.forget(nick)
+	}
+	r.people[nick] = real
+	return []bridge.StateRow{{Key: keyOccupant + r.jid + "/" + nick, Value: []byte(real)}}
+}
+
+// leaves needs rooms.mu.
+func (r *room) leaves(nick string, e *element) []bridge.StateRow {
+	codes, x := statuses(e), e.child(nsMUCUser, "x")
+	if nick != r.in && !slices.Contains(codes, "110") {
+		return r.forget(nick)
+	}
+	if next := x.child(nsMUCUser, "item").attrOr("nick"); slices.Contains(codes, "303") && next != "" { // §7.6
+		rows := r.know(next, r.people[nick])
+		rows = append(rows, r.forget(nick)...)
+		r.in = next
+		return append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(next)})
+	}
+	rows := r.clear()
+	r.gone = "we are out of the room"
+	switch {
+	case x.child(nsMUCUser, "destroy") != nil:
+		r.gone = "the room was destroyed"
+	case slices.Contains(codes, "301"):
+		r.gone = "we were banned"
+	case slices.Contains(codes, "307"):
+		r.gone = "we were kicked"
+	case slices.Contains(codes, "321"), slices.Contains(codes, "322"):
+		r.gone = "we are not a member"
+	case slices.Contains(codes, "332"):
+		r.gone = "the room service stops"
+	}
+	return rows
+}
+
+// forget needs rooms.mu.
+func (r *room) forget(nick string) []bridge.StateRow {
+	if _, known := r.people[nick]; !known {
+		return nil
+	}
+	delete(r.people, nick)
+	return []bridge.StateRow{{Key: keyOccupant + r.jid + "/" + nick}}
+}
+
+// statuses are the codes of a room's presence (XEP-0045 §15.6).
+func statuses(e *element) (codes []string) {
+	x := e.only(nsMUCUser, "x")
+	if x == nil {
+		return nil
+	}
+	for _, st := range x.all(nsMUCUser, "status") {
+		codes = append(codes, st.get("code"))
+	}
+	return codes
+}
+
+// attrOr is get, of an element that may be missing.
+func (e *element) attrOr(name string) string {
+	if e == nil {
+		return ""
+	}
+	return e.get(name)
+}

@@ -1,0 +1,161 @@
+package xmppside
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"mellium.im/xmpp/jid"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+// defaultWindow is below the 500 that Prosody keeps for one who does not confirm: such a peer is ours alone, but
+// both directions are alike then.
+const defaultWindow = 400
+
+// A connection on which nothing comes for deadAfter is given up; before that the server is asked twice.
+const (
+	askEvery  = 8 * time.Second
+	deadAfter = 22 * time.Second
+)
+
+// inFlight bounds what the server may not have read yet, with one write of 4 KiB more, to the 8 KiB that Prosody 0.12
+// reads at a time: a connection that breaks while more waits leaves half a stanza with its parser, after which
+// the stream cannot be resumed. Beside the server an answer takes less time than what is in flight.
+const inFlight = 4 << 10
+
+// Side is the counter towards one XMPP account. It implements bridge.Side.
+type Side struct {
+	cfg  Config
+	me   jid.JID // bare
+	desk bridge.Desk
+	log  zerolog.Logger
+	door *door
+
+	addr    *addresses
+	rooms   *rooms
+	archive *archive
+	ledger  *ledger
+	inbox   *inbox
+	stamp   stamp      // set before the first connection
+	st      *sm.Stream // likewise
+	window  int        // unconfirmed stanzas, at most
+	most    int        // bytes of a stanza, where the server does not say
+
+	// Owned by Run's goroutine.
+	gen    uint64
+	redone bool // the last connection ended because something could not be kept
+	poison poison
+
+	seen int // of returns, when Send last looked; owned by Send's goroutine
+
+	changed bell // rings when anything that Send or Run waits for may have changed
+
+	mu       sync.Mutex // guards all below
+	current  *conn      // the newest login
+	live     *conn      // the same, while Send may use it
+	stopping bool
+	why      string // not up because
+	limit    int    // bytes of a stanza
+	returns  int    // how often bound legs went back into the book
+}
+
+// New checks the configuration. The error names every problem.
+func New(cfg Config, desk bridge.Desk) (*Side, error) {
+	me, err := cfg.prepare()
+	if err != nil {
+		return nil, err
+	}
+	s := &Side{
+		cfg: cfg, me: me, desk: desk, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
+		why: "not started", window: defaultWindow, most: defaultStanza,
+	}
+	s.addr = newAddresses(&s.cfg)
+	s.door = newDoor(&s.cfg, me)
+	s.rooms = newRooms(s)
+	s.archive = newArchive(s)
+	s.ledger = newLedger(s)
+	s.inbox = newInbox(s)
+	s.poison = poison{strikes: map[bridge.Ref]int{}, buried: map[bridge.Ref]bool{}}
+	return s, nil
+}
+
+// ID is bridge.XMPP.
+func (s *Side) ID() bridge.SideID { return bridge.XMPP }
+
+// Up tells whether the account is logged in and mail goes out, and in a few words why not.
+func (s *Side) Up() (bool, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live != nil, s.why
+}
+
+// Run connects, reconnects and offers until ctx ends; then it leaves in good order within the drain time.
+func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx)) // offers go on while it drains
+	defer end()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.inbox.run(life, in) })
+	s.loop(ctx)
+	s.stop()
+	end()
+	wg.Wait()
+	return nil
+}
+
+// begin reads what the book remembers: once, before the first connection.
+func (s *Side) begin(ctx context.Context) error {
+	state, err := s.desk.State(ctx, bridge.XMPP)
+	if err != nil {
+		return fmt.Errorf("xmpp: read the side's memory: %w", err)
+	}
+	s.stamp.secret = state[keySecret]
+	if len(s.stamp.secret) != secretBytes {
+		s.stamp.secret = newSecret()
+		s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keySecret, Value: s.stamp.secret})
+	}
+	s.archive.restore(state)
+	s.rooms.restore(state)
+	saved, stale := savedSession(state)
+	if len(stale) > 0 {
+		s.desk.SetState(bridge.XMPP, stale...)
+	}
+	s.ledger.saved = saved.ID
+	queue, err := s.restore(ctx, saved)
+	if err != nil {
+		return fmt.Errorf("xmpp: read bound legs: %w", err)
+	}
+	s.st = sm.New(sm.Config{
+		Resource: s.cfg.Resource, Window: s.window, InFlight: inFlight, AskEvery: askEvery, DeadAfter: deadAfter, Book: s.ledger, Acked: s.ledger.acked,
+	}, sm.State{Session: saved, Queue: queue})
+	return nil
+}
+
+// setLive opens the gate for Send, or shuts it (nil).
+func (s *Side) setLive(c *conn, why string) {
+	s.mu.Lock()
+	s.live, s.why = c, why
+	s.mu.Unlock()
+	s.changed.ring()
+}
+
+func (s *Side) setWhy(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why = why
+}
+
+// stop makes Send answer ErrDown from here on.
+func (s *Side) stop() {
+	s.mu.Lock()
+	s.stopping, s.why = true, "stopped"
+	s.mu.Unlock()
+	s.changed.ring()
+}

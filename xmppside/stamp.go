@@ -1,0 +1,62 @@
+package xmppside
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"chatrelay/bridge"
+)
+
+const (
+	mailPrefix    = "cr-"  // ids of stanzas that carry mail
+	receiptPrefix = "crr-" // of receipts: a bounce of one says nothing about a message
+	secretBytes   = 16
+	stampBytes    = 6
+)
+
+// stamp makes the ids of our stanzas. An id is made of the leg and of whom it goes to, sealed with a secret that
+// this book keeps: the same on every resend, never another book's, and nobody can make up the id of a stanza
+// that was sent to somebody else (or its bounce).
+type stamp struct{ secret []byte }
+
+func newSecret() []byte {
+	b := make([]byte, secretBytes)
+	_, _ = rand.Read(b) // never fails
+	return b
+}
+
+// id names a leg that goes to a bare JID: cr-<message>-<leg>-<seal>.
+func (s stamp) id(ref bridge.Ref, to string) string {
+	return mailPrefix + strconv.FormatUint(ref.Msg, 10) + "-" + strconv.FormatUint(uint64(ref.Leg), 10) + "-" + s.seal(ref, to)
+}
+
+func (s stamp) seal(ref bridge.Ref, to string) string {
+	h := hmac.New(sha256.New, s.secret)
+	var n [10]byte
+	binary.BigEndian.PutUint64(n[:], ref.Msg)
+	binary.BigEndian.PutUint16(n[8:], ref.Leg)
+	h.Write(n[:]) // a hash never errs
+	h.Write([]byte(to))
+	return hex.EncodeToString(h.Sum(nil)[:stampBytes])
+}
+
+// ref finds the leg that an id from a bare JID is about; false: it is none of ours, or was not sent there.
+func (s stamp) ref(id, from string) (bridge.Ref, bool) {
+	rest, ours := strings.CutPrefix(id, mailPrefix)
+	parts := strings.Split(rest, "-")
+	if !ours || len(parts) != 3 {
+		return bridge.Ref{}, false
+	}
+	msg, err1 := strconv.ParseUint(parts[0], 10, 64)
+	leg, err2 := strconv.ParseUint(parts[1], 10, 16)
+	ref := bridge.Ref{Msg: msg, Leg: uint16(leg)}
+	if err1 != nil || err2 != nil || id != s.id(ref, from) {
+		return bridge.Ref{}, false
+	}
+	return ref, true
+}

@@ -1,0 +1,376 @@
+package xmppside
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+)
+
+const ownJID = "receiver@chat.test"
+
+// unit is a Side that is not run.
+func unit(tb testing.TB, change ...func(*Config)) *Side {
+	tb.Helper()
+	cfg := Config{
+		JID: ownJID, Password: Fixed("secret"), Rooms: []string{"room@conference.chat.test", "blind@conference.chat.test"},
+		Identity: map[string]string{"UP": "upper@chat.test", "77": "x@elsewhere.test", "9": "1009@chat.test"},
+		Trusted:  []string{"backend@chat.test"}, MaxMessage: 1000,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s, err := New(cfg, bridgetest.NewMemory(tb).Desk())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.stamp.secret = []byte("0123456789abcdef")
+	return s
+}
+
+// parse reads a stanza as it would come.
+func parse(tb testing.TB, text string) *element {
+	tb.Helper()
+	d := xml.NewDecoder(strings.NewReader("<stream xmlns='jabber:client'>" + text))
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if start, ok := tok.(xml.StartElement); ok && start.Name.Local != "stream" {
+			e, err := readElement(d, &start)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return e
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	a := unit(t).addr
+	for landline, want := range map[string]string{
+		"1001": "1001@chat.test", "a.b-c_d": "a.b-c_d@chat.test",
+		"UP": "upper@chat.test", "77": "x@elsewhere.test",
+		"Up":       "", // would come back as up
+		"receiver": "", // the relay itself
+		"1009":     "", // 9 lives there
+		"a@b":      "", "a/b": "", "": "", "é": "",
+	} {
+		got, why := a.jidOf(landline)
+		if got != want || (why == nil) != (want != "") {
+			t.Errorf("%q: got %q (%v), want %q", landline, got, why, want)
+		}
+	}
+	for address, want := range map[string]string{
+		"1001@chat.test": "1001", "upper@chat.test": "UP", "x@elsewhere.test": "77", "1009@chat.test": "9",
+		"77@chat.test":          "", // 77 lives elsewhere
+		"9@chat.test":           "",
+		"1001@elsewhere.test":   "",
+		"1001@chat.test.evil":   "",
+		ownJID:                  "",
+		"chat.test":             "",
+		"":                      "",
+		"a b@chat.test":         "",
+		"1001@x@chat.test":      "",
+		"1001@sub.chat.test":    "",
+		"upper@elsewhere.test":  "",
+		"1001@chat.test/1002@y": "",
+	} {
+		if got := a.landlineOf(address); got != want {
+			t.Errorf("%q: got %q, want %q", address, got, want)
+		}
+	}
+	t.Run("any landline", func(t *testing.T) { // a loose LANDLINE_PATTERN
+		a := unit(t, func(c *Config) { c.Landline = func(string) bool { return true }; c.Identity = nil }).addr
+		for _, l := range []string{"a@b", "a/b", "a b", "", "\x00", "Ä", "a'b"} {
+			if got, why := a.jidOf(l); why == nil {
+				t.Errorf("%q makes %q", l, got)
+			}
+		}
+	})
+}
+
+func TestStamp(t *testing.T) {
+	s, other := stamp{newSecret()}, stamp{newSecret()}
+	ref := bridge.Ref{Msg: 1 << 60, Leg: 65535}
+	id := s.id(ref, "1001@chat.test")
+	if got, ok := s.ref(id, "1001@chat.test"); !ok || got != ref {
+		t.Errorf("%s: got %v, %v", id, got, ok)
+	}
+	if id != s.id(ref, "1001@chat.test") {
+		t.Error("two ids of one leg")
+	}
+	for name, try := range map[string]struct {
+		s        stamp
+		id, from string
+	}{
+		"another sender": {s, id, "1002@chat.test"}, "another book": {other, id, "1001@chat.test"},
+		"another leg": {s, strings.Replace(id, "-65535-", "-65534-", 1), "1001@chat.test"},
+		"cut":         {s, id[:len(id)-1], "1001@chat.test"}, "a receipt": {s, "crr" + id[2:], "1001@chat.test"},
+		"zeros": {s, strings.Replace(id, "cr-", "cr-0", 1), "1001@chat.test"}, "none": {s, "", "1001@chat.test"},
+		"a leg too far": {s, strings.Replace(id, "-65535-", "-65536-", 1), "1001@chat.test"},
+	} {
+		if got, ok := try.s.ref(try.id, try.from); ok {
+			t.Errorf("%s: taken for %v", name, got)
+		}
+	}
+}
+
+func TestEscape(t *testing.T) {
+	for in, want := range map[string]string{
+		"":       "",
+		`"a'b"`:  `"a'b"`,
+		"<&>\r":  "&lt;&amp;&gt;&#13;",
+		"a\tb\n": "a\tb\n",
+		"]]>":    "]]&gt;",
+	} {
+		if got := string(appendText(nil, []byte(in))); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+	all := "<a x='1'>&\"'\r\n\t"
+	e := parse(t, string(append(append(appendAttr([]byte("<m"), "x", all), '>'), "</m>"...)))
+	if got := e.get("x"); got != all {
+		t.Errorf("attribute %q came as %q", all, got)
+	}
+}
+
+func TestLegal(t *testing.T) {
+	for _, good := range []string{"", "a", "\t\r\n", "é😀\u0085\ufdd0\U0001fffe\U0010ffff"} {
+		if !legal([]byte(good)) {
+			t.Errorf("%q is legal", good)
+		}
+	}
+	for _, bad := range []string{"\x00", "\x01", "\x0b", "\x1f", "\ufffe", "a\uffff", "\xed\xa0\x80", "\xff", "\xc3"} {
+		if legal([]byte(bad)) {
+			t.Errorf("%q is illegal", bad)
+		}
+	}
+	if got := legalOnly("a\x00b\ufffec"); got != "abc" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestHow(t *testing.T) {
+	for _, h := range []how{
+		{stream: "id", n: 1, cursor: "c", at: time.UnixMilli(1700000000123)},
+		{n: 1 << 40, at: time.UnixMilli(0)},
+		{stream: strings.Repeat("x", 300), n: 7, at: time.UnixMilli(1)},
+	} {
+		got, err := parseHow(h.bytes())
+		if diff := cmp.Diff(h, got, cmp.AllowUnexported(how{})); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+		b := h.bytes()
+		for i := range b {
+			if _, err := parseHow(b[:i]); err == nil {
+				t.Errorf("cut at %d: no error", i)
+			}
+		}
+		if _, err := parseHow(append(b, 0)); err == nil {
+			t.Error("longer: no error")
+		}
+	}
+	for _, bad := range [][]byte{nil, {2}, how{}.bytes()} {
+		if _, err := parseHow(bad); err == nil {
+			t.Errorf("%v: no error", bad)
+		}
+	}
+}
+
+func TestReply(t *testing.T) {
+	for _, r := range []reply{{"a@b", "a@b/c", ""}, {"a@b", "a@b", "id\x00x"}} {
+		if got, ok := parseReply(r.text()); !ok || got != r {
+			t.Errorf("got %+v", got)
+		}
+	}
+	for _, bad := range []string{"", "a", "a\x00b", "\x00b\x00c", "a\x00\x00c"} {
+		if _, ok := parseReply(bad); ok {
+			t.Errorf("%q is none", bad)
+		}
+	}
+}
+
+func TestRender(t *testing.T) {
+	s := unit(t)
+	ref := bridge.Ref{Msg: 5, Leg: 2}
+	re := reply{"1001@chat.test", "1001@chat.test/a'b", "q&1"}.text()
+	for name, c := range map[string]struct {
+		out  bridge.Outbound
+		want string
+	}{
+		"chat": {bridge.Outbound{Kind: bridge.Chat, To: "1001", Body: []byte("{\"a\":\"<&>\ufffe\"}\r")},
+			`<message to='1001@chat.test' type='chat' id='CHAT'><body>{"a":"&lt;&amp;&gt;\ufffe"}&#13;</body>` +
+				`<origin-id xmlns='urn:xmpp:sid:0' id='CHAT'/></message>`},
+		"room": {bridge.Outbound{Kind: bridge.Room, To: "room@conference.chat.test", Body: []byte("x")},
+			`<message to='room@conference.chat.test' type='groupchat' id='ROOM'><body>x</body>` +
+				`<origin-id xmlns='urn:xmpp:sid:0' id='ROOM'/></message>`},
+		"receipt": {bridge.Outbound{Kind: bridge.Receipt, Note: bridge.Note{Reply: re}},
+			`<message to='1001@chat.test/a&apos;b' type='chat' id='crrCHAT'>` +
+				`<received xmlns='urn:xmpp:receipts' id='q&amp;1'/></message>`},
+		"error": {bridge.Outbound{Kind: bridge.Error, Note: bridge.Note{Reply: re, Reason: "from_mismatch", Text: "no <you>\x00"}},
+			`<message to='1001@chat.test/a&apos;b' type='error' id='q&amp;1'><error type='auth'>` +
+				`<forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
+				`<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>no &lt;you&gt;</text></error></message>`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.out.Ref = ref
+			want := strings.ReplaceAll(c.want, "crrCHAT", "crr"+strings.TrimPrefix(s.stamp.id(ref, "1001@chat.test"), "cr"))
+			want = strings.ReplaceAll(want, "CHAT", s.stamp.id(ref, "1001@chat.test"))
+			want = strings.ReplaceAll(want, "ROOM", s.stamp.id(ref, "room@conference.chat.test"))
+			got, why := s.render(&c.out)
+			if why != nil || string(got.raw) != want {
+				t.Errorf("%v\ngot  %s\nwant %s", why, got.raw, want)
+			}
+			again, _ := s.render(&c.out)
+			if !bytes.Equal(got.raw, again.raw) {
+				t.Error("the same leg made other bytes")
+			}
+			parse(t, string(got.raw))
+		})
+	}
+	for name, c := range map[string]struct {
+		out    bridge.Outbound
+		reason string
+	}{
+		"control character": {bridge.Outbound{Kind: bridge.Chat, To: "1001", Body: []byte("a\x01")}, "xml_illegal"},
+		"no UTF-8":          {bridge.Outbound{Kind: bridge.Room, To: "room@conference.chat.test", Body: []byte("\xff")}, "xml_illegal"},
+		"surrogate":         {bridge.Outbound{Kind: bridge.Chat, To: "1001", Body: []byte("\xed\xa0\x80")}, "xml_illegal"},
+		"no landline":       {bridge.Outbound{Kind: bridge.Chat, To: "a/b"}, "bad_address"},
+		"folds":             {bridge.Outbound{Kind: bridge.Chat, To: "Abc"}, "bad_address"},
+		"ourselves":         {bridge.Outbound{Kind: bridge.Chat, To: "receiver"}, "bad_address"},
+		"not served":        {bridge.Outbound{Kind: bridge.Room, To: "other@conference.chat.test"}, "unknown_room"},
+		"no reply":          {bridge.Outbound{Kind: bridge.Receipt}, "bad_reply"},
+		"illegal reply":     {bridge.Outbound{Kind: bridge.Error, Note: bridge.Note{Reply: "a\x00a\x00\x01"}}, "bad_reply"},
+		"MQTT":              {bridge.Outbound{Kind: bridge.Inbox, To: "1001"}, "bad_kind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, why := s.render(&c.out); why == nil || why.Reason != c.reason {
+				t.Errorf("got %v, want %s", why, c.reason)
+			}
+		})
+	}
+}
+
+func TestConditions(t *testing.T) {
+	for reason, want := range map[string]condition{
+		"from_mismatch": {"auth", "forbidden"}, "unknown_sender": {"auth", "forbidden"},
+		"full":         {"wait", "resource-constraint"},
+		"unknown_room": {"cancel", "item-not-found"},
+		"too_large":    {"modify", "policy-violation"},
+		"two_bodies":   {"modify", "not-acceptable"},
+		"bad_time":     {"modify", "bad-request"}, "never heard of": {"modify", "bad-request"},
+	} {
+		if got := conditionOf(reason); got != want {
+			t.Errorf("%s: got %v, want %v", reason, got, want)
+		}
+	}
+}
+
+func TestReasonOf(t *testing.T) {
+	for inner, want := range map[string]string{
+		"<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                                   "bounce_no_such_user",
+		"<error><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>x</text><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>": "bounce_no_such_user",
+		"<error><remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                                          "bounce_unreachable",
+		"<error><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                                            "bounce_unavailable",
+		"<error><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                                                      "bounce_forbidden",
+		"<error><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                                            "bounce_full",
+		"<error><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                                                 "bounce_not_acceptable",
+		"<error><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                                                    "bounce_other",
+		"<error><forbidden xmlns='urn:evil'/><anything xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>":                          "bounce_other",
+		"": "bounce_other",
+	} {
+		why := reasonOf(parse(t, "<message type='error'>"+inner+"</message>"))
+		if why.Reason != want || strings.Contains(why.Text, "anything") {
+			t.Errorf("%s: got %v, want %s", inner, why, want)
+		}
+	}
+}
+
+func TestSavedSession(t *testing.T) {
+	state := map[string][]byte{
+		keyStream: []byte(`{"id":"s1","jid":"a@b/c","in":3}`), countKey("s1"): {0, 0, 0, 0, 0, 0, 0, 9},
+		countKey("s0"): {0, 0, 0, 0, 0, 0, 0, 99}, keySecret: []byte("x"),
+	}
+	x, stale := savedSession(state)
+	if x.ID != "s1" || x.In != 9 || len(stale) != 1 || stale[0].Key != countKey("s0") || stale[0].Value != nil {
+		t.Errorf("got %+v, stale %v", x, stale)
+	}
+	state[countKey("s1")] = []byte{0, 0, 0, 0, 0, 0, 0, 2}
+	if x, _ := savedSession(state); x.In != 3 {
+		t.Errorf("in is %d, want the higher one", x.In)
+	}
+	state[keyStream] = []byte("rubbish")
+	if x, stale := savedSession(state); x.ID != "" || len(stale) != 2 {
+		t.Errorf("got %+v, stale %v", x, stale)
+	}
+}
+
+func TestReadElement(t *testing.T) {
+	e := parse(t, "<message a='1' xmlns:p='urn:p' p:a='2'>x<b xmlns='urn:b'>y<c/>z</b><b>w</b>v</message>")
+	if e.get("a") != "1" || e.text != "xv" || e.child("urn:b", "b").text != "yz" || e.child(nsClient, "b").text != "w" ||
+		e.only(nsClient, "b") == nil || e.child("urn:b", "b").child("urn:b", "c") == nil {
+		t.Errorf("got %+v", e)
+	}
+	deep := parse(t, "<message>"+strings.Repeat("<a>", 300)+strings.Repeat("</a>", 300)+"<body>x</body></message>")
+	if deep.child(nsClient, "body").text != "x" {
+		t.Error("what stands behind deep nesting is lost")
+	}
+	d := xml.NewDecoder(strings.NewReader("<message><body>x"))
+	tok, _ := d.Token()
+	start := tok.(xml.StartElement)
+	if _, err := readElement(d, &start); !errors.Is(err, errCut) {
+		t.Errorf("a cut stanza: %v", err)
+	}
+}
+
+func TestQuery(t *testing.T) {
+	q := query{with: "a&b@c", start: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)), after: "<1>", max: 7}
+	e := parse(t, q.payload("id'"))
+	fields := map[string]string{}
+	for _, f := range e.child(nsForms, "x").all(nsForms, "field") {
+		fields[f.get("var")] = f.child(nsForms, "value").text
+	}
+	want := map[string]string{"FORM_TYPE": nsMAM, "with": "a&b@c", "start": "2026-01-02T02:04:05Z"}
+	set := e.child(nsRSM, "set")
+	if diff := cmp.Diff(want, fields); diff != "" || e.get("queryid") != "id'" || set.child(nsRSM, "after").text != "<1>" ||
+		set.child(nsRSM, "max").text != "7" || set.child(nsRSM, "before") != nil {
+		t.Errorf("%s %s", diff, q.payload("id"))
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	var b backoff
+	now := time.Unix(1e9, 0)
+	for range 40 {
+		if d := b.next(now); d <= 0 || d > shortCap {
+			t.Fatalf("waits %v while the outage is young", d)
+		}
+	}
+	if d := b.next(now.Add(longOutage + time.Second)); d < longCap/2 || d > longCap {
+		t.Errorf("waits %v in a long outage", d)
+	}
+	b.reset()
+	if d := b.next(now); d > firstDelay {
+		t.Errorf("waits %v at first", d)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	if got := targets(t.Context(), &Config{Addr: "a:1"}, "chat.test"); !cmp.Equal(got, []string{"a:1"}) {
+		t.Errorf("got %v", got)
+	}
+	for in, want := range map[string]string{"a": "a:5222", "a:1": "a:1", "[::1]:2": "[::1]:2", "[::1]": "[::1]:5222", "::1": "[::1]:5222"} {
+		if got := withPort(in); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
