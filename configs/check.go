@@ -1,0 +1,150 @@
+package configs
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+)
+
+const (
+	mostWindow     = 10_000
+	leastMessage   = 1 << 10
+	mostMessage    = 16 << 20
+	leastStore     = 4 << 20
+	mostDrain      = 10 * time.Minute
+	longestTopic   = 65_535 - 1 - longestLandline // MQTT-4.7.3-3
+	longestClient  = 200
+	longestXMPPRes = 1023 // RFC 7622 §3.4.1
+)
+
+// check holds each value against what it may be, and against its neighbours.
+func (c *Config) check() (out Problems) {
+	out = append(out, c.MQTT.check()...)
+	out = append(out, c.XMPP.check()...)
+	out = append(out, c.Mail.check()...)
+	out = append(out, c.Store.check()...)
+	out = append(out, c.HTTP.check()...)
+	out.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
+	out.oneOf("LOG_FORMAT", c.Log.Format, "auto", "json", "console")
+	out.say(c.Life.Drain <= 0 || c.Life.Drain > mostDrain, "DRAIN_TIMEOUT", "is "+c.Life.Drain.String(), "it must be more than 0 and at most 10m")
+	return out
+}
+
+func (p *Problems) oneOf(name, value string, words ...string) {
+	p.say(!slices.Contains(words, value), name, "is "+quoted(value), "write "+strings.Join(words[:len(words)-1], ", ")+" or "+words[len(words)-1])
+}
+
+// secret sees to it that there is one source, and that it can be read.
+func (p *Problems) secret(name string, value Secret, file string) {
+	p.say(value != "" && file != "", name, "and "+Prefix+name+"_FILE are both set", "set one of them")
+	if file == "" {
+		return
+	}
+	_, err := readSecret(file)
+	p.say(err != nil, name+"_FILE", fmt.Sprintf("cannot be read (%v)", err), "name a file that holds the secret and that the relay may read")
+}
+
+func (s *Store) check() (out Problems) {
+	out.oneOf("STORE_SYNC", s.Sync, "full", "os")
+	out.say(s.MaxBytes < leastStore, "STORE_MAX_BYTES", "is "+s.MaxBytes.String(), "it must be at least "+Size(leastStore).String())
+	out.say(s.DedupWindow < time.Second, "DEDUP_WINDOW", "is "+s.DedupWindow.String(), "it must be at least 1s; it should be longer than any outage")
+	out.say(s.DedupMaxKeys < 1, "DEDUP_MAX_KEYS", fmt.Sprintf("is %d", s.DedupMaxKeys), "it must be at least 1")
+	return out
+}
+
+func (h *HTTP) check() (out Problems) {
+	out.secret("HTTP_TOKEN", h.Token, h.TokenFile)
+	_, port, err := net.SplitHostPort(h.Addr)
+	out.say(err != nil || port == "", "HTTP_ADDR", "is "+quoted(h.Addr), "write host:port, such as 127.0.0.1:8080 or 0.0.0.0:8080")
+	return out
+}
+
+func (m *Mail) check() (out Problems) {
+	out.say(m.MaxMessage < leastMessage || m.MaxMessage > mostMessage, "MAX_MESSAGE", "is "+m.MaxMessage.String(),
+		fmt.Sprintf("it must be from %v to %v", Size(leastMessage), Size(mostMessage)))
+	out.addresses("TRUSTED_JIDS", m.Trusted)
+	re, err := compile(m.LandlinePattern)
+	if err != nil {
+		out.say(true, "LANDLINE_PATTERN", fmt.Sprintf("is no regular expression (%v)", err), "write one in RE2 syntax, such as [0-9]{4}")
+		return out
+	}
+	for _, bad := range []string{"", "/", "a/b", "+", "#", "a+b", "a@b", "a b", "a\x00b", "a\n", "é", "<", "&", `"`, "'", ":"} {
+		if re.MatchString(bad) {
+			out.say(true, "LANDLINE_PATTERN", "takes "+fmt.Sprintf("%q", bad)+" for a landline",
+				"let it match ASCII letters, digits and marks that are safe in topics and JIDs, such as [A-Za-z0-9._-]{1,64}")
+			break
+		}
+	}
+	return out
+}
+
+// compile anchors at both ends of the text; ^ and $ could be lines, and a|b binds weaker than they do.
+func compile(pattern string) (*regexp.Regexp, error) {
+	if _, err := regexp.Compile(pattern); err != nil {
+		return nil, err // so that a|b) is not made whole by our own parentheses
+	}
+	return regexp.Compile(`\A(?:` + pattern + `)\z`)
+}
+
+const longestLandline = 255
+
+// Landline tells what is one. The pattern must have been checked. It may be called from several goroutines.
+func (m *Mail) Landline() (func(string) bool, error) {
+	re, err := compile(m.LandlinePattern)
+	if err != nil {
+		return nil, err
+	}
+	return func(s string) bool {
+		return len(s) > 0 && len(s) <= longestLandline && !strings.ContainsFunc(s, unsafe) && re.MatchString(s)
+	}, nil
+}
+
+// unsafe are the characters that would make another topic or another JID of it (MQTT-4.7.1, RFC 7622 §3.3.1).
+func unsafe(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`/+#"&':<>@`, r)
+}
+
+// addresses wants bare addresses in the form in which they are compared.
+func (p *Problems) addresses(name string, list []string) {
+	for _, text := range list {
+		wrong, remedy := bareJID(text)
+		p.say(wrong != "", name, "holds "+quoted(text)+", which "+wrong, remedy)
+	}
+}
+
+// bareJID says what keeps the text from being a bare address with a local part in canonical form.
+func bareJID(text string) (wrong, remedy string) {
+	j, err := jid.Parse(text)
+	switch {
+	case err != nil:
+		return "is no JID", "write name@domain"
+	case j.Localpart() == "":
+		return "has no name before the @", "write name@domain"
+	case j.Resourcepart() != "":
+		return "has a resource", "write " + j.Bare().String()
+	case j.String() != text:
+		return "is compared in another form", "write " + j.String()
+	}
+	return "", ""
+}
+
+// loopback tells whether host is this machine by its very name.
+func loopback(host string) bool {
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// Loopback tells whether the page is served to this machine only.
+func (h *HTTP) Loopback() bool {
+	host, _, err := net.SplitHostPort(h.Addr)
+	return err == nil && loopback(host)
+}

@@ -1,0 +1,107 @@
+package configs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Topic is where the relay says whether it is there; empty: nowhere.
+func (m *MQTT) Topic() string {
+	switch m.StatusTopic {
+	case "":
+		return "chatrelay/" + m.ClientID + "/status"
+	case "off":
+		return ""
+	}
+	return m.StatusTopic
+}
+
+func (m *MQTT) check() (out Problems) {
+	secure := out.brokers(m.URLs)
+	out.secret("MQTT_PASSWORD", m.Password, m.PasswordFile)
+	// MQTT-3.1.2-22
+	out.say(m.Secret() != nil && m.Username == "", "MQTT_PASSWORD", "is set without a user name", "set CHATRELAY_MQTT_USERNAME too")
+	out.say(strings.ContainsFunc(m.ClientID, unicode.IsControl) || !utf8.ValidString(m.ClientID) || len(m.ClientID) > longestClient,
+		"MQTT_CLIENT_ID", "is "+quoted(m.ClientID), fmt.Sprintf("write at most %d bytes without control characters", longestClient))
+	out.say(m.QoS == 0, "MQTT_QOS", "is 0", "write 2 or 1: at 0 nothing is ever confirmed, so mail would be lost")
+	out.say(m.QoS < 0 || m.QoS > 2, "MQTT_QOS", fmt.Sprintf("is %d", m.QoS), "write 2 or 1")
+	out.say(m.Window < 1 || m.Window > mostWindow, "MQTT_WINDOW", fmt.Sprintf("is %d", m.Window),
+		fmt.Sprintf("it must be from 1 to %d; half of the broker's in-flight limit is right", mostWindow))
+	out.topics(m)
+	out.certificates(m, secure)
+	return out
+}
+
+// brokers tells whether any of the addresses uses TLS. A broken one is not shown: it may hold a password.
+func (p *Problems) brokers(urls []BrokerURL) (secure bool) {
+	const remedy = "write tcp, ssl, ws or wss, then ://host:port"
+	p.say(len(urls) == 0, "MQTT_URL", "is empty", remedy)
+	for i, text := range urls {
+		urls[i] = BrokerURL(strings.TrimSpace(string(text)))
+		u, err := url.Parse(string(urls[i]))
+		if err != nil {
+			p.say(true, "MQTT_URL", fmt.Sprintf("has no URL in place %d", i+1), remedy)
+			continue
+		}
+		plain := slices.Contains([]string{"tcp", "mqtt", "ws"}, u.Scheme)
+		tls := slices.Contains([]string{"ssl", "tls", "mqtts", "wss"}, u.Scheme)
+		secure = secure || tls
+		p.say(!plain && !tls, "MQTT_URL", fmt.Sprintf("has no scheme that is known in place %d", i+1), remedy)
+		p.say((plain || tls) && u.Hostname() == "", "MQTT_URL", fmt.Sprintf("names no host in place %d", i+1), remedy)
+	}
+	return secure
+}
+
+func (p *Problems) topics(m *MQTT) {
+	const plain = "write a topic without + and #, such as /chat"
+	switch {
+	case badTopic(m.Prefix):
+		p.say(true, "TOPIC_PREFIX", "is "+quoted(m.Prefix), plain)
+	case strings.HasSuffix(m.Prefix, "/"):
+		p.say(true, "TOPIC_PREFIX", "ends in /", "leave it out: the inbox of 1001 is <prefix>/1001")
+	case strings.HasPrefix(m.Prefix, "$"):
+		p.say(true, "TOPIC_PREFIX", "begins with $", "choose another: such topics are the broker's own")
+	}
+	status := m.Topic()
+	p.say(status != "" && (badTopic(status) || strings.HasPrefix(status, "$")), "STATUS_TOPIC", "would be "+quoted(status),
+		"write a topic without + and #, not below $, or off")
+	p.say(strings.HasPrefix(status, m.Prefix+"/"), "STATUS_TOPIC", "lies among the inboxes below "+m.Prefix+"/", "choose another topic, or off")
+}
+
+// badTopic tells what may not be published to (MQTT-3.3.2-2, MQTT-1.5.3).
+func badTopic(t string) bool {
+	return t == "" || len(t) > longestTopic || strings.ContainsAny(t, "+#") || strings.ContainsFunc(t, unicode.IsControl) || !utf8.ValidString(t)
+}
+
+func (p *Problems) certificates(m *MQTT, secure bool) {
+	p.authorities("MQTT_CA_FILE", m.CAFile)
+	const remedy = "use ssl or wss in CHATRELAY_MQTT_URL, or leave the file out"
+	p.say(m.CAFile != "" && !secure, "MQTT_CA_FILE", "is set, but no broker is reached over TLS", remedy)
+	p.say(m.CertFile != "" && !secure, "MQTT_CERT_FILE", "is set, but no broker is reached over TLS", remedy)
+	p.say(m.CertFile != "" && m.KeyFile == "", "MQTT_KEY_FILE", "is missing", "set it to the key of CHATRELAY_MQTT_CERT_FILE")
+	p.say(m.CertFile == "" && m.KeyFile != "", "MQTT_CERT_FILE", "is missing", "set it to the certificate that CHATRELAY_MQTT_KEY_FILE belongs to")
+	if m.CertFile == "" || m.KeyFile == "" {
+		return
+	}
+	_, err := tls.LoadX509KeyPair(m.CertFile, m.KeyFile)
+	p.say(err != nil, "MQTT_CERT_FILE", fmt.Sprintf("cannot be used (%v)", err), "name a PEM certificate, and its key in CHATRELAY_MQTT_KEY_FILE")
+}
+
+// authorities wants a file with at least one certificate.
+func (p *Problems) authorities(name, file string) {
+	if file == "" {
+		return
+	}
+	b, err := os.ReadFile(file)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(b) {
+		err = fmt.Errorf("%s holds no certificate", file)
+	}
+	p.say(err != nil, name, fmt.Sprintf("cannot be used (%v)", err), "name a PEM file with the certificates of the authorities to trust")
+}

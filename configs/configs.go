@@ -1,0 +1,94 @@
+// Package configs reads what the relay is told by its environment. It knows names, defaults and what is wrong
+// with a value; it connects to nothing and starts nothing. cmd/chatrelay loads, internal/app hands out.
+package configs
+
+import "time"
+
+// Prefix is what the name of every setting begins with.
+const Prefix = "CHATRELAY_"
+
+// Config is the whole configuration, one struct per room. Its fields' tags are the only list of settings:
+// env (name), envDefault, shown (default in words), example (for what is required) and desc.
+// Secrets are redacted however it is printed.
+type Config struct {
+	MQTT  MQTT
+	XMPP  XMPP
+	Mail  Mail
+	Store Store
+	HTTP  HTTP
+	Log   Log
+	Life  Life
+
+	// Groups are the served rooms with their members, of GROUPS_FILE and XMPP_ROOMS together.
+	Groups map[string][]string
+	// Identity holds the rows of IDENTITY_FILE: landline to bare JID.
+	Identity map[string]string
+}
+
+// MQTT is the side towards the broker.
+type MQTT struct {
+	URLs         []BrokerURL `env:"MQTT_URL" envDefault:"tcp://localhost:1883" desc:"The broker: tcp, ssl, ws or wss, then ://host:port. Several, separated by commas, are tried in this order (mqtt, mqtts and tls are taken too)."`
+	Username     string      `env:"MQTT_USERNAME" desc:"Login at the broker."`
+	Password     Secret      `env:"MQTT_PASSWORD" desc:"Its password."`
+	PasswordFile string      `env:"MQTT_PASSWORD_FILE" desc:"File that holds the password instead; read anew at each login."`
+	ClientID     string      `env:"MQTT_CLIENT_ID" envDefault:"chatrelay" desc:"Fixed, and unique per instance; never a landline."`
+	CAFile       string      `env:"MQTT_CA_FILE" shown:"system roots" desc:"PEM file with the authorities that may sign the broker's certificate."`
+	CertFile     string      `env:"MQTT_CERT_FILE" desc:"PEM file with the relay's own certificate, where the broker wants one."`
+	KeyFile      string      `env:"MQTT_KEY_FILE" desc:"PEM file with its key."`
+	QoS          int         `env:"MQTT_QOS" envDefault:"2" desc:"Of what is published to inboxes: 2 (once) or 1 (at least once). 0 is refused: nothing would ever be confirmed."`
+	Window       int         `env:"MQTT_WINDOW" envDefault:"10" desc:"Publishes in flight, at most half of the broker's in-flight limit."`
+	Prefix       string      `env:"TOPIC_PREFIX" envDefault:"/chat" desc:"The inbox of 1001 is the topic /chat/1001."`
+	StatusTopic  string      `env:"STATUS_TOPIC" shown:"chatrelay/<client id>/status" desc:"Retained topic that says whether the relay is there; off: none."`
+}
+
+// XMPP is the side towards the chat server.
+type XMPP struct {
+	JID          string  `env:"XMPP_JID" required:"true" example:"receiver@example.org" desc:"The relay's own account, without a resource."`
+	Password     Secret  `env:"XMPP_PASSWORD" required:"true" example:"change-me" desc:"Its password."`
+	PasswordFile string  `env:"XMPP_PASSWORD_FILE" desc:"File that holds the password instead; read anew at each login."`
+	Addr         string  `env:"XMPP_ADDR" shown:"SRV of the domain" desc:"host:port of the server, where DNS does not tell."`
+	TLS          string  `env:"XMPP_TLS" envDefault:"starttls" desc:"starttls, direct (TLS from the first byte) or off (loopback only)."`
+	TLSInsecure  bool    `env:"XMPP_TLS_INSECURE" envDefault:"false" desc:"true allows XMPP_TLS=off beyond loopback: the password and all mail can then be read on the way."`
+	CAFile       string  `env:"XMPP_CA_FILE" shown:"system roots" desc:"PEM file with the authorities that may sign the server's certificate."`
+	UserDomain   string  `env:"XMPP_USER_DOMAIN" shown:"domain of XMPP_JID" desc:"Where landlines live: 1001 is 1001@<this domain>."`
+	Resource     string  `env:"XMPP_RESOURCE" envDefault:"chatrelay" desc:"Resource of the relay's login, unique per instance."`
+	Nick         string  `env:"XMPP_NICK" envDefault:"chatrelay" desc:"The relay's nick in rooms."`
+	Rooms        JIDList `env:"XMPP_ROOMS" desc:"Rooms to serve, by bare JID, separated by commas; those of GROUPS_FILE are served anyway."`
+}
+
+// Mail says what is a letter, and whose.
+type Mail struct {
+	LandlinePattern string  `env:"LANDLINE_PATTERN" envDefault:"[A-Za-z0-9][A-Za-z0-9._-]{0,63}" desc:"Regular expression that a whole landline matches. Characters that would change a topic or a JID are never part of one."`
+	MaxMessage      Size    `env:"MAX_MESSAGE" envDefault:"192KiB" desc:"A larger message is refused."`
+	Notices         Notices `env:"NOTICES" envDefault:"sent,delayed,failed" desc:"What senders are told: any of sent, delayed, failed; or off."`
+	IdentityFile    string  `env:"IDENTITY_FILE" desc:"CSV, landline,jid: landlines whose JID is not <landline>@<user domain>."`
+	GroupsFile      string  `env:"GROUPS_FILE" desc:"CSV, groupJid,landline: one member a line, no header."`
+	Trusted         JIDList `env:"TRUSTED_JIDS" desc:"Bare JIDs of backends that may speak for others, separated by commas."`
+}
+
+// Store is the journal.
+type Store struct {
+	Dir          string        `env:"STORE" envDefault:"./data" desc:"Folder of the journal; memory: nothing outlives the process (tests only)."`
+	Sync         string        `env:"STORE_SYNC" envDefault:"full" desc:"full survives power loss; os survives kill -9 only."`
+	MaxBytes     Size          `env:"STORE_MAX_BYTES" envDefault:"1GiB" desc:"Above it nothing new is taken until mail has gone out."`
+	DedupWindow  time.Duration `env:"DEDUP_WINDOW" envDefault:"24h" desc:"How long a message is known again, in the relay's own running time."`
+	DedupMaxKeys int           `env:"DEDUP_MAX_KEYS" envDefault:"1000000" desc:"How many messages are known again, at most."`
+}
+
+// HTTP is the page for health, metrics and dead letters.
+type HTTP struct {
+	Addr      string `env:"HTTP_ADDR" envDefault:"127.0.0.1:8080" desc:"Where /livez, /readyz, /metrics, /statusz and /dead are served."`
+	Token     Secret `env:"HTTP_TOKEN" desc:"Bearer token that /statusz and /dead ask for; without one they answer on loopback only."`
+	TokenFile string `env:"HTTP_TOKEN_FILE" desc:"File that holds the token instead; read anew at each request."`
+}
+
+// Log says what is logged, and how. It goes to standard error.
+type Log struct {
+	Level  string `env:"LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error. Content and secrets are logged at none."`
+	Format string `env:"LOG_FORMAT" envDefault:"auto" desc:"json, console, or auto: console on a terminal, else JSON."`
+}
+
+// Life is the process.
+type Life struct {
+	Drain time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s" desc:"How long SIGTERM waits for what is in flight."`
+}

@@ -1,0 +1,80 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// field is one setting as its tags describe it.
+type field struct {
+	goName   string
+	name     string // with prefix
+	fallback string // envDefault
+	shown    string // the default in words, where it is made of others
+	example  string
+	desc     string
+	required bool
+	value    reflect.Value
+}
+
+// rooms are the structs that hold settings, in the order of the README table.
+func (c *Config) rooms() []any {
+	return []any{&c.MQTT, &c.XMPP, &c.Mail, &c.Store, &c.HTTP, &c.Log, &c.Life}
+}
+
+func fieldsOf(room any) []field {
+	v := reflect.ValueOf(room).Elem()
+	out := make([]field, v.NumField())
+	for i := range out {
+		f := v.Type().Field(i)
+		out[i] = field{
+			goName: f.Name, name: Prefix + f.Tag.Get("env"), fallback: f.Tag.Get("envDefault"), shown: f.Tag.Get("shown"),
+			example: f.Tag.Get("example"), desc: f.Tag.Get("desc"), required: f.Tag.Get("required") == "true", value: v.Field(i),
+		}
+	}
+	return out
+}
+
+func (c *Config) fields() []field {
+	var out []field
+	for _, room := range c.rooms() {
+		out = append(out, fieldsOf(room)...)
+	}
+	return out
+}
+
+func names() []string {
+	var out []string
+	for _, f := range new(Config).fields() {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+// Setting is one line of the configuration as it may be shown.
+type Setting struct{ Name, Value string }
+
+// Settings are all that are set or have a default, secrets redacted.
+func (c *Config) Settings() []Setting {
+	var out []Setting
+	for _, f := range c.fields() {
+		text := fmt.Sprint(f.value.Interface())
+		if list, ok := f.value.Interface().(JIDList); ok {
+			text = strings.Join(list, ",")
+		}
+		if text != "" && text != "[]" {
+			out = append(out, Setting{Name: f.name, Value: text})
+		}
+	}
+	return out
+}
+
+// String is the settings, one a line, secrets redacted.
+func (c Config) String() string {
+	var b strings.Builder
+	for _, s := range c.Settings() {
+		b.WriteString(s.Name + "=" + s.Value + "\n")
+	}
+	return b.String()
+}

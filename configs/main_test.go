@@ -1,0 +1,12 @@
+package configs
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write README's table and example.env anew")
+	os.Exit(m.Run())
+}
