@@ -1,0 +1,141 @@
+// Package admin lets people and machines look at a running relay: health, status, metrics and dead letters over
+// HTTP. It decides nothing, and it never shows what is in a message. internal/app runs it.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"chatrelay/bridge"
+)
+
+// Door counts offers on its own, apart from the book, from the start of the process.
+type Door interface {
+	// Received is safe for concurrent use.
+	Received(side bridge.SideID) int64
+}
+
+// Dead is the drawer of dead letters. Its methods may be called from several goroutines.
+type Dead interface {
+	// DeadLetters lists at most limit of them, the oldest first.
+	DeadLetters(ctx context.Context, limit int) ([]Letter, error)
+	// Requeue and Drop end with ErrNoLetter where there is no such dead letter.
+	Requeue(ctx context.Context, ref bridge.Ref) error
+	Drop(ctx context.Context, ref bridge.Ref) error
+}
+
+// ErrNoLetter says that no dead letter has that number.
+var ErrNoLetter = errors.New("there is no such dead letter")
+
+// Letter is a dead letter, without its content.
+type Letter struct {
+	Ref    string    `json:"ref"`
+	Side   string    `json:"side"` // where it should have gone
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`    // when it was taken
+	Bytes  int       `json:"bytes"` // how long its body is
+}
+
+// Side is what is shown of a side.
+type Side interface {
+	ID() bridge.SideID
+	Up() (bool, string)
+}
+
+// Config is what the pages are made of.
+type Config struct {
+	Addr     string
+	Loopback bool                   // Addr reaches this machine only
+	Token    func() (string, error) // nil: none; asked at each request
+	Version  string
+
+	Sides    []Side
+	Accounts bridge.Accounts
+	Door     Door
+	Dead     Dead
+	Alive    func() error // nil error: the journal's writer does its work
+	Clock    func() time.Time
+	Log      zerolog.Logger
+}
+
+// Server is the HTTP page.
+type Server struct {
+	cfg      Config
+	started  time.Time
+	listener net.Listener
+	server   *http.Server
+}
+
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = time.Minute
+	goodbye       = time.Second
+	mostHeader    = 16 << 10
+	mostBody      = 4 << 10
+)
+
+// New listens at once, so that an address in use is known before anything else starts. End it with Run, or Close.
+func New(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, started: cfg.Clock()}
+	handler, err := s.handler()
+	if err != nil {
+		return nil, err
+	}
+	s.listener, err = net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("admin: CHATRELAY_HTTP_ADDR: %w", err)
+	}
+	s.server = &http.Server{
+		Handler: handler, MaxHeaderBytes: mostHeader,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: log.New(quiet{cfg.Log}, "", 0),
+	}
+	return s, nil
+}
+
+// Addr is where it listens.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Close lets go of the address of a server that is not run.
+func (s *Server) Close() error { return s.listener.Close() }
+
+// Run serves until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	done := make(chan error, 1) // one result
+	go func() { done <- s.server.Serve(s.listener) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("admin: serve: %w", err)
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	err := s.server.Shutdown(end)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.server.Close()
+	}
+	<-done
+	if err != nil {
+		return fmt.Errorf("admin: stop: %w", err)
+	}
+	return nil
+}
+
+// quiet logs what net/http complains of (broken clients) where nobody is woken by it.
+type quiet struct{ log zerolog.Logger }
+
+func (q quiet) Write(b []byte) (int, error) {
+	q.log.Debug().Bytes("cause", b).Msg("http client went wrong")
+	return len(b), nil
+}

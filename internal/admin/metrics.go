@@ -1,0 +1,165 @@
+package admin
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"chatrelay/bridge"
+)
+
+// metric declares one. Labels have few, fixed values: never a user or a topic.
+type metric struct {
+	name, help string
+	kind       prometheus.ValueType
+	labels     []string
+}
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// table is every metric of ours. Those that end in _total and have a side are kept in the book, over restarts.
+func table() []metric {
+	side, why := []string{"side"}, []string{"side", "reason"}
+	return []metric{
+		{"received_total", "Messages as offered by the side they came from.", counter, side},
+		{"delivered_total", "Of those: the far server has taken responsibility for every copy.", counter, side},
+		{"duplicate_total", "Of those: known already, not sent again.", counter, side},
+		{"ignored_total", "Of those: no message for the relay.", counter, why},
+		{"refused_total", "Of those: refused at the door, not delivered.", counter, why},
+		{"dead_total", "Of those: taken, but not delivered to everyone; see /dead.", counter, why},
+		{"bounced_total", "Given back by the far side after it had taken them.", counter, why},
+		{"maybe_duplicate_total", "Sent again although the side may have had them.", counter, side},
+		{"events_total", "Further counts of the book, by name.", counter, []string{"side", "name"}},
+		{"door_offers_total", "Offers since the process started, counted apart from the book.", counter, side},
+		{"pending", "Messages taken and not yet settled, by the side they came from.", gauge, side},
+		{"open_legs", "Deliveries that are not settled, by the side they go to.", gauge, side},
+		{"oldest_pending_seconds", "How long the oldest pending message has waited.", gauge, nil},
+		{"side_up", "1: the side is logged in and ready.", gauge, side},
+		{"ready", "1: as /readyz.", gauge, nil},
+		{"known_keys", "Messages that would be known again.", gauge, nil},
+		{"store_bytes", "Bytes of the journal in use.", gauge, nil},
+		{"store_limit_bytes", "CHATRELAY_STORE_MAX_BYTES.", gauge, nil},
+		{"store_full", "1: nothing is taken until mail has gone out.", gauge, nil},
+		{"store_trouble", "1: the journal cannot be written.", gauge, nil},
+		{"build_info", "1, with what is running.", gauge, []string{"version", "go"}},
+	}
+}
+
+// registry is our own: nothing that a library registers by itself gets in.
+func (s *Server) registry() (*prometheus.Registry, error) {
+	r := prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{newCollector(s), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("admin: metrics: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// collector reads the account anew at each scrape. It keeps nothing, so scrapes may overlap.
+type collector struct {
+	server *Server
+	kinds  map[string]prometheus.ValueType
+	descs  map[string]*prometheus.Desc
+}
+
+func newCollector(s *Server) *collector {
+	c := &collector{server: s, kinds: map[string]prometheus.ValueType{}, descs: map[string]*prometheus.Desc{}}
+	for _, m := range table() {
+		c.kinds[m.name] = m.kind
+		c.descs[m.name] = prometheus.NewDesc("chatrelay_"+m.name, m.help, m.labels, nil)
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	put := func(name string, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(c.descs[name], c.kinds[name], value, labels...)
+	}
+	cfg, a := &c.server.cfg, c.server.cfg.Accounts.Account()
+	for key, n := range tallies(a) {
+		put(key.metric, float64(n), key.labels()...)
+	}
+	for _, side := range cfg.Sides {
+		id, name := side.ID(), side.ID().String()
+		up, _ := side.Up()
+		put("side_up", number(up), name)
+		put("door_offers_total", float64(cfg.Door.Received(id)), name)
+		put("pending", float64(a.Pending[id]), name)
+		put("open_legs", float64(a.Open[id]), name)
+	}
+	put("oldest_pending_seconds", age(a, cfg.Clock()))
+	put("ready", number(c.server.ready(a).OK))
+	put("known_keys", float64(a.Keys))
+	put("store_bytes", float64(a.Bytes))
+	put("store_limit_bytes", float64(a.Limit))
+	put("store_full", number(a.Full))
+	put("store_trouble", number(a.Trouble != ""))
+	put("build_info", 1, cfg.Version, runtime.Version())
+}
+
+type tally struct{ metric, side, second string }
+
+func (t tally) labels() []string {
+	switch t.metric {
+	case "ignored_total", "refused_total", "dead_total", "bounced_total", "events_total":
+		return []string{t.side, t.second}
+	}
+	return []string{t.side}
+}
+
+// tallies gives each count of the book its metric. Counts that fall together are added: a metric given twice
+// would spoil the whole page. The plain ones are there from the start, so that a rate can be taken of them.
+func tallies(a bridge.Account) map[tally]int64 {
+	out := map[tally]int64{}
+	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+		for _, name := range []string{received, delivered, duplicate, bridge.MaybeDuplicate} {
+			out[tally{name + "_total", side.String(), ""}] = 0
+		}
+	}
+	for c, n := range a.Counts {
+		t := tally{c.Name + "_total", c.Side.String(), ""}
+		switch c.Name {
+		case received, delivered, duplicate, bridge.MaybeDuplicate:
+		case ignored, refused, dead, bounced:
+			t.second = word(c.Reason)
+		default:
+			t.metric, t.second = "events_total", word(c.Name)
+		}
+		out[t] += n
+	}
+	return out
+}
+
+const longestWord = 48
+
+// word keeps labels to fixed words of ours, whatever a server may have put into a reason.
+func word(text string) string {
+	odd := func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if text == "" || len(text) > longestWord || strings.ContainsFunc(text, odd) {
+		return "other"
+	}
+	return text
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

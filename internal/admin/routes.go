@@ -1,0 +1,86 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+func (s *Server) handler() (http.Handler, error) {
+	registry, err := s.registry()
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", s.livez)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /statusz", s.guarded(s.statusz))
+	mux.HandleFunc("GET /dead", s.guarded(s.list))
+	mux.HandleFunc("POST /dead/{ref}/requeue", s.guarded(s.change("requeued", s.cfg.Dead.Requeue)))
+	mux.HandleFunc("POST /dead/{ref}/drop", s.guarded(s.change("dropped", s.cfg.Dead.Drop)))
+	// A page in the operator's browser must not be able to post here.
+	protected := http.NewCrossOriginProtection().Handler(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		r.Body = http.MaxBytesReader(w, r.Body, mostBody)
+		protected.ServeHTTP(w, r)
+	}), nil
+}
+
+// guarded asks for the token, save on loopback, where the name that was asked for must be loopback's too: a
+// foreign name that was made to point here (DNS rebinding) comes from a web page.
+func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case s.cfg.Loopback && localName(r.Host):
+		case s.cfg.Token == nil:
+			fail(w, http.StatusForbidden, "set CHATRELAY_HTTP_TOKEN, or ask on loopback: without a token this is not shown to others")
+			return
+		case !s.allowed(r):
+			w.Header().Set("WWW-Authenticate", `Bearer realm="chatrelay"`)
+			fail(w, http.StatusUnauthorized, "send the token of CHATRELAY_HTTP_TOKEN as Authorization: Bearer …")
+			return
+		}
+		next(w, r)
+	}
+}
+
+// allowed compares hashes, so that neither content nor length of the token shows in the time it takes.
+func (s *Server) allowed(r *http.Request) bool {
+	want, err := s.cfg.Token()
+	if err != nil {
+		s.cfg.Log.Error().Err(err).Msg("the token of the status page cannot be read (CHATRELAY_HTTP_TOKEN_FILE)")
+		return false
+	}
+	scheme, got, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+	return strings.EqualFold(scheme, "Bearer") && want != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+func localName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+func answer(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(body) // the client has gone
+}
+
+func fail(w http.ResponseWriter, code int, text string) {
+	answer(w, code, map[string]string{"error": text})
+}

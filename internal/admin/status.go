@@ -1,0 +1,112 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// The words of the ledger, as the book counts them. received = the sum of settled and pending.
+const (
+	received  = "received"
+	delivered = "delivered"
+	duplicate = "duplicate"
+	ignored   = "ignored"
+	refused   = "refused"
+	dead      = "dead"
+	pending   = "pending"
+	bounced   = "bounced"
+)
+
+// outcomes are the ways in which a message that was received can end.
+func outcomes() []string { return []string{delivered, duplicate, ignored, refused, dead} }
+
+// ledger is one side's account, or that of both.
+type ledger struct {
+	Counts  map[string]int64 `json:"counts"`
+	Reasons map[string]int64 `json:"reasons"` // "refused bad_to": how many
+	Balance int64            `json:"balance"` // received less all that became of it: 0 when nothing is in the intake's hands
+}
+
+type sideStatus struct {
+	Up     bool   `json:"up"`
+	Reason string `json:"reason,omitempty"`
+	// AtTheDoor counts offers since the process started, apart from the book. What was turned away because the
+	// book was full is among them; it is not received.
+	AtTheDoor int64 `json:"at_the_door"`
+	Open      int64 `json:"open"` // deliveries to this side that are not settled
+	ledger
+}
+
+type storeStatus struct {
+	Bytes   int64   `json:"bytes"`
+	Limit   int64   `json:"limit"`
+	Full    bool    `json:"full"`
+	Trouble string  `json:"trouble,omitempty"`
+	Keys    int     `json:"keys"`
+	Oldest  float64 `json:"oldest_pending_seconds"`
+}
+
+type status struct {
+	Version string  `json:"version"`
+	Started string  `json:"started"`
+	Uptime  float64 `json:"uptime_seconds"`
+	Ready   health  `json:"ready"`
+	ledger
+	Sides map[string]sideStatus `json:"sides"`
+	Store storeStatus           `json:"store"`
+}
+
+func (s *Server) statusz(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.status(s.cfg.Accounts.Account(), s.cfg.Clock()))
+}
+
+func (s *Server) status(a bridge.Account, now time.Time) status {
+	out := status{
+		Version: s.cfg.Version, Started: s.started.UTC().Format(time.RFC3339), Uptime: now.Sub(s.started).Seconds(),
+		Ready: s.ready(a), ledger: ledgerOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)),
+		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Full: a.Full, Trouble: a.Trouble, Keys: a.Keys, Oldest: age(a, now)},
+	}
+	for _, side := range s.cfg.Sides {
+		up, why := side.Up()
+		if up {
+			why = ""
+		}
+		id := side.ID()
+		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, AtTheDoor: s.cfg.Door.Received(id), Open: a.Open[id], ledger: ledgerOf(a, id)}
+	}
+	return out
+}
+
+// ledgerOf adds up what came from the sides. Each word of the ledger is there, be it 0.
+func ledgerOf(a bridge.Account, sides ...bridge.SideID) ledger {
+	l := ledger{Counts: map[string]int64{received: 0, pending: 0}, Reasons: map[string]int64{}}
+	for _, word := range outcomes() {
+		l.Counts[word] = 0
+	}
+	for _, side := range sides {
+		l.Counts[pending] += a.Pending[side]
+		for c, n := range a.Counts {
+			if c.Side != side {
+				continue
+			}
+			l.Counts[c.Name] += n
+			if c.Reason != "" {
+				l.Reasons[c.Name+" "+c.Reason] += n
+			}
+		}
+	}
+	l.Balance = l.Counts[received] - l.Counts[pending]
+	for _, word := range outcomes() {
+		l.Balance -= l.Counts[word]
+	}
+	return l
+}
+
+func age(a bridge.Account, now time.Time) float64 {
+	if a.Oldest.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(a.Oldest).Seconds())
+}

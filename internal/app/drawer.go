@@ -1,0 +1,41 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"chatrelay/bridge"
+	"chatrelay/internal/admin"
+	"chatrelay/internal/journal"
+)
+
+// drawer shows the journal's dead letters to the status page.
+type drawer struct{ j *journal.Journal }
+
+// DeadLetters implements admin.Dead.
+func (d drawer) DeadLetters(ctx context.Context, limit int) ([]admin.Letter, error) {
+	found, err := d.j.List(ctx, journal.Filter{Dead: true, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]admin.Letter, len(found))
+	for i, e := range found {
+		out[i] = admin.Letter{Ref: e.Ref.String(), Side: e.Side.String(), From: e.From, To: e.To, Reason: e.Reason, At: e.At, Bytes: e.Size}
+	}
+	return out, nil
+}
+
+// Requeue implements admin.Dead.
+func (d drawer) Requeue(ctx context.Context, ref bridge.Ref) error {
+	return noLetter(d.j.Requeue(ctx, ref))
+}
+
+// Drop implements admin.Dead.
+func (d drawer) Drop(ctx context.Context, ref bridge.Ref) error { return noLetter(d.j.Drop(ctx, ref)) }
+
+func noLetter(err error) error {
+	if errors.Is(err, journal.ErrUnknown) {
+		return admin.ErrNoLetter
+	}
+	return err
+}

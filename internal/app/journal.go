@@ -1,0 +1,169 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"chatrelay/bridge"
+	"chatrelay/configs"
+	"chatrelay/internal/admin"
+	"chatrelay/internal/journal"
+)
+
+const journalUsage = "journal ls [-dead] [-pending] [-after SEQ] [-limit N] | show MESSAGE | requeue LETTER… | drop LETTER…"
+
+// Journal looks into the book, beside a running relay or without one, and puts dead letters back or away.
+func Journal(p Process) error {
+	if len(p.Args) == 0 {
+		return fmt.Errorf("%w: %s", errUsage, journalUsage)
+	}
+	c, err := configs.Load(p.Environ)
+	if err := configs.About(err, "STORE", "HTTP"); err != nil {
+		return err
+	}
+	if c.Store.Dir == "memory" {
+		return fmt.Errorf("%w: CHATRELAY_STORE is memory: there is no book to look into", errUsage)
+	}
+	ctx, _, release := signals()
+	defer release()
+	verb, args := p.Args[0], p.Args[1:]
+	switch verb {
+	case "ls":
+		return journalList(ctx, &c, p, args)
+	case "show":
+		return journalShow(ctx, &c, p.Out, args)
+	case "requeue", "drop":
+		return journalChange(ctx, &c, p.Out, verb, args)
+	}
+	return fmt.Errorf("%w: %s", errUsage, journalUsage)
+}
+
+func journalList(ctx context.Context, c *configs.Config, p Process, args []string) error {
+	var f journal.Filter
+	flags := flag.NewFlagSet("journal ls", flag.ContinueOnError)
+	flags.SetOutput(p.Err)
+	flags.BoolVar(&f.Dead, "dead", false, "dead letters only")
+	flags.BoolVar(&f.Pending, "pending", false, "what is still to be delivered only")
+	flags.Uint64Var(&f.After, "after", 0, "go on behind this SEQ")
+	flags.IntVar(&f.Limit, "limit", 100, "at most so many")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || f.Limit < 1 {
+		return fmt.Errorf("%w: %s", errUsage, journalUsage)
+	}
+	r, err := journal.OpenReadOnly(c.Store.Dir)
+	if err != nil {
+		return err
+	}
+	found, err := r.List(ctx, f)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	return table(p.Out, found)
+}
+
+func table(out io.Writer, found []journal.Entry) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, err := fmt.Fprintln(w, "SEQ\tLETTER\tSTATE\tSIDE\tFROM\tTO\tBYTES\tTRIES\tTAKEN\tREASON")
+	for _, e := range found {
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", e.Seq, e.Ref, e.State, e.Side, e.From, e.To,
+			e.Size, e.Attempts, e.At.UTC().Format(time.RFC3339), reason(e))
+	}
+	return errors.Join(err, w.Flush())
+}
+
+func reason(e journal.Entry) string {
+	if e.Text == "" {
+		return e.Reason
+	}
+	return e.Reason + ": " + e.Text
+}
+
+func journalShow(ctx context.Context, c *configs.Config, out io.Writer, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%w: %s", errUsage, journalUsage)
+	}
+	msg, err := strconv.ParseUint(args[0], 10, 64)
+	if ref, bad := admin.ParseRef(args[0]); bad == nil {
+		msg, err = ref.Msg, nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: a message is a number such as 12", errUsage)
+	}
+	r, err := journal.OpenReadOnly(c.Store.Dir)
+	if err != nil {
+		return err
+	}
+	found, body, err := r.Show(ctx, msg)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	if err := table(out, found); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\n%s\n", body)
+	return err
+}
+
+// journalChange asks the running relay, or changes the book itself when none runs.
+func journalChange(ctx context.Context, c *configs.Config, out io.Writer, verb string, args []string) error {
+	refs := make([]bridge.Ref, 0, len(args))
+	for _, a := range args {
+		ref, err := admin.ParseRef(a)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errUsage, err)
+		}
+		refs = append(refs, ref)
+	}
+	if len(refs) == 0 {
+		return fmt.Errorf("%w: %s", errUsage, journalUsage)
+	}
+	err := changeRunning(ctx, c, verb, refs)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = changeStopped(ctx, c, verb, refs)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s: %d\n", verb, len(refs))
+	return err
+}
+
+func changeRunning(ctx context.Context, c *configs.Config, verb string, refs []bridge.Ref) error {
+	token := ""
+	if secret := c.HTTP.Secret(); secret != nil {
+		var err error
+		if token, err = secret(); err != nil {
+			return err
+		}
+	}
+	for _, ref := range refs {
+		if _, err := ask(ctx, &c.HTTP, http.MethodPost, "/dead/"+ref.String()+"/"+verb, token); err != nil {
+			return fmt.Errorf("%s: %w", ref, err)
+		}
+	}
+	return nil
+}
+
+func changeStopped(ctx context.Context, c *configs.Config, verb string, refs []bridge.Ref) error {
+	j, err := journal.Open(ctx, bookOptions(c, zerolog.Nop()))
+	if err != nil {
+		return err
+	}
+	do := j.Requeue
+	if verb == "drop" {
+		do = j.Drop
+	}
+	return errors.Join(do(ctx, refs...), j.Shut())
+}

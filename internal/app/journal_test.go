@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"chatrelay/bridge"
+	"chatrelay/internal/admin"
+	"chatrelay/internal/journal"
+	"chatrelay/message"
+)
+
+// buried makes a book with dead letters, one for each text, and gives their numbers.
+func buried(t *testing.T, dir string, texts ...string) []bridge.Ref {
+	t.Helper()
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := j.Shut(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var refs []bridge.Ref
+	for _, text := range texts {
+		rec := &bridge.Record{Origin: bridge.XMPP, From: "1001", Body: []byte(text), Keys: []message.Key{message.WireKey(text)},
+			Legs: []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Inbox, To: "1002", Lane: "a"}}}
+		if err := j.Append(t.Context(), []*bridge.Record{rec}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := j.Next(t.Context(), bridge.MQTT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Close(bridge.Result{Ref: out.Ref, Err: bridge.Refuse("too_large", "it does not fit")})
+		refs = append(refs, out.Ref)
+	}
+	return refs
+}
+
+// command runs a subcommand on a book.
+func command(dir, http string, args ...string) (string, error) {
+	var out strings.Builder
+	err := Journal(Process{Args: args, Environ: []string{"CHATRELAY_STORE=" + dir, "CHATRELAY_HTTP_ADDR=" + http}, Out: &out, Err: &out})
+	return out.String(), err
+}
+
+const nobody = "127.0.0.1:1" // no relay answers here
+
+func TestJournalLooks(t *testing.T) {
+	dir := t.TempDir()
+	refs := buried(t, dir, "first", "second")
+	out, err := command(dir, nobody, "ls", "-dead")
+	if err != nil || strings.Count(out, "\n") != 3 || !strings.Contains(out, refs[0].String()) || !strings.Contains(out, "too_large: it does not fit") {
+		t.Errorf("ls: %v\n%s", err, out)
+	}
+	if out, err := command(dir, nobody, "ls", "-pending"); err != nil || strings.Count(out, "\n") != 1 {
+		t.Errorf("ls -pending: %v\n%s", err, out)
+	}
+	if strings.Contains(out, "first") {
+		t.Error("ls shows content")
+	}
+	for _, number := range []string{fmt.Sprint(refs[1].Msg), refs[1].String()} {
+		if out, err := command(dir, nobody, "show", number); err != nil || !strings.Contains(out, "\nsecond\n") {
+			t.Errorf("show %s: %v\n%s", number, err, out)
+		}
+	}
+}
+
+func TestJournalChangesAStoppedBook(t *testing.T) {
+	dir := t.TempDir()
+	refs := buried(t, dir, "a", "b", "c")
+	if out, err := command(dir, nobody, "requeue", refs[0].String()); err != nil || out != "requeue: 1\n" {
+		t.Fatalf("requeue: %v %s", err, out)
+	}
+	if out, err := command(dir, nobody, "drop", refs[1].String()); err != nil || out != "drop: 1\n" {
+		t.Fatalf("drop: %v %s", err, out)
+	}
+	if out, err := command(dir, nobody, "ls", "-dead"); err != nil || strings.Count(out, "\n") != 2 || !strings.Contains(out, refs[2].String()) {
+		t.Errorf("ls -dead: %v\n%s", err, out)
+	}
+	if out, err := command(dir, nobody, "ls", "-pending"); err != nil || !strings.Contains(out, refs[0].String()) {
+		t.Errorf("ls -pending: %v\n%s", err, out)
+	}
+	if _, err := command(dir, nobody, "requeue", refs[1].String()); ExitCode(err) != ExitFailure {
+		t.Errorf("a dropped letter was requeued: %v", err)
+	}
+}
+
+// A running relay owns the book: it is asked.
+func TestJournalAsksTheRelay(t *testing.T) {
+	dir := t.TempDir()
+	refs := buried(t, dir, "a", "b")
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := j.Shut(); err != nil {
+			t.Error(err)
+		}
+	}()
+	page, err := admin.New(admin.Config{Addr: "127.0.0.1:0", Loopback: true, Accounts: j, Door: door{}, Dead: drawer{j},
+		Alive: func() error { return alive(j) }, Clock: time.Now, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- page.Run(ctx) }() // waited for below
+	defer func() {
+		end()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	if out, err := command(dir, page.Addr(), "drop", refs[0].String()); err != nil || out != "drop: 1\n" {
+		t.Errorf("drop: %v %s", err, out)
+	}
+	if out, err := command(dir, page.Addr(), "requeue", refs[1].String()); err != nil || out != "requeue: 1\n" {
+		t.Errorf("requeue: %v %s", err, out)
+	}
+	if _, err := command(dir, page.Addr(), "drop", "9.9"); ExitCode(err) != ExitFailure || !strings.Contains(err.Error(), admin.ErrNoLetter.Error()) {
+		t.Errorf("an unknown letter: %v", err)
+	}
+	if n, _ := j.Dead(); n != 0 || j.Account().Pending[bridge.XMPP] != 1 {
+		t.Errorf("%d dead, %d pending", n, j.Account().Pending[bridge.XMPP])
+	}
+	if err := alive(j); err != nil {
+		t.Errorf("alive: %v", err)
+	}
+	letters, err := drawer{j}.DeadLetters(t.Context(), 10)
+	if err != nil || len(letters) != 0 {
+		t.Errorf("dead letters: %v %v", letters, err)
+	}
+}
+
+func TestJournalUsage(t *testing.T) {
+	dir := t.TempDir()
+	buried(t, dir, "a")
+	for _, args := range [][]string{{}, {"list"}, {"ls", "x"}, {"ls", "-limit", "0"}, {"ls", "-nonsense"}, {"show"}, {"show", "x"}, {"drop"}, {"requeue", "1"}, {"drop", "0.0"}} {
+		if _, err := command(dir, nobody, args...); ExitCode(err) != ExitConfiguration {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	if _, err := command("memory", nobody, "ls"); ExitCode(err) != ExitConfiguration {
+		t.Errorf("memory: %v", err)
+	}
+	if _, err := command(t.TempDir(), nobody, "ls"); ExitCode(err) != ExitFailure {
+		t.Errorf("no book: %v", err)
+	}
+	if _, err := command(dir, nobody, "show", "77"); ExitCode(err) != ExitFailure {
+		t.Errorf("no letter: %v", err)
+	}
+}

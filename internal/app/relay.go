@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"chatrelay/bridge"
+	"chatrelay/configs"
+	"chatrelay/internal/admin"
+	"chatrelay/internal/journal"
+	"chatrelay/message"
+	"chatrelay/mqttside"
+	"chatrelay/xmppside"
+)
+
+// Seams let the fault suite stand between the rooms: each wraps what one room is given of another. The zero
+// value wraps nothing.
+type Seams struct {
+	Book   func(bridge.Book) bridge.Book
+	Ledger func(bridge.Ledger) bridge.Ledger
+	Desk   func(bridge.SideID, bridge.Desk) bridge.Desk
+	Side   func(bridge.Side) bridge.Side
+}
+
+// farewell is how much longer than its drain time a stop may take before it is forced.
+const farewell = 5 * time.Second
+
+// Run is the relay, until SIGTERM or a hopeless error.
+func Run(p Process) error { return RunWith(p, Seams{}) }
+
+// RunWith is Run with something between the rooms.
+func RunWith(p Process, seams Seams) error {
+	if err := p.noArguments("run"); err != nil {
+		return err
+	}
+	c, err := configs.Load(p.Environ)
+	if err != nil {
+		return err
+	}
+	log, err := logger(&c.Log, p.Err, terminal(p.Err))
+	if err != nil {
+		return err
+	}
+	ctx, force, release := signals()
+	defer release()
+	r, err := assemble(ctx, &c, p.Version, log, seams)
+	if err != nil {
+		return err
+	}
+	log.Info().Str("version", p.Version).Str("status_page", r.page.Addr()).Str("store", c.Store.Dir).
+		Int("rooms", len(c.Groups)).Msg("chatrelay starts")
+	l := life{stages: r.stages(), patience: patience{grace: c.Life.Drain + farewell, force: force, fatal: r.journal.Fatal()}}
+	err = l.run(ctx)
+	if errors.Is(err, errForced) {
+		return err // parts still run: the book is read as after kill -9
+	}
+	err = errors.Join(err, r.journal.Shut())
+	log.Info().Err(err).Msg("chatrelay has stopped")
+	return err
+}
+
+// relay is all rooms, wired.
+type relay struct {
+	journal  *journal.Journal
+	ledger   bridge.Ledger
+	sides    []bridge.Side
+	intakes  map[bridge.SideID]*bridge.Intake
+	couriers []*bridge.Courier
+	page     *admin.Server
+}
+
+// assemble opens the book and wires the rooms; nothing connects yet.
+func assemble(ctx context.Context, c *configs.Config, version string, log zerolog.Logger, seams Seams) (_ *relay, err error) {
+	if why := fragile(c.Store.Dir); why != "" {
+		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
+	}
+	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}}
+	if r.journal, err = journal.Open(ctx, bookOptions(c, log)); err != nil {
+		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.journal.Shut())
+		}
+	}()
+	if err := r.openSides(c, version, log, seams); err != nil {
+		return nil, err
+	}
+	if err := r.openBridge(c, log, seams); err != nil {
+		return nil, err
+	}
+	r.page, err = admin.New(admin.Config{
+		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
+		Sides: r.shown(), Accounts: r.journal, Door: door(r.intakes), Dead: drawer{r.journal},
+		Alive: func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
+	})
+	return r, err
+}
+
+func bookOptions(c *configs.Config, log zerolog.Logger) journal.Options {
+	n := c.Mail.Notices
+	return journal.Options{
+		Dir: c.Store.Dir, Sync: c.Store.Sync, MaxBytes: int64(c.Store.MaxBytes),
+		DedupWindow: c.Store.DedupWindow, DedupMaxKeys: c.Store.DedupMaxKeys,
+		Notices: journal.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed}, Log: log,
+	}
+}
+
+// openSides makes the two counters; all that is wrong with either is said at once.
+func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger, seams Seams) error {
+	desk := func(id bridge.SideID) bridge.Desk {
+		if seams.Desk != nil {
+			return seams.Desk(id, r.journal)
+		}
+		return r.journal
+	}
+	mc, err1 := mqttConfig(c, log)
+	xc, err2 := xmppConfig(c, version, log)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	m, err1 := mqttside.New(mc, desk(bridge.MQTT))
+	x, err2 := xmppside.New(xc, desk(bridge.XMPP))
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	for _, s := range []bridge.Side{m, x} {
+		if seams.Side != nil {
+			s = seams.Side(s)
+		}
+		r.sides = append(r.sides, s)
+	}
+	return nil
+}
+
+func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Seams) error {
+	landline, err := c.Mail.Landline()
+	if err != nil {
+		return err
+	}
+	var book bridge.Book = r.journal
+	if seams.Book != nil {
+		book = seams.Book(book)
+	}
+	r.ledger = r.journal
+	if seams.Ledger != nil {
+		r.ledger = seams.Ledger(r.ledger)
+	}
+	n := c.Mail.Notices
+	for _, s := range r.sides {
+		r.intakes[s.ID()] = bridge.NewIntake(bridge.IntakeConfig{
+			Side: s.ID(), Groups: c.Groups, Book: book, Log: log,
+			Rules:   message.Rules{MaxBytes: int(c.Mail.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
+			Notices: bridge.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed},
+		})
+		r.couriers = append(r.couriers, bridge.NewCourier(r.ledger, s, nil, log))
+	}
+	return nil
+}
+
+func mqttConfig(c *configs.Config, log zerolog.Logger) (mqttside.Config, error) {
+	landline, err := c.Mail.Landline()
+	return mqttside.Config{
+		URLs: c.MQTT.Addresses(), Username: c.MQTT.Username, Password: c.MQTT.Secret(), ClientID: c.MQTT.ClientID,
+		CAFile: c.MQTT.CAFile, CertFile: c.MQTT.CertFile, KeyFile: c.MQTT.KeyFile,
+		QoS: byte(c.MQTT.QoS), Window: c.MQTT.Window, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
+		MaxMessage: int(c.Mail.MaxMessage), Drain: c.Life.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
+	}, err
+}
+
+func xmppConfig(c *configs.Config, version string, log zerolog.Logger) (xmppside.Config, error) {
+	landline, err := c.Mail.Landline()
+	return xmppside.Config{
+		JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.TLS, CAFile: c.XMPP.CAFile,
+		UserDomain: c.XMPP.Domain(), Resource: c.XMPP.Resource, Nick: c.XMPP.Nick,
+		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Mail.Trusted, Landline: landline,
+		MaxMessage: int(c.Mail.MaxMessage), Version: version, Drain: c.Life.Drain, Log: log,
+	}, err
+}
+
+// stages are told to stop one after the other: the sides leave while the bridge still takes and hands out.
+func (r *relay) stages() [][]part {
+	var counters, room []part
+	for i, s := range r.sides {
+		in := r.intakes[s.ID()]
+		counters = append(counters, part{s.ID().String(), func(ctx context.Context) error { return s.Run(ctx, in) }})
+		room = append(room, part{s.ID().String() + " intake", in.Run}, part{s.ID().String() + " courier", r.couriers[i].Run})
+	}
+	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.ledger, nil, nil) }})
+	return [][]part{counters, room, {{"status page", r.page.Run}}}
+}
+
+func (r *relay) shown() []admin.Side {
+	out := make([]admin.Side, len(r.sides))
+	for i, s := range r.sides {
+		out[i] = s
+	}
+	return out
+}
+
+// door is the intakes' counters.
+type door map[bridge.SideID]*bridge.Intake
+
+// Received implements admin.Door.
+func (d door) Received(side bridge.SideID) int64 { return d[side].Received() }
+
+const aliveWithin = 2 * time.Second
+
+// alive asks the writer for an answer, whatever it is: a disk without room is no reason for a restart, and a broken
+// book ends the process by itself (journal.Fatal).
+func alive(j *journal.Journal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), aliveWithin)
+	defer cancel()
+	if err := j.Wait(ctx, j.SetState(0)); err != nil && ctx.Err() != nil {
+		return fmt.Errorf("its writer has not answered for %v", aliveWithin)
+	}
+	return nil
+}
+
+// terminal tells whether a person reads along.
+func terminal(w any) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
+}
