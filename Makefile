@@ -1,0 +1,57 @@
+# make demo        shows two people chatting across both networks, in a web page
+# make demo-check  does the same in headless Chromium and says whether it worked
+# make test        everything that has to be right before a change goes in
+# make build       the relay, as bin/chatrelay
+# make bench       benchmarks
+# make chaos       all faults, in full length (make test has a short part of it)
+# make lint        the checks of make test that run nothing
+# make docker      the image chatrelay:latest
+# make clean       removes what the others made
+.PHONY: demo demo-check test build bench chaos lint docker clean deps-demo deps-check deps-test
+
+GO ?= go
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/chatrelay ./cmd/chatrelay
+
+# The demo brings its own broker and chat server, on free loopback ports.
+demo: deps-demo demo/node_modules/.package-lock.json
+	$(GO) run ./demo
+
+demo-check: deps-check demo/node_modules/.package-lock.json
+	$(GO) run ./demo -check
+
+# npm writes this file last.
+demo/node_modules/.package-lock.json: demo/package-lock.json
+	cd demo && npm ci --no-audit --no-fund --silent
+	touch $@
+
+test: deps-test demo/node_modules/.package-lock.json
+	GO=$(GO) scripts/test
+
+lint:
+	GO=$(GO) scripts/lint
+
+# The parts in themselves, then the relay beside the servers alone.
+bench: deps-test
+	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v -e /test/ -e /bench)
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench
+
+chaos: deps-test
+	CHATRELAY_CHAOS=full $(GO) test -count=1 -timeout 6h -v ./test/chaos
+
+docker:
+	docker build -t chatrelay:latest .
+
+clean:
+	rm -rf bin demo/node_modules demo/out
+
+# Each installs only what is missing, and says nothing when nothing is.
+deps-demo:
+	GO=$(GO) scripts/deps demo
+
+deps-check:
+	GO=$(GO) scripts/deps demo check
+
+deps-test:
+	GO=$(GO) scripts/deps demo check test

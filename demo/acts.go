@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// act is something a person does or sees.
+type act func(context.Context) error
+
+// all is one act after the other.
+func all(acts ...act) act {
+	return func(ctx context.Context) error {
+		for _, a := range acts {
+			if err := a(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// checker drives the page, by what a person sees and touches.
+type checker struct {
+	stage *stage
+	b     *browser
+	out   string // folder of the screenshots
+}
+
+// opens loads the page and waits until all wires of all phones are up.
+func (c *checker) opens(ctx context.Context) error {
+	if err := c.b.Look(1440, 900, "light"); err != nil {
+		return err
+	}
+	if err := c.b.Open(c.stage.page.URL()); err != nil {
+		return err
+	}
+	return c.sees(ctx, fmt.Sprintf(`document.querySelectorAll('.phone[data-state="up"]').length === %d`, len(people)))
+}
+
+// writes opens a chat on a phone and types.
+func (c *checker) writes(who, chat, text string) act {
+	return func(context.Context) error {
+		if err := c.turnTo(who, chat); err != nil {
+			return err
+		}
+		if err := c.do(phone(who) + ".querySelector('textarea').focus()"); err != nil {
+			return err
+		}
+		return c.b.Type(text)
+	}
+}
+
+// arrives waits until a text stands in a chat, exactly once, and came by a wire.
+func (c *checker) arrives(who, chat, text, via string) act {
+	return func(ctx context.Context) error {
+		return c.seesRow(ctx, who, chat, text, false, fmt.Sprintf("row.dataset.via.split(' ').includes(%s)", quote(via)))
+	}
+}
+
+// told waits until an own text has the sign of the status "sent".
+func (c *checker) told(who, chat, text string) act {
+	return func(ctx context.Context) error {
+		return c.seesRow(ctx, who, chat, text, true, "row.dataset.status === 'sent'")
+	}
+}
+
+// power presses the switch of a phone.
+func (c *checker) power(who string) act {
+	return func(context.Context) error { return c.do(phone(who) + ".querySelector('.plug').click()") }
+}
+
+// waits waits until a phone says that one message waits.
+func (c *checker) waits(who string) act {
+	return func(ctx context.Context) error {
+		return c.sees(ctx, phone(who)+".querySelector('.banner').textContent.includes('1 message waits here')")
+	}
+}
+
+// unread waits until a chat that is not open has one unread message.
+func (c *checker) unread(who, chat string) act {
+	return func(ctx context.Context) error {
+		return c.sees(ctx, fmt.Sprintf("(badge => !badge.hidden && badge.textContent === '1')(%s.querySelector('.badge'))", tab(who, chat)))
+	}
+}
+
+// publishes writes into an inbox as a program of the house does, past the page.
+func (c *checker) publishes(from, name, to, text string) act {
+	return func(ctx context.Context) error {
+		body, err := json.Marshal(map[string]any{
+			"chatType": 1, "contentType": 0, "content": text, "from": from, "to": to, "name": name, "timeStamp": time.Now().UnixMilli(),
+		})
+		if err != nil {
+			return err
+		}
+		host, port, err := net.SplitHostPort(c.stage.broker.Addr)
+		if err != nil {
+			return err
+		}
+		out, err := exec.CommandContext(ctx, "mosquitto_pub", "-h", host, "-p", port, "-u", backendUser, "-P", password(backendUser),
+			"-i", "demo-check", "-q", "2", "-t", prefix+"/"+to, "-m", string(body)).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("mosquitto_pub: %w: %s", err, out)
+		}
+		return nil
+	}
+}
+
+// noErrors wants that the page threw nothing and that nothing it asked for was refused.
+func (c *checker) noErrors(context.Context) error {
+	if err := c.do("0"); err != nil { // reads what is under way
+		return err
+	}
+	if len(c.b.errors) > 0 {
+		return errors.New(strings.Join(c.b.errors, "\n"))
+	}
+	return nil
+}
+
+// seesRow opens a chat and waits until a text is there, once, and its row is as the condition says.
+func (c *checker) seesRow(ctx context.Context, who, chat, text string, own bool, condition string) error {
+	rows := fmt.Sprintf("[...%s.querySelectorAll('.row[data-own=%q]')].filter(r => r.querySelector('.text').textContent === %s)",
+		phone(who), fmt.Sprint(own), quote(text))
+	return until(ctx, func(ctx context.Context) error {
+		if err := c.turnTo(who, chat); err != nil { // its tab may come with the message
+			return err
+		}
+		return c.is(fmt.Sprintf("(rows => rows.length === 1 && rows.every(row => %s))(%s)", condition, rows))
+	})
+}
+
+// sees waits until a JavaScript expression is true.
+func (c *checker) sees(ctx context.Context, expression string) error {
+	return until(ctx, func(context.Context) error { return c.is(expression) })
+}
+
+func (c *checker) is(expression string) error {
+	v, err := c.b.Eval(expression)
+	if err != nil {
+		return errFinal{err}
+	}
+	if v != true {
+		return fmt.Errorf("not seen: %s", expression)
+	}
+	return nil
+}
+
+// turnTo opens a chat on a phone, unless it is open.
+func (c *checker) turnTo(who, chat string) error {
+	v, err := c.b.Eval(fmt.Sprintf("(tab => { if (tab && !tab.ariaCurrent) tab.click(); return tab !== null })(%s)", tab(who, chat)))
+	if err != nil {
+		return err
+	}
+	if v != true {
+		return fmt.Errorf("%s has no chat with %s", who, chat)
+	}
+	return nil
+}
+
+func (c *checker) do(script string) error {
+	_, err := c.b.Eval(script)
+	return err
+}
+
+// phone is the JavaScript for a person's phone; tab for one of its chats.
+func phone(who string) string {
+	return fmt.Sprintf("document.querySelector('.phone[data-landline=%q]')", who)
+}
+
+func tab(who, chat string) string {
+	return fmt.Sprintf("%s.querySelector('.chat[data-chat=%q]')", phone(who), chat)
+}
+
+// quote writes a string as JavaScript reads it.
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	return string(b)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+const (
+	stepTimeout  = 12 * time.Second
+	checkTimeout = 55 * time.Second
+)
+
+// step is one thing that must be seen.
+type step struct {
+	name string
+	run  act
+}
+
+// check walks through the steps, one line each, up to the first that fails. A screenshot is written
+// either way.
+func check(ctx context.Context, s *stage) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	dir, err := subdir(filepath.Dir(s.broker.Dir), "chromium")
+	if err != nil {
+		return err
+	}
+	b, err := openBrowser(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	c := &checker{stage: s, b: b, out: filepath.Join(s.root, "demo", "out")}
+	for _, st := range c.steps() {
+		if err := walk(ctx, st); err != nil {
+			fmt.Printf("the relay's log ends with:\n%s\n", s.relay.Log())
+			return errors.Join(fmt.Errorf("%s: %w", st.name, err), c.shoot(ctx))
+		}
+	}
+	return nil
+}
+
+func walk(ctx context.Context, st step) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	since := time.Now()
+	if err := st.run(ctx); err != nil {
+		fmt.Printf("FAIL %s\n", st.name)
+		return err
+	}
+	fmt.Printf("ok   %s (%.2f s)\n", st.name, time.Since(since).Seconds())
+	return nil
+}
+
+// steps is the story that the check tells.
+func (c *checker) steps() []step {
+	const (
+		anna, ben, clara = "1001", "1002", "1003"
+
+		hello  = "Hi Ben, are you home already?"
+		answer = "Almost. Ten minutes, the tram is slow today."
+		kettle = "Fine, I’ll put the kettle on."
+		keys   = "Forgot my keys – could you open the door?"
+		ring   = "Sure. Ring twice, the cat is asleep."
+		parcel = `Parcel for you & Anna, <3 kg, "fragile".`
+		dinner = "Dinner at seven? I bring bread and cheese."
+		soup   = "Lovely. I make the soup."
+		dishes = "Then I do the dishes."
+		deal   = "Deal! See you at seven."
+	)
+	return []step{
+		{"the page opens, every phone is connected", c.opens},
+		{"1001 writes to 1002 by XMPP", c.writes(anna, ben, hello)},
+		{"it arrives in the inbox of 1002 by MQTT", c.arrives(ben, anna, hello, "MQTT")},
+		{"1001 is told: sent", c.told(anna, ben, hello)},
+		{"1002 answers, it arrives", all(c.writes(ben, anna, answer), c.arrives(anna, ben, answer, "MQTT"))},
+		{"1001 writes again, it arrives", all(c.writes(anna, ben, kettle), c.arrives(ben, anna, kettle, "MQTT"))},
+		{"1002 goes offline, what it writes waits in the page", all(c.power(ben), c.writes(ben, anna, keys), c.waits(ben))},
+		{"1002 comes back, it goes out, 1002 is told: sent", all(c.power(ben), c.told(ben, anna, keys))},
+		{"it arrives, once", c.arrives(anna, ben, keys, "MQTT")},
+		{"1001 answers, it arrives", all(c.writes(anna, ben, ring), c.arrives(ben, anna, ring, "MQTT"))},
+		{"mosquitto_pub writes to the inbox of 1002", c.publishes("2000", "Door", ben, parcel)},
+		{"it reaches the XMPP client of 1002", c.arrives(ben, "2000", parcel, "XMPP")},
+		{"1003 writes to the group", c.writes(clara, roomJID, dinner)},
+		{"it reaches 1001", c.arrives(anna, roomJID, dinner, "MQTT")},
+		{"it reaches 1002", c.arrives(ben, roomJID, dinner, "MQTT")},
+		{"1003 is told: sent", c.told(clara, roomJID, dinner)},
+		{"1001 answers the group, 1003 reads it", all(c.writes(anna, roomJID, soup), c.arrives(clara, roomJID, soup, "MQTT"))},
+		{"1002 answers the group, 1003 reads it", all(c.writes(ben, roomJID, dishes), c.arrives(clara, roomJID, dishes, "MQTT"))},
+		{"1001 and 1002 look elsewhere", all(c.arrives(anna, ben, keys, "MQTT"), c.arrives(ben, anna, hello, "MQTT"))},
+		{"1003 writes to the group, it counts as unread there", all(c.writes(clara, roomJID, deal),
+			c.unread(anna, roomJID), c.unread(ben, roomJID), c.told(clara, roomJID, deal))},
+		{"no error on the page", c.noErrors},
+		{"screenshots in demo/out", c.shoot},
+	}
+}
+
+// shoot shows the page by day, by night and on a small screen.
+func (c *checker) shoot(context.Context) error {
+	if err := c.do("document.activeElement.blur()"); err != nil {
+		return err
+	}
+	for _, shot := range []struct {
+		file, scheme  string
+		width, height int
+	}{{"demo.png", "light", 1440, 900}, {"demo-dark.png", "dark", 1440, 900}, {"demo-small.png", "light", 412, 860}} {
+		if err := c.b.Look(shot.width, shot.height, shot.scheme); err != nil {
+			return err
+		}
+		if err := c.b.Screenshot(filepath.Join(c.out, shot.file)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
