@@ -1,0 +1,56 @@
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"chatrelay/test/stage"
+)
+
+// What TestMain sets before any test runs.
+var (
+	binary string  // the relay with fail points
+	every  bool    // every row, against both servers
+	full   bool    // at full length
+	report results // what the rows found
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	flag.Parse()
+	full = os.Getenv("CHATRELAY_CHAOS") == "full"
+	every = full || os.Getenv("CHATRELAY_CHAOS") == "all"
+	dir, err := os.MkdirTemp("", "chatrelay-chaos-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if binary, err = stage.Build(dir, "chatrelay/test/chaos/relay"); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		return 1
+	}
+	code := m.Run()
+	if err := report.write(filepath.Join("..", "..", "out", "chaos.md")); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		return 1
+	}
+	return code
+}
+
+// TestFaults runs the rows one after the other: two loads at once would measure each other. The short part takes
+// one server a row.
+func TestFaults(t *testing.T) {
+	for _, f := range faults() {
+		for _, x := range stage.XMPPServers() {
+			if f.on(x.Name) && (every || f.short == x.Name) {
+				row := f // it is changed for a server
+				t.Run(f.name+"/"+x.Name, func(t *testing.T) { row.run(t, x) })
+			}
+		}
+	}
+}

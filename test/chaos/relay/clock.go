@@ -1,0 +1,6 @@
+//go:build !clockstep
+
+package main
+
+// watchClock does nothing: this build has the machine's clock.
+func watchClock() {}

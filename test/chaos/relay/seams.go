@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+
+	"chatrelay/bridge"
+)
+
+// The steps, each with the side's name before it: receive, append, appended, ack, acked, next, send, sent, bind,
+// bound, committed, unbind, close, closed, state, notice. What a message passes on its way:
+//
+//	receive → append → (commit) → appended → ack → acked
+//	next → send → bind → bound → (commit) → committed → (the wire) → close → closed
+//	notice is the next of a notice's leg.
+
+// side: what is offered, acknowledged and sent.
+func (p *point) side(s bridge.Side) bridge.Side { return &side{s, p} }
+
+type side struct {
+	bridge.Side
+	p *point
+}
+
+// Run implements bridge.Side.
+func (s *side) Run(ctx context.Context, in bridge.Inlet) error {
+	return s.Side.Run(ctx, &inlet{in, s.p, s.ID()})
+}
+
+// Send implements bridge.Side.
+func (s *side) Send(ctx context.Context, out bridge.Outbound) error {
+	s.p.pass(s.ID(), "send")
+	err := s.Side.Send(ctx, out)
+	if err == nil {
+		s.p.pass(s.ID(), "sent")
+	}
+	return err
+}
+
+type inlet struct {
+	bridge.Inlet
+	p  *point
+	id bridge.SideID
+}
+
+// Offer implements bridge.Inlet.
+func (i *inlet) Offer(ctx context.Context, in bridge.Inbound) error {
+	i.p.door.note(&in)
+	i.p.pass(i.id, "receive")
+	ack := in.Ack
+	in.Ack = func(err error) {
+		i.p.pass(i.id, "ack")
+		ack(err)
+		i.p.pass(i.id, "acked")
+	}
+	return i.Inlet.Offer(ctx, in)
+}
+
+// book: what is written down.
+func (p *point) book(b bridge.Book) bridge.Book { return &book{b, p} }
+
+type book struct {
+	bridge.Book
+	p *point
+}
+
+// Append implements bridge.Book.
+func (b *book) Append(ctx context.Context, recs []*bridge.Record) error {
+	for _, r := range recs {
+		b.p.pass(r.Origin, "append")
+	}
+	err := b.Book.Append(ctx, recs)
+	for _, r := range recs {
+		b.p.pass(r.Origin, "appended")
+	}
+	return err
+}
+
+// ledger: what is handed out.
+func (p *point) ledger(l bridge.Ledger) bridge.Ledger { return &ledger{l, p} }
+
+type ledger struct {
+	bridge.Ledger
+	p *point
+}
+
+// Next implements bridge.Ledger.
+func (l *ledger) Next(ctx context.Context, id bridge.SideID) (bridge.Outbound, error) {
+	out, err := l.Ledger.Next(ctx, id)
+	if err == nil {
+		l.p.pass(id, "next")
+		if out.Kind == bridge.Notice {
+			l.p.pass(id, "notice")
+		}
+	}
+	return out, err
+}
+
+// desk: what is bound and closed.
+func (p *point) desk(id bridge.SideID, d bridge.Desk) bridge.Desk { return &desk{d, p, id} }
+
+type desk struct {
+	bridge.Desk
+	p  *point
+	id bridge.SideID
+}
+
+// Bind implements bridge.Desk.
+func (d *desk) Bind(ref bridge.Ref, how []byte) uint64 {
+	d.p.pass(d.id, "bind")
+	ticket := d.Desk.Bind(ref, how)
+	d.p.pass(d.id, "bound")
+	return ticket
+}
+
+// Wait implements bridge.Desk.
+func (d *desk) Wait(ctx context.Context, ticket uint64) error {
+	err := d.Desk.Wait(ctx, ticket)
+	if err == nil {
+		d.p.pass(d.id, "committed")
+	}
+	return err
+}
+
+// Unbind implements bridge.Desk.
+func (d *desk) Unbind(refs ...bridge.Ref) {
+	d.p.pass(d.id, "unbind")
+	d.Desk.Unbind(refs...)
+}
+
+// Close implements bridge.Desk: the far side has confirmed.
+func (d *desk) Close(results ...bridge.Result) {
+	d.p.pass(d.id, "close")
+	d.Desk.Close(results...)
+	d.p.pass(d.id, "closed")
+}
+
+// SetState implements bridge.Desk.
+func (d *desk) SetState(id bridge.SideID, rows ...bridge.StateRow) uint64 {
+	d.p.pass(d.id, "state")
+	return d.Desk.SetState(id, rows...)
+}

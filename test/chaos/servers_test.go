@@ -1,0 +1,53 @@
+package chaos
+
+import (
+	"time"
+)
+
+// away is how long a server is down.
+const away = 2 * time.Second
+
+// server is what ends and starts again.
+type server interface {
+	Stop() error
+	Kill() error
+	Start() error
+}
+
+// outages ends servers and starts them again, in the order given.
+func (r *trial) outages(kill bool, n int, all ...server) {
+	r.t.Helper()
+	for range n {
+		for _, s := range all {
+			if kill {
+				r.check("kill", s.Kill())
+			} else {
+				r.check("stop", s.Stop())
+			}
+		}
+		r.say("servers are down")
+		r.pause(away)
+		for _, s := range all {
+			r.check("start", s.Start())
+		}
+		r.healed()
+		r.recovered(r.heals[len(r.heals)-1])
+		r.pause(time.Second)
+	}
+}
+
+func broker(kill bool) func(*trial) {
+	return func(r *trial) { r.outages(kill, length(3, 1), r.s.MQTT) }
+}
+
+func xmpp(kill bool) func(*trial) {
+	return func(r *trial) { r.outages(kill, length(3, 1), r.s.XMPP) }
+}
+
+// both takes both away, and brings them back in either order.
+func both(kill bool) func(*trial) {
+	return func(r *trial) {
+		r.outages(kill, 1, r.s.MQTT, r.s.XMPP)
+		r.outages(kill, 1, r.s.XMPP, r.s.MQTT)
+	}
+}
