@@ -58,7 +58,7 @@ type loads struct {
 	trouble  func(context.Context, *stage.Traffic) error // while the load runs
 	retries  bool                                        // senders may say again what was lost before the relay had it
 	parallel bool
-	archived string // the XMPP server that has an archive for this
+	archived string // the XMPP server that this is for, with an archive; empty: both, without
 }
 
 func TestLoad(t *testing.T) {
@@ -71,12 +71,16 @@ func TestLoad(t *testing.T) {
 		{name: "xmpp restarted", xmpp: generous, n: smaller, trouble: restartXMPP, retries: true, archived: "prosody"},
 	} {
 		for _, x := range stage.XMPPServers() {
+			if l.archived != "" && l.archived != x.Name {
+				continue // what a server without an archive loses and repeats when it stops is in test/chaos
+			}
 			t.Run(l.name+"/"+x.Name, func(t *testing.T) {
 				if l.parallel {
 					t.Parallel()
 				}
-				l.xmpp.MAM = l.archived == x.Name
-				l.run(t, x.Start)
+				row := l // parallel rows share nothing
+				row.xmpp.MAM = l.archived == x.Name
+				row.run(t, x.Start)
 			})
 		}
 	}
