@@ -8,7 +8,7 @@ import (
 
 const (
 	firstDelay = 50 * time.Millisecond
-	shortCap   = 2 * time.Second  // while an outage is young: back within 3 s of the broker
+	shortCap   = time.Second      // while an outage is young: back within 3 s of the broker
 	longCap    = 15 * time.Second // after longOutage
 	longOutage = 5 * time.Minute
 	loginDelay = 3 * time.Second // after a refused login: no lock-out storm

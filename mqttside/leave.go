@@ -37,9 +37,13 @@ func (s *Side) leave(k *link) {
 
 var errRenewed = errors.New("the connection is being renewed")
 
-// renew ends a connection so that the broker brings again what was dropped.
-func (k *link) renew(why string) {
-	k.s.log.Info().Str("why", why).Msg("renewing the connection: the broker brings again what was not taken")
+// renew ends a connection so that the broker brings again what was dropped. While the book is full that comes
+// again and again: the log hears of it once a minute.
+func (k *link) renew(now time.Time, why string) {
+	if s := k.s; now.Sub(s.saidRenew) > sayRenew {
+		s.saidRenew = now
+		s.log.Info().Str("why", why).Msg("renewing the connection: the broker brings again what was not taken")
+	}
 	k.goodbye(errRenewed)
 }
 

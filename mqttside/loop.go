@@ -15,9 +15,10 @@ import (
 const (
 	lookEvery  = 200 * time.Millisecond // at a connection's health
 	stuckAfter = 30 * time.Second       // without any acknowledgement of what is in flight
-	renewEvery = 5 * time.Second        // at most, while the book is full
-	muteLimit  = 3                      // connections without a CONNACK before the plain level is tried
-	provenLife = 5 * time.Second        // a connection that lived so long shows that all is well
+	renewEvery = time.Second            // at most, while the book is full
+	sayRenew   = time.Minute
+	muteLimit  = 3               // connections without a CONNACK before the plain level is tried
+	provenLife = 5 * time.Second // a connection that lived so long shows that all is well
 )
 
 // loop connects and reconnects until ctx ends. It returns the link that is up then, if any. Helpers of a
@@ -123,7 +124,11 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 	}
 	s.announce(k, "online")
 	s.setLive(k, "")
-	s.log.Info().Str("broker", k.url.Host).Uint("level", k.level).Bool("session", k.present).Msg("connected")
+	say := s.log.Info()
+	if time.Since(s.renewed) < provenLife {
+		say = s.log.Debug() // it was known, and may be so every second
+	}
+	say.Str("broker", k.url.Host).Uint("level", k.level).Bool("session", k.present).Msg("connected")
 	up()
 	if !s.probed[k.url.Host] {
 		s.probed[k.url.Host] = true
@@ -179,7 +184,7 @@ func (s *Side) inspect(k *link, now time.Time) {
 		return
 	}
 	s.renewed = now
-	k.renew(why)
+	k.renew(now, why)
 }
 
 // idle waits before the next attempt; a changed password ends the wait for a refused login.

@@ -37,16 +37,17 @@ type Side struct {
 	acker  *acker
 
 	// Owned by Run's goroutine, or written before it starts others.
-	instance string // of this process, in the status
-	gen      uint64
-	level    uint
-	agreed   bool // some broker has accepted the level
-	mute     int  // connections in a row that ended without a CONNACK
-	filterAt string
-	renewed  time.Time
-	fights   fights
-	poison   poison
-	probed   map[string]bool // brokers asked for their in-flight limit
+	instance  string // of this process, in the status
+	gen       uint64
+	level     uint
+	agreed    bool // some broker has accepted the level
+	mute      int  // connections in a row that ended without a CONNACK
+	filterAt  string
+	renewed   time.Time
+	saidRenew time.Time
+	fights    fights
+	poison    poison
+	probed    map[string]bool // brokers asked for their in-flight limit
 
 	sending sync.Mutex // held around each Publish of a leg and while the live link changes
 	changed bell       // rings when anything that Send or Run waits for may have changed
