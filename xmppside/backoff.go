@@ -8,8 +8,8 @@ import (
 
 const (
 	firstDelay = 50 * time.Millisecond
-	shortCap   = time.Second      // while an outage is young: back within 3 s of the server
-	longCap    = 15 * time.Second // after longOutage
+	shortCap   = 500 * time.Millisecond // while an outage is young: back within 3 s of the server
+	longCap    = 15 * time.Second       // after longOutage
 	longOutage = 5 * time.Minute
 
 	loginDelay = 3 * time.Second // after a refused login: no lock-out storm

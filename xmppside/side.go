@@ -23,10 +23,9 @@ const (
 	deadAfter = 22 * time.Second
 )
 
-// inFlight bounds what the server may not have read yet, with one write of 4 KiB more, to the 8 KiB that Prosody 0.12
-// reads at a time: a connection that breaks while more waits leaves half a stanza with its parser, after which
-// the stream cannot be resumed. Beside the server an answer takes less time than what is in flight.
-const inFlight = 4 << 10
+// unread is less than the 8 KiB that Prosody 0.12 reads at a time: so it never stands within a stanza when a
+// connection breaks, as no resumption could heal that.
+const unread = 7 << 10
 
 // Side is the counter towards one XMPP account. It implements bridge.Side.
 type Side struct {
@@ -133,7 +132,7 @@ func (s *Side) begin(ctx context.Context) error {
 		return fmt.Errorf("xmpp: read bound legs: %w", err)
 	}
 	s.st = sm.New(sm.Config{
-		Resource: s.cfg.Resource, Window: s.window, InFlight: inFlight, AskEvery: askEvery, DeadAfter: deadAfter, Book: s.ledger, Acked: s.ledger.acked,
+		Resource: s.cfg.Resource, Window: s.window, Unread: unread, AskEvery: askEvery, DeadAfter: deadAfter, Book: s.ledger, Acked: s.ledger.acked,
 	}, sm.State{Session: saved, Queue: queue})
 	return nil
 }

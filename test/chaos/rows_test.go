@@ -88,12 +88,12 @@ func wireFaults() []fault {
 
 // serverFaults end the servers.
 func serverFaults() []fault {
-	archive := servers.XMPPConfig{MAM: true}
+	settled, archive := servers.XMPPConfig{Settled: true}, servers.XMPPConfig{MAM: true, Settled: true}
 	return []fault{
 		{name: "broker SIGTERM", short: "prosody", broker: kept(), act: broker(false), within: afterHeal, settings: keptByAll},
 		{name: "broker SIGKILL", rate: 100, broker: savedAtOnce(), act: broker(true), within: afterHeal, settings: keptAtKill},
-		{name: "XMPP server SIGTERM", broker: kept(), act: xmpp(false), within: afterHeal, loses: true, maybe: true, settings: notKept},
-		{name: "XMPP server SIGKILL", broker: kept(), act: xmpp(true), within: afterHeal, loses: true, maybe: true, settings: notKept},
+		{name: "XMPP server SIGTERM", broker: kept(), xmpp: settled, act: xmpp(false), within: afterHeal, loses: true, maybe: true, settings: notKept},
+		{name: "XMPP server SIGKILL", broker: kept(), xmpp: settled, act: xmpp(true), within: afterHeal, loses: true, maybe: true, settings: notKept},
 		{name: "XMPP server SIGTERM, archive", rate: 100, slow: mnesia, broker: kept(), xmpp: archive, act: xmpp(false), within: withMAM, settings: keptArchived},
 		{name: "XMPP server SIGKILL, archive", rate: 100, slow: mnesia, broker: kept(), xmpp: archive, act: xmpp(true), within: withMAM, settings: keptArchived},
 		{name: "both SIGTERM, archive", rate: 100, slow: mnesia, broker: savedAtOnce(), xmpp: archive, act: both(false), within: withMAM, settings: keptArchived + "; " + keptAtKill},

@@ -298,8 +298,10 @@ func (r *trial) verdict(c stage.Counts, row result) {
 	case r.f.within == 0:
 	case !row.recovered:
 		r.t.Error("it did not recover from each fault")
-	case row.slowest > length(r.f.within, 10*r.f.within): // make test is no stopwatch: its machine is anybody's
+	case row.slowest > length(r.f.within, 5*r.f.within): // make test is no stopwatch: its machine is anybody's
 		r.t.Errorf("recovery took %v, want %v", row.slowest, r.f.within)
+	case row.flow > length(afterHeal, 5*afterHeal):
+		r.t.Errorf("nothing came for %v, want %v", row.flow, afterHeal)
 	}
 }
 

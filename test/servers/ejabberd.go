@@ -37,6 +37,11 @@ func StartEjabberd(ctx context.Context, dir string, cfg XMPPConfig) (*XMPP, erro
 	if err == nil {
 		err = x.populate(ctx, cfg)
 	}
+	if err == nil && cfg.Settled { // Mnesia's log is seconds behind: a stop writes it down
+		if err = x.Stop(); err == nil {
+			err = x.start(ctx)
+		}
+	}
 	if err != nil {
 		_ = x.Close()
 		return nil, err

@@ -14,6 +14,8 @@ type XMPPConfig struct {
 	Domain string            // default chat.test
 	Users  map[string]string // name to password; default 1001, 1002, 1003 and receiver, each with "pw-"+name
 
+	Settled bool // the accounts are on the disk before it is used, so that it may be killed at once
+
 	PlainAllowed bool // logins without TLS are allowed, and SASL PLAIN there
 	MAM          bool // XEP-0313: everything is archived
 	RateLimits   bool // the limits of the Debian package, instead of none; so too for offline messages

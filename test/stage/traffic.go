@@ -213,15 +213,15 @@ func (f *Traffic) ReadArchives(ctx context.Context) error {
 	return nil
 }
 
-// Kept tells which messages the relay's own account has in its archive: those that are lost and in it were
-// the relay's to find.
-func (f *Traffic) Kept(ctx context.Context) (map[string]bool, error) {
+// Kept tells under which ids the relay's own account has messages in its archive: those that are lost and in it
+// were the relay's to find.
+func (f *Traffic) Kept(ctx context.Context) (map[string][]string, error) {
 	all, err := f.S.Archive(ctx, "receiver")
-	kept := map[string]bool{}
+	kept := map[string][]string{}
 	for _, s := range all {
 		var e Envelope
 		if json.Unmarshal([]byte(s.Body), &e) == nil {
-			kept[e.Content] = true
+			kept[e.Content] = append(kept[e.Content], s.Archived)
 		}
 	}
 	return kept, err

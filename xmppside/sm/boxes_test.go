@@ -128,16 +128,28 @@ func TestOutboxResumed(t *testing.T) {
 }
 
 func TestOutboxTake(t *testing.T) {
-	o := &outbox{}
-	for i, size := range []int{10, 30, 100, 5} {
-		o.add(make([]byte, size), i)
-	}
-	var sizes []int
-	for range 4 {
-		sizes = append(sizes, len(o.take(nil, 0, 40, false)))
-	}
-	if want := []int{40, 100, 5, 0}; !slices.Equal(sizes, want) {
-		t.Errorf("writes of %v, want %v: whole stanzas, up to the limit, but at least one", sizes, want)
+	for _, c := range []struct {
+		name  string
+		sizes []int
+		room  int
+		want  []int
+	}{
+		{"up to the size of a write, but at least one", []int{1000, 3000, 200, 9000, 5}, math.MaxInt, []int{4000, 200, 9000, 5, 0}},
+		{"up to the room", []int{300, 600, 200}, 1000, []int{900, 200, 0}},
+		{"none where there is no room", []int{300, 600}, 300, []int{300, 0}},
+		{"one, however large, when none is under way", []int{5000, 10}, 100, []int{5000, 10, 0}},
+	} {
+		o := &outbox{}
+		for i, size := range c.sizes {
+			o.add(make([]byte, size), i)
+		}
+		var writes []int
+		for range c.want {
+			writes = append(writes, len(o.take(nil, 0, c.room, false)))
+		}
+		if !slices.Equal(writes, c.want) {
+			t.Errorf("%s: writes of %v, want %v", c.name, writes, c.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -258,6 +259,13 @@ func (c *client) end() End {
 		c.t.Fatal("the link does not end")
 	}
 	return End{}
+}
+
+// listening waits until the reader waits for bytes, or the connection is over: so that time passes for it.
+func (c *client) listening() {
+	for c.l.blocked.Load() == 0 && c.l.Context().Err() == nil {
+		runtime.Gosched()
+	}
 }
 
 func (c *client) send(id string) uint64 {

@@ -44,6 +44,9 @@ type Link struct {
 	told     uint64 // last <a h>
 	wantsR   bool   // ask whatever was asked before
 	awaiting bool   // asked, no answer yet
+	wrote    int    // bytes, since the stream is ready
+	read     int    // of them the server has certainly read
+	asks     []int  // where each <r/> that is not answered ends
 	asked    uint64 // number of the last stanza that was asked for
 	askedAt  time.Time
 	fence    string    // prefix of the pings' ids where there is no XEP-0198

@@ -52,14 +52,6 @@ func (o *outbox) written() uint64 {
 	return o.queue[o.next-1].N
 }
 
-// flying is how many bytes are written on this connection and not acknowledged.
-func (o *outbox) flying() (n int) {
-	for _, it := range o.queue[:o.next] {
-		n += len(it.Raw)
-	}
-	return n
-}
-
 // slowest is the pace, in bytes a second, at which a server may read that limits us (Debian's ejabberd: 3,000).
 const slowest = 2500
 
@@ -73,13 +65,15 @@ func (o *outbox) longest() time.Duration {
 	return time.Duration(most) * time.Second / slowest
 }
 
-// take moves whole stanzas to buf: those that are committed, up to limit bytes, but at least one. When
-// single, a tagged one leaves only when no other is unacknowledged.
-func (o *outbox) take(buf []byte, committed uint64, limit int, single bool) []byte {
+// take moves whole stanzas to buf: those that are committed, up to the size of a write, but at least one; and up
+// to room, but one when none is unacknowledged. When single, a tagged one leaves only when no other is
+// unacknowledged.
+func (o *outbox) take(buf []byte, committed uint64, room int, single bool) []byte {
 	start := len(buf)
 	for o.next < len(o.queue) {
 		it := o.queue[o.next]
-		if it.ticket > committed || len(buf) > start && len(buf)+len(it.Raw) > limit {
+		size := len(buf) + len(it.Raw)
+		if it.ticket > committed || len(buf) > start && size > writeSize || o.next > 0 && size > room {
 			break
 		}
 		if single && it.Tag != nil && len(tagged(o.queue[:o.next])) > 0 {

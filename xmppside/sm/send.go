@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -47,10 +48,10 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	}
 	buf = append(buf, l.loose...)
 	l.loose = l.loose[:0]
-	if !l.proving && (s.cfg.InFlight == 0 || s.out.flying() < s.cfg.InFlight) {
-		buf = s.out.take(buf, s.committed, writeSize, s.single)
+	if !l.proving {
+		buf = s.out.take(buf, s.committed, l.room(), s.single)
 	}
-	if h := s.in.ackable(); l.managed && (l.owesA || h != l.told) {
+	if h := s.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= l.room() {
 		buf = appendA(buf, h)
 		l.told, l.owesA = h, false
 	}
@@ -58,7 +59,20 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 		l.closed = true
 		return append(buf, l.final...), true
 	}
-	return l.ask(buf), false
+	buf = l.ask(buf)
+	l.wrote += len(buf)
+	return buf, false
+}
+
+// nonzaSize is the most that an <a/> or <r/> has.
+const nonzaSize = 48
+
+// room is how many bytes may be written now, so that the server has at most Config.Unread before it.
+func (l *Link) room() int {
+	if !l.managed || l.st.cfg.Unread == 0 {
+		return math.MaxInt
+	}
+	return l.st.cfg.Unread - (l.wrote - l.read)
 }
 
 // appendA writes an <a/>.
@@ -73,19 +87,23 @@ func appendA(buf []byte, h uint64) []byte {
 func (l *Link) ask(buf []byte) []byte {
 	s := l.st
 	w := s.out.written()
-	if !l.wantsR && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
+	// Acknowledgements of ours take room too, which only an answer gives back.
+	crowded := l.room()-len(buf) < s.cfg.Unread/2 && !l.awaiting
+	if !l.wantsR && !crowded && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
 		return buf
 	}
 	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, s.cfg.Clock.Now()
 	if l.managed {
-		return append(buf, "<r xmlns='"+NS+"'/>"...)
+		buf = append(buf, "<r xmlns='"+NS+"'/>"...)
+		l.asks = append(l.asks, l.wrote+len(buf))
+		return buf
 	}
 	// Its number is that of the last stanza which its answer speaks for: its own.
 	n := s.out.top + 1
 	ping := "<iq type='get' id='" + l.fence + strconv.FormatUint(n, 10) + "'><ping xmlns='urn:xmpp:ping'/></iq>"
 	s.out.add([]byte(ping), nil)
 	l.asked = n
-	return s.out.take(buf, s.committed, writeSize, s.single)
+	return s.out.take(buf, s.committed, math.MaxInt, s.single)
 }
 
 // accuse ends the stream because the server cannot be right (XEP-0198 §4, handled-count-too-high).

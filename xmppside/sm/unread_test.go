@@ -1,0 +1,63 @@
+package sm
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestUnread: what the server may not have read yet is bounded, whatever it consists of, and each answer lets more
+// go. A stanza beyond the bound goes when no other is under way.
+func TestUnread(t *testing.T) {
+	const bound = 1000
+	st := New(Config{Unread: bound}, State{})
+	c, f := mustConnect(t, st, (*fake).fresh)
+	var sent []string
+	for i := range 40 {
+		id := fmt.Sprintf("n%d", i)
+		if i == 20 {
+			id += strings.Repeat("y", 2*bound)
+		}
+		sent = append(sent, id)
+		c.send(id)
+	}
+	wrote, read, asked, h := 0, 0, 0, 0
+	for h < len(sent) {
+		s := f.next()
+		wrote += len(s)
+		switch {
+		case strings.HasPrefix(s, "<r"):
+			asked = wrote
+		case strings.HasPrefix(s, "<a"):
+		case strings.Contains(s, "id='"+sent[h]+"'"):
+			h++
+		default:
+			t.Fatalf("got %.60s, want %.20s", s, sent[h])
+		}
+		if wrote-read > bound && !strings.Contains(s, "yyy") && !strings.HasPrefix(s, "<r") {
+			t.Fatalf("%d bytes are unread with %.60s", wrote-read, s)
+		}
+		// The answer keeps it waiting: until the room is almost used up, or the large one would be next.
+		if asked > 0 && (wrote-read > bound*3/4 || h >= 20 && h <= 21) {
+			f.write("<r xmlns='urn:xmpp:sm:3'/>") // calls for an <a/>
+			f.writef("<a xmlns='urn:xmpp:sm:3' h='%d'/>", h)
+			read, asked = asked, 0
+		}
+	}
+}
+
+// TestUnreadAnswer: our own acknowledgements wait too, for an answer that is asked for because of them.
+func TestUnreadAnswer(t *testing.T) {
+	st := New(Config{Unread: 200}, State{})
+	_, f := mustConnect(t, st, (*fake).fresh)
+	acks := 0
+	for acks < 20 {
+		f.write("<r xmlns='urn:xmpp:sm:3'/>")
+		switch s := f.next(); {
+		case strings.HasPrefix(s, "<r"):
+			f.write("<a xmlns='urn:xmpp:sm:3' h='0'/>")
+		case strings.HasPrefix(s, "<a"):
+			acks++
+		}
+	}
+}
