@@ -23,9 +23,9 @@ const (
 	deadAfter = 22 * time.Second
 )
 
-// unread is less than the 8 KiB that Prosody 0.12 reads at a time: so it never stands within a stanza when a
-// connection breaks, as no resumption could heal that.
-const unread = 7 << 10
+// unread is what Prosody 0.12 reads at a time (network_default_read_size): so it never stands within a stanza when
+// a connection breaks, as no resumption could heal that.
+const unread = 4096
 
 // Side is the counter towards one XMPP account. It implements bridge.Side.
 type Side struct {

@@ -72,7 +72,7 @@ func (l *Link) room() int {
 	if !l.managed || l.st.cfg.Unread == 0 {
 		return math.MaxInt
 	}
-	return l.st.cfg.Unread - (l.wrote - l.read)
+	return l.st.cfg.Unread - nonzaSize - (l.wrote - l.read) // an <r/> is always possible
 }
 
 // appendA writes an <a/>.
