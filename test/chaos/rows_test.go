@@ -11,11 +11,8 @@ const (
 	keptByAll    = "mosquitto persistence; XEP-0198 queue 100000"
 	keptAtKill   = "mosquitto persistence, autosave_on_changes, autosave_interval 1; XEP-0198 queue 100000"
 	notKept      = "XEP-0198 queues are memory, and no archive"
-	keptArchived = "archive (XEP-0313) of all accounts; XEP-0198 queue 100000"
+	keptArchived = "archive (XEP-0313) of all accounts (ejabberd: in SQLite); XEP-0198 queue 100000"
 )
-
-// mnesia is the rate for ejabberd's archive of the Debian package: at 100/s it stopped handing out for minutes.
-const mnesia = 25
 
 func kept() servers.MosquittoConfig {
 	return servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 1000000, Persistence: true}
@@ -58,7 +55,7 @@ func length[T any](long, short T) T {
 func relayFaults() []fault {
 	return []fault{
 		{name: "nothing", act: func(r *trial) { r.pause(length(10*time.Second, 2*time.Second)) }},
-		{name: "relay SIGKILL at each step", short: "prosody", restarts: true, act: failPoints, within: afterHeal, settings: keptByAll, broker: kept()},
+		{name: "relay SIGKILL at each step", short: "prosody", restarts: true, act: failPoints, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay SIGKILL at random times", short: "ejabberd", restarts: true, act: randomKills, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay SIGTERM", restarts: true, act: terminate, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay frozen 20 s", act: freeze, within: afterHeal, settings: keptByAll, broker: kept()},
@@ -88,16 +85,16 @@ func wireFaults() []fault {
 
 // serverFaults end the servers.
 func serverFaults() []fault {
-	settled, archive := servers.XMPPConfig{Settled: true}, servers.XMPPConfig{MAM: true, Settled: true}
+	settled, archive := servers.XMPPConfig{Settled: true}, servers.XMPPConfig{MAM: true}
 	return []fault{
 		{name: "broker SIGTERM", short: "prosody", broker: kept(), act: broker(false), within: afterHeal, settings: keptByAll},
-		{name: "broker SIGKILL", rate: 100, broker: savedAtOnce(), act: broker(true), within: afterHeal, settings: keptAtKill},
+		{name: "broker SIGKILL", rate: 100, broker: savedAtOnce(), saves: true, act: broker(true), within: afterHeal, settings: keptAtKill},
 		{name: "XMPP server SIGTERM", broker: kept(), xmpp: settled, act: xmpp(false), within: afterHeal, loses: true, maybe: true, settings: notKept},
 		{name: "XMPP server SIGKILL", broker: kept(), xmpp: settled, act: xmpp(true), within: afterHeal, loses: true, maybe: true, settings: notKept},
-		{name: "XMPP server SIGTERM, archive", rate: 100, slow: mnesia, broker: kept(), xmpp: archive, act: xmpp(false), within: withMAM, settings: keptArchived},
-		{name: "XMPP server SIGKILL, archive", rate: 100, slow: mnesia, broker: kept(), xmpp: archive, act: xmpp(true), within: withMAM, settings: keptArchived},
-		{name: "both SIGTERM, archive", rate: 100, slow: mnesia, broker: savedAtOnce(), xmpp: archive, act: both(false), within: withMAM, settings: keptArchived + "; " + keptAtKill},
-		{name: "both SIGKILL, archive", rate: 100, slow: mnesia, broker: savedAtOnce(), xmpp: archive, act: both(true), within: withMAM, settings: keptArchived + "; " + keptAtKill},
+		{name: "XMPP server SIGTERM, archive", rate: 100, broker: kept(), xmpp: archive, act: xmpp(false), within: withMAM, settings: keptArchived},
+		{name: "XMPP server SIGKILL, archive", rate: 100, broker: kept(), xmpp: archive, act: xmpp(true), within: withMAM, settings: keptArchived},
+		{name: "both SIGTERM, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, act: both(false), within: withMAM, settings: keptArchived + "; " + keptAtKill},
+		{name: "both SIGKILL, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, saves: true, act: both(true), within: withMAM, settings: keptArchived + "; " + keptAtKill},
 	}
 }
 

@@ -18,7 +18,6 @@ type fault struct {
 	name  string
 	short string // the XMPP server on which it is part of make test; empty: it is not
 	rate  int    // messages a second each way; 0: 300
-	slow  int    // the rate against ejabberd; 0: the same
 	only  string
 	env   map[string]string
 
@@ -31,6 +30,7 @@ type fault struct {
 
 	settings string        // what makes the servers keep what they acknowledged, or why they cannot
 	loses    bool          // they do not: loss and disorder are theirs
+	saves    bool          // the broker is killed, and answers before it saves
 	bounces  bool          // XMPP senders may be told that there is no room
 	losesOn  string        // likewise, on this XMPP server only
 	maybe    bool          // duplicates are possible, each one counted as maybe_duplicate
@@ -76,10 +76,6 @@ func (f *fault) run(t *testing.T, x stage.XMPPServer) {
 	rate := f.rate
 	if rate == 0 {
 		rate = 300
-	}
-	if f.slow > 0 && x.Name == "ejabberd" {
-		rate = f.slow
-		r.note("at %d/s", rate)
 	}
 	began := time.Now()
 	load, halt := context.WithCancel(r.ctx)
@@ -228,6 +224,7 @@ func (r *trial) drain() {
 func (r *trial) judge(server string, took time.Duration) {
 	r.t.Helper()
 	c := r.o.Counts()
+	ours := r.ours(c, server)
 	row := result{fault: r.f.name, server: server, settings: r.f.settings, counts: c, keeps: !r.f.loses, recovered: r.f.within > 0}
 	for _, h := range r.heals {
 		d, ok := r.o.Recovery(h)
@@ -236,9 +233,10 @@ func (r *trial) judge(server string, took time.Duration) {
 		d, _ = r.o.Flow(h)
 		row.flow = max(row.flow, d)
 	}
-	st := r.ledger(c)
+	row.keeps = row.keeps && ours == c
+	st := r.ledger(ours)
 	row.maybe = st.Sides["mqtt"].Counts["maybe_duplicate"] + st.Sides["xmpp"].Counts["maybe_duplicate"]
-	r.verdict(c, row)
+	r.verdict(ours, row)
 	if n := r.inverted(); n > 0 {
 		r.note("%d out of order already when %s brought them", n, server)
 	}
@@ -248,24 +246,9 @@ func (r *trial) judge(server string, took time.Duration) {
 	r.t.Log(row)
 	report.add(row)
 	if r.t.Failed() {
-		r.blame()
 		r.t.Logf("lost: %v\nwrong:\n  %s", r.o.Lost(12), strings.Join(r.o.Wrong(), "\n  "))
 	}
 	r.s.Relay.Stop()
-}
-
-// blame says of lost messages whether the relay's archive has them.
-func (r *trial) blame() {
-	r.t.Helper()
-	lost := r.o.Lost(12)
-	if !r.f.xmpp.MAM || len(lost) == 0 {
-		return
-	}
-	kept, err := r.tr.Kept(r.ctx)
-	r.check("archive of the relay", err)
-	for _, id := range lost {
-		r.t.Logf("lost %s: in the archive of the relay's account: %v", id, kept[id])
-	}
 }
 
 // verdict holds the figures against what is promised.
