@@ -29,7 +29,14 @@ func (c *conn) prepare() {
 	} else if !s.afresh(ctx, c) {
 		return
 	}
-	c.wg.Go(func() { c.flushOffline(ctx) }) // ends with the line
+	if !c.l.Resumed() {
+		s.setSoftware("")
+		s.st.SetUnread(unread)
+	}
+	if s.knownSoftware() == "" {
+		c.wg.Go(func() { c.sizeUp(ctx) }) // ends with the line
+	}
+	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()

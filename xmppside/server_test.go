@@ -322,3 +322,18 @@ func step(t *testing.T, steps []Step, part string) Step {
 	t.Fatalf("no step %s in %+v", part, steps)
 	return Step{}
 }
+
+// TestSoftware: both servers say what they are, and only Prosody is kept from having more before it than it reads
+// at a time. It is asked again after a fresh login, as it may be another then.
+func TestSoftware(t *testing.T) {
+	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
+		l := start(t, bridgetest.NewMemory(t), testConfig(x)).up(t)
+		l.eventually(t, "the server's name", func() bool { return strings.EqualFold(l.knownSoftware(), x.Name) })
+		if want := map[string]int{"prosody": 4096, "ejabberd": 0}[x.Name]; unreadFor(l.knownSoftware()) != want {
+			t.Errorf("%s may have %d bytes before it, want %d", l.knownSoftware(), unreadFor(l.knownSoftware()), want)
+		}
+	})
+	if unreadFor("") != unread {
+		t.Error("a server that does not say its name must be taken for Prosody")
+	}
+}

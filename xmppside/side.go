@@ -23,10 +23,6 @@ const (
 	deadAfter = 22 * time.Second
 )
 
-// unread is what Prosody 0.12 reads at a time (network_default_read_size): so it never stands within a stanza when
-// a connection breaks, as no resumption could heal that.
-const unread = 4096
-
 // Side is the counter towards one XMPP account. It implements bridge.Side.
 type Side struct {
 	cfg  Config
@@ -60,6 +56,7 @@ type Side struct {
 	stopping bool
 	why      string // not up because
 	limit    int    // bytes of a stanza
+	software string // the server's, once it has said so
 	returns  int    // how often bound legs went back into the book
 }
 

@@ -12,11 +12,6 @@ import (
 const (
 	idleEvery = time.Second // housekeeping when nothing else is to be done
 	saveEvery = time.Minute // running time
-
-	// A commit costs the same for few operations as for many. Under load more gather in a moment than would be
-	// committed meanwhile; a lone message never waits.
-	busyOps   = 12
-	gatherFor = 2 * time.Millisecond
 )
 
 // write is the writer: it alone changes the file. It ends when Shut was called and the queue is empty, or
@@ -27,13 +22,9 @@ func (j *Journal) write() {
 	defer tick.Stop()
 	wait, hurry := idleEvery, false
 	for {
-		batch := j.takeBatch()
-		if err := j.step(batch); err != nil {
+		if err := j.step(j.takeBatch()); err != nil {
 			j.die(err)
 			return
-		}
-		if len(batch) >= busyOps {
-			time.Sleep(gatherFor)
 		}
 		idle, over := j.pause()
 		if over {

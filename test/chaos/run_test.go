@@ -44,6 +44,7 @@ const (
 	soon      = time.Second      // recovery after a plain restart of the relay
 	afterHeal = 3 * time.Second  // after anything else
 	withMAM   = 10 * time.Second // with an archive to read
+	catchUp   = 10 * time.Second // with all that gathered in 15 s and more before it
 	ceiling   = 8 * time.Minute  // for one row
 	stillness = 15 * time.Second // nothing came for so long: nothing will
 	underWay  = 200000           // no limit in practice

@@ -262,6 +262,16 @@ func (s *Stream) Single(on bool) {
 	}
 }
 
+// SetUnread changes Config.Unread.
+func (s *Stream) SetUnread(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Unread = n
+	if s.link != nil {
+		s.link.poke()
+	}
+}
+
 // Unacked counts what is queued or under way.
 func (s *Stream) Unacked() int {
 	s.mu.Lock()

@@ -63,3 +63,14 @@ func TestUnreadAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestSetUnread: the bound may go while the stream lives.
+func TestSetUnread(t *testing.T) {
+	st := New(Config{Unread: 1}, State{})
+	c, f := mustConnect(t, st, (*fake).fresh)
+	c.send("a")
+	f.until("id='a'")
+	c.send("b") // waits for an answer
+	st.SetUnread(0)
+	f.until("id='b'")
+}

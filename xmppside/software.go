@@ -1,0 +1,46 @@
+package xmppside
+
+import (
+	"context"
+	"strings"
+)
+
+// unread is what Prosody 0.12 reads at a time (network_default_read_size): so it never stands within a stanza when
+// a connection breaks, as no resumption could heal that. It costs rate: other servers are spared it.
+const unread = 4096
+
+// sizeUp asks the server what it is (XEP-0092). Until it has said that it is another than Prosody it is taken for one.
+func (c *conn) sizeUp(ctx context.Context) {
+	s := c.s
+	e, err := c.ask(ctx, domainOf(bareOf(c.full)), "get", "<query xmlns='"+nsVersion+"'/>")
+	if err != nil {
+		s.log.Debug().Err(err).Msg("the server does not say what it is")
+		return
+	}
+	var name string
+	if q := e.child(nsVersion, "query"); q != nil && q.child(nsVersion, "name") != nil {
+		name = strings.TrimSpace(q.child(nsVersion, "name").text)
+	}
+	s.setSoftware(name)
+	s.st.SetUnread(unreadFor(name))
+}
+
+// unreadFor is how much a server of that name may have before it; 0: no bound.
+func unreadFor(name string) int {
+	if name == "" || strings.EqualFold(name, "prosody") {
+		return unread
+	}
+	return 0
+}
+
+func (s *Side) setSoftware(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.software = name
+}
+
+func (s *Side) knownSoftware() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.software
+}
