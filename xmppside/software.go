@@ -3,15 +3,22 @@ package xmppside
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // unread is what Prosody 0.12 reads at a time (network_default_read_size): so it never stands within a stanza when
 // a connection breaks, as no resumption could heal that. It costs rate: other servers are spared it.
 const unread = 4096
 
+// sizeUpAfter lets a connection settle first: there may be more to be said and read at its start.
+const sizeUpAfter = time.Second
+
 // sizeUp asks the server what it is (XEP-0092). Until it has said that it is another than Prosody it is taken for one.
 func (c *conn) sizeUp(ctx context.Context) {
 	s := c.s
+	if !pause(ctx, sizeUpAfter) {
+		return
+	}
 	e, err := c.ask(ctx, domainOf(bareOf(c.full)), "get", "<query xmlns='"+nsVersion+"'/>")
 	if err != nil {
 		s.log.Debug().Err(err).Msg("the server does not say what it is")
