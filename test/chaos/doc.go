@@ -3,8 +3,8 @@
 // message came through. The measure is what a sender's own server had acknowledged (PUBCOMP, XEP-0198), not what
 // the relay says; in the end the relay's books (/statusz) are held against the same oracle.
 //
-// A row is one fault against one XMPP server. Without CHATRELAY_CHAOS a selection runs in about two minutes, the
-// servers in turn; CHATRELAY_CHAOS=all runs every row against both servers at the same length, and
+// A row is one fault against one XMPP server. Without CHATRELAY_CHAOS a selection runs in about two minutes;
+// CHATRELAY_CHAOS=all runs every row against both servers at the same length, and
 // CHATRELAY_CHAOS=full at full length (100 kills, 300 cuts). The relay is built from this tree, with fail points
 // (package relay below this one).
 //

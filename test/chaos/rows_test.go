@@ -55,8 +55,8 @@ func length[T any](long, short T) T {
 func relayFaults() []fault {
 	return []fault{
 		{name: "nothing", act: func(r *trial) { r.pause(length(10*time.Second, 2*time.Second)) }},
-		{name: "relay SIGKILL at each step", short: "prosody", restarts: true, act: failPoints, within: soon, settings: keptByAll, broker: kept()},
-		{name: "relay SIGKILL at random times", short: "ejabberd", restarts: true, act: randomKills, within: soon, settings: keptByAll, broker: kept()},
+		{name: "relay SIGKILL at each step", short: "prosody", restarts: true, act: failPoints, within: afterHeal, settings: keptByAll, broker: kept()},
+		{name: "relay SIGKILL at random times", short: "prosody, ejabberd", restarts: true, act: randomKills, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay SIGTERM", restarts: true, act: terminate, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay frozen 20 s", env: wideWindow(), act: freeze, within: catchUp, settings: keptByAll, broker: kept()},
 	}
@@ -65,7 +65,7 @@ func relayFaults() []fault {
 // wireFaults break connections of the relay.
 func wireFaults() []fault {
 	rows := []fault{
-		{name: "TCP cuts, TLS, 1,000/s", short: "prosody", rate: 1000, env: wideWindow(), broker: withTLS(), wire: tlsProxies, act: cuts, within: afterHeal, settings: keptByAll},
+		{name: "TCP cuts, TLS, 1,000/s", short: "prosody, ejabberd", rate: 1000, env: wideWindow(), broker: withTLS(), wire: tlsProxies, act: cuts, within: afterHeal, settings: keptByAll},
 		{name: "TCP cuts into resumptions, TLS, 1,000/s", rate: 1000, broker: withTLS(), wire: tlsProxies, act: rudeCuts, losesOn: "ejabberd",
 			settings: keptByAll + " (ejabberd 23.01 itself loses and reorders when a resumption is cut)"},
 		{name: "cuts at each MQTT packet", short: "ejabberd", broker: kept(), wire: frameProxy, act: frameCuts, within: afterHeal, settings: keptByAll},
@@ -92,7 +92,7 @@ func serverFaults() []fault {
 		{name: "XMPP server SIGTERM", broker: kept(), xmpp: settled, act: xmpp(false), within: afterHeal, loses: true, maybe: true, settings: notKept},
 		{name: "XMPP server SIGKILL", broker: kept(), xmpp: settled, act: xmpp(true), within: afterHeal, loses: true, maybe: true, settings: notKept},
 		{name: "XMPP server SIGTERM, archive", rate: 100, broker: kept(), xmpp: archive, act: xmpp(false), within: withMAM, settings: keptArchived},
-		{name: "XMPP server SIGKILL, archive", rate: 100, broker: kept(), xmpp: archive, act: xmpp(true), within: withMAM, settings: keptArchived},
+		{name: "XMPP server SIGKILL, archive", short: "prosody", rate: 100, broker: kept(), xmpp: archive, act: xmpp(true), within: withMAM, settings: keptArchived},
 		{name: "both SIGTERM, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, act: both(false), within: withMAM, settings: keptArchived + "; " + keptAtKill},
 		{name: "both SIGKILL, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, saves: true, act: both(true), within: withMAM, settings: keptArchived + "; " + keptAtKill},
 	}
@@ -101,7 +101,7 @@ func serverFaults() []fault {
 // houseFaults are of the disk, the clock and people.
 func houseFaults() []fault {
 	return []fault{
-		{name: "disk full", restarts: true, broker: kept(), begin: tinyDisk, act: fullDisk, bounces: true, within: afterHeal, settings: keptByAll},
+		{name: "disk full", short: "ejabberd", restarts: true, broker: kept(), begin: tinyDisk, act: fullDisk, bounces: true, within: afterHeal, settings: keptByAll},
 		{name: "journal damaged", short: "prosody", restarts: true, broker: kept(), act: damage, within: soon, settings: keptByAll},
 		{name: "clock steps of an hour and a day", restarts: true, broker: kept(), begin: ownClock, act: clockSteps, settings: keptByAll},
 		{name: "second instance", short: "prosody", broker: kept(), act: second, settings: keptByAll},

@@ -16,9 +16,8 @@ import (
 // fault is one row of the table.
 type fault struct {
 	name  string
-	short string // the XMPP server on which it is part of make test; empty: it is not
+	short string // the XMPP servers on which it is part of make test; empty: it is not
 	rate  int    // messages a second each way; 0: 300
-	only  string
 	env   map[string]string
 
 	broker servers.MosquittoConfig
@@ -37,8 +36,6 @@ type fault struct {
 	within   time.Duration // recovery; 0: not measured
 	restarts bool          // the relay lives more than once
 }
-
-func (f *fault) on(server string) bool { return f.only == "" || f.only == server }
 
 const (
 	soon      = time.Second      // recovery after a plain restart of the relay
