@@ -58,7 +58,7 @@ func relayFaults() []fault {
 		{name: "relay SIGKILL at each step", short: "prosody", restarts: true, act: failPoints, within: afterHeal, settings: keptByAll, broker: kept()},
 		{name: "relay SIGKILL at random times", short: "prosody, ejabberd", restarts: true, act: randomKills, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay SIGTERM", restarts: true, act: terminate, within: soon, settings: keptByAll, broker: kept()},
-		{name: "relay frozen 20 s", env: wideWindow(), act: freeze, within: catchUp, settings: keptByAll, broker: kept()},
+		{name: "relay frozen 20 s", env: wideWindow(), act: freeze, within: afterHeal, settings: keptByAll, broker: kept()},
 	}
 }
 
