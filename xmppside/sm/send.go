@@ -48,12 +48,13 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	}
 	buf = append(buf, l.loose...)
 	l.loose = l.loose[:0]
-	if !l.proving {
-		buf = s.out.take(buf, s.committed, l.room(), s.single)
-	}
+	// First, or stanzas could take all the room each time.
 	if h := s.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= l.room() {
 		buf = appendA(buf, h)
 		l.told, l.owesA = h, false
+	}
+	if !l.proving {
+		buf = s.out.take(buf, s.committed, l.room(), s.single)
 	}
 	if l.final != nil {
 		l.closed = true

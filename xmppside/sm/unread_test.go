@@ -74,3 +74,24 @@ func TestSetUnread(t *testing.T) {
 	st.SetUnread(0)
 	f.until("id='b'")
 }
+
+// TestUnreadFair: an <a/> that is owed goes out although stanzas fill the room to the last byte each time.
+func TestUnreadFair(t *testing.T) {
+	st := New(Config{Unread: nonzaSize + 2*len(outbound("10"))}, State{})
+	c, f := mustConnect(t, st, (*fake).fresh)
+	for i := range 40 {
+		c.send(fmt.Sprint(10 + i))
+	}
+	for h := 0; ; {
+		switch s := f.next(); {
+		case strings.HasPrefix(s, "<r"):
+			f.writef("<r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='%d'/>", h)
+		case strings.HasPrefix(s, "<a"):
+			return
+		default:
+			if h++; h == 40 {
+				t.Fatal("no <a/> before the last stanza")
+			}
+		}
+	}
+}
