@@ -31,7 +31,7 @@ func (c *conn) prepare() {
 	}
 	if !c.l.Resumed() {
 		s.setSoftware("")
-		s.st.SetUnread(unread)
+		s.st.SetReadSize(readSize)
 	}
 	if s.knownSoftware() == "" {
 		c.wg.Go(func() { c.sizeUp(ctx) }) // ends with the line

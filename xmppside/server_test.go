@@ -329,11 +329,11 @@ func TestSoftware(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
 		l := start(t, bridgetest.NewMemory(t), testConfig(x)).up(t)
 		l.eventually(t, "the server's name", func() bool { return strings.EqualFold(l.knownSoftware(), x.Name) })
-		if want := map[string]int{"prosody": 4096, "ejabberd": 0}[x.Name]; unreadFor(l.knownSoftware()) != want {
-			t.Errorf("%s may have %d bytes before it, want %d", l.knownSoftware(), unreadFor(l.knownSoftware()), want)
+		if want := map[string]int{"prosody": 4096, "ejabberd": 0}[x.Name]; readSizeFor(l.knownSoftware()) != want {
+			t.Errorf("%s reads %d bytes at a time, want %d", l.knownSoftware(), readSizeFor(l.knownSoftware()), want)
 		}
 	})
-	if unreadFor("") != unread {
+	if readSizeFor("") != readSize {
 		t.Error("a server that does not say its name must be taken for Prosody")
 	}
 }

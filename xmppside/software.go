@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// unread is what Prosody 0.12 reads at a time (network_default_read_size): so it never stands within a stanza when
-// a connection breaks, as no resumption could heal that. It costs rate: other servers are spared it.
-const unread = 4096
+// readSize is what Prosody 0.12 reads at a time (network_default_read_size). It must not stand within a stanza when a
+// connection breaks, as no resumption could heal that. It costs rate: other servers are spared it.
+const readSize = 4096
 
 // sizeUpAfter lets a connection settle first: there may be more to be said and read at its start.
 const sizeUpAfter = time.Second
@@ -29,13 +29,13 @@ func (c *conn) sizeUp(ctx context.Context) {
 		name = strings.TrimSpace(q.child(nsVersion, "name").text)
 	}
 	s.setSoftware(name)
-	s.st.SetUnread(unreadFor(name))
+	s.st.SetReadSize(readSizeFor(name))
 }
 
-// unreadFor is how much a server of that name may have before it; 0: no bound.
-func unreadFor(name string) int {
+// readSizeFor is sm.Config.ReadSize for a server of that name.
+func readSizeFor(name string) int {
 	if name == "" || strings.EqualFold(name, "prosody") {
-		return unread
+		return readSize
 	}
 	return 0
 }

@@ -75,10 +75,10 @@ func wireFaults() []fault {
 		mqtt, xmpp bool
 	}{{"MQTT", true, false}, {"XMPP", false, true}, {"both", true, true}} {
 		rows = append(rows,
-			fault{name: "blackhole, " + w.name, env: wideWindow(), broker: kept(), wire: proxies, act: blackhole(w.mqtt, w.xmpp), within: catchUp, settings: keptByAll},
+			fault{name: "blackhole, " + w.name, env: wideWindow(), broker: kept(), wire: proxies, act: blackhole(w.mqtt, w.xmpp), within: afterHeal, settings: keptByAll},
 			fault{name: "half-open, " + w.name, env: wideWindow(), broker: kept(), wire: proxies, act: halfOpen(w.mqtt, w.xmpp), settings: keptByAll},
-			fault{name: "slow reader (relay), " + w.name, env: wideWindow(), broker: kept(), wire: proxies, act: stalled(true, w.mqtt, w.xmpp), within: catchUp, settings: keptByAll},
-			fault{name: "slow reader (server), " + w.name, env: wideWindow(), broker: kept(), wire: proxies, act: stalled(false, w.mqtt, w.xmpp), within: catchUp, settings: keptByAll})
+			fault{name: "slow reader (relay), " + w.name, env: wideWindow(), broker: kept(), wire: proxies, act: stalled(true, w.mqtt, w.xmpp), within: afterHeal, settings: keptByAll},
+			fault{name: "slow reader (server), " + w.name, env: wideWindow(), broker: kept(), wire: proxies, act: stalled(false, w.mqtt, w.xmpp), within: afterHeal, settings: keptByAll})
 	}
 	return rows
 }
@@ -88,13 +88,13 @@ func serverFaults() []fault {
 	settled, archive := servers.XMPPConfig{Settled: true}, servers.XMPPConfig{MAM: true}
 	return []fault{
 		{name: "broker SIGTERM", short: "prosody", broker: kept(), act: broker(false), within: afterHeal, settings: keptByAll},
-		{name: "broker SIGKILL", rate: 100, broker: savedAtOnce(), saves: true, act: broker(true), within: afterHeal, settings: keptAtKill},
+		{name: "broker SIGKILL", rate: 100, broker: savedAtOnce(), saves: true, wire: tapped, act: broker(true), within: afterHeal, settings: keptAtKill},
 		{name: "XMPP server SIGTERM", broker: kept(), xmpp: settled, act: xmpp(false), within: afterHeal, loses: true, maybe: true, settings: notKept},
 		{name: "XMPP server SIGKILL", broker: kept(), xmpp: settled, act: xmpp(true), within: afterHeal, loses: true, maybe: true, settings: notKept},
 		{name: "XMPP server SIGTERM, archive", rate: 100, broker: kept(), xmpp: archive, act: xmpp(false), within: withMAM, settings: keptArchived},
 		{name: "XMPP server SIGKILL, archive", short: "prosody", rate: 100, broker: kept(), xmpp: archive, act: xmpp(true), within: withMAM, settings: keptArchived},
 		{name: "both SIGTERM, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, act: both(false), within: withMAM, settings: keptArchived + "; " + keptAtKill},
-		{name: "both SIGKILL, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, saves: true, act: both(true), within: withMAM, settings: keptArchived + "; " + keptAtKill},
+		{name: "both SIGKILL, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, saves: true, wire: tapped, act: both(true), within: withMAM, settings: keptArchived + "; " + keptAtKill},
 	}
 }
 

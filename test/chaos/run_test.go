@@ -41,7 +41,6 @@ const (
 	soon      = time.Second      // recovery after a plain restart of the relay
 	afterHeal = 3 * time.Second  // after anything else
 	withMAM   = 10 * time.Second // with an archive to read
-	catchUp   = 10 * time.Second // with all that gathered in 15 s and more before it
 	ceiling   = 8 * time.Minute  // for one row
 	stillness = 15 * time.Second // nothing came for so long: nothing will
 	underWay  = 200000           // no limit in practice
@@ -62,6 +61,7 @@ type trial struct {
 	notes  []string
 	poison []*stage.Item
 	frames *scissors // of the proxy before the broker
+	tap    *tap      // likewise
 	door   string    // the file in which the relay notes what comes in
 	clock  string    // the file that steps the relay's clock
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -118,6 +119,55 @@ func frameCuts(r *trial) {
 		}
 	}
 	r.note("%d cuts", n)
+}
+
+// tap notes what the relay published and what of it the broker answered, on whatever connection.
+type tap struct {
+	mu        sync.Mutex // guards all
+	ids       map[uint16]string
+	published map[string]int  // how often
+	answered  map[string]bool // it is in the broker's hands (MQTT-4.3.2, 4.3.3)
+}
+
+func (t *tap) filter(p proxy.Packet) proxy.Verdict {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var e stage.Envelope
+	switch {
+	case p.Dir == proxy.Up && p.Type == proxy.PUBLISH && p.QoS() > 0 && json.Unmarshal(p.Payload, &e) == nil:
+		id := e.Content
+		if e.Notice() {
+			id = noticeOf(id)
+		}
+		t.ids[p.ID] = id
+		t.published[id]++
+	case p.Dir == proxy.Down && (p.Type == proxy.PUBACK || p.Type == proxy.PUBREC):
+		t.answered[t.ids[p.ID]] = true
+	}
+	return proxy.Pass
+}
+
+// noticeOf is the id of the last notice for a message; "delayed" is not in the rows that are tapped.
+func noticeOf(id string) string { return "notice " + id }
+
+func (t *tap) times(id string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.published[id]
+}
+
+// taken tells whether the broker answered for a message.
+func (t *tap) taken(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.answered[id]
+}
+
+// tapped listens before the broker.
+func tapped(r *trial, s *stage.Stage) map[string]string {
+	r.tap = &tap{ids: map[uint16]string{}, published: map[string]int{}, answered: map[string]bool{}}
+	r.mp = proxy.NewMQTT(r.t, s.MQTT.Addr, r.tap.filter)
+	return map[string]string{"MQTT_URL": "tcp://" + r.mp.Addr()}
 }
 
 // chosen are the proxies a fault is about.

@@ -75,6 +75,37 @@ func (o *Oracle) Lost(most int) []string {
 	return out[:min(most, len(out))]
 }
 
+// Untold names those whose sender never got a last notice.
+func (o *Oracle) Untold() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []string
+	for id, it := range o.items {
+		if it.notices["sent"]+it.notices["failed"] == 0 {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// Doubled tells how many times too often messages came to MQTT: those from XMPP, and those that were published right
+// into an inbox.
+func (o *Oracle) Doubled() map[string]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := map[string]int{}
+	for id, it := range o.items {
+		came := it.Far
+		if it.Origin == FromMQTT {
+			came = it.own
+		}
+		if came > 1 && !it.Again {
+			out[id] = came - 1
+		}
+	}
+	return out
+}
+
 // Wrong lists some of what should not be.
 func (o *Oracle) Wrong() []string {
 	o.mu.Lock()

@@ -13,7 +13,7 @@ func filled(base uint64, n int) *outbox {
 	for range n {
 		o.add([]byte("<m/>"), "x")
 	}
-	o.take(nil, 0, 1<<20, false)
+	o.take(nil, 0, 1<<20, true, false)
 	return o
 }
 
@@ -145,7 +145,7 @@ func TestOutboxTake(t *testing.T) {
 		}
 		var writes []int
 		for range c.want {
-			writes = append(writes, len(o.take(nil, 0, c.room, false)))
+			writes = append(writes, len(o.take(nil, 0, c.room, o.next == 0, false)))
 		}
 		if !slices.Equal(writes, c.want) {
 			t.Errorf("%s: writes of %v, want %v", c.name, writes, c.want)

@@ -33,6 +33,7 @@ type Link struct {
 
 	// Guarded by st.mu.
 	ready    bool // negotiated
+	records  bool // a write is a TLS record
 	managed  bool // with XEP-0198
 	resumed  bool // not bound anew
 	proving  bool // resumed, and no <a/> yet: stanzas are held back
@@ -44,9 +45,7 @@ type Link struct {
 	told     uint64 // last <a h>
 	wantsR   bool   // ask whatever was asked before
 	awaiting bool   // asked, no answer yet
-	wrote    int    // bytes, since the stream is ready
-	read     int    // of them the server has certainly read
-	asks     []int  // where each <r/> that is not answered ends
+	ahead    ahead  // of what the server has read
 	asked    uint64 // number of the last stanza that was asked for
 	askedAt  time.Time
 	fence    string    // prefix of the pings' ids where there is no XEP-0198

@@ -145,6 +145,7 @@ func (g *login) resumed(old Session, h uint32) error {
 func (l *Link) start(h uint64) {
 	now := l.st.cfg.Clock.Now()
 	l.ready, l.askedAt = true, now
+	l.records = l.conn.ConnectionState().HandshakeComplete
 	l.heard.Store(now.UnixNano())
 	l.idle.Store(0)
 	l.conn.begin(h)

@@ -66,14 +66,14 @@ func (o *outbox) longest() time.Duration {
 }
 
 // take moves whole stanzas to buf: those that are committed, up to the size of a write, but at least one; and up
-// to room, but one when none is unacknowledged. When single, a tagged one leaves only when no other is
+// to room, but one of any size when alone. When single, a tagged one leaves only when no other is
 // unacknowledged.
-func (o *outbox) take(buf []byte, committed uint64, room int, single bool) []byte {
+func (o *outbox) take(buf []byte, committed uint64, room int, alone, single bool) []byte {
 	start := len(buf)
 	for o.next < len(o.queue) {
 		it := o.queue[o.next]
 		size := len(buf) + len(it.Raw)
-		if it.ticket > committed || len(buf) > start && size > writeSize || o.next > 0 && size > room {
+		if it.ticket > committed || size > min(room, writeSize) && (len(buf) > start || !alone && size > room) {
 			break
 		}
 		if single && it.Tag != nil && len(tagged(o.queue[:o.next])) > 0 {
@@ -85,6 +85,28 @@ func (o *outbox) take(buf []byte, committed uint64, room int, single bool) []byt
 		o.next++
 	}
 	return buf
+}
+
+// waits tells whether there is a stanza that may leave.
+func (o *outbox) waits(committed uint64) bool {
+	return o.next < len(o.queue) && o.queue[o.next].ticket <= committed
+}
+
+// fills tells whether whole stanzas that are committed fill room with at least so many bytes, and the next one has
+// no place there.
+func (o *outbox) fills(committed uint64, room, least int) bool {
+	n := 0
+	for _, it := range o.queue[o.next:] {
+		switch size := n + len(it.Raw); {
+		case it.ticket > committed:
+			return false
+		case size > room:
+			return n >= least
+		default:
+			n = size
+		}
+	}
+	return false
 }
 
 // ack takes an <a h>: it returns what is now with the server. Counters are modulo 2^32 (XEP-0198 §4).

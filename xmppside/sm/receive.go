@@ -158,9 +158,7 @@ func (l *Link) answer(h string) error {
 		return err
 	}
 	l.awaiting, l.proving = false, false
-	if len(l.asks) > 0 { // the answers come in the order of the questions
-		l.read, l.asks = l.asks[0], l.asks[1:]
-	}
+	l.ahead.answered()
 	l.st.acked(done)
 	return nil
 }

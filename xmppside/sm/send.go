@@ -46,35 +46,35 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	if !l.current() || l.closed {
 		return nil, true
 	}
-	buf = append(buf, l.loose...)
-	l.loose = l.loose[:0]
+	room, block := l.room()
+	if alone := l.ahead.unread() == 0; alone || len(l.loose) <= room {
+		buf = append(buf, l.loose...)
+		l.loose = l.loose[:0]
+	}
 	// First, or stanzas could take all the room each time.
-	if h := s.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= l.room() {
+	if h := s.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= room {
 		buf = appendA(buf, h)
 		l.told, l.owesA = h, false
 	}
 	if !l.proving {
-		buf = s.out.take(buf, s.committed, l.room(), s.single)
+		buf = s.out.take(buf, s.committed, room, l.ahead.unread() == 0, s.single)
 	}
 	if l.final != nil {
 		l.closed = true
 		return append(buf, l.final...), true
 	}
-	buf = l.ask(buf)
-	l.wrote += len(buf)
+	if block {
+		buf = pad(buf, s.cfg.ReadSize-len(askR))
+	}
+	buf = l.ask(buf, block || l.ahead.unasked() && (room < s.cfg.ReadSize/2 || s.out.waits(s.committed)))
+	l.ahead.write(len(buf), block)
 	return buf, false
 }
 
 // nonzaSize is the most that an <a/> or <r/> has.
 const nonzaSize = 48
 
-// room is how many bytes may be written now, so that the server has at most Config.Unread before it.
-func (l *Link) room() int {
-	if !l.managed || l.st.cfg.Unread == 0 {
-		return math.MaxInt
-	}
-	return l.st.cfg.Unread - nonzaSize - (l.wrote - l.read) // an <r/> is always possible
-}
+const askR = "<r xmlns='" + NS + "'/>"
 
 // appendA writes an <a/>.
 func appendA(buf []byte, h uint64) []byte {
@@ -83,20 +83,18 @@ func appendA(buf []byte, h uint64) []byte {
 	return append(buf, "'/>"...)
 }
 
-// ask requests an acknowledgement, one at a time: each answer brings on the next question, so that there is
-// one for each stanza when idle and few under load. s.mu is held.
-func (l *Link) ask(buf []byte) []byte {
+// ask requests an acknowledgement, one at a time unless it must: each answer brings on the next question, so that
+// there is one for each stanza when idle and few under load. s.mu is held.
+func (l *Link) ask(buf []byte, must bool) []byte {
 	s := l.st
 	w := s.out.written()
-	// Acknowledgements of ours take room too, which only an answer gives back.
-	crowded := l.room()-len(buf) < s.cfg.Unread/2 && !l.awaiting
-	if !l.wantsR && !crowded && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
+	if !l.wantsR && !must && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
 		return buf
 	}
 	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, s.cfg.Clock.Now()
 	if l.managed {
-		buf = append(buf, "<r xmlns='"+NS+"'/>"...)
-		l.asks = append(l.asks, l.wrote+len(buf))
+		buf = append(buf, askR...)
+		l.ahead.ask(len(buf))
 		return buf
 	}
 	// Its number is that of the last stanza which its answer speaks for: its own.
@@ -104,7 +102,7 @@ func (l *Link) ask(buf []byte) []byte {
 	ping := "<iq type='get' id='" + l.fence + strconv.FormatUint(n, 10) + "'><ping xmlns='urn:xmpp:ping'/></iq>"
 	s.out.add([]byte(ping), nil)
 	l.asked = n
-	return s.out.take(buf, s.committed, math.MaxInt, s.single)
+	return s.out.take(buf, s.committed, math.MaxInt, true, s.single)
 }
 
 // accuse ends the stream because the server cannot be right (XEP-0198 §4, handled-count-too-high).

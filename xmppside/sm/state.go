@@ -73,7 +73,7 @@ type Book interface {
 type Config struct {
 	Resource string // asked for when binding; empty: the server makes one
 	Window   int    // unacknowledged stanzas after which Send waits [400]
-	Unread   int    // bytes that the server may have before it, save a larger stanza on its own [no bound]
+	ReadSize int    // bytes that the server reads at a time: it shall never stand within a stanza, save a larger one [no bound]
 	AskCount int    // stanzas after which an <r/> is sent even when one is unanswered [64]
 
 	AskEvery     time.Duration // <r/> when nothing came for so long [10s]

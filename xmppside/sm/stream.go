@@ -262,11 +262,11 @@ func (s *Stream) Single(on bool) {
 	}
 }
 
-// SetUnread changes Config.Unread.
-func (s *Stream) SetUnread(n int) {
+// SetReadSize changes Config.ReadSize.
+func (s *Stream) SetReadSize(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg.Unread = n
+	s.cfg.ReadSize = n
 	if s.link != nil {
 		s.link.poke()
 	}

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// TestUnread: what the server may not have read yet is bounded, whatever it consists of, and each answer lets more
+// TestReadSize: what the server may not have read yet is bounded, whatever it consists of, and each answer lets more
 // go. A stanza beyond the bound goes when no other is under way.
-func TestUnread(t *testing.T) {
+func TestReadSize(t *testing.T) {
 	const bound = 1000
-	st := New(Config{Unread: bound}, State{})
+	st := New(Config{ReadSize: bound}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	var sent []string
 	for i := range 40 {
@@ -48,9 +48,9 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// TestUnreadAnswer: our own acknowledgements wait too, for an answer that is asked for because of them.
-func TestUnreadAnswer(t *testing.T) {
-	st := New(Config{Unread: 200}, State{})
+// TestReadSizeAnswer: our own acknowledgements wait too, for an answer that is asked for because of them.
+func TestReadSizeAnswer(t *testing.T) {
+	st := New(Config{ReadSize: 200}, State{})
 	_, f := mustConnect(t, st, (*fake).fresh)
 	acks := 0
 	for acks < 20 {
@@ -64,20 +64,20 @@ func TestUnreadAnswer(t *testing.T) {
 	}
 }
 
-// TestSetUnread: the bound may go while the stream lives.
-func TestSetUnread(t *testing.T) {
-	st := New(Config{Unread: 1}, State{})
+// TestSetReadSize: the bound may go while the stream lives.
+func TestSetReadSize(t *testing.T) {
+	st := New(Config{ReadSize: 1}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	f.until("id='a'")
 	c.send("b") // waits for an answer
-	st.SetUnread(0)
+	st.SetReadSize(0)
 	f.until("id='b'")
 }
 
-// TestUnreadFair: an <a/> that is owed goes out although stanzas fill the room to the last byte each time.
-func TestUnreadFair(t *testing.T) {
-	st := New(Config{Unread: nonzaSize + 2*len(outbound("10"))}, State{})
+// TestReadSizeFair: an <a/> that is owed goes out although stanzas fill the room to the last byte each time.
+func TestReadSizeFair(t *testing.T) {
+	st := New(Config{ReadSize: nonzaSize + 2*len(outbound("10"))}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	for i := range 40 {
 		c.send(fmt.Sprint(10 + i))
