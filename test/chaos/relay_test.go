@@ -12,7 +12,7 @@ func steps() []string {
 	return []string{"receive", "append", "appended", "ack", "acked", "next", "send", "sent", "bind", "bound", "committed", "close", "closed"}
 }
 
-// failPoints kills the relay in each step, once on each side (three times in full).
+// failPoints kills the relay in each step, once on each side (three times in full), and then once more.
 func failPoints(r *trial) {
 	points := []string{"mqtt.notice", "mqtt.state"}
 	for _, s := range steps() {
@@ -39,8 +39,24 @@ func failPoints(r *trial) {
 	}
 	r.s.Relay.Kill()
 	delete(r.s.Relay.Besides, "CHAOS_POINT")
+	r.catchUp()
+	r.s.Relay.Kill()
 	r.healed()
+	r.s.Relay.Launch()
+}
+
+// catchUp starts the relay and lets what gathered while it died come through.
+func (r *trial) catchUp() {
+	r.t.Helper()
+	gathered, began := r.o.UnderWay(), time.Now()
 	r.s.Relay.Start()
+	r.recovered(began)
+	took, ok := r.o.Recovery(began)
+	r.note("%d messages had gathered, and were through %.2f s after the start", gathered, took.Seconds())
+	if !ok || took > length(afterHeal, 5*afterHeal) {
+		r.t.Errorf("what had gathered took %v, want %v", took, afterHeal)
+	}
+	r.pause(time.Second)
 }
 
 // randomKills kills the relay and starts it at once; the next kill comes at any time after messages flow again.

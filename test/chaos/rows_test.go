@@ -55,7 +55,7 @@ func length[T any](long, short T) T {
 func relayFaults() []fault {
 	return []fault{
 		{name: "nothing", act: func(r *trial) { r.pause(length(10*time.Second, 2*time.Second)) }},
-		{name: "relay SIGKILL at each step", short: "prosody", restarts: true, act: failPoints, within: afterHeal, settings: keptByAll, broker: kept()},
+		{name: "relay SIGKILL at each step", short: "prosody", restarts: true, act: failPoints, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay SIGKILL at random times", short: "prosody, ejabberd", restarts: true, act: randomKills, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay SIGTERM", restarts: true, act: terminate, within: soon, settings: keptByAll, broker: kept()},
 		{name: "relay frozen 20 s", env: wideWindow(), act: freeze, within: afterHeal, settings: keptByAll, broker: kept()},

@@ -151,6 +151,13 @@ func (o *Oracle) first(healed time.Time, counts func(*Item) bool) (time.Duration
 	return slowest, len(first) == 2
 }
 
+// UnderWay counts what was sent and has not arrived.
+func (o *Oracle) UnderWay() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.items) - o.relayed
+}
+
 // Relayed waits until so many messages have arrived.
 func (o *Oracle) Relayed(ctx context.Context, n int) error {
 	return o.wait(ctx, func() bool { return o.relayed >= n })
