@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
 )
 
 // inboxRoom is how many messages may wait to be offered. When it is full the reading goroutine waits, and the
@@ -90,15 +91,20 @@ func (b *inbox) settle(it *item, err error) {
 }
 
 // turnAway tells the sender that the book is full: withholding <a/> instead would lose silently at the server's
-// limit. If that cannot be told the message is to come again.
+// limit. Until the server has what we tell, the message may come again.
 func (b *inbox) turnAway(it *item) {
-	if r, ok := parseReply(it.in.Reply); ok {
-		if b.s.write(errorStanza(r, "full", "the relay has no room for more messages now; send it again later")) != nil {
-			it.m.Redo()
-			return
-		}
+	r, ok := parseReply(it.in.Reply)
+	if !ok {
+		it.m.Done()
+		return
 	}
-	it.m.Done()
+	answer := errorStanza(r, "full", "the relay has no room for more messages now; send it again later")
+	switch {
+	case it.m == sm.Mark{}: // out of the archive, and there it stays
+		_ = b.s.write(answer)
+	case it.m.Answer(answer) != nil:
+		it.m.Redo()
+	}
 }
 
 // say logs trouble when it starts or changes.

@@ -9,8 +9,14 @@ import (
 // ready.
 type ahead struct {
 	wrote, read int
-	asks        []int // where each <r/> that is not answered ends
-	blocks      bool  // all that is unread is whole blocks
+	asks        []question // not answered
+	blocks      bool       // all that is unread is whole blocks
+}
+
+// question is an <r/>: where it ends, and the last stanza before it.
+type question struct {
+	end int
+	n   uint64
 }
 
 // blocksAhead is how many blocks may be unread.
@@ -20,11 +26,11 @@ func (a *ahead) unread() int { return a.wrote - a.read }
 
 // unasked tells whether no <r/> will show that all was read.
 func (a *ahead) unasked() bool {
-	return a.unread() > 0 && (len(a.asks) == 0 || a.asks[len(a.asks)-1] < a.wrote)
+	return a.unread() > 0 && (len(a.asks) == 0 || a.asks[len(a.asks)-1].end < a.wrote)
 }
 
-// ask notes an <r/> that ends the next n bytes.
-func (a *ahead) ask(n int) { a.asks = append(a.asks, a.wrote+n) }
+// ask notes an <r/> that ends the next size bytes, behind stanza n.
+func (a *ahead) ask(size int, n uint64) { a.asks = append(a.asks, question{a.wrote + size, n}) }
 
 // write notes a write of n bytes. Only room says that it is to be a block.
 func (a *ahead) write(n int, block bool) {
@@ -33,10 +39,10 @@ func (a *ahead) write(n int, block bool) {
 	}
 }
 
-// answered takes an <a/>: they come in the order of the questions.
-func (a *ahead) answered() {
-	if len(a.asks) > 0 {
-		a.read, a.asks = a.asks[0], a.asks[1:]
+// answered takes an <a/>: it answers the oldest question, and those before the last stanza that the server has.
+func (a *ahead) answered(h uint64) {
+	for one := true; len(a.asks) > 0 && (one || a.asks[0].n < h); one = false {
+		a.read, a.asks = a.asks[0].end, a.asks[1:]
 	}
 }
 

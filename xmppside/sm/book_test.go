@@ -69,10 +69,66 @@ func TestFailedCommit(t *testing.T) {
 	n.waitAcked(t, "kept")
 	f.expect("<r ")
 	f.write("<a xmlns='urn:xmpp:sm:3' h='1'/>")
-	if got := c.send("next"); got != 2 {
+	f.expect("id='plain'") // may be an answer to what will not come again
+	if got := c.send("next"); got != 3 {
 		t.Errorf("number %d", got)
 	}
-	f.expect("id='next'")
+	f.until("id='next'")
+}
+
+// An answer is for the server to have before the stanza that it answers is done, whatever fails in between.
+func TestAnswer(t *testing.T) {
+	st, n, c, f := withheld(t, Config{})
+	f.write(inbound(1) + inbound(2))
+	m1, m2 := c.take(), c.take()
+	m2.Saved()
+	c.send("undone")
+	failing := n.waiting(t, "undone")
+	if err := m1.Answer(outbound("no room")); err != nil {
+		t.Fatal(err)
+	}
+	n.commit(failing)
+	if e := c.end(); !errors.Is(e.Err, ErrBook) {
+		t.Fatalf("end %+v", e)
+	}
+	n.mu.Lock()
+	n.auto = true
+	n.mu.Unlock()
+	var asked string
+	_, f = mustConnect(t, st, func(f *fake) { asked = f.resume(0) })
+	if !strings.Contains(asked, "h='0'") {
+		t.Errorf("asked %s: the answer is not with the server", asked)
+	}
+	f.expect("<r ")
+	f.write("<a xmlns='urn:xmpp:sm:3' h='0'/>")
+	f.expect("id='no room'")
+	f.write("<r xmlns='urn:xmpp:sm:3'/>")
+	f.until("h='0'")
+	f.write("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+	f.until("h='2'")
+}
+
+// What is to come again is done only when it is dealt with again.
+func TestAnswerThenRedo(t *testing.T) {
+	st := New(Config{}, State{})
+	c, f := mustConnect(t, st, (*fake).fresh)
+	f.write(inbound(1) + inbound(2))
+	m1, m2 := c.take(), c.take()
+	if err := m2.Answer(outbound("no room")); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("id='no room'")
+	m1.Redo()
+	c.end()
+	c, f = mustConnect(t, st, func(f *fake) { f.resume(1) })
+	f.expect("<r ")
+	f.write(inbound(1) + inbound(2))
+	c.take().Saved()
+	m2 = c.take()
+	f.until("h='1'")
+	if m2.Answer(outbound("still none")) != nil || st.Session().In != 1 {
+		t.Errorf("h is %d", st.Session().In)
+	}
 }
 
 func TestCommitThatOnlyPartlyFailed(t *testing.T) {

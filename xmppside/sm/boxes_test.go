@@ -190,7 +190,7 @@ func TestInboxCut(t *testing.T) {
 		t.Fatalf("mark %d: a stanza counts that was not read to its end", b.mark)
 	}
 	b.durable = 1 // nothing else may have made it 2
-	b.cut()
+	b.rewind(b.finished + 1)
 	if b.handed != 1 || len(b.done) != 0 {
 		t.Errorf("handed %d, done %v: the repeat would be skipped", b.handed, b.done)
 	}

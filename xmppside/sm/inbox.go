@@ -46,20 +46,12 @@ func (b *inbox) bypass(n uint64) {
 	b.advance()
 }
 
-// rewind makes stanza n and all behind it be handed over again.
+// rewind makes stanza n, which is beyond mark, and all behind it be handed over again.
 func (b *inbox) rewind(n uint64) {
-	if n <= b.mark {
-		return // already told, or about to be: the server will not repeat it
-	}
 	for m := n; m <= b.handed; m++ {
 		delete(b.done, m)
 	}
 	b.handed, b.finished = min(b.handed, n-1), min(b.finished, n-1)
-}
-
-// cut takes back what was opened but not finished when the connection ended: the server will repeat it.
-func (b *inbox) cut() {
-	b.rewind(b.finished + 1)
 }
 
 // saved notes that the owner committed h=n with stanza n.

@@ -174,7 +174,7 @@ func (l *Link) end() End {
 	if s.link != l {
 		return e
 	}
-	s.in.cut()
+	s.cut()
 	e.Suspects = tagged(s.out.queue[:s.out.next])
 	if l.proving && malformed(e.Condition) {
 		e.Err = fmt.Errorf("%w: %s", ErrBroken, e.Condition)

@@ -11,6 +11,7 @@ type item struct {
 	Stanza
 	ticket uint64 // of its binding; 0: not bound. Maybe is set once its bytes may have left
 	kept   bool   // an earlier binding is committed: the book holds it, even if this one's commit fails
+	settle uint64 // inbound stanza that is done when the server has this one; 0: none
 }
 
 // outbox is what was taken for sending and is not acknowledged, in the order of the wire. While a connection
@@ -21,7 +22,8 @@ type outbox struct {
 	sent   uint64 // the highest number that the server may have, on whatever connection
 	loaded bool   // from a saved State: untagged stanzas are unknown, top is a guess
 	queue  []*item
-	next   int // queue[next:] was not written on this connection
+	next   int      // queue[next:] was not written on this connection
+	settle []uint64 // of items that the server has
 }
 
 func newOutbox(saved []Stanza) outbox {
@@ -166,6 +168,9 @@ func (o *outbox) drop(n uint64) (done []Stanza) {
 	for ; k < len(o.queue) && o.queue[k].N <= n; k++ {
 		if o.queue[k].Tag != nil {
 			done = append(done, o.queue[k].Stanza)
+		}
+		if n := o.queue[k].settle; n != 0 {
+			o.settle = append(o.settle, n)
 		}
 		o.queue[k] = nil
 	}

@@ -45,13 +45,29 @@ func (m Mark) Saved() { m.with(func(s *Stream) { s.in.saved(m.N) }) }
 func (m Mark) Redo() {
 	var l *Link
 	m.with(func(s *Stream) {
-		s.in.rewind(m.N)
+		s.rewind(m.N)
 		l = s.link
 		l.refuse = true
 	})
 	if l != nil {
 		l.fail(ErrRedo)
 	}
+}
+
+// Answer queues a stanza of the owner's that deals with this one: it is done when the server has the answer, so that
+// it comes again if the stream ends before. ErrDown: not taken, nothing has changed.
+func (m Mark) Answer(raw []byte) (err error) {
+	err = ErrDown
+	m.with(func(s *Stream) {
+		l := s.link
+		if s.over || l == nil || l.closed || l.dead && s.sess.ID == "" {
+			return
+		}
+		s.out.add(raw, nil).settle = m.N
+		l.poke()
+		err = nil
+	})
+	return err
 }
 
 // with does f unless the stream has got another name since.
@@ -158,7 +174,7 @@ func (l *Link) answer(h string) error {
 		return err
 	}
 	l.awaiting, l.proving = false, false
-	l.ahead.answered()
+	l.ahead.answered(l.st.out.acked)
 	l.st.acked(done)
 	return nil
 }

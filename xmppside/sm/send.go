@@ -94,7 +94,7 @@ func (l *Link) ask(buf []byte, must bool) []byte {
 	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, s.cfg.Clock.Now()
 	if l.managed {
 		buf = append(buf, askR...)
-		l.ahead.ask(len(buf))
+		l.ahead.ask(len(buf), w)
 		return buf
 	}
 	// Its number is that of the last stanza which its answer speaks for: its own.

@@ -70,7 +70,7 @@ func (s *Stream) Link(nc net.Conn) *Link {
 	s.mu.Lock()
 	old := s.link
 	s.link, s.open = l, false
-	s.in.cut()
+	s.cut()
 	s.mu.Unlock()
 	if old != nil {
 		old.fail(ErrDown)
@@ -177,6 +177,13 @@ func (s *Stream) progress() {
 
 // acked passes on what the server has.
 func (s *Stream) acked(done []Stanza) {
+	for _, n := range s.out.settle {
+		s.in.settle(n)
+	}
+	if len(s.out.settle) > 0 {
+		s.out.settle = nil
+		s.progress()
+	}
 	if len(done) > 0 && s.cfg.Acked != nil {
 		s.cfg.Acked(done)
 	}
@@ -195,6 +202,22 @@ func (s *Stream) broadcast() {
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
+	}
+}
+
+// cut takes back what was opened but not finished when the connection ended.
+func (s *Stream) cut() { s.rewind(s.in.finished + 1) }
+
+// rewind makes inbound stanza n and all behind it be handed over again; answers to them settle nothing any more.
+func (s *Stream) rewind(n uint64) {
+	if n <= s.in.mark {
+		return // already told, or about to be: the server will not repeat it
+	}
+	s.in.rewind(n)
+	for _, it := range s.out.queue {
+		if it.settle >= n {
+			it.settle = 0
+		}
 	}
 }
 

@@ -75,8 +75,11 @@ func (l *Link) undo(reason error) {
 	defer s.mu.Unlock()
 	gone := false
 	s.out.remove(func(it *item) bool {
+		if it.Tag == nil {
+			return false // an answer, to what will not come again
+		}
 		gone = gone || undone[it]
-		if gone && it.Tag != nil && (!undone[it] || it.kept) {
+		if gone && (!undone[it] || it.kept) {
 			s.lost = append(s.lost, it.Stanza)
 		}
 		return gone
