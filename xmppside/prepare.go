@@ -26,12 +26,12 @@ func (c *conn) prepare() {
 			}
 		}
 		s.rooms.keep(c)
-	} else if !s.afresh(ctx, c) {
-		return
-	}
-	if !c.l.Resumed() {
-		s.setSoftware("")
+	} else {
+		s.setSoftware("") // it may be another server
 		s.st.SetReadSize(readSize)
+		if !s.afresh(ctx, c) {
+			return
+		}
 	}
 	if s.knownSoftware() == "" {
 		c.wg.Go(func() { c.sizeUp(ctx) }) // ends with the line

@@ -3,6 +3,7 @@ package sm
 import (
 	"bytes"
 	"math"
+	"time"
 )
 
 // ahead is how far what was written is ahead of what the server has certainly read, in bytes since the stream is
@@ -11,16 +12,20 @@ type ahead struct {
 	wrote, read int
 	asks        []question // not answered
 	blocks      bool       // all that is unread is whole blocks
+	most        int        // how many blocks may be unread: more with each quick answer; one at least
 }
 
-// question is an <r/>: where it ends, and the last stanza before it.
+// question is an <r/>: where it ends, the last stanza before it, and when it was asked.
 type question struct {
 	end int
 	n   uint64
+	at  time.Time
 }
 
-// blocksAhead is how many blocks may be unread.
-const blocksAhead = 16
+const (
+	blocksAhead = 16                     // how many blocks may be unread at most
+	quick       = 250 * time.Millisecond // an answer: acknowledgements of ours shall not stand behind much that is read slowly
+)
 
 func (a *ahead) unread() int { return a.wrote - a.read }
 
@@ -30,7 +35,9 @@ func (a *ahead) unasked() bool {
 }
 
 // ask notes an <r/> that ends the next size bytes, behind stanza n.
-func (a *ahead) ask(size int, n uint64) { a.asks = append(a.asks, question{a.wrote + size, n}) }
+func (a *ahead) ask(size int, n uint64, now time.Time) {
+	a.asks = append(a.asks, question{a.wrote + size, n, now})
+}
 
 // write notes a write of n bytes. Only room says that it is to be a block.
 func (a *ahead) write(n int, block bool) {
@@ -39,10 +46,15 @@ func (a *ahead) write(n int, block bool) {
 	}
 }
 
-// answered takes an <a/>: it answers the oldest question, and those before the last stanza that the server has.
-func (a *ahead) answered(h uint64) {
-	for one := true; len(a.asks) > 0 && (one || a.asks[0].n < h); one = false {
-		a.read, a.asks = a.asks[0].end, a.asks[1:]
+// answered takes an <a h>: it answers the oldest question if the server has all before it, and each question that stands
+// before a stanza which the server has.
+func (a *ahead) answered(h uint64, now time.Time) {
+	for one := true; len(a.asks) > 0 && (a.asks[0].n < h || one && a.asks[0].n == h); one = false {
+		q := a.asks[0]
+		a.read, a.asks = q.end, a.asks[1:]
+		if a.most = min(a.most+1, blocksAhead); now.Sub(q.at) > quick {
+			a.most = 1
+		}
 	}
 }
 
@@ -53,20 +65,29 @@ func (a *ahead) answered(h uint64) {
 func (l *Link) room() (n int, block bool) {
 	s := l.st
 	bound := s.cfg.ReadSize
-	if !l.managed || bound == 0 {
+	if !l.bounded() {
 		return math.MaxInt, false
 	}
 	unread := l.ahead.unread()
-	most := bound - nonzaSize // an <r/> is always possible
+	most := bound - 2*nonzaSize // an <r/> is always possible, and to repeat it
 	fill := most - nonzaSize - len(l.loose)
-	full := !l.proving && !s.single && l.final == nil && l.records && s.out.fills(s.committed, fill, bound*3/4)
+	full := !l.proving && !s.single && l.records && s.out.fills(s.committed, fill, bound*3/4)
 	switch {
-	case full && (unread == 0 || l.ahead.blocks && unread < blocksAhead*bound):
+	case full && (unread == 0 || l.ahead.blocks && unread < l.ahead.most*bound):
 		return most, true
 	case unread > 0 && full:
 		return 0, false
 	}
 	return most - unread, false
+}
+
+// bounded tells whether it matters what the server reads at a time.
+func (l *Link) bounded() bool { return l.managed && l.st.cfg.ReadSize > 0 }
+
+// fits tells whether an <r/> behind n more bytes leaves the server with no more than it reads at a time, or ends a run of
+// blocks.
+func (l *Link) fits(n int) bool {
+	return !l.bounded() || l.ahead.unread()+n+len(askR) <= l.st.cfg.ReadSize || l.ahead.blocks && n == 0
 }
 
 // pad fills buf up with whitespace, which is nothing between stanzas (RFC 6120 §4.6.1).

@@ -89,9 +89,12 @@ func (o *outbox) take(buf []byte, committed uint64, room int, alone, single bool
 	return buf
 }
 
-// waits tells whether there is a stanza that may leave.
-func (o *outbox) waits(committed uint64) bool {
-	return o.next < len(o.queue) && o.queue[o.next].ticket <= committed
+// first is the size of the next stanza that may leave; 0: there is none.
+func (o *outbox) first(committed uint64) int {
+	if o.next == len(o.queue) || o.queue[o.next].ticket > committed {
+		return 0
+	}
+	return len(o.queue[o.next].Raw)
 }
 
 // fills tells whether whole stanzas that are committed fill room with at least so many bytes, and the next one has

@@ -174,7 +174,7 @@ func (l *Link) answer(h string) error {
 		return err
 	}
 	l.awaiting, l.proving = false, false
-	l.ahead.answered(l.st.out.acked)
+	l.ahead.answered(l.st.out.acked, l.st.cfg.Clock.Now())
 	l.st.acked(done)
 	return nil
 }

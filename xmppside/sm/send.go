@@ -47,17 +47,17 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 		return nil, true
 	}
 	room, block := l.room()
-	if alone := l.ahead.unread() == 0; alone || len(l.loose) <= room {
-		buf = append(buf, l.loose...)
-		l.loose = l.loose[:0]
-	}
-	// First, or stanzas could take all the room each time.
-	if h := s.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= room {
-		buf = appendA(buf, h)
-		l.told, l.owesA = h, false
+	alone := l.ahead.unread() == 0
+	// A stanza that has room only on its own and what else there is take turns.
+	tight := alone && !block && len(l.loose)+nonzaSize+s.out.first(s.committed) > room
+	if l.gaveWay = tight && !l.gaveWay && !l.proving; !l.gaveWay {
+		buf = l.nonzas(buf, room, alone)
 	}
 	if !l.proving {
-		buf = s.out.take(buf, s.committed, room, l.ahead.unread() == 0, s.single)
+		buf = s.out.take(buf, s.committed, room, alone && !(tight && len(buf) > 0), s.single)
+	}
+	if l.gaveWay && len(buf) == 0 {
+		buf = l.nonzas(buf, room, alone)
 	}
 	if l.final != nil {
 		l.closed = true
@@ -66,9 +66,24 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	if block {
 		buf = pad(buf, s.cfg.ReadSize-len(askR))
 	}
-	buf = l.ask(buf, block || l.ahead.unasked() && (room < s.cfg.ReadSize/2 || s.out.waits(s.committed)))
+	// Acknowledgements of ours take room too, which only an answer gives back.
+	buf = l.ask(buf, block || l.bounded() && l.ahead.unasked() && (room < s.cfg.ReadSize/2 || s.out.first(s.committed) > 0))
 	l.ahead.write(len(buf), block)
 	return buf, false
+}
+
+// nonzas appends what is not counted, as far as there is room. It comes first, or stanzas could take all the room each
+// time.
+func (l *Link) nonzas(buf []byte, room int, alone bool) []byte {
+	if alone || len(l.loose) <= room {
+		buf = append(buf, l.loose...)
+		l.loose = l.loose[:0]
+	}
+	if h := l.st.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= room {
+		buf = appendA(buf, h)
+		l.told, l.owesA = h, false
+	}
+	return buf
 }
 
 // nonzaSize is the most that an <a/> or <r/> has.
@@ -88,13 +103,13 @@ func appendA(buf []byte, h uint64) []byte {
 func (l *Link) ask(buf []byte, must bool) []byte {
 	s := l.st
 	w := s.out.written()
-	if !l.wantsR && !must && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
+	if !(l.wantsR && l.fits(len(buf))) && !must && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
 		return buf
 	}
 	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, s.cfg.Clock.Now()
 	if l.managed {
 		buf = append(buf, askR...)
-		l.ahead.ask(len(buf), w)
+		l.ahead.ask(len(buf), w, l.askedAt)
 		return buf
 	}
 	// Its number is that of the last stanza which its answer speaks for: its own.
