@@ -42,7 +42,7 @@ type Link struct {
 	refuse   bool   // Redo: nothing more is handed over
 	loose    []byte // to be written, not counted
 	owesA    bool   // <r/> came
-	gaveWay  bool   // what is not counted stayed behind for a stanza, in the last write
+	gaveWay  bool   // a stanza went first last time
 	told     uint64 // last <a h>
 	wantsR   bool   // ask whatever was asked before
 	awaiting bool   // asked, no answer yet

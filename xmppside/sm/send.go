@@ -50,13 +50,15 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	alone := l.ahead.unread() == 0
 	// A stanza that has room only on its own and what else there is take turns.
 	tight := alone && !block && len(l.loose)+nonzaSize+s.out.first(s.committed) > room
-	if l.gaveWay = tight && !l.gaveWay && !l.proving; !l.gaveWay {
-		buf = l.nonzas(buf, room, alone)
+	if first := tight && !l.gaveWay && !l.proving; first {
+		l.gaveWay = true
+	} else if buf = l.nonzas(buf, room, alone); len(buf) > 0 {
+		l.gaveWay = false
 	}
 	if !l.proving {
 		buf = s.out.take(buf, s.committed, room, alone && !(tight && len(buf) > 0), s.single)
 	}
-	if l.gaveWay && len(buf) == 0 {
+	if len(buf) == 0 {
 		buf = l.nonzas(buf, room, alone)
 	}
 	if l.final != nil {

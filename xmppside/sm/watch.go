@@ -10,17 +10,35 @@ import (
 // side is gone.
 func (l *Link) watch() {
 	clock, tick := l.st.cfg.Clock, l.st.cfg.ProveWithin/5
+	last := clock.Now()
 	for {
 		select {
 		case <-clock.After(tick):
 		case <-l.ctx.Done():
 			return
 		}
-		if err := l.check(clock.Now()); err != nil {
+		now := clock.Now()
+		if asleep := now.Sub(last) - 2*tick; asleep > 0 {
+			l.excuse(asleep)
+		}
+		last = now
+		if err := l.check(now); err != nil {
 			l.fail(err)
 			return
 		}
 	}
+}
+
+// excuse leaves out of account for how long this process was stopped, or its machine: neither the server nor the book
+// is to blame.
+func (l *Link) excuse(asleep time.Duration) {
+	l.st.mu.Lock()
+	defer l.st.mu.Unlock()
+	if !l.waiting.IsZero() {
+		l.waiting = l.waiting.Add(asleep)
+	}
+	l.heard.Add(int64(asleep))
+	l.idle.Add(-int64(asleep))
 }
 
 // idled is for how long the reader has waited for bytes since the stream is ready.
