@@ -47,7 +47,7 @@ func (o *Oracle) Counts() Counts {
 		default:
 			c.LostX++
 		}
-		if it.notices["sent"]+it.notices["failed"] == 0 {
+		if it.untold() {
 			c.Untold++
 		}
 	}
@@ -75,13 +75,16 @@ func (o *Oracle) Lost(most int) []string {
 	return out[:min(most, len(out))]
 }
 
+// untold needs the lock.
+func (it *Item) untold() bool { return it.notices["sent"]+it.notices["failed"] == 0 }
+
 // Untold names those whose sender never got a last notice.
 func (o *Oracle) Untold() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var out []string
 	for id, it := range o.items {
-		if it.notices["sent"]+it.notices["failed"] == 0 {
+		if it.untold() {
 			out = append(out, id)
 		}
 	}

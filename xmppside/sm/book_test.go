@@ -62,9 +62,7 @@ func TestFailedCommit(t *testing.T) {
 	if !slices.Equal(tags(lost), []string{"behind"}) || lost[0].Maybe {
 		t.Errorf("lost %+v, want what would overtake", lost)
 	}
-	n.mu.Lock()
-	n.auto = true
-	n.mu.Unlock()
+	n.commitAll()
 	c, f = mustConnect(t, st, func(f *fake) { f.resume(1) })
 	n.waitAcked(t, "kept")
 	f.expect("<r ")
@@ -91,14 +89,8 @@ func TestAnswer(t *testing.T) {
 	if e := c.end(); !errors.Is(e.Err, ErrBook) {
 		t.Fatalf("end %+v", e)
 	}
-	n.mu.Lock()
-	n.auto = true
-	n.mu.Unlock()
-	var asked string
-	_, f = mustConnect(t, st, func(f *fake) { asked = f.resume(0) })
-	if !strings.Contains(asked, "h='0'") {
-		t.Errorf("asked %s: the answer is not with the server", asked)
-	}
+	n.commitAll()
+	_, f = mustResume(t, st, "h='0'", 0)
 	f.expect("<r ")
 	f.write("<a xmlns='urn:xmpp:sm:3' h='0'/>")
 	f.expect("id='no room'")
@@ -140,9 +132,7 @@ func TestCommitThatOnlyPartlyFailed(t *testing.T) {
 	n.mu.Unlock()
 	n.commit(failing)
 	c.end()
-	n.mu.Lock()
-	n.auto = true
-	n.mu.Unlock()
+	n.commitAll()
 	_, f := mustConnect(t, st, func(f *fake) { f.resume(0) })
 	f.expect("<r ")
 	f.write("<a xmlns='urn:xmpp:sm:3' h='0'/>")
@@ -207,14 +197,8 @@ func TestFailedSaveIsTriedAgain(t *testing.T) {
 	if e := c.end(); !errors.Is(e.Err, ErrBook) {
 		t.Fatalf("end %+v", e)
 	}
-	n.mu.Lock()
-	n.auto = true
-	n.mu.Unlock()
-	var asked string
-	c, f = mustConnect(t, st, func(f *fake) { asked = f.resume(0) })
-	if !strings.Contains(asked, "h='0'") {
-		t.Errorf("asked %s though h=1 was not saved", asked)
-	}
+	n.commitAll()
+	c, f = mustResume(t, st, "h='0'", 0)
 	f.write(inbound(1) + inbound(2))
 	c.take().Done()
 	f.until("h='2'")
@@ -230,6 +214,36 @@ func TestBookTooSlow(t *testing.T) {
 	clock.drive(t, time.Second, done)
 	if !errors.Is(e.Err, ErrBook) || !e.Resumable {
 		t.Errorf("end %+v", e)
+	}
+}
+
+// A process that slept blames neither the book nor the server, and what is wrong afterwards it notices as soon as ever.
+func TestSleep(t *testing.T) {
+	clock := newTestClock()
+	st, n, c, f := withheld(t, Config{Clock: clock})
+	c.send("a")
+	n.waiting(t, "a")
+	c.listening()
+	<-clock.set // it watches
+	clock.advance(time.Hour)
+	select {
+	case <-clock.set: // it has looked
+	case <-c.l.Context().Done():
+		t.Fatalf("the connection was given up: %v", c.end().Err)
+	}
+	n.commitAll()
+	n.commit()
+	f.expect("id='a'")
+	if st.Unacked() != 1 {
+		t.Errorf("%d are unacknowledged", st.Unacked())
+	}
+	var e End
+	done, woke := make(chan struct{}), clock.Now()
+	go func() { e = c.end(); close(done) }()
+	clock.advance(time.Second)
+	clock.drive(t, time.Second, done)
+	if passed := clock.Now().Sub(woke); e.Err != ErrSilent || passed > 40*time.Second {
+		t.Errorf("end %+v after %v", e, passed)
 	}
 }
 

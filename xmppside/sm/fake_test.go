@@ -239,6 +239,17 @@ func mustConnect(t *testing.T, st *Stream, script func(*fake)) (*client, *fake) 
 	return c.start(), f
 }
 
+// mustResume is mustConnect for a stream that is resumed with h; asked must be in the request.
+func mustResume(t *testing.T, st *Stream, asked string, h int) (*client, *fake) {
+	t.Helper()
+	var got string
+	c, f := mustConnect(t, st, func(f *fake) { got = f.resume(h) })
+	if !strings.Contains(got, asked) {
+		t.Errorf("asked %s, want %s", got, asked)
+	}
+	return c, f
+}
+
 func (c *client) take() taken {
 	c.t.Helper()
 	select {
@@ -295,6 +306,13 @@ type notes struct {
 
 func newNotes(auto bool) *notes {
 	return &notes{auto: auto, moved: make(chan struct{}), failed: map[uint64]bool{}}
+}
+
+// commitAll commits everything from now on.
+func (b *notes) commitAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.auto = true
 }
 
 func (b *notes) Acked(done []Stanza) {

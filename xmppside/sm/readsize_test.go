@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestReadSize: what the server may not have read yet is bounded, whatever it consists of, and each answer lets more
@@ -92,6 +93,34 @@ func TestReadSizeFair(t *testing.T) {
 			if h++; h == 40 {
 				t.Fatal("no <a/> before the last stanza")
 			}
+		}
+	}
+}
+
+// TestQuestions: an answer counts for the oldest question, and for those that stand before what the server has; blocks
+// come with quick answers only.
+func TestQuestions(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var a ahead
+	for i := range 4 {
+		a.ask(100, uint64(10*(i+1)), now)
+		a.write(100, true)
+	}
+	for _, c := range []struct {
+		name       string
+		h          uint64
+		late       time.Duration
+		read, most int
+	}{
+		{"less than was asked for", 9, 0, 0, 0},
+		{"the first", 10, 0, 100, 1},
+		{"two at once", 25, 0, 200, 2},
+		{"said again, for nothing that was asked", 25, 0, 200, 2},
+		{"late, for the one before the last", 40, time.Second, 300, 1},
+		{"the last", 40, 0, 400, 2},
+	} {
+		if a.answered(c.h, now.Add(c.late)); a.read != c.read || a.most != c.most {
+			t.Errorf("%s: %d are read, %d blocks may be ahead, want %d, %d", c.name, a.read, a.most, c.read, c.most)
 		}
 	}
 }

@@ -26,11 +26,7 @@ func TestResumeSendsAgain(t *testing.T) {
 	if e := c.end(); !e.Resumable {
 		t.Fatalf("end %+v", e)
 	}
-	var asked string
-	c, f = mustConnect(t, st, func(f *fake) { asked = f.resume(1) })
-	if !strings.Contains(asked, "previd='st1'") || !strings.Contains(asked, "h='0'") {
-		t.Errorf("asked %s", asked)
-	}
+	c, f = mustResume(t, st, "h='0' previd='st1'", 1)
 	if !c.l.Resumed() || c.sess.LocalAddr().String() != "receiver@chat.test/relay" {
 		t.Errorf("resumed %v as %s", c.l.Resumed(), c.sess.LocalAddr())
 	}
@@ -242,11 +238,7 @@ func TestDeadLinkKeepsAnswersForTheNext(t *testing.T) {
 	c.start()
 	f.write("<iq type='get' id='late' from='chat.test'><x xmlns='y'/></iq>")
 	c.end()
-	var asked string
-	_, f = mustConnect(t, st, func(f *fake) { asked = f.resume(0) })
-	if !strings.Contains(asked, "h='1'") {
-		t.Errorf("asked %s", asked)
-	}
+	_, f = mustResume(t, st, "h='1'", 0)
 	f.expect("<r ")
 	f.write("<a xmlns='urn:xmpp:sm:3' h='0'/>")
 	f.expect(`id="late"`, "service-unavailable")
@@ -288,11 +280,7 @@ func TestRestart(t *testing.T) {
 	if got := st.Session().Location; got != "host:1" {
 		t.Errorf("location %q", got)
 	}
-	var asked string
-	c, f := mustConnect(t, st, func(f *fake) { asked = f.resume(edge - 1) })
-	if !strings.Contains(asked, "h='4294967294'") {
-		t.Errorf("asked %s", asked)
-	}
+	c, f := mustResume(t, st, "h='4294967294'", edge-1)
 	n.waitAcked(t, "a")
 	n.wait(t, "c bound to its new number", func(b *notes) bool { return slices.Contains(b.bound, "c@st1:4294967296") })
 	f.expect("<r ")

@@ -58,7 +58,7 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	if !l.proving {
 		buf = s.out.take(buf, s.committed, room, alone && !(tight && len(buf) > 0), s.single)
 	}
-	if len(buf) == 0 {
+	if len(buf) == 0 { // the stanza did not go after all
 		buf = l.nonzas(buf, room, alone)
 	}
 	if l.final != nil {

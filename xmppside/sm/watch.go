@@ -19,7 +19,7 @@ func (l *Link) watch() {
 		}
 		now := clock.Now()
 		if asleep := now.Sub(last) - 2*tick; asleep > 0 {
-			l.excuse(asleep)
+			l.excuse(asleep, now)
 		}
 		last = now
 		if err := l.check(now); err != nil {
@@ -30,15 +30,16 @@ func (l *Link) watch() {
 }
 
 // excuse leaves out of account for how long this process was stopped, or its machine: neither the server nor the book
-// is to blame.
-func (l *Link) excuse(asleep time.Duration) {
+// is to blame. What happened since does not count as later than now.
+func (l *Link) excuse(asleep time.Duration, now time.Time) {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
 	if !l.waiting.IsZero() {
-		l.waiting = l.waiting.Add(asleep)
+		l.waiting = l.waiting.Add(min(asleep, now.Sub(l.waiting)))
 	}
-	l.heard.Add(int64(asleep))
-	l.idle.Add(-int64(asleep))
+	heard := l.heard.Load()
+	l.heard.CompareAndSwap(heard, min(heard+int64(asleep), now.UnixNano())) // else it was heard from just now
+	l.idle.Add(-int64(min(asleep, l.idled(now))))
 }
 
 // idled is for how long the reader has waited for bytes since the stream is ready.
