@@ -9,12 +9,13 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"time"
+
+	"chatrelay/internal/dial"
 )
 
-// dial opens the transport to a broker. Files of certificates are read afresh, so that renewed ones count.
+// transport opens the transport to a broker. Files of certificates are read afresh, so that renewed ones count.
 // Proxies of the environment are not used.
-func dial(ctx context.Context, cfg *Config, u *url.URL) (net.Conn, error) {
+func transport(ctx context.Context, cfg *Config, u *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var conf *tls.Config
@@ -46,10 +47,10 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// dialTCP relies on Go setting TCP_NODELAY.
-func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second, ControlContext: userTimeout}
-	return d.DialContext(ctx, network, addr)
+// dialTCP has the shape that a WebSocket dialer wants. paho takes no notice of a silent peer while it is busy
+// publishing: the kernel does.
+func dialTCP(ctx context.Context, _, addr string) (net.Conn, error) {
+	return dial.TCP(ctx, addr, keepAlive+pingTimeout)
 }
 
 // tlsConfig is for the host of u: its name is always checked.

@@ -84,7 +84,7 @@ func (s *Side) newLink(ctx context.Context, u *url.URL) (*link, error) {
 }
 
 func (k *link) dial(ctx context.Context) (net.Conn, error) {
-	raw, err := dial(ctx, &k.s.cfg, k.url)
+	raw, err := transport(ctx, &k.s.cfg, k.url)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func receiveMaximum(ctx context.Context, cfg *Config, u *url.URL) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	conn, err := dial(ctx, cfg, u)
+	conn, err := transport(ctx, cfg, u)
 	if err != nil {
 		return 0, err
 	}

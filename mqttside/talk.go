@@ -26,7 +26,7 @@ func greet(ctx context.Context, cfg *Config, u *url.URL, suffix string, level by
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dial(ctx, cfg, u)
+	conn, err := transport(ctx, cfg, u)
 	if err != nil {
 		return nil, err
 	}

@@ -50,13 +50,6 @@ func withPort(address string) string {
 	return net.JoinHostPort(strings.Trim(address, "[]"), "5222")
 }
 
-// dialTCP relies on Go setting TCP_NODELAY.
-func dialTCP(ctx context.Context, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout, ControlContext: userTimeout,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
-	return d.DialContext(ctx, "tcp", address)
-}
-
 // tlsConfig holds the certificate against the JID's domain, whatever host was dialled (RFC 6120 §13.7.2).
 func tlsConfig(cfg *Config, domain string) (*tls.Config, error) {
 	pool, err := roots(cfg.CAFile)

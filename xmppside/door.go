@@ -17,6 +17,7 @@ import (
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stream"
 
+	"chatrelay/internal/dial"
 	"chatrelay/xmppside/sm"
 )
 
@@ -84,7 +85,9 @@ func (d *door) try(ctx context.Context, st *sm.Stream, address string) (*line, e
 	if err != nil {
 		return nil, &loginError{condition: "no-password", err: err}
 	}
-	nc, err := dialTCP(ctx, withPort(address))
+	dialCtx, done := context.WithTimeout(ctx, dialTimeout)
+	nc, err := dial.TCP(dialCtx, withPort(address), userTime)
+	done()
 	if err != nil {
 		return nil, err
 	}

@@ -17,14 +17,15 @@ func mayUse() map[string][]string {
 	return map[string][]string{
 		"message":          {},
 		"bridge":           {"message"},
-		"mqttside":         core,
-		"xmppside":         append([]string{"xmppside/sm"}, core...),
+		"internal/dial":    {},
+		"mqttside":         append([]string{"internal/dial"}, core...),
+		"xmppside":         append([]string{"internal/dial", "xmppside/sm"}, core...),
 		"xmppside/sm":      {},
 		"internal/journal": core,
 		"internal/admin":   core,
 		"configs":          {},
-		"internal/app":     append([]string{"configs", "mqttside", "xmppside", "xmppside/sm", "internal/journal", "internal/admin"}, core...),
-		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "xmppside", "xmppside/sm", "internal/journal", "internal/admin"}, core...),
+		"internal/app":     append([]string{"configs", "mqttside", "xmppside", "xmppside/sm", "internal/dial", "internal/journal", "internal/admin"}, core...),
+		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "xmppside", "xmppside/sm", "internal/dial", "internal/journal", "internal/admin"}, core...),
 	}
 }
 
