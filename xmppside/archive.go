@@ -2,6 +2,8 @@ package xmppside
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -46,6 +48,29 @@ type result struct {
 	id  string
 	at  time.Time
 	msg *element
+}
+
+// mark tells apart what has the same id.
+func (r *result) mark() string {
+	if r.msg == nil {
+		return ""
+	}
+	var body []byte
+	if b := r.msg.child(nsClient, "body"); b != nil {
+		body = []byte(b.text)
+	}
+	return wireID(r.id, r.msg.get("from")+"\x00"+r.msg.get("id"), body)
+}
+
+// wireID is the lasting identity of an archived message. The archive's id alone is none with ejabberd: two that come
+// in the same microsecond have the same.
+func wireID(archived, reply string, body []byte) string {
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(archived), []byte(reply), body} {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // it never errs
+		h.Write(part)
+	}
+	return string(h.Sum(nil))
 }
 
 func newArchive(s *Side) *archive {
@@ -251,7 +276,7 @@ func (a *archive) offer(c *conn, m sm.Mark, r result, at cursor) {
 		m.Done()
 		return
 	}
-	v.in.WireID, v.in.Redelivered = r.id, true
+	v.in.WireID, v.in.Redelivered = wireID(r.id, v.in.Reply, v.in.Body), true
 	a.s.inbox.push(item{c: c, m: m, in: v.in, cursor: &at})
 }
 

@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,6 +91,55 @@ func TestCatchUp(t *testing.T) {
 			t.Errorf("the first from the archive is %+v", in)
 		}
 	})
+}
+
+// ejabberd gives messages of one microsecond the same id. None is taken for another, live or where pages meet.
+func TestSameMicrosecond(t *testing.T) {
+	x := servers.NewEjabberd(t, archiving())
+	m := bridgetest.NewMemory(t)
+	c := testConfig(x)
+	alice := newPerson(t, x, "1001")
+	l := start(t, m, c).up(t)
+	l.stop()
+	away := numbered("away", 2*pageSize+50)
+	if err := alice.says(c.JID, away...); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", x.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	twins := func() (n int64) { // within a page, and where two pages meet
+		for _, first := range []int{pageSize / 2, pageSize - 1, 2*pageSize - 2} {
+			done, err := db.ExecContext(t.Context(), `UPDATE archive SET timestamp = (SELECT timestamp FROM archive WHERE username = 'receiver' AND txt = ?)
+				WHERE username = 'receiver' AND txt = ?`, away[first], away[first+1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, _ := done.RowsAffected() // SQLite always knows
+			n += k
+		}
+		return n
+	}
+	l.eventually(t, "in the archive", func() bool { return twins() == 3 })
+	l = start(t, m, c).up(t)
+	var got []string // what ejabberd had stored as well comes later
+	l.eventually(t, "all", func() bool {
+		got = got[:0]
+		for _, in := range m.Taken() {
+			if body := string(in.Body); in.Ignored == "" && !slices.Contains(got, body) {
+				got = append(got, body)
+			}
+		}
+		return len(got) >= len(away)
+	})
+	if !slices.Equal(got, away) {
+		t.Errorf("got %d of %d: %v", len(got), len(away), got)
+	}
+	if n := len(fresh(m.Taken()[:len(away)])); n != len(away) {
+		t.Errorf("%d of %d are told apart", n, len(away))
+	}
 }
 
 // The stream is lost with stanzas that the server has, and whose acknowledgement it could not tell: the archive

@@ -208,6 +208,21 @@ func TestArchivedAs(t *testing.T) {
 	}
 }
 
+func TestWireID(t *testing.T) {
+	one := wireID("17", "1001@chat.test", []byte("a"))
+	if again := wireID("17", "1001@chat.test", []byte("a")); again != one {
+		t.Error("a message is not known again")
+	}
+	for name, other := range map[string]string{
+		"id": wireID("18", "1001@chat.test", []byte("a")), "sender": wireID("17", "1002@chat.test", []byte("a")),
+		"body": wireID("17", "1001@chat.test", []byte("b")), "border": wireID("17", "1001@chat.testa", nil),
+	} {
+		if other == one {
+			t.Errorf("another %s is taken for the same message", name)
+		}
+	}
+}
+
 func TestOccupants(t *testing.T) {
 	s := seated(t)
 	gone := func(nick, inner string) string {

@@ -60,7 +60,7 @@ func (c *conn) message(m sm.Mark, e *element) {
 	}
 	it := item{c: c, m: m, in: v.in}
 	if v.archiveID != "" && s.archive.known() {
-		it.in.WireID = v.archiveID
+		it.in.WireID = wireID(v.archiveID, v.in.Reply, v.in.Body)
 		it.cursor = s.archive.live(v.archiveID)
 	}
 	c.admit(it, e)

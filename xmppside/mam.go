@@ -107,8 +107,15 @@ func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark,
 func (a *archive) each(ctx context.Context, c *conn, q query, since time.Time, f func(sm.Mark, result) bool) error {
 	more := true
 	began := q.after
+	var at edge
 	for more {
-		end, err := a.page(ctx, c, q, func(m sm.Mark, r result) { more = f(m, r) && more })
+		end, err := a.page(ctx, c, q, func(m sm.Mark, r result) {
+			if at.again(&r) {
+				m.Done()
+				return
+			}
+			more = f(m, r) && more
+		})
 		switch {
 		case isNoPlace(err) && q.after != "" && q.after == began:
 			q.after, q.start, began = "", since, "-"
@@ -119,9 +126,40 @@ func (a *archive) each(ctx context.Context, c *conn, q query, since time.Time, f
 		case end.complete || end.last == "" || end.last == q.after:
 			return nil
 		}
-		q.after = end.last
+		q.after = at.turn(end.last)
 	}
 	return nil
+}
+
+// edge is where one page ends and the next begins. Two messages can have one id (ejabberd's are microseconds), and
+// a page can end between them: so the next one begins behind the id before the last, and what is known is skipped.
+type edge struct {
+	before, last string          // ids of results; the newest is last
+	known        map[string]bool // marks of the results whose id is last
+	news         bool            // this page had something new
+}
+
+// again tells whether a result is one of the page before.
+func (e *edge) again(r *result) bool {
+	if r.id != e.last {
+		e.before, e.last, e.known = e.last, r.id, map[string]bool{}
+	}
+	mark := r.mark()
+	if e.known[mark] {
+		return true
+	}
+	e.known[mark], e.news = true, true
+	return false
+}
+
+// turn is behind which id the next page begins.
+func (e *edge) turn(last string) string {
+	news := e.news
+	e.news = false
+	if !news || e.before == "" || e.last != last {
+		return last
+	}
+	return e.before
 }
 
 // take handles a message that carries a result of a query of ours, from our own account. Nothing else is

@@ -11,7 +11,7 @@ const (
 	keptByAll    = "mosquitto persistence; XEP-0198 queue 100000"
 	keptAtKill   = "mosquitto persistence, autosave_on_changes, autosave_interval 1; XEP-0198 queue 100000"
 	notKept      = "XEP-0198 queues are memory, and no archive"
-	keptArchived = "archive (XEP-0313) of all accounts (ejabberd: in SQLite); XEP-0198 queue 100000"
+	keptArchived = "archive (XEP-0313) of all accounts (ejabberd: in SQLite, in memory where the machine has room); XEP-0198 queue 100000"
 )
 
 func kept() servers.MosquittoConfig {

@@ -43,6 +43,7 @@ type XMPP struct {
 	HTTPAddr      string // host:port of the next two
 	WSURL         string // RFC 7395, without TLS
 	BOSHURL       string // XEP-0206, without TLS
+	Database      string // SQLite file of ejabberd's archive
 
 	users map[string]string
 	add   func(ctx context.Context, user, password string) error

@@ -13,6 +13,7 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
+	synTimeout  = 300 * time.Millisecond // loopback answers at once, or has no room and is asked by the kernel only after 1 s, 2 s, 4 s
 	retryPause  = 100 * time.Millisecond
 )
 

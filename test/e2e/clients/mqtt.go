@@ -164,7 +164,7 @@ func (c *MQTT) drop(gone *flight) {
 
 // live is one connection.
 func (c *MQTT) live(ctx context.Context) error {
-	d := net.Dialer{Timeout: dialTimeout}
+	d := net.Dialer{Timeout: synTimeout}
 	conn, err := d.DialContext(ctx, "tcp", c.cfg.Addr)
 	if err != nil {
 		return err

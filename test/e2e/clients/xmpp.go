@@ -146,7 +146,7 @@ func Escape(s string) string {
 
 // live is one login.
 func (c *XMPP) live(ctx context.Context) error {
-	d := net.Dialer{Timeout: dialTimeout}
+	d := net.Dialer{Timeout: synTimeout}
 	conn, err := d.DialContext(ctx, "tcp", c.cfg.Addr)
 	if err != nil {
 		return err
