@@ -177,13 +177,15 @@ func hasFeature(info *element, name string) bool {
 // whether the archive is to be read (again) afterwards: Prosody keeps back what it had stored for us from one who
 // has asked the archive, and what comes between the last page and our presence is stored. Without a cursor the
 // archive is asked only then, for the same reason.
-func (a *archive) begin(ctx context.Context, c *conn) (again bool) {
+//
+// What was sent behind the cursor is searched for on the way.
+func (a *archive) begin(ctx context.Context, c *conn, f *search) (again bool) {
 	if !a.known() {
 		a.setFilling(false)
 		return false
 	}
 	if _, has := a.position(); has {
-		if err := a.fill(ctx, c); err != nil && ctx.Err() == nil {
+		if err := a.fill(ctx, c, f); err != nil && ctx.Err() == nil {
 			a.complain(err)
 			c.wg.Go(func() { a.keepFilling(ctx, c, func() {}) }) // ends with the line
 			return false
@@ -201,7 +203,7 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, tried func()) {
 	defer tried()
 	trouble := ""
 	for {
-		err := a.fill(ctx, c)
+		err := a.fill(ctx, c, &search{})
 		tried()
 		switch {
 		case err == nil:
@@ -220,7 +222,7 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, tried func()) {
 }
 
 // fill takes all that is behind the cursor. Without a cursor it only finds out where the archive ends.
-func (a *archive) fill(ctx context.Context, c *conn) error {
+func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
 	at, has := a.position()
 	if !has {
 		return a.anchor(ctx, c)
@@ -231,6 +233,7 @@ func (a *archive) fill(ctx context.Context, c *conn) error {
 	}
 	var last cursor
 	err := a.each(ctx, c, q, time.UnixMilli(at.At).Add(-skew), func(m sm.Mark, r result) bool {
+		f.see(r)
 		last = cursor{ID: r.id, At: r.at.UnixMilli()}
 		a.offer(c, m, r, last)
 		return true

@@ -152,6 +152,11 @@ func TestLostButArrived(t *testing.T) {
 		c.Addr = link.Addr()
 		alice := newPerson(t, x, "1001")
 		l := start(t, m, c).up(t)
+		other := newPerson(t, x, "1003") // the last that was taken is no talk with her who is written to
+		if err := other.says(c.JID, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		l.takes(t, 1)
 		link.Stall(proxy.Down, true)
 		for i := range 3 {
 			m.Add(bridge.Chat, "2001", "1001", fmt.Sprint("out-", i))
@@ -176,6 +181,9 @@ func TestLostButArrived(t *testing.T) {
 		m.Until(t, "closed", bridgetest.AllClosed)
 		if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
 			t.Errorf("maybe_duplicate is %d", n)
+		}
+		if n := l.log.count("no longer knows"); n != 0 {
+			t.Errorf("the archive was asked for a place that it does not know, %d times", n)
 		}
 		if err := alice.says(alice.jid, "the end"); err != nil {
 			t.Fatal(err)

@@ -109,7 +109,7 @@ func (l *ledger) unsuspicious() bool {
 }
 
 // restore makes the stream's queue of the legs that it held when the process ended. What belongs to another
-// stream, or cannot be made again, goes back into the book; the server may have it.
+// stream is lost, and the server may have it. What cannot be made again goes back into the book.
 func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza, err error) {
 	bound, err := s.desk.Bound(ctx, bridge.XMPP)
 	if err != nil {
@@ -119,12 +119,18 @@ func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza
 	for _, leg := range bound {
 		h, err := parseHow(leg.How)
 		r, why := s.render(&leg.Outbound)
-		if err != nil || why != nil || h.stream != saved.ID {
+		if err != nil || why != nil {
 			back = append(back, leg.Ref)
 			continue
 		}
 		r.how = h
-		queue = append(queue, sm.Stanza{N: h.n, Raw: r.raw, Tag: &r.letter})
+		x := sm.Stanza{N: h.n, Raw: r.raw, Tag: &r.letter}
+		if h.stream == saved.ID {
+			queue = append(queue, x)
+			continue
+		}
+		x.Maybe = true
+		s.lost = append(s.lost, x)
 	}
 	if saved.ID != "" {
 		slices.SortStableFunc(queue, func(a, b sm.Stanza) int { return cmp.Compare(a.N, b.N) })

@@ -20,7 +20,6 @@ const (
 
 // query is one page to ask for (XEP-0313 §4, XEP-0059).
 type query struct {
-	with   string
 	start  time.Time
 	after  string
 	before bool // the last page
@@ -30,9 +29,6 @@ type query struct {
 func (q *query) payload(id string) string {
 	b := appendAttr([]byte("<query xmlns='"+nsMAM+"'"), "queryid", id)
 	b = append(b, "><x xmlns='"+nsForms+"' type='submit'><field var='FORM_TYPE' type='hidden'><value>"+nsMAM+"</value></field>"...)
-	if q.with != "" {
-		b = append(appendText(append(b, "<field var='with'><value>"...), []byte(q.with)), "</value></field>"...)
-	}
 	if !q.start.IsZero() {
 		b = append(b, "<field var='start'><value>"+q.start.UTC().Format("2006-01-02T15:04:05Z")+"</value></field>"...)
 	}
@@ -184,46 +180,63 @@ func (a *archive) take(m sm.Mark, e *element) bool {
 	return true
 }
 
-// find looks for stanzas that we may have sent before the stream was lost.
-func (a *archive) find(ctx context.Context, c *conn, letters []*letter) map[bridge.Ref]bool {
-	ctx, cancel := context.WithTimeout(ctx, findWithin)
-	defer cancel()
-	found := map[bridge.Ref]bool{}
-	byAddress := map[string][]*letter{}
-	for _, l := range letters {
-		if !l.room { // rooms are not in our archive
-			byAddress[l.to] = append(byAddress[l.to], l)
-		}
-	}
-	for to, sought := range byAddress {
-		since := sought[0].how.at.Add(-findBack)
-		q := query{with: to, after: sought[0].how.cursor, max: pageSize}
-		if q.after == "" {
-			q.start = since
-		}
-		left := len(sought)
-		err := a.each(ctx, c, q, since, func(m sm.Mark, r result) bool {
-			for _, l := range sought {
-				if !found[l.ref] && a.is(r.msg, l) {
-					found[l.ref] = true
-					left--
-				}
-			}
-			m.Done()
-			return left > 0
-		})
-		if err != nil {
-			a.s.log.Warn().Err(err).Msg("the archive cannot tell what arrived; it is sent again")
-			break
-		}
-	}
-	return found
+// search is for stanzas that we may have sent before the stream was lost.
+type search struct {
+	s     *Side
+	found map[bridge.Ref]bool
+	byID  map[string]*letter // not found yet
+	first how                // where the archive stood when the first of them was sent
 }
 
-// is tells whether an archived message is a letter of ours.
-func (a *archive) is(msg *element, l *letter) bool {
-	if msg == nil || !a.s.addr.self(msg.get("from")) || bareOf(msg.get("to")) != l.to {
-		return false
+// seek makes the search for what the server may have. Rooms are not in our archive.
+func seek(s *Side, lost []sm.Stanza) *search {
+	f := &search{s: s, found: map[bridge.Ref]bool{}, byID: map[string]*letter{}}
+	for _, x := range lost {
+		l := x.Tag.(*letter)
+		if !x.Maybe || l.room {
+			continue
+		}
+		if len(f.byID) == 0 {
+			f.first = l.how
+		}
+		f.byID[l.id] = l
 	}
-	return msg.get("id") == l.id || msg.child(nsStanzaID, "origin-id").attrOr("id") == l.id
+	return f
+}
+
+// see looks at an archived message.
+func (f *search) see(r result) {
+	if r.msg == nil || len(f.byID) == 0 || !f.s.addr.self(r.msg.get("from")) {
+		return
+	}
+	for _, id := range []string{r.msg.get("id"), r.msg.child(nsStanzaID, "origin-id").attrOr("id")} {
+		if l := f.byID[id]; l != nil && bareOf(r.msg.get("to")) == l.to {
+			f.found[l.ref] = true
+			delete(f.byID, id)
+		}
+	}
+}
+
+// find looks for what was sent while messages came that we have taken: it ends where fill begins. With the addressee as a
+// filter the place to begin at would be none of the results, and unknown to Prosody.
+func (a *archive) find(ctx context.Context, c *conn, f *search) {
+	at, has := a.position()
+	if !a.known() || len(f.byID) == 0 || has && f.first.cursor == at.ID {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, findWithin)
+	defer cancel()
+	since := f.first.at.Add(-findBack)
+	q := query{after: f.first.cursor, max: pageSize}
+	if q.after == "" {
+		q.start = since
+	}
+	err := a.each(ctx, c, q, since, func(m sm.Mark, r result) bool {
+		f.see(r)
+		m.Done()
+		return len(f.byID) > 0 && r.id != at.ID
+	})
+	if err != nil && c.l.Context().Err() == nil {
+		a.s.log.Warn().Err(err).Msg("the archive cannot tell what arrived; it is sent again")
+	}
 }

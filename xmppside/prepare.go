@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"chatrelay/bridge"
-	"chatrelay/xmppside/sm"
 )
 
 const (
@@ -19,7 +18,8 @@ const (
 func (c *conn) prepare() {
 	s, ctx := c.s, c.l.Context()
 	if c.l.Resumed() {
-		s.reclaim(ctx, c)
+		s.lost = append(s.lost, s.st.Lost()...)
+		s.reclaim(nil)
 		for _, at := range s.rooms.unserved() {
 			if c.write(leavePresence(at)) != nil {
 				return
@@ -57,8 +57,14 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	_ = s.inbox.empty(wait) // what is not in the book then is a duplicate of what the archive brings
 	s.rooms.reset()
 	s.archive.discover(ctx, c)
-	s.reclaim(ctx, c)
-	gap := s.archive.begin(ctx, c)
+	s.lost = append(s.lost, s.st.Lost()...)
+	sought := seek(s, s.lost)
+	s.archive.find(ctx, c, sought)
+	gap := s.archive.begin(ctx, c, sought)
+	if ctx.Err() != nil {
+		return false // what is lost is looked for again
+	}
+	s.reclaim(sought.found)
 	if !s.archive.known() { // what is read from there is in order
 		c.hold.begin()
 	}
@@ -108,11 +114,10 @@ func (c *conn) flushOffline(ctx context.Context) {
 	}
 }
 
-// reclaim gives back to the book what the old stream has lost, in order. What the server may have is looked for
-// in the archive first.
-func (s *Side) reclaim(ctx context.Context, c *conn) {
-	lost := s.st.Lost()
-	found := s.arrived(ctx, c, lost)
+// reclaim gives back to the book what the old stream has lost, in order, but for what was found to have arrived.
+func (s *Side) reclaim(found map[bridge.Ref]bool) {
+	lost := s.lost
+	s.lost = nil
 	var back []bridge.Ref
 	var done []bridge.Result
 	maybe := 0
@@ -145,18 +150,4 @@ func (s *Side) reclaim(ctx context.Context, c *conn) {
 		s.log.Warn().Int("lost", len(lost)).Int("found", len(done)).Int("maybe_duplicate", maybe).
 			Msg("the server has lost our stream: what it had not confirmed is sent again")
 	}
-}
-
-// arrived asks the archive about stanzas that the server may have.
-func (s *Side) arrived(ctx context.Context, c *conn, lost []sm.Stanza) map[bridge.Ref]bool {
-	var ask []*letter
-	for _, x := range lost {
-		if x.Maybe {
-			ask = append(ask, x.Tag.(*letter))
-		}
-	}
-	if len(ask) == 0 || !s.archive.known() {
-		return nil
-	}
-	return s.archive.find(ctx, c, ask)
 }

@@ -43,7 +43,8 @@ type Side struct {
 
 	// Owned by Run's goroutine.
 	gen    uint64
-	redone bool // the last connection ended because something could not be kept
+	lost   []sm.Stanza // of streams that were lost, until the archive was asked
+	redone bool        // the last connection ended because something could not be kept
 	poison poison
 
 	seen int // of returns, when Send last looked; owned by Send's goroutine

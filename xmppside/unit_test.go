@@ -333,13 +333,13 @@ func TestReadElement(t *testing.T) {
 }
 
 func TestQuery(t *testing.T) {
-	q := query{with: "a&b@c", start: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)), after: "<1>", max: 7}
+	q := query{start: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)), after: "<1>", max: 7}
 	e := parse(t, q.payload("id'"))
 	fields := map[string]string{}
 	for _, f := range e.child(nsForms, "x").all(nsForms, "field") {
 		fields[f.get("var")] = f.child(nsForms, "value").text
 	}
-	want := map[string]string{"FORM_TYPE": nsMAM, "with": "a&b@c", "start": "2026-01-02T02:04:05Z"}
+	want := map[string]string{"FORM_TYPE": nsMAM, "start": "2026-01-02T02:04:05Z"}
 	set := e.child(nsRSM, "set")
 	if diff := cmp.Diff(want, fields); diff != "" || e.get("queryid") != "id'" || set.child(nsRSM, "after").text != "<1>" ||
 		set.child(nsRSM, "max").text != "7" || set.child(nsRSM, "before") != nil {
