@@ -83,8 +83,8 @@ type Inbound struct {
 	Reply   string
 	Receipt bool
 
-	// WireID is the wire's own lasting identity of this message (XMPP archive id). A message whose
-	// WireID is known is a redelivery: a silent duplicate. Empty: none.
+	// WireID is the wire's own lasting identity of this message (XMPP: of archive id, sender, stanza id and
+	// body). A message whose WireID is known is a redelivery: a silent duplicate. Empty: none.
 	WireID string
 	// Redelivered: the wire says it may have given us this before (a known key is then no retry).
 	Redelivered bool

@@ -19,17 +19,6 @@ const (
 	retryArchive = 30 * time.Second
 )
 
-// cursor is how far the archive was taken. Without an id everything later than At is to be taken.
-type cursor struct {
-	ID string `json:"id"`
-	At int64  `json:"at"` // ms since the epoch; 0: from the beginning
-}
-
-func (c cursor) row() bridge.StateRow {
-	value, _ := json.Marshal(c) // a string and a number never err
-	return bridge.StateRow{Key: keyCursor, Value: value}
-}
-
 // archive is the server's archive of our account (XEP-0313): what came while no stream of ours was alive is taken
 // from there.
 type archive struct {
@@ -37,38 +26,36 @@ type archive struct {
 
 	mu      sync.Mutex // guards all below
 	offered bool
-	has     bool // at says something
-	at      cursor
-	filling bool // the gap is not filled: live messages must not move the cursor over it
+	has     bool   // at says something
+	at      cursor // as far as the book has it
+	trail   trail  // as far as it was read
+	filling bool   // the gap is not filled: live messages must not move the cursor over it
+	walked  string // stream behind whose login the archive was taken to its end
 	queries map[string]*wanted
 }
 
 // result is one message of the archive.
 type result struct {
-	id  string
-	at  time.Time
-	msg *element
+	id   string
+	at   time.Time
+	msg  *element
+	mark string // its wireID
 }
 
-// mark tells apart what has the same id.
-func (r *result) mark() string {
-	if r.msg == nil {
-		return ""
+// wireID is the lasting identity of a message that is in the archive. The archive's id alone is none with ejabberd: two
+// that come in the same microsecond have the same.
+func wireID(archived string, msg *element) string {
+	parts := []string{archived}
+	if msg != nil {
+		parts = append(parts, msg.get("from"), msg.get("id"))
+		for _, b := range msg.all(nsClient, "body") {
+			parts = append(parts, b.text)
+		}
 	}
-	var body []byte
-	if b := r.msg.child(nsClient, "body"); b != nil {
-		body = []byte(b.text)
-	}
-	return wireID(r.id, r.msg.get("from")+"\x00"+r.msg.get("id"), body)
-}
-
-// wireID is the lasting identity of an archived message. The archive's id alone is none with ejabberd: two that come
-// in the same microsecond have the same.
-func wireID(archived, reply string, body []byte) string {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(archived), []byte(reply), body} {
+	for _, part := range parts {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // it never errs
-		h.Write(part)
+		h.Write([]byte(part))
 	}
 	return string(h.Sum(nil))
 }
@@ -82,6 +69,16 @@ func (a *archive) restore(state map[string][]byte) {
 	defer a.mu.Unlock()
 	_, a.offered = state[keyArchive]
 	a.has = json.Unmarshal(state[keyCursor], &a.at) == nil
+	a.trail = trailFrom(a.at)
+	a.walked = string(state[keyWalked])
+}
+
+// resumable tells whether a stream may be resumed. One that ended before the archive was taken to its end may not: the
+// gap would stay, and the first live message would move the cursor over it.
+func (a *archive) resumable(stream string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.offered || a.walked == stream
 }
 
 // known tells whether our server has an archive: only then it is the server that vouches for stanza ids.
@@ -102,13 +99,21 @@ func (a *archive) place() string {
 }
 
 // live is the cursor that goes with a live message; nil: it must not move.
-func (a *archive) live(id string) *cursor {
+func (a *archive) live(id, mark string) *cursor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.filling {
 		return nil
 	}
-	return &cursor{ID: id, At: time.Now().UnixMilli()}
+	at := a.trail.add(id, mark, time.Now())
+	return &at
+}
+
+// read is the cursor that goes with an archived message.
+func (a *archive) read(r *result) cursor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.trail.add(r.id, r.mark, r.at)
 }
 
 // reached notes what the book has.
@@ -124,10 +129,38 @@ func (a *archive) position() (cursor, bool) {
 	return a.at, a.has
 }
 
-func (a *archive) setFilling(on bool) {
+// goBack makes the next cursors from where the book stands.
+func (a *archive) goBack() (cursor, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.filling = on
+	a.trail = trailFrom(a.at)
+	return a.at, a.has
+}
+
+// gap notes that a login could not resume: what came meanwhile is to be taken from the archive.
+func (a *archive) gap() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.filling = true
+}
+
+// gapped tells whether that is still to be done.
+func (a *archive) gapped() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.filling
+}
+
+// filled notes that it is done.
+func (a *archive) filled() {
+	stream := a.s.st.Session().ID
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.filling = false
+	if a.walked != stream {
+		a.walked = stream
+		a.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keyWalked, Value: []byte(stream)})
+	}
 }
 
 // discover asks whether there is an archive.
@@ -135,13 +168,16 @@ func (a *archive) discover(ctx context.Context, c *conn) {
 	ctx, cancel := context.WithTimeout(ctx, discoTimeout)
 	defer cancel()
 	offered, err := hasArchive(ctx, c.line)
-	if err != nil {
-		a.s.log.Warn().Err(err).Msg("the server does not say whether it has an archive; going on without")
-	}
 	a.mu.Lock()
 	before := a.offered
+	if _, answered := errors.AsType[*iqError](err); err != nil && !answered {
+		offered = before
+	}
 	a.offered = offered
 	a.mu.Unlock()
+	if err != nil && c.l.Context().Err() == nil {
+		a.s.log.Warn().Err(err).Bool("archive", offered).Msg("the server does not say whether it has an archive")
+	}
 	row := bridge.StateRow{Key: keyArchive}
 	if offered {
 		row.Value = []byte("1")
@@ -181,7 +217,7 @@ func hasFeature(info *element, name string) bool {
 // What was sent behind the cursor is searched for on the way.
 func (a *archive) begin(ctx context.Context, c *conn, f *search) (again bool) {
 	if !a.known() {
-		a.setFilling(false)
+		a.filled()
 		return false
 	}
 	if _, has := a.position(); has {
@@ -207,7 +243,7 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, tried func()) {
 		tried()
 		switch {
 		case err == nil:
-			a.setFilling(false)
+			a.filled()
 			return
 		case ctx.Err() != nil:
 			return
@@ -223,7 +259,7 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, tried func()) {
 
 // fill takes all that is behind the cursor. Without a cursor it only finds out where the archive ends.
 func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
-	at, has := a.position()
+	at, has := a.goBack()
 	if !has {
 		return a.anchor(ctx, c)
 	}
@@ -231,25 +267,27 @@ func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
 	if at.ID == "" && at.At > 0 {
 		q.start = time.UnixMilli(at.At).Add(-skew)
 	}
-	var last cursor
+	taken := at.marks()
+	end := at
 	err := a.each(ctx, c, q, time.UnixMilli(at.At).Add(-skew), func(m sm.Mark, r result) bool {
 		f.see(r)
-		last = cursor{ID: r.id, At: r.at.UnixMilli()}
-		a.offer(c, m, r, last)
+		end = a.read(&r)
+		if taken[r.mark[:markBytes]] {
+			m.Done()
+		} else {
+			a.offer(c, m, r, end)
+		}
 		return true
 	})
-	if err != nil || last.ID == "" {
+	if err != nil {
 		return err
 	}
-	// What was ours, or no message for us, moves the cursor too, once all before it is in the book. With much
-	// traffic that may not be soon: then the next record moves it.
-	wait, cancel := context.WithTimeout(ctx, settleWithin)
-	defer cancel()
-	if a.s.inbox.empty(wait) != nil {
+	// What was ours, or no message for us, moves the cursor too, once all before it is in the book.
+	if a.s.inbox.settled(ctx) != nil || ctx.Err() != nil { // what could not be kept ends ctx first
 		return ctx.Err()
 	}
-	a.reached(last)
-	a.s.desk.SetState(bridge.XMPP, last.row())
+	a.reached(end)
+	a.s.desk.SetState(bridge.XMPP, end.row())
 	return nil
 }
 
@@ -264,6 +302,7 @@ func (a *archive) anchor(ctx context.Context, c *conn) error {
 		at.At = time.Now().UnixMilli()
 	}
 	a.reached(at)
+	a.goBack()
 	a.s.desk.SetState(bridge.XMPP, at.row())
 	return nil
 }
@@ -279,7 +318,7 @@ func (a *archive) offer(c *conn, m sm.Mark, r result, at cursor) {
 		m.Done()
 		return
 	}
-	v.in.WireID, v.in.Redelivered = wireID(r.id, v.in.Reply, v.in.Body), true
+	v.in.WireID, v.in.Redelivered = r.mark, true
 	a.s.inbox.push(item{c: c, m: m, in: v.in, cursor: &at})
 }
 
@@ -289,10 +328,4 @@ func (a *archive) forUs(e *element) bool {
 		return a.s.addr.self(e.get("to"))
 	}
 	return false
-}
-
-// isNoPlace tells that the archive does not know the cursor any more.
-func isNoPlace(err error) bool {
-	var e *iqError
-	return errors.As(err, &e) && e.condition == "item-not-found"
 }

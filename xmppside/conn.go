@@ -60,8 +60,8 @@ func (c *conn) message(m sm.Mark, e *element) {
 	}
 	it := item{c: c, m: m, in: v.in}
 	if v.archiveID != "" && s.archive.known() {
-		it.in.WireID = wireID(v.archiveID, v.in.Reply, v.in.Body)
-		it.cursor = s.archive.live(v.archiveID)
+		it.in.WireID = wireID(v.archiveID, e)
+		it.cursor = s.archive.live(v.archiveID, it.in.WireID)
 	}
 	c.admit(it, e)
 }
@@ -81,4 +81,5 @@ type item struct {
 	m      sm.Mark
 	in     bridge.Inbound
 	cursor *cursor // where the archive stands behind it
+	period int     // of the inbox
 }

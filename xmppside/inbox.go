@@ -18,27 +18,36 @@ type inbox struct {
 	s     *Side
 	queue chan item // capacity inboxRoom
 
-	mu      sync.Mutex // guards open and trouble
-	open    int        // not settled
-	trouble string     // said last
+	mu      sync.Mutex  // guards all below
+	period  int         // each wait begins a new one
+	open    map[int]int // how many are not settled, by the period they came in
+	trouble string      // said last
 }
 
-func newInbox(s *Side) *inbox { return &inbox{s: s, queue: make(chan item, inboxRoom)} }
+func newInbox(s *Side) *inbox {
+	return &inbox{s: s, queue: make(chan item, inboxRoom), open: map[int]int{}}
+}
 
 // push queues a message; when the connection ends first, the server brings it again.
 func (b *inbox) push(it item) {
-	b.count(1)
+	b.mu.Lock()
+	it.period = b.period
+	b.open[it.period]++
+	b.mu.Unlock()
 	select {
 	case b.queue <- it:
 	case <-it.c.l.Context().Done():
 		it.m.Redo()
-		b.count(-1)
+		b.done(&it)
 	}
 }
 
-func (b *inbox) count(n int) {
+func (b *inbox) done(it *item) {
 	b.mu.Lock()
-	b.open += n
+	b.open[it.period]--
+	if b.open[it.period] == 0 {
+		delete(b.open, it.period)
+	}
 	b.mu.Unlock()
 	b.s.changed.ring()
 }
@@ -87,7 +96,7 @@ func (b *inbox) settle(it *item, err error) {
 		b.say(err)
 		it.m.Redo()
 	}
-	b.count(-1)
+	b.done(it)
 }
 
 // turnAway tells the sender that the book is full: withholding <a/> instead would lose silently at the server's
@@ -118,14 +127,15 @@ func (b *inbox) say(err error) {
 	}
 }
 
-// empty waits until all that was read is settled, or ctx ends.
-func (b *inbox) empty(ctx context.Context) error {
+// settled waits until all that was read before is settled, or ctx ends.
+func (b *inbox) settled(ctx context.Context) error {
+	b.mu.Lock()
+	mine := b.period
+	b.period++
+	b.mu.Unlock()
 	for {
 		change := b.s.changed.wait()
-		b.mu.Lock()
-		open := b.open
-		b.mu.Unlock()
-		if open == 0 {
+		if !b.older(mine) {
 			return nil
 		}
 		select {
@@ -134,4 +144,16 @@ func (b *inbox) empty(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// older tells whether something of a period, or of one before, is not settled.
+func (b *inbox) older(period int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for p := range b.open {
+		if p <= period {
+			return true
+		}
+	}
+	return false
 }

@@ -40,7 +40,7 @@ func (s *Side) loop(ctx context.Context) {
 
 // once is one connection. The error says why it is over.
 func (s *Side) once(ctx context.Context, w *waits, up func()) error {
-	if s.redone && s.inbox.empty(ctx) != nil {
+	if s.redone && s.inbox.settled(ctx) != nil {
 		return ctx.Err()
 	}
 	k, err := s.door.open(ctx, s.st)
@@ -51,6 +51,9 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 	end := s.serve(ctx, c)
 	s.redone = errors.Is(end.Err, sm.ErrRedo)
 	s.autopsy(c, end)
+	if !k.l.Resumed() && c.opened.Load() == 0 && s.archive.known() && s.archive.gapped() {
+		s.st.Forget()
+	}
 	age := c.age(time.Now())
 	if age > 0 {
 		w.login.reset()
@@ -69,7 +72,7 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 // serve reads a line until it is over, or until ctx ends and we have left in good order.
 func (s *Side) serve(ctx context.Context, c *conn) sm.End {
 	if !c.l.Resumed() {
-		s.archive.setFilling(true)
+		s.archive.gap()
 	}
 	if !c.l.Resumed() || s.redone {
 		s.gen++

@@ -113,7 +113,7 @@ func (a *archive) each(ctx context.Context, c *conn, q query, since time.Time, f
 			more = f(m, r) && more
 		})
 		switch {
-		case isNoPlace(err) && q.after != "" && q.after == began:
+		case isCondition(err, "item-not-found") && q.after != "" && q.after == began:
 			q.after, q.start, began = "", since, "-"
 			a.s.log.Warn().Msg("the archive no longer knows where we were; going by time")
 			continue
@@ -140,11 +140,10 @@ func (e *edge) again(r *result) bool {
 	if r.id != e.last {
 		e.before, e.last, e.known = e.last, r.id, map[string]bool{}
 	}
-	mark := r.mark()
-	if e.known[mark] {
+	if e.known[r.mark] {
 		return true
 	}
-	e.known[mark], e.news = true, true
+	e.known[r.mark], e.news = true, true
 	return false
 }
 
@@ -176,6 +175,7 @@ func (a *archive) take(m sm.Mark, e *element) bool {
 	if at, err := time.Parse(time.RFC3339, fwd.child(nsDelay, "delay").attrOr("stamp")); err == nil {
 		r.at = at
 	}
+	r.mark = wireID(r.id, r.msg)
 	w.take(m, r)
 	return true
 }
@@ -188,12 +188,13 @@ type search struct {
 	first how                // where the archive stood when the first of them was sent
 }
 
-// seek makes the search for what the server may have. Rooms are not in our archive.
+// seek makes the search for what the server may have. Rooms are not in our archive, nor are stanza errors; their ids are
+// another's.
 func seek(s *Side, lost []sm.Stanza) *search {
 	f := &search{s: s, found: map[bridge.Ref]bool{}, byID: map[string]*letter{}}
 	for _, x := range lost {
 		l := x.Tag.(*letter)
-		if !x.Maybe || l.room {
+		if !x.Maybe || l.room || !s.stamp.made(l) {
 			continue
 		}
 		if len(f.byID) == 0 {
@@ -221,8 +222,8 @@ func (f *search) see(r result) {
 // filter the place to begin at would be none of the results, and unknown to Prosody.
 func (a *archive) find(ctx context.Context, c *conn, f *search) {
 	at, has := a.position()
-	if !a.known() || len(f.byID) == 0 || has && f.first.cursor == at.ID {
-		return
+	if !a.known() || !has || len(f.byID) == 0 || f.first.cursor == at.ID {
+		return // without a cursor nothing is asked before we are available: see begin
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()

@@ -18,6 +18,7 @@ const (
 	keyCount    = "count."    // and a hash of the stream's id: its h, 8 bytes
 	keyArchive  = "archive"   // there: the server has one
 	keyCursor   = "cursor"    // JSON
+	keyWalked   = "walked"    // XEP-0198 id of the stream behind whose login the archive was taken to its end
 	keyRoom     = "room."     // and its JID: our nick there
 	keyOccupant = "occupant." // and room/nick: the bare JID behind it
 )

@@ -26,6 +26,9 @@ func (c *conn) prepare() {
 			}
 		}
 		s.rooms.keep(c)
+		if s.archive.gapped() { // the archive could not be read then
+			c.wg.Go(func() { s.archive.keepFilling(ctx, c, func() {}) }) // ends with the line
+		}
 	} else {
 		s.setSoftware("") // it may be another server
 		s.st.SetReadSize(readSize)
@@ -54,7 +57,7 @@ func (c *conn) prepare() {
 func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	wait, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	_ = s.inbox.empty(wait) // what is not in the book then is a duplicate of what the archive brings
+	_ = s.inbox.settled(wait) // what is not in the book then is a duplicate of what the archive brings
 	s.rooms.reset()
 	s.archive.discover(ctx, c)
 	s.lost = append(s.lost, s.st.Lost()...)
@@ -126,6 +129,7 @@ func (s *Side) reclaim(found map[bridge.Ref]bool) {
 		switch {
 		case s.poison.buried[ref]:
 			delete(s.poison.buried, ref)
+			back = append(back, ref) // if it was put back by hand; a dead one stays so
 		case found[ref]:
 			done = append(done, bridge.Result{Ref: ref})
 			s.ledger.settled(ref)

@@ -41,7 +41,7 @@ type Side struct {
 	window  int        // unconfirmed stanzas, at most
 	most    int        // bytes of a stanza, where the server does not say
 
-	// Owned by Run's goroutine.
+	// Owned by Run's goroutine, and by prepare while that waits for it.
 	gen    uint64
 	lost   []sm.Stanza // of streams that were lost, until the archive was asked
 	redone bool        // the last connection ended because something could not be kept
@@ -125,6 +125,9 @@ func (s *Side) begin(ctx context.Context) error {
 		s.desk.SetState(bridge.XMPP, stale...)
 	}
 	s.ledger.saved = saved.ID
+	if !s.archive.resumable(saved.ID) {
+		saved = sm.Session{}
+	}
 	queue, err := s.restore(ctx, saved)
 	if err != nil {
 		return fmt.Errorf("xmpp: read bound legs: %w", err)

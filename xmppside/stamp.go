@@ -45,6 +45,15 @@ func (s stamp) seal(ref bridge.Ref, to string) string {
 	return hex.EncodeToString(h.Sum(nil)[:stampBytes])
 }
 
+// made tells whether a letter's id is one of ours, for that letter.
+func (s stamp) made(l *letter) bool {
+	id := l.id
+	if rest, receipt := strings.CutPrefix(id, receiptPrefix); receipt {
+		id = mailPrefix + rest
+	}
+	return id == s.id(l.ref, l.to)
+}
+
 // ref finds the leg that an id from a bare JID is about; false: it is none of ours, or was not sent there.
 func (s stamp) ref(id, from string) (bridge.Ref, bool) {
 	rest, ours := strings.CutPrefix(id, mailPrefix)

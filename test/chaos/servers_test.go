@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"math/rand/v2"
 	"time"
 )
 
@@ -42,6 +43,23 @@ func broker(kill bool) func(*trial) {
 
 func xmpp(kill bool) func(*trial) {
 	return func(r *trial) { r.outages(kill, length(3, 1), r.s.XMPP) }
+}
+
+// xmppAndRelay kills the relay while it takes from the archive what came when the server was away.
+func xmppAndRelay(r *trial) {
+	n := length(15, 2)
+	for range n {
+		r.check("kill", r.s.XMPP.Kill())
+		r.pause(time.Second)
+		r.check("start", r.s.XMPP.Start())
+		r.pause(time.Duration(rand.IntN(1000)) * time.Millisecond)
+		r.s.Relay.Kill()
+		r.healed()
+		r.s.Relay.Launch()
+		r.recovered(r.heals[len(r.heals)-1])
+		r.pause(500 * time.Millisecond)
+	}
+	r.note("%d kills of each", n)
 }
 
 // both takes both away, and brings them back in either order.

@@ -23,8 +23,11 @@ func tlsProxies(r *trial, s *stage.Stage) map[string]string {
 }
 
 // cuts resets connections, one side's or the other's or both, at any time after messages flow again.
-func cuts(r *trial) {
-	n := length(300, 25)
+func cuts(r *trial) { r.cuts(length(300, 25)) }
+
+func fewCuts(r *trial) { r.cuts(length(60, 10)) }
+
+func (r *trial) cuts(n int) {
 	for i := range n {
 		r.cut(i)
 		r.flowing(r.heals[len(r.heals)-1])

@@ -113,6 +113,26 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+func TestForget(t *testing.T) {
+	n := newNotes(true)
+	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	c, f := mustConnect(t, st, (*fake).fresh)
+	c.send("a")
+	f.until("id='a'")
+	c.l.Close()
+	if e := c.end(); !e.Resumable {
+		t.Fatalf("end %+v", e)
+	}
+	st.Forget()
+	n.wait(t, "session removed", func(b *notes) bool { return b.saves[len(b.saves)-1] == Session{} })
+	if lost := st.Lost(); !slices.Equal(tags(lost), []string{"a"}) || !lost[0].Maybe {
+		t.Errorf("lost %+v", lost)
+	}
+	if c, _ := mustConnect(t, st, (*fake).fresh); c.l.Resumed() {
+		t.Error("resumed what was forgotten")
+	}
+}
+
 func TestBroken(t *testing.T) {
 	resumed := func(t *testing.T, clock Clock) (*Stream, *client, *fake) {
 		n := newNotes(true)

@@ -234,6 +234,13 @@ func (s *Stream) begin(sess Session) {
 	s.in = newInbox(0)
 }
 
+// Forget throws the session away, between connections: the next Link logs in afresh, and what is queued is lost.
+func (s *Stream) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+}
+
 // forget throws the name away; the next Link logs in afresh.
 func (s *Stream) forget() {
 	s.begin(Session{})
