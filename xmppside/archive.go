@@ -5,8 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"chatrelay/bridge"
@@ -14,23 +15,27 @@ import (
 )
 
 const (
-	discoTimeout = 5 * time.Second
 	skew         = 5 * time.Minute // between our clock and the server's
 	retryArchive = 30 * time.Second
+	keepUpEvery  = time.Second
+	keepUpAfter  = 500 // stanzas of ours
 )
 
 // archive is the server's archive of our account (XEP-0313): what came while no stream of ours was alive is taken
 // from there.
 type archive struct {
-	s *Side
+	s    *Side
+	sent atomic.Int64 // stanzas of ours that the server has
 
 	mu      sync.Mutex // guards all below
+	asked   bool       // the server has said whether it has one, since the last login that could not resume
 	offered bool
 	has     bool   // at says something
 	at      cursor // as far as the book has it
 	trail   trail  // as far as it was read
-	filling bool   // the gap is not filled: live messages must not move the cursor over it
-	walked  string // stream behind whose login the archive was taken to its end
+	filling bool   // there is a gap: live messages must not move the cursor over it
+	opened  string // the stream whose login was gone through with
+	walked  string // the stream behind whose login the gap was filled
 	queries map[string]*wanted
 }
 
@@ -64,21 +69,43 @@ func newArchive(s *Side) *archive {
 	return &archive{s: s, queries: map[string]*wanted{}}
 }
 
-func (a *archive) restore(state map[string][]byte) {
+// restore is told which stream the book has.
+func (a *archive) restore(state map[string][]byte, stream string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, a.offered = state[keyArchive]
 	a.has = json.Unmarshal(state[keyCursor], &a.at) == nil
-	a.trail = trailFrom(a.at)
-	a.walked = string(state[keyWalked])
+	a.trail.at = a.at
+	a.opened, a.walked = string(state[keyOpened]), string(state[keyWalked])
+	a.filling = a.walked != stream
 }
 
-// resumable tells whether a stream may be resumed. One that ended before the archive was taken to its end may not: the
-// gap would stay, and the first live message would move the cursor over it.
+// resumable tells whether a stream may be resumed. One whose login was interrupted may not, where there is a gap to be
+// filled: what is live would come before it.
 func (a *archive) resumable(stream string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !a.offered || a.walked == stream
+	return stream == "" || !a.offered || !a.has || a.opened == stream
+}
+
+// open notes that a stream's login was gone through with.
+func (a *archive) open(stream string) { a.note(&a.opened, keyOpened, stream) }
+
+// isOpen tells whether it was.
+func (a *archive) isOpen(stream string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.opened == stream
+}
+
+// note keeps the name of a stream.
+func (a *archive) note(what *string, key, stream string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if *what != stream {
+		*what = stream
+		a.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: key, Value: []byte(stream)})
+	}
 }
 
 // known tells whether our server has an archive: only then it is the server that vouches for stanza ids.
@@ -98,7 +125,7 @@ func (a *archive) place() string {
 	return a.at.ID
 }
 
-// live is the cursor that goes with a live message; nil: it must not move.
+// live is the cursor that goes with a live message that is offered now; nil: it must not move.
 func (a *archive) live(id, mark string) *cursor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -129,19 +156,20 @@ func (a *archive) position() (cursor, bool) {
 	return a.at, a.has
 }
 
-// goBack makes the next cursors from where the book stands.
-func (a *archive) goBack() (cursor, bool) {
+// goBack makes the next cursors from where the book stands, because something that was read could not be kept.
+func (a *archive) goBack() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trail = trailFrom(a.at)
-	return a.at, a.has
+	if !a.filling { // a walk begins at the book anyhow
+		a.trail = trail{at: a.at}
+	}
 }
 
 // gap notes that a login could not resume: what came meanwhile is to be taken from the archive.
 func (a *archive) gap() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.filling = true
+	a.filling, a.asked = true, false
 }
 
 // gapped tells whether that is still to be done.
@@ -153,60 +181,10 @@ func (a *archive) gapped() bool {
 
 // filled notes that it is done.
 func (a *archive) filled() {
-	stream := a.s.st.Session().ID
+	a.note(&a.walked, keyWalked, a.s.st.Session().ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.filling = false
-	if a.walked != stream {
-		a.walked = stream
-		a.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keyWalked, Value: []byte(stream)})
-	}
-}
-
-// discover asks whether there is an archive.
-func (a *archive) discover(ctx context.Context, c *conn) {
-	ctx, cancel := context.WithTimeout(ctx, discoTimeout)
-	defer cancel()
-	offered, err := hasArchive(ctx, c.line)
-	a.mu.Lock()
-	before := a.offered
-	if _, answered := errors.AsType[*iqError](err); err != nil && !answered {
-		offered = before
-	}
-	a.offered = offered
-	a.mu.Unlock()
-	if err != nil && c.l.Context().Err() == nil {
-		a.s.log.Warn().Err(err).Bool("archive", offered).Msg("the server does not say whether it has an archive")
-	}
-	row := bridge.StateRow{Key: keyArchive}
-	if offered {
-		row.Value = []byte("1")
-	}
-	if offered != before {
-		a.s.desk.SetState(bridge.XMPP, row)
-	}
-}
-
-// hasArchive asks our own account (XEP-0313 §8).
-func hasArchive(ctx context.Context, k *line) (bool, error) {
-	e, err := k.ask(ctx, bareOf(k.full), "get", "<query xmlns='"+nsDisco+"'/>")
-	if err != nil {
-		return false, err
-	}
-	return hasFeature(e, nsMAM), nil
-}
-
-func hasFeature(info *element, name string) bool {
-	q := info.child(nsDisco, "query")
-	if q == nil {
-		return false
-	}
-	for _, f := range q.all(nsDisco, "feature") {
-		if f.get("var") == name {
-			return true
-		}
-	}
-	return false
 }
 
 // begin takes what is in the archive before we are available, so that it comes before what is live. It tells
@@ -216,16 +194,24 @@ func hasFeature(info *element, name string) bool {
 //
 // What was sent behind the cursor is searched for on the way.
 func (a *archive) begin(ctx context.Context, c *conn, f *search) (again bool) {
+	if err := a.discover(ctx, c); err != nil {
+		if ctx.Err() == nil {
+			a.complain(err)
+		}
+		return true
+	}
 	if !a.known() {
 		a.filled()
 		return false
 	}
-	if _, has := a.position(); has {
-		if err := a.fill(ctx, c, f); err != nil && ctx.Err() == nil {
-			a.complain(err)
-			c.wg.Go(func() { a.keepFilling(ctx, c, func() {}) }) // ends with the line
-			return false
-		}
+	if _, has := a.position(); !has {
+		return true
+	}
+	a.find(ctx, c, f)
+	if err := a.fill(ctx, c, f); err != nil && ctx.Err() == nil {
+		a.complain(err)
+		c.wg.Go(func() { a.keepFilling(ctx, c, func() {}) }) // ends with the line
+		return false
 	}
 	return true
 }
@@ -239,11 +225,10 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, tried func()) {
 	defer tried()
 	trouble := ""
 	for {
-		err := a.fill(ctx, c, &search{})
+		err := a.catchUp(ctx, c)
 		tried()
 		switch {
 		case err == nil:
-			a.filled()
 			return
 		case ctx.Err() != nil:
 			return
@@ -257,25 +242,47 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, tried func()) {
 	}
 }
 
-// fill takes all that is behind the cursor. Without a cursor it only finds out where the archive ends.
+// catchUp fills the gap, or finds that there is none.
+func (a *archive) catchUp(ctx context.Context, c *conn) error {
+	a.mu.Lock()
+	asked, has := a.asked, a.has
+	a.mu.Unlock()
+	if !asked {
+		if err := a.discover(ctx, c); err != nil {
+			return err
+		}
+	}
+	var err error
+	switch {
+	case !a.known():
+	case has:
+		err = a.fill(ctx, c, &search{})
+	default:
+		err = a.anchor(ctx, c)
+	}
+	if err == nil {
+		a.filled()
+	}
+	return err
+}
+
+// fill takes all that is behind the cursor.
 func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
-	at, has := a.goBack()
-	if !has {
-		return a.anchor(ctx, c)
+	a.mu.Lock()
+	at := a.at
+	a.trail = walkFrom(at)
+	a.mu.Unlock()
+	taken := map[string]bool{}
+	for m := range slices.Chunk(at.marks(), markBytes) {
+		taken[string(m)] = true
 	}
-	q := query{after: at.ID, max: pageSize}
-	if at.ID == "" && at.At > 0 {
-		q.start = time.UnixMilli(at.At).Add(-skew)
-	}
-	taken := at.marks()
-	end := at
-	err := a.each(ctx, c, q, time.UnixMilli(at.At).Add(-skew), func(m sm.Mark, r result) bool {
+	err := a.each(ctx, c, query{after: at.ID, max: pageSize}, time.UnixMilli(at.At).Add(-skew), func(m sm.Mark, r result) bool {
 		f.see(r)
-		end = a.read(&r)
+		at := a.read(&r)
 		if taken[r.mark[:markBytes]] {
 			m.Done()
 		} else {
-			a.offer(c, m, r, end)
+			a.offer(c, m, r, at)
 		}
 		return true
 	})
@@ -286,25 +293,72 @@ func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
 	if a.s.inbox.settled(ctx) != nil || ctx.Err() != nil { // what could not be kept ends ctx first
 		return ctx.Err()
 	}
-	a.reached(end)
-	a.s.desk.SetState(bridge.XMPP, end.row())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.trail.again = nil
+	a.stand(a.trail.at)
 	return nil
+}
+
+// stand puts the cursor where the book is known to be. a.mu is held.
+func (a *archive) stand(at cursor) {
+	a.at, a.has = at, true
+	a.s.desk.SetState(bridge.XMPP, at.row())
+}
+
+// end is the id of the archive's last message, when all that came before the server said so is in the book. Empty: there
+// is none.
+func (a *archive) end(ctx context.Context, c *conn) (string, error) {
+	fin, err := a.page(ctx, c, query{before: true, max: 1}, func(m sm.Mark, _ result) { m.Done() })
+	if err == nil {
+		err = a.s.inbox.settled(ctx)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return fin.last, err
 }
 
 // anchor puts the cursor at the end of the archive: what is older is not ours to deliver.
 func (a *archive) anchor(ctx context.Context, c *conn) error {
-	fin, err := a.page(ctx, c, query{before: true, max: 1}, func(m sm.Mark, _ result) { m.Done() })
+	last, err := a.end(ctx, c)
 	if err != nil {
 		return err
 	}
-	at := cursor{ID: fin.last}
-	if at.ID != "" {
-		at.At = time.Now().UnixMilli()
-	}
-	a.reached(at)
-	a.goBack()
-	a.s.desk.SetState(bridge.XMPP, at.row())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := cursor{ID: last, At: time.Now().UnixMilli()}
+	a.trail = trail{at: at}
+	a.stand(at)
 	return nil
+}
+
+// keepUp moves the cursor over what we send ourselves, so that the next walk is not long.
+func (a *archive) keepUp(ctx context.Context, c *conn) {
+	seen := a.sent.Load()
+	for pause(ctx, keepUpEvery) {
+		now := a.sent.Load()
+		if now-seen < keepUpAfter || !a.known() || a.gapped() {
+			continue
+		}
+		seen = now
+		a.pass(ctx, c)
+	}
+}
+
+// pass moves the cursor to where Next was before the server was asked for the end, and Next to the end. When that fails
+// the cursor stays older, which does no harm.
+func (a *archive) pass(ctx context.Context, c *conn) {
+	a.mu.Lock()
+	before := a.trail.at.Next
+	a.mu.Unlock()
+	last, err := a.end(ctx, c)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil && last != "" && a.trail.at.Next == before {
+		a.trail.at = a.trail.at.turn(last)
+		a.stand(a.at.turn(last))
+	}
 }
 
 // offer hands on one archived message, if it was for us.

@@ -1,7 +1,6 @@
 package xmppside
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"slices"
@@ -94,91 +93,6 @@ func TestCatchUp(t *testing.T) {
 	})
 }
 
-// snag stops the offers of a life at its nth one out of the archive.
-type snag struct {
-	bridge.Inlet
-	left int
-	hit  chan struct{} // closed then
-	on   chan struct{} // closed when they may go on
-}
-
-func (g *snag) Offer(ctx context.Context, in bridge.Inbound) error {
-	if in.Redelivered {
-		if g.left--; g.left == 0 {
-			close(g.hit)
-			select {
-			case <-g.on:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	return g.Inlet.Offer(ctx, in)
-}
-
-// A walk through the archive that ends in the middle goes on with the next login: a stream is not resumed before it was
-// walked, be it the process that ended or the connection.
-func TestInterruptedWalk(t *testing.T) {
-	bothServers(t, archiving(), func(t *testing.T, x *servers.XMPP) {
-		alice := newPerson(t, x, "1001")
-		for _, name := range []string{"killed", "cut"} {
-			t.Run(name, func(t *testing.T) {
-				m := bridgetest.NewMemory(t)
-				link := proxy.New(t, x.Addr)
-				c := testConfig(x)
-				c.Addr = link.Addr()
-				l := start(t, m, c).up(t)
-				first := name + ": hello"
-				if err := alice.says(c.JID, first); err != nil {
-					t.Fatal(err)
-				}
-				l.eventually(t, "live", func() bool { return slices.Contains(fresh(m.Taken()), first) })
-				l.stop() // logged out: nothing to resume
-				away := numbered(name+": away", 130)
-				if err := alice.says(c.JID, away...); err != nil {
-					t.Fatal(err)
-				}
-				if err := alice.sync(); err != nil {
-					t.Fatal(err)
-				}
-				d := m.Desk()
-				g := &snag{Inlet: d, left: 70, hit: make(chan struct{}), on: make(chan struct{})}
-				l = startWith(t, m, c, d, g)
-				<-g.hit
-				if name == "killed" {
-					l.die(link.Cut)
-					l = start(t, m, c)
-				} else {
-					link.Cut()
-					close(g.on)
-				}
-				l.up(t)
-				after := numbered(name+": after", 3)
-				if err := alice.says(c.JID, after...); err != nil {
-					t.Fatal(err)
-				}
-				want := slices.Concat([]string{first}, away, after)
-				mine := func() (out []string) {
-					for _, body := range fresh(m.Taken()) {
-						if strings.HasPrefix(body, name) {
-							out = append(out, body)
-						}
-					}
-					return out
-				}
-				l.eventually(t, "the last", func() bool { return slices.Contains(mine(), after[2]) })
-				if got := mine(); !slices.Equal(got, want) {
-					t.Errorf("got %d of %d: %v", len(got), len(want), got)
-				}
-				if l.log.count(`"resumed":true`) != 0 {
-					t.Error("a stream was resumed that was not walked")
-				}
-				l.stop()
-			})
-		}
-	})
-}
-
 // opened is ejabberd's database.
 func opened(t *testing.T, x *servers.XMPP) *sql.DB {
 	t.Helper()
@@ -238,40 +152,6 @@ func TestSameMicrosecond(t *testing.T) {
 	}
 	if n := len(fresh(m.Taken()[:len(away)])); n != len(away) {
 		t.Errorf("%d of %d are told apart", n, len(away))
-	}
-}
-
-// ejabberd's archive has in another order what it hands on. What is there behind the last that was taken, or beside it, is
-// taken: nothing else is taken again.
-func TestBehindTheLast(t *testing.T) {
-	x := servers.NewEjabberd(t, archiving())
-	m := bridgetest.NewMemory(t)
-	c := testConfig(x)
-	alice := newPerson(t, x, "1001")
-	l := start(t, m, c).up(t)
-	live := numbered("live", overlap+5)
-	if err := alice.says(c.JID, live...); err != nil {
-		t.Fatal(err)
-	}
-	l.takes(t, len(live))
-	l.stop()
-	if err := alice.says(c.JID, "before", "beside", "behind"); err != nil {
-		t.Fatal(err)
-	}
-	db := opened(t, x)
-	l.eventually(t, "in the archive", func() bool {
-		return moved(t, db, "before", live[len(live)-3], 1)+moved(t, db, "beside", live[len(live)-1], 0) == 2
-	})
-	l = start(t, m, c).up(t)
-	l.eventually(t, "all", func() bool { return slices.Contains(fresh(m.Taken()), "behind") })
-	var got []string
-	for _, in := range m.Taken()[len(live):] {
-		if in.Redelivered {
-			got = append(got, string(in.Body))
-		}
-	}
-	if want := []string{"before", "beside", "behind"}; len(got) < 3 || !slices.Equal(got[:3], want) {
-		t.Errorf("got %v", got)
 	}
 }
 

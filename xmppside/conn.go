@@ -61,7 +61,7 @@ func (c *conn) message(m sm.Mark, e *element) {
 	it := item{c: c, m: m, in: v.in}
 	if v.archiveID != "" && s.archive.known() {
 		it.in.WireID = wireID(v.archiveID, e)
-		it.cursor = s.archive.live(v.archiveID, it.in.WireID)
+		it.archived = v.archiveID
 	}
 	c.admit(it, e)
 }
@@ -77,9 +77,10 @@ func (c *conn) age(now time.Time) time.Duration {
 
 // item is one offer on its way.
 type item struct {
-	c      *conn
-	m      sm.Mark
-	in     bridge.Inbound
-	cursor *cursor // where the archive stands behind it
-	period int     // of the inbox
+	c        *conn
+	m        sm.Mark
+	in       bridge.Inbound
+	archived string  // its id in the archive, when it moves the cursor and came live
+	cursor   *cursor // where the archive stands behind it
+	period   int     // of the inbox
 }

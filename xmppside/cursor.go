@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -8,17 +9,20 @@ import (
 	"chatrelay/bridge"
 )
 
-// overlap is how many of the last taken messages the cursor stands back. ejabberd hands on in another order than its
-// archive has them, where the senders differ: what is not there yet may stand before what was taken last.
-const overlap = 64
+// overlap is how many of the last taken messages the cursor stands back, at least; at most it is twice that. ejabberd
+// hands on in another order than its archive has them, where the senders differ: what is not there yet may stand before
+// what was taken last.
+const overlap = 32
 
 const markBytes = 6 // of a mark that is remembered
 
-// cursor is how far the archive was taken. Without an id everything later than At is to be taken.
+// cursor is how far the archive was taken: all up to ID, and behind it what the marks say. Values are never changed.
 type cursor struct {
-	ID    string `json:"id"`
-	At    int64  `json:"at"`              // when the last was taken, ms since the epoch; 0: from the beginning
-	Taken []byte `json:"taken,omitempty"` // marks of what is behind ID and was taken, markBytes each
+	ID    string `json:"id"`              // empty: the archive was empty
+	At    int64  `json:"at"`              // when the last was taken, ms since the epoch
+	Taken []byte `json:"taken,omitempty"` // marks of what was taken between ID and Next, markBytes each
+	Next  string `json:"next,omitempty"`  // a later ID
+	More  []byte `json:"more,omitempty"`  // marks of what was taken since that
 }
 
 func (c cursor) row() bridge.StateRow {
@@ -26,32 +30,51 @@ func (c cursor) row() bridge.StateRow {
 	return bridge.StateRow{Key: keyCursor, Value: value}
 }
 
-// marks lists what was taken behind the cursor, by short marks.
-func (c cursor) marks() map[string]bool {
-	out := map[string]bool{}
-	for m := range slices.Chunk(c.Taken, markBytes) {
-		out[string(m)] = true
+// marks are all, one behind the other.
+func (c cursor) marks() []byte { return slices.Concat(c.Taken, c.More) }
+
+// add is the cursor behind one more message.
+func (c cursor) add(id, mark string, at time.Time) cursor {
+	c.At = at.UnixMilli()
+	c.Next = cmp.Or(c.Next, c.ID)
+	c.More = slices.Concat(c.More, []byte(mark[:markBytes]))
+	if len(c.More) == overlap*markBytes {
+		return c.turn(id)
 	}
-	return out
+	return c
 }
 
-// trail makes cursors, from what was taken last.
+// turn moves the cursor to Next, and that to a place up to which all was taken.
+func (c cursor) turn(id string) cursor {
+	return cursor{ID: cmp.Or(c.Next, c.ID), At: c.At, Taken: c.More, Next: id}
+}
+
+// trail makes the cursors that go with what is taken.
 type trail struct {
-	from   string // the archive was taken up to here
-	before []byte // marks behind it, from before an interruption
-	ids    []string
-	marks  []byte // of the same
+	at    cursor
+	again []byte // marks of what a walk has not met again yet
 }
 
-// trailFrom goes on where a cursor stands.
-func trailFrom(c cursor) trail { return trail{from: c.ID, before: c.Taken} }
+// walkFrom is the trail of a walk that begins at a cursor.
+func walkFrom(c cursor) trail {
+	return trail{at: cursor{ID: c.ID, At: c.At}, again: c.marks()}
+}
 
-// add notes the next message that is taken, and makes the cursor that goes with it.
+// add notes the next message that is taken, or met again.
 func (t *trail) add(id, mark string, at time.Time) cursor {
-	if len(t.ids) == overlap {
-		t.from, t.before = t.ids[0], nil
-		t.ids, t.marks = t.ids[1:], t.marks[markBytes:]
+	var left []byte
+	for m := range slices.Chunk(t.again, markBytes) {
+		if string(m) != mark[:markBytes] {
+			left = append(left, m...)
+		}
 	}
-	t.ids, t.marks = append(t.ids, id), append(t.marks, mark[:markBytes]...)
-	return cursor{ID: t.from, At: at.UnixMilli(), Taken: slices.Concat(t.before, t.marks)}
+	t.again = left
+	t.at = t.at.add(id, mark, at)
+	return t.cursor()
+}
+
+func (t *trail) cursor() cursor {
+	c := t.at
+	c.Taken = slices.Concat(t.again, c.Taken)
+	return c
 }

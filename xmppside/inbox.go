@@ -68,6 +68,9 @@ func (b *inbox) offer(ctx context.Context, in bridge.Inlet, it item) {
 	offer := it.in
 	offer.Gen = it.c.gen
 	offer.State = append(offer.State, countRow(it.m.Session())...)
+	if it.archived != "" {
+		it.cursor = b.s.archive.live(it.archived, it.in.WireID)
+	}
 	if it.cursor != nil {
 		offer.State = append(offer.State, it.cursor.row())
 	}
@@ -95,6 +98,7 @@ func (b *inbox) settle(it *item, err error) {
 	default:
 		b.say(err)
 		it.m.Redo()
+		b.s.archive.goBack()
 	}
 	b.done(it)
 }
@@ -113,6 +117,7 @@ func (b *inbox) turnAway(it *item) {
 		_ = b.s.write(answer)
 	case it.m.Answer(answer) != nil:
 		it.m.Redo()
+		b.s.archive.goBack()
 	}
 }
 

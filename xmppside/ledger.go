@@ -70,6 +70,7 @@ func (l *ledger) acked(done []sm.Stanza) {
 		results[i].Ref = s.Tag.(*letter).ref
 	}
 	l.desk.Close(results...)
+	l.archive.sent.Add(int64(len(done)))
 	l.mu.Lock()
 	for _, r := range results {
 		delete(l.suspects, r.Ref)

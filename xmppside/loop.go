@@ -43,6 +43,9 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 	if s.redone && s.inbox.settled(ctx) != nil {
 		return ctx.Err()
 	}
+	if !s.archive.resumable(s.st.Session().ID) {
+		s.st.Forget()
+	}
 	k, err := s.door.open(ctx, s.st)
 	if err != nil {
 		return err
@@ -51,9 +54,6 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 	end := s.serve(ctx, c)
 	s.redone = errors.Is(end.Err, sm.ErrRedo)
 	s.autopsy(c, end)
-	if !k.l.Resumed() && c.opened.Load() == 0 && s.archive.known() && s.archive.gapped() {
-		s.st.Forget()
-	}
 	age := c.age(time.Now())
 	if age > 0 {
 		w.login.reset()

@@ -221,9 +221,9 @@ func (f *search) see(r result) {
 // find looks for what was sent while messages came that we have taken: it ends where fill begins. With the addressee as a
 // filter the place to begin at would be none of the results, and unknown to Prosody.
 func (a *archive) find(ctx context.Context, c *conn, f *search) {
-	at, has := a.position()
-	if !a.known() || !has || len(f.byID) == 0 || f.first.cursor == at.ID {
-		return // without a cursor nothing is asked before we are available: see begin
+	at, _ := a.position()
+	if len(f.byID) == 0 || f.first.cursor == at.ID {
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()

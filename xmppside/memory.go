@@ -18,7 +18,8 @@ const (
 	keyCount    = "count."    // and a hash of the stream's id: its h, 8 bytes
 	keyArchive  = "archive"   // there: the server has one
 	keyCursor   = "cursor"    // JSON
-	keyWalked   = "walked"    // XEP-0198 id of the stream behind whose login the archive was taken to its end
+	keyOpened   = "opened"    // XEP-0198 id of the stream whose login was gone through with
+	keyWalked   = "walked"    // and of the one behind whose login nothing is left to be taken from an archive
 	keyRoom     = "room."     // and its JID: our nick there
 	keyOccupant = "occupant." // and room/nick: the bare JID behind it
 )

@@ -25,6 +25,9 @@ func (c *conn) prepare() {
 				return
 			}
 		}
+		if !s.archive.isOpen(s.st.Session().ID) && !s.appear(ctx, c) { // its login may have ended before that
+			return
+		}
 		s.rooms.keep(c)
 		if s.archive.gapped() { // the archive could not be read then
 			c.wg.Go(func() { s.archive.keepFilling(ctx, c, func() {}) }) // ends with the line
@@ -40,11 +43,13 @@ func (c *conn) prepare() {
 		c.wg.Go(func() { c.sizeUp(ctx) }) // ends with the line
 	}
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
+	c.wg.Go(func() { s.archive.keepUp(ctx, c) })
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()
 	c.opened.Store(time.Now().UnixNano())
 	s.st.Open(c.l)
+	s.archive.open(s.st.Session().ID)
 	s.setLive(c, "")
 	s.log.Info().Str("server", c.addr).Str("jid", c.full).Str("tls", cmp.Or(c.tls, "none")).
 		Bool("resumed", c.l.Resumed()).Bool("xep0198", c.l.Enabled()).Bool("archive", s.archive.known()).Msg("connected")
@@ -59,24 +64,17 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	defer cancel()
 	_ = s.inbox.settled(wait) // what is not in the book then is a duplicate of what the archive brings
 	s.rooms.reset()
-	s.archive.discover(ctx, c)
 	s.lost = append(s.lost, s.st.Lost()...)
 	sought := seek(s, s.lost)
-	s.archive.find(ctx, c, sought)
 	gap := s.archive.begin(ctx, c, sought)
 	if ctx.Err() != nil {
 		return false // what is lost is looked for again
 	}
 	s.reclaim(sought.found)
-	if !s.archive.known() { // what is read from there is in order
-		c.hold.begin()
-	}
-	if c.write([]byte(available)) != nil {
-		c.hold.release(s.inbox.push)
+	if !s.appear(ctx, c) {
 		return false
 	}
-	c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
-	if gap {                           // and what came before the server had read that
+	if gap { // and what came before the server had read that
 		s.fillGap(ctx, c)
 	}
 	select {
@@ -86,6 +84,19 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 		return false
 	}
 	return ctx.Err() == nil
+}
+
+// appear makes us available: live messages come, and what the server has stored.
+func (s *Side) appear(ctx context.Context, c *conn) bool {
+	if !s.archive.known() { // what is read from there is in order
+		c.hold.begin()
+	}
+	if c.write([]byte(available)) != nil {
+		c.hold.release(s.inbox.push)
+		return false
+	}
+	c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
+	return true
 }
 
 // fillGap has the archive read, and waits for the first attempt.

@@ -41,7 +41,7 @@ type Side struct {
 	window  int        // unconfirmed stanzas, at most
 	most    int        // bytes of a stanza, where the server does not say
 
-	// Owned by Run's goroutine, and by prepare while that waits for it.
+	// Owned by Run's goroutine, and by prepare's, which that begins and awaits.
 	gen    uint64
 	lost   []sm.Stanza // of streams that were lost, until the archive was asked
 	redone bool        // the last connection ended because something could not be kept
@@ -118,16 +118,13 @@ func (s *Side) begin(ctx context.Context) error {
 		s.stamp.secret = newSecret()
 		s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keySecret, Value: s.stamp.secret})
 	}
-	s.archive.restore(state)
 	s.rooms.restore(state)
 	saved, stale := savedSession(state)
 	if len(stale) > 0 {
 		s.desk.SetState(bridge.XMPP, stale...)
 	}
 	s.ledger.saved = saved.ID
-	if !s.archive.resumable(saved.ID) {
-		saved = sm.Session{}
-	}
+	s.archive.restore(state, saved.ID)
 	queue, err := s.restore(ctx, saved)
 	if err != nil {
 		return fmt.Errorf("xmpp: read bound legs: %w", err)

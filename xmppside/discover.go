@@ -1,0 +1,56 @@
+package xmppside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+const discoTimeout = 5 * time.Second
+
+// discover asks whether there is an archive. Without an answer what was known is kept.
+func (a *archive) discover(ctx context.Context, c *conn) error {
+	ctx, cancel := context.WithTimeout(ctx, discoTimeout)
+	defer cancel()
+	offered, err := hasArchive(ctx, c.line)
+	if _, answered := errors.AsType[*iqError](err); err != nil && !answered {
+		return fmt.Errorf("the server does not say whether it has an archive: %w", err)
+	}
+	a.mu.Lock()
+	before := a.offered
+	a.asked, a.offered = true, offered
+	a.mu.Unlock()
+	row := bridge.StateRow{Key: keyArchive}
+	if offered {
+		row.Value = []byte("1")
+	}
+	if offered != before {
+		a.s.desk.SetState(bridge.XMPP, row)
+	}
+	return nil
+}
+
+// hasArchive asks our own account (XEP-0313 §8).
+func hasArchive(ctx context.Context, k *line) (bool, error) {
+	e, err := k.ask(ctx, bareOf(k.full), "get", "<query xmlns='"+nsDisco+"'/>")
+	if err != nil {
+		return false, err
+	}
+	return hasFeature(e, nsMAM), nil
+}
+
+func hasFeature(info *element, name string) bool {
+	q := info.child(nsDisco, "query")
+	if q == nil {
+		return false
+	}
+	for _, f := range q.all(nsDisco, "feature") {
+		if f.get("var") == name {
+			return true
+		}
+	}
+	return false
+}
