@@ -80,8 +80,8 @@ func (a *archive) restore(state map[string][]byte, stream string) {
 	a.filling = a.walked != stream
 }
 
-// resumable tells whether a stream may be resumed. One whose login was interrupted may not, where there is a gap to be
-// filled: what is live would come before it.
+// resumable tells whether a stream may be resumed. One whose login was interrupted may not, where the archive has what
+// came: what is live would come before that.
 func (a *archive) resumable(stream string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -192,45 +192,35 @@ func (a *archive) filled() {
 // has asked the archive, and what comes between the last page and our presence is stored. Without a cursor the
 // archive is asked only then, for the same reason.
 //
-// What was sent behind the cursor is searched for on the way.
-func (a *archive) begin(ctx context.Context, c *conn, f *search) (again bool) {
+// What was sent behind the cursor is searched for on the way. An error: the archive cannot be read now.
+func (a *archive) begin(ctx context.Context, c *conn, f *search) (again bool, err error) {
 	if err := a.discover(ctx, c); err != nil {
-		if ctx.Err() == nil {
-			a.complain(err)
-		}
-		return true
+		return true, err
 	}
 	if !a.known() {
 		a.filled()
-		return false
+		return false, nil
 	}
 	if _, has := a.position(); !has {
-		return true
+		return true, nil
 	}
 	a.find(ctx, c, f)
-	if err := a.fill(ctx, c, f); err != nil && ctx.Err() == nil {
-		a.complain(err)
-		c.wg.Go(func() { a.keepFilling(ctx, c, func() {}) }) // ends with the line
-		return false
-	}
-	return true
+	return true, a.fill(ctx, c, f)
 }
 
 func (a *archive) complain(err error) {
 	a.s.log.Warn().Err(err).Msg("the archive cannot be read now; what came while we were away is taken later")
 }
 
-// keepFilling fills the gap, and tries again while that fails. tried is called after the first attempt.
-func (a *archive) keepFilling(ctx context.Context, c *conn, tried func()) {
+// keepFilling fills the gap, and tries again while that fails. trouble was said already. tried is called after the
+// first attempt.
+func (a *archive) keepFilling(ctx context.Context, c *conn, trouble string, tried func()) {
 	defer tried()
-	trouble := ""
 	for {
 		err := a.catchUp(ctx, c)
 		tried()
 		switch {
-		case err == nil:
-			return
-		case ctx.Err() != nil:
+		case err == nil, ctx.Err() != nil:
 			return
 		case err.Error() != trouble:
 			trouble = err.Error()
@@ -335,27 +325,27 @@ func (a *archive) anchor(ctx context.Context, c *conn) error {
 
 // keepUp moves the cursor over what we send ourselves, so that the next walk is not long.
 func (a *archive) keepUp(ctx context.Context, c *conn) {
-	seen := a.sent.Load()
+	seen, before := a.sent.Load(), ""
 	for pause(ctx, keepUpEvery) {
 		now := a.sent.Load()
-		if now-seen < keepUpAfter || !a.known() || a.gapped() {
-			continue
+		a.mu.Lock()
+		next := a.trail.at.Next
+		due := next == before && now-seen >= keepUpAfter && a.offered && !a.filling
+		a.mu.Unlock()
+		if before = next; due {
+			seen = now
+			a.pass(ctx, c, next)
 		}
-		seen = now
-		a.pass(ctx, c)
 	}
 }
 
-// pass moves the cursor to where Next was before the server was asked for the end, and Next to the end. When that fails
-// the cursor stays older, which does no harm.
-func (a *archive) pass(ctx context.Context, c *conn) {
-	a.mu.Lock()
-	before := a.trail.at.Next
-	a.mu.Unlock()
+// pass moves the cursor to next, where the trail's Next has been for a while, and Next to the end of the archive. When
+// that fails the cursor stays older, which does no harm. An end that did not move is no end: a clock was set back.
+func (a *archive) pass(ctx context.Context, c *conn, next string) {
 	last, err := a.end(ctx, c)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err == nil && last != "" && a.trail.at.Next == before {
+	if err == nil && last != "" && last != next && a.trail.at.Next == next {
 		a.trail.at = a.trail.at.turn(last)
 		a.stand(a.at.turn(last))
 	}

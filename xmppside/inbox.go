@@ -104,7 +104,7 @@ func (b *inbox) settle(it *item, err error) {
 }
 
 // turnAway tells the sender that the book is full: withholding <a/> instead would lose silently at the server's
-// limit. Until the server has what we tell, the message may come again.
+// limit. Until the server has what we tell, the message comes again with its stream; from an archive it does not.
 func (b *inbox) turnAway(it *item) {
 	r, ok := parseReply(it.in.Reply)
 	if !ok {

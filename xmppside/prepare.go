@@ -30,7 +30,7 @@ func (c *conn) prepare() {
 		}
 		s.rooms.keep(c)
 		if s.archive.gapped() { // the archive could not be read then
-			c.wg.Go(func() { s.archive.keepFilling(ctx, c, func() {}) }) // ends with the line
+			c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", func() {}) }) // ends with the line
 		}
 	} else {
 		s.setSoftware("") // it may be another server
@@ -66,7 +66,7 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	s.rooms.reset()
 	s.lost = append(s.lost, s.st.Lost()...)
 	sought := seek(s, s.lost)
-	gap := s.archive.begin(ctx, c, sought)
+	again, err := s.archive.begin(ctx, c, sought)
 	if ctx.Err() != nil {
 		return false // what is lost is looked for again
 	}
@@ -74,7 +74,11 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	if !s.appear(ctx, c) {
 		return false
 	}
-	if gap { // and what came before the server had read that
+	switch {
+	case err != nil:
+		s.archive.complain(err)
+		c.wg.Go(func() { s.archive.keepFilling(ctx, c, err.Error(), func() {}) }) // ends with the line
+	case again: // and what came before the server had read that
 		s.fillGap(ctx, c)
 	}
 	select {
@@ -102,7 +106,7 @@ func (s *Side) appear(ctx context.Context, c *conn) bool {
 // fillGap has the archive read, and waits for the first attempt.
 func (s *Side) fillGap(ctx context.Context, c *conn) {
 	tried := make(chan struct{})
-	c.wg.Go(func() { s.archive.keepFilling(ctx, c, sync.OnceFunc(func() { close(tried) })) }) // ends with the line
+	c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", sync.OnceFunc(func() { close(tried) })) }) // ends with the line
 	<-tried
 }
 
