@@ -12,9 +12,9 @@ const (
 	holdItem   = 512             // what a held message costs besides its body, about
 )
 
-// hold keeps live messages back after a fresh login while the server brings what it had stored for us: ejabberd
-// routes live mail to a session before it has looked into the store, and the older would come behind the newer.
-// It ends with the answer to a ping sent behind the presence.
+// hold keeps live messages back after a fresh login while the server brings what it had stored for us, or its archive
+// is asked for what came just before: ejabberd routes live mail to a session before it has looked into the store, and the
+// older would come behind the newer. Without an archive it ends with the answer to a ping sent behind the presence.
 type hold struct {
 	mu    sync.Mutex // guards all below; held while release passes on, so that nothing overtakes
 	on    bool

@@ -25,8 +25,11 @@ func (c *conn) prepare() {
 				return
 			}
 		}
-		if !s.archive.isOpen(s.st.Session().ID) && !s.appear(ctx, c) { // its login may have ended before that
-			return
+		if !s.archive.isOpen(s.st.Session().ID) { // its login may have ended before that
+			if !s.appear(c) {
+				return
+			}
+			c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
 		}
 		s.rooms.keep(c)
 		if s.archive.gapped() { // the archive could not be read then
@@ -71,15 +74,19 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 		return false // what is lost is looked for again
 	}
 	s.reclaim(sought.found)
-	if !s.appear(ctx, c) {
+	if !s.appear(c) {
 		return false
 	}
 	switch {
+	case err == nil && again: // and what came before the server had read that
+		s.fillGap(ctx, c)
+		c.hold.release(s.inbox.push)
 	case err != nil:
 		s.archive.complain(err)
 		c.wg.Go(func() { s.archive.keepFilling(ctx, c, err.Error(), func() {}) }) // ends with the line
-	case again: // and what came before the server had read that
-		s.fillGap(ctx, c)
+		fallthrough
+	default:
+		c.wg.Go(func() { c.unstore(ctx) }) // so too
 	}
 	select {
 	case <-s.rooms.keep(c):
@@ -90,16 +97,13 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	return ctx.Err() == nil
 }
 
-// appear makes us available: live messages come, and what the server has stored.
-func (s *Side) appear(ctx context.Context, c *conn) bool {
-	if !s.archive.known() { // what is read from there is in order
-		c.hold.begin()
-	}
+// appear makes us available: live messages come, and what the server has stored. The live ones are held.
+func (s *Side) appear(c *conn) bool {
+	c.hold.begin()
 	if c.write([]byte(available)) != nil {
 		c.hold.release(s.inbox.push)
 		return false
 	}
-	c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
 	return true
 }
 

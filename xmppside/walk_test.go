@@ -99,6 +99,51 @@ func TestInterruptedWalk(t *testing.T) {
 	})
 }
 
+// What comes between the end of a walk and our presence comes before what is live.
+func TestBetweenWalkAndPresence(t *testing.T) {
+	bothServers(t, archiving(), func(t *testing.T, x *servers.XMPP) {
+		alice := newPerson(t, x, "1001")
+		m := bridgetest.NewMemory(t)
+		c := testConfig(x)
+		l := start(t, m, c).up(t)
+		var want []string
+		say := func(bodies ...string) {
+			want = append(want, bodies...)
+			if err := alice.says(c.JID, bodies...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		say("hello")
+		l.takes(t, 1)
+		l.stop()
+		for round := range 5 {
+			say(fmt.Sprint(round, " away"))
+			if err := alice.sync(); err != nil {
+				t.Fatal(err)
+			}
+			d := m.Desk()
+			g := &snag{Inlet: d, left: 1, hit: make(chan struct{}), on: make(chan struct{})}
+			l = startWith(t, m, c, d, g)
+			<-g.hit // the walk waits for this one to be kept
+			say(numbered(fmt.Sprint(round, " between"), 50)...)
+			if err := alice.sync(); err != nil {
+				t.Fatal(err)
+			}
+			close(g.on)
+			say(numbered(fmt.Sprint(round, " live"), 500)...)
+			l.eventually(t, "the last", func() bool { return slices.Contains(fresh(m.Taken()), want[len(want)-1]) })
+			l.stop()
+		}
+		if got := fresh(m.Taken()); !slices.Equal(got, want) {
+			for i := range got {
+				if got[i] != want[i] {
+					t.Fatalf("%d of %d, in order up to %v", len(got), len(want), got[max(0, i-2):min(len(got), i+5)])
+				}
+			}
+		}
+	})
+}
+
 // Before there is a cursor no walk brings what came: the stream is resumed.
 func TestInterruptedFirstLogin(t *testing.T) {
 	bothServers(t, archiving(), func(t *testing.T, x *servers.XMPP) {
