@@ -253,8 +253,10 @@ func (r *trial) judge(server string, took time.Duration) {
 func (r *trial) verdict(c stage.Counts, row result) {
 	r.t.Helper()
 	lost, dup := c.LostM+c.LostX, c.DupM+c.DupX
-	c.DisorderM = max(0, c.DisorderM-r.inverted()) // what is left is the relay's
-	if r.f.bounces {                               // those were answered, not acknowledged by us
+	if row.server != "prosody" { // that brings all in order
+		c.DisorderM = max(0, c.DisorderM-r.inverted()) // what is left is the relay's
+	}
+	if r.f.bounces { // those were answered, not acknowledged by us
 		c.Untold, c.Bounced = c.Untold-c.Bounced, 0
 	}
 	if !r.f.loses && lost+c.DisorderM+c.DisorderX+c.Bounced+c.Failed+c.Untold > 0 {
