@@ -160,7 +160,7 @@ func sideLeaves(w *sideWorld) error {
 	l := w.life
 	w.m.Hold(true)
 	w.add("out", 0, 40)
-	if err := w.m.Await("some legs are on their way", func(s Sum) bool { return s.Queued >= 2 }); err != nil {
+	if err := w.m.Await("some legs are on their way", func(s Sum) bool { return s.Unsure >= 2 }); err != nil {
 		return err
 	}
 	downs, n := w.m.Sum().Downs, 40

@@ -254,6 +254,7 @@ func (m *Memory) Leg(ref bridge.Ref) (LegState, error) {
 type Sum struct {
 	Taken  int
 	Queued int // not committed yet
+	Unsure int // legs that a side has bound, ahead of the commit
 	Legs   map[LegState]int
 	Closes int // calls of Close for a leg
 	Fails  int // operations whose commit failed
@@ -274,6 +275,9 @@ func (m *Memory) sum() Sum {
 		Counts: maps.Clone(m.counts), Rows: len(m.state)}
 	for _, l := range m.legs {
 		s.Legs[l.state()]++
+		if l.with == Bound && !l.bound {
+			s.Unsure++
+		}
 	}
 	return s
 }
