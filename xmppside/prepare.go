@@ -77,16 +77,15 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	if !s.appear(c) {
 		return false
 	}
-	switch {
-	case err == nil && again: // and what came before the server had read that
-		s.fillGap(ctx, c)
-		c.hold.release(s.inbox.push)
-	case err != nil:
+	if err != nil {
 		s.archive.complain(err)
 		c.wg.Go(func() { s.archive.keepFilling(ctx, c, err.Error(), func() {}) }) // ends with the line
-		fallthrough
-	default:
-		c.wg.Go(func() { c.unstore(ctx) }) // so too
+	}
+	if again && err == nil {
+		s.fillGap(ctx, c) // what came before the server had read that we are available
+		c.hold.release(s.inbox.push)
+	} else {
+		c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
 	}
 	select {
 	case <-s.rooms.keep(c):
