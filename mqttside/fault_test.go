@@ -290,7 +290,7 @@ func TestOtherBroker(t *testing.T) {
 func (s *Side) window(host string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.windows[host]
+	return s.brokers[host].window
 }
 
 // TestCutBeforeCommit cuts while a binding is not committed: the next connection must not send what the book may

@@ -168,6 +168,7 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 			return ctx.Err()
 		case <-change:
 		case now := <-look.C:
+			k.conn().relent(now)
 			s.inspect(k, now)
 		}
 	}

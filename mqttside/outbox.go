@@ -47,8 +47,8 @@ type outbox struct {
 	link    *link // nil: none is logged in
 	legs    map[uint16]*leg
 	seq     uint64
-	mail    int // legs of kinds Inbox and Copy
-	notices int
+	inside  int       // legs that count against the window
+	outside int       // the others
 	called  bool      // legs went back to the book since Send last asked
 	moved   time.Time // when a broker last acknowledged something, or the box ceased to be empty
 }
@@ -114,11 +114,11 @@ func (o *outbox) bind(k *link, l *leg) {
 }
 
 func (o *outbox) count(l *leg, n int) {
-	if l.Kind == bridge.Notice {
-		o.notices += n
+	if beside(l.Kind, l.qos) {
+		o.outside += n
 		return
 	}
-	o.mail += n
+	o.inside += n
 }
 
 // begin makes a link the one that counts, before paho resumes. fate is what became of the session. It returns how
@@ -191,8 +191,10 @@ func (o *outbox) ack(k *link, kind byte, id uint16) error {
 	o.moved = time.Now()
 	switch {
 	case kind == packets.Pubrec && l.qos == 2 && l.phase == published:
-		l.phase = released // MQTT-4.3.3: from here on PUBREL is resumed; paho would send the PUBLISH again
-		o.bind(k, l)
+		l.phase = released           // MQTT-4.3.3: from here on PUBREL is resumed; paho would send the PUBLISH again
+		if l.Kind != bridge.Notice { // one that comes twice, after a crash, harms nobody: it is not worth a commit
+			o.bind(k, l)
+		}
 	case kind == packets.Puback && l.qos == 1, kind == packets.Pubcomp && l.phase == released:
 		o.remove(l)
 		o.desk.Close(bridge.Result{Ref: l.Ref})
@@ -294,14 +296,14 @@ func (o *outbox) packet(id uint16) packets.ControlPacket {
 	return p
 }
 
-// load is how many legs of the kind's sort are in flight.
-func (o *outbox) load(k bridge.Kind) int {
+// load is how many legs are in flight, in the window or beside it.
+func (o *outbox) load(beside bool) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if k == bridge.Notice {
-		return o.notices
+	if beside {
+		return o.outside
 	}
-	return o.mail
+	return o.inside
 }
 
 // released tells whether a leg waits for its PUBCOMP only.

@@ -15,7 +15,17 @@ import (
 const (
 	probeTimeout = 2 * time.Second
 	noMaximum    = 65535 // what a CONNACK without Receive Maximum means (MQTT 5, 3.2.2.3.3)
+	roomyFrom    = 1000  // Receive Maximum that the backlog of a client seldom exceeds
 )
+
+// broker is what we know of a broker's limits.
+type broker struct {
+	window int // messages in flight to it, at most
+	// roomy: notices may go at QoS 1, beside the window and for less work. Else they go as the mail does: a PUBACK that
+	// ends one of the last of many in flight to a client makes Mosquitto 2.0.11 send what comes next ahead of what
+	// waits. The backlog has to be longer than its limit for that.
+	roomy bool
+}
 
 var errNoVersion5 = errors.New("the broker does not speak MQTT 5")
 
@@ -25,18 +35,19 @@ var errNoVersion5 = errors.New("the broker does not speak MQTT 5")
 func (s *Side) learnWindow(ctx context.Context, u *url.URL) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	window := s.cfg.Window
+	b := broker{window: s.cfg.Window}
 	most, err := receiveMaximum(ctx, &s.cfg, u)
 	log := s.log.Info()
 	if err != nil {
 		log.Str("receive_maximum", "unknown").AnErr("probe", err)
 	} else {
-		window = max(1, min(window, most/2))
+		b.window = max(1, min(b.window, most/2))
+		b.roomy = most >= roomyFrom
 		log.Int("receive_maximum", most)
 	}
-	log.Int("window", window).Msg("publish window")
+	log.Int("window", b.window).Msg("publish window")
 	s.mu.Lock()
-	s.windows[u.Host] = window
+	s.brokers[u.Host] = b
 	s.mu.Unlock()
 	s.changed.ring()
 }

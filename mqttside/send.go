@@ -20,11 +20,8 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	if len(out.Body) > s.cfg.MaxMessage+noticeRoom(out.Kind) {
 		return bridge.Refuse("too_large", "the message is longer than %d bytes", s.cfg.MaxMessage)
 	}
-	qos := s.cfg.QoS
 	switch out.Kind {
-	case bridge.Inbox, bridge.Copy:
-	case bridge.Notice:
-		qos = 1
+	case bridge.Inbox, bridge.Copy, bridge.Notice:
 	default:
 		return bridge.Refuse("bad_kind", "this cannot be sent over MQTT")
 	}
@@ -33,7 +30,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		if s.outbox.recalled() {
 			return bridge.ErrDown // first in its lane may be another now
 		}
-		k, err := s.ready(out.Kind)
+		k, qos, err := s.ready(out.Kind)
 		if err != nil {
 			return err
 		}
@@ -62,26 +59,33 @@ func noticeRoom(k bridge.Kind) int {
 	return 0
 }
 
-// ready is the link a leg may go out on now; nil: none.
-func (s *Side) ready(kind bridge.Kind) (*link, error) {
+// ready is the link a leg may go out on now, and its QoS; nil: none.
+func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 	s.mu.Lock()
 	k, stopping := s.live, s.stopping
-	limit := min(s.cfg.Window, defaultWindow)
-	if k != nil && s.windows[k.url.Host] > 0 {
-		limit = s.windows[k.url.Host]
+	to := broker{window: min(s.cfg.Window, defaultWindow)}
+	if k != nil && s.brokers[k.url.Host].window > 0 {
+		to = s.brokers[k.url.Host]
 	}
 	s.mu.Unlock()
 	if stopping {
-		return nil, bridge.ErrDown
+		return nil, 0, bridge.ErrDown
 	}
-	if kind == bridge.Notice {
+	qos, limit := s.cfg.QoS, to.window
+	if kind == bridge.Notice && to.roomy {
+		qos = 1
+	}
+	if beside(kind, qos) {
 		limit = maxNotices
 	}
-	if k == nil || s.outbox.load(kind) >= limit || k.conn().held() > heldBytes {
-		return nil, nil
+	if k == nil || s.outbox.load(beside(kind, qos)) >= limit || k.conn().held() > heldBytes {
+		return nil, 0, nil
 	}
-	return k, nil
+	return k, qos, nil
 }
+
+// beside tells what has no part in the window, for no broker has a limit for it: notices at QoS 1.
+func beside(kind bridge.Kind, qos byte) bool { return kind == bridge.Notice && qos == 1 }
 
 // publish tells whether the leg was bound. From then on the outbox has it, whatever becomes of the link.
 func (s *Side) publish(k *link, topic string, qos byte, out bridge.Outbound) bool {

@@ -14,7 +14,7 @@ import (
 
 const (
 	maxWindow  = 10_000
-	maxNotices = 200 // in flight; they go at QoS 1, outside of the window
+	maxNotices = 200 // in flight beside the window
 )
 
 // Keys of the side's memory in the book, beside those of rows.
@@ -59,7 +59,7 @@ type Side struct {
 	unsure   bool   // the broker may have begun a new session without our knowing
 	verdict  fate   // of the witness, when it was asked just now; else unsure
 	live     *link
-	windows  map[string]int // by broker, once it has been asked
+	brokers  map[string]broker // by host, once they have been asked
 	stopping bool
 	why      string // not up because
 }
@@ -73,7 +73,7 @@ func New(cfg Config, desk bridge.Desk) (*Side, error) {
 	s := &Side{
 		cfg: cfg, urls: urls, desk: desk, log: cfg.Log.With().Str("side", bridge.MQTT.String()).Logger(),
 		probed: map[string]bool{}, rows: newRows(desk), inbox: newInbox(), level: levelBridge, why: "not started",
-		windows: map[string]int{}, instance: fmt.Sprintf("%x", newNonce()),
+		brokers: map[string]broker{}, instance: fmt.Sprintf("%x", newNonce()),
 	}
 	s.outbox = newOutbox(desk, &s.changed)
 	s.acker = newAcker(s)

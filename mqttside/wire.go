@@ -55,6 +55,7 @@ type wire struct {
 	farewell error      // why paho was told to disconnect
 	buf      []byte
 	segs     []segment
+	turns    turns
 	due      []uint64 // tickets raised since the flusher last took
 	raised   int      // tickets ever raised
 	pending  int      // bytes not yet written
@@ -91,6 +92,13 @@ func (w *wire) raise(ticket uint64) {
 	w.raised++
 }
 
+// await: a PUBLISH that takes a packet id has come. What ends it leaves behind what ends those before it.
+func (w *wire) await(id uint16) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turns.await(id)
+}
+
 // Write takes one whole packet, as paho writes them.
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
@@ -98,18 +106,40 @@ func (w *wire) Write(p []byte) (int, error) {
 		defer w.mu.Unlock()
 		return 0, w.err
 	}
-	w.buf = append(w.buf, p...)
-	w.segs = append(w.segs, segment{n: len(p), need: w.raised, at: time.Now(), id: publishID(p)})
-	w.pending += len(p)
+	kind := p[0] >> 4
+	switch kind {
+	case packets.Puback, packets.Pubcomp:
+		w.add(w.turns.end(p, time.Now())...)
+	case packets.Disconnect:
+		w.add(append(w.turns.take(-1), p)...)
+	default:
+		w.add(p)
+	}
 	w.mu.Unlock()
+	if kind == packets.Disconnect {
+		w.settle(leaveTimeout)
+	}
+	return len(p), nil
+}
+
+// add hands packets to the flusher. w.mu is held.
+func (w *wire) add(ps ...[]byte) {
+	for _, p := range ps {
+		w.buf = append(w.buf, p...)
+		w.segs = append(w.segs, segment{n: len(p), need: w.raised, at: time.Now(), id: publishID(p)})
+		w.pending += len(p)
+	}
 	select {
 	case w.wake <- struct{}{}:
 	default: // it is awake
 	}
-	if p[0]>>4 == packets.Disconnect {
-		w.settle(leaveTimeout)
-	}
-	return len(p), nil
+}
+
+// relent lets out what has waited too long for its turn.
+func (w *wire) relent(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.add(w.turns.late(now)...)
 }
 
 // settle waits until all is written; false: it was not.
