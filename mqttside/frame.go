@@ -73,6 +73,9 @@ func (w *wire) next() error {
 	}
 	w.frame.left = head + length
 	if kind == packets.Publish {
+		if err := w.line(head, length); err != nil {
+			return err
+		}
 		w.shorten(head, length)
 		w.sight.incoming()
 		return nil
@@ -102,6 +105,28 @@ func (w *wire) header() (kind byte, head, length int, err error) {
 	return 0, 0, 0, errors.New("the broker sent a malformed length")
 }
 
+// line puts a PUBLISH that takes a packet id in line (MQTT-3.3.2).
+func (w *wire) line(head, length int) error {
+	first, _ := w.r.Peek(1) // header has seen it
+	if first[0]&0x06 == 0 {
+		return nil
+	}
+	at := head + 2
+	b, err := w.r.Peek(at)
+	if err != nil {
+		return err
+	}
+	at += int(binary.BigEndian.Uint16(b[head:])) + 2
+	if at > head+length {
+		return errors.New("the broker sent a malformed PUBLISH")
+	}
+	if b, err = w.r.Peek(at); err != nil {
+		return err
+	}
+	w.await(binary.BigEndian.Uint16(b[at-2:]))
+	return nil
+}
+
 // shorten cuts an oversize PUBLISH before paho makes room for it. What is left is still oversize, so that it is
 // refused, counted and acknowledged; to drop the connection would bring the same message again, for ever.
 func (w *wire) shorten(head, length int) {
@@ -129,7 +154,11 @@ func (w *wire) show(kind byte, body []byte) error {
 		if len(body) != 2 {
 			return fmt.Errorf("the broker sent a malformed packet of type %d", kind)
 		}
-		return w.sight.ack(kind, binary.BigEndian.Uint16(body))
+		id := binary.BigEndian.Uint16(body)
+		if kind == packets.Pubrel {
+			w.await(id)
+		}
+		return w.sight.ack(kind, id)
 	case packets.Suback:
 		if len(body) != 3 { // one filter was asked for; paho panics when more are answered
 			return errors.New("the broker sent a malformed SUBACK")

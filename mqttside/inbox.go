@@ -87,9 +87,6 @@ func (s *Side) receive(k *link, m mqtt.Message) {
 	if !k.takes() {
 		return // unacknowledged: the broker brings it again on the next connection
 	}
-	if m.Qos() > 0 {
-		k.conn().await(m.MessageID())
-	}
 	i := &item{k: k, msg: m, size: len(m.Payload()) + len(m.Topic()) + itemCost}
 	k.taken(1)
 	if !s.inbox.put(i) {

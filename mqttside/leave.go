@@ -14,7 +14,7 @@ func (s *Side) leave(k *link) {
 	for waiting := true; waiting; {
 		change := s.changed.wait()
 		s.discard()
-		if _, acked := k.dropped(); acked && s.outbox.empty() {
+		if _, acked := k.dropped(); acked && !k.conn().holds() && s.outbox.empty() {
 			break
 		}
 		select {

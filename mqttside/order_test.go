@@ -56,21 +56,29 @@ func TestBehindABacklog(t *testing.T) {
 	tally(t, "out", 2, n, reader.hears(t, 2*n))
 }
 
-// TestEndsInOrder: what comes at QoS 1 is acknowledged behind the handshakes that began before it.
+// TestEndsInOrder: what comes at QoS 1 is acknowledged behind the handshakes that began before it, also where these
+// are resumed.
 func TestEndsInOrder(t *testing.T) {
 	t.Parallel()
-	const n = 100
+	const n = 200
 	r := newRig(t, servers.MosquittoConfig{MaxQueued: 100000})
-	var mu sync.Mutex // guards came, ended
-	var came, ended []uint16
+	var mu sync.Mutex // guards open, came, ended
+	open := map[int]map[uint16]bool{}
+	came, ended := map[int][]uint16{}, map[int][]uint16{} // by connection
 	r.trap.set(func(p proxy.Packet) proxy.Verdict {
 		mu.Lock()
 		defer mu.Unlock()
+		if open[p.Conn] == nil {
+			open[p.Conn] = map[uint16]bool{}
+		}
+		first := !open[p.Conn][p.ID]
 		switch {
-		case p.Dir == proxy.Down && p.Type == proxy.PUBLISH && p.QoS() > 0:
-			came = append(came, p.ID)
+		case p.Dir == proxy.Down && (p.Type == proxy.PUBLISH && p.QoS() > 0 || p.Type == proxy.PUBREL) && first:
+			came[p.Conn] = append(came[p.Conn], p.ID)
+			open[p.Conn][p.ID] = true
 		case p.Dir == proxy.Up && (p.Type == proxy.PUBACK || p.Type == proxy.PUBCOMP):
-			ended = append(ended, p.ID)
+			ended[p.Conn] = append(ended[p.Conn], p.ID)
+			delete(open[p.Conn], p.ID)
 		}
 		return proxy.Pass
 	})
@@ -83,14 +91,18 @@ func TestEndsInOrder(t *testing.T) {
 		if i >= 8 {
 			finish(t, sent[i-8]) // above its limit the broker loses what it has acknowledged
 		}
+		if i%40 == 20 {
+			r.link.Cut()
+		}
 	}
-	l.eventually(t, "all ended", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(ended) == n
-	})
-	if !slices.Equal(came, ended) {
-		t.Errorf("came  %d\nended %d", came, ended)
+	r.m.Until(t, "all taken", takenN(n))
+	l.eventually(t, "no packet waits", func() bool { k := l.current(); return k != nil && k.alive() && !k.conn().holds() })
+	mu.Lock()
+	defer mu.Unlock()
+	for c, got := range ended {
+		if want := came[c]; len(got) > len(want) || !slices.Equal(got, want[:len(got)]) {
+			t.Errorf("connection %d\ncame  %d\nended %d", c, want, got)
+		}
 	}
 	tally(t, "in", 2, n/2, bodies(r.m))
 }
@@ -102,13 +114,16 @@ func TestUnendedHandshake(t *testing.T) {
 	l := start(t, r.m, r.cfg)
 	l.up(t)
 	r.trap.set(once(proxy.Down, proxy.PUBREL, proxy.Drop, nil))
-	began := time.Now()
 	finish(t, r.p.Publish("/chat/1001", 2, false, body("y", 0)))
 	finish(t, r.p.Publish("/chat/1001", 1, false, body("y", 1)))
-	l.eventually(t, "acknowledged", func() bool { return r.trap.count(proxy.Up, proxy.PUBACK) == 1 })
-	if d := time.Since(began); d < holdLimit || d > 3*holdLimit {
-		t.Errorf("after %v", d)
+	w := l.current().conn()
+	l.eventually(t, "its PUBACK waits", w.holds)
+	w.relent(time.Now().Add(holdLimit - time.Second))
+	if !w.holds() {
+		t.Error("too early")
 	}
+	w.relent(time.Now().Add(holdLimit + time.Second))
+	l.eventually(t, "acknowledged", func() bool { return r.trap.count(proxy.Up, proxy.PUBACK) == 1 })
 	tally(t, "in", 1, 2, bodies(r.m))
 }
 
@@ -123,31 +138,38 @@ func TestTurns(t *testing.T) {
 	}
 	now := time.Now()
 	var line turns
-	for id := range uint16(6) {
-		line.await(id)
-	}
-	for _, step := range []struct {
-		id   byte
-		want string
-	}{{2, ""}, {1, ""}, {9, "9"}, {0, "012"}, {4, ""}, {4, "4"}} {
-		if got := ids(line.end(end(step.id), now)); got != step.want {
-			t.Errorf("%d lets out %q, want %q", step.id, got, step.want)
+	await := func(ids ...uint16) {
+		for _, id := range ids {
+			line.await(id, now)
 		}
 	}
-	if got := ids(line.late(now.Add(holdLimit))); got != "" {
-		t.Errorf("%q is early", got)
+	ends := func(id byte, want string) {
+		t.Helper()
+		if got := ids(line.end(end(id), now)); got != want {
+			t.Errorf("%d lets out %q, want %q", id, got, want)
+		}
 	}
-	line.await(6)
-	if got := ids(line.late(now.Add(holdLimit + 1))); got != "4" {
-		t.Errorf("%q is late", got)
+	relents := func(after time.Duration, want string) {
+		t.Helper()
+		if got := ids(line.relent(now.Add(after))); got != want {
+			t.Errorf("after %v %q is let out, want %q", after, got, want)
+		}
 	}
-	if got := ids(line.end(end(5), now)) + ids(line.end(end(6), now)); got != "56" || len(line) != 0 {
-		t.Errorf("%q, and %d are left", got, len(line))
-	}
-	line.await(7)
-	line.await(8)
-	line.end(end(8), now)
-	if got := ids(line.take(-1)); got != "8" || len(line) != 0 {
-		t.Errorf("%q at the end, and %d are left", got, len(line))
+	await(0, 1, 2, 2, 3, 4, 5)
+	ends(2, "")
+	ends(1, "")
+	ends(9, "9") // never seen
+	ends(0, "012")
+	relents(holdLimit+1, "") // nobody waits
+	ends(4, "")
+	await(6)
+	ends(6, "")
+	relents(holdLimit, "")
+	relents(holdLimit+1, "4") // 3 is given up; 5 is first now
+	relents(holdLimit+1, "")
+	ends(3, "3")
+	ends(5, "56")
+	if line.holds() || len(line.line) != 0 {
+		t.Errorf("%d are left", len(line.line))
 	}
 }

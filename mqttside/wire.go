@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	readBuffer   = 64 << 10
+	readBuffer   = 64<<10 + 16     // the longest topic and what stands before the payload
 	commitLimit  = pingTimeout / 2 // older unwritten bytes: pings would wait behind a stuck commit
 	writeTimeout = 5 * time.Second // of one write to the network
 	leaveTimeout = time.Second     // for the last bytes before a DISCONNECT closes the connection
@@ -29,7 +29,7 @@ type sight interface {
 	suback(code byte)
 	incoming()         // a PUBLISH came
 	leaving(id uint16) // the PUBLISH of a packet id is about to be written
-	eased()            // no more than heldBytes wait now
+	eased()            // no more than heldBytes wait now, or none for its turn
 	barred(err error)  // the book failed to commit what waits here; the wire closes next
 }
 
@@ -92,42 +92,48 @@ func (w *wire) raise(ticket uint64) {
 	w.raised++
 }
 
-// await: a PUBLISH that takes a packet id has come. What ends it leaves behind what ends those before it.
+// await: what comes now is to be ended, behind what came before it.
 func (w *wire) await(id uint16) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.turns.await(id)
+	w.turns.await(id, time.Now())
 }
 
-// Write takes one whole packet, as paho writes them.
+// Write takes one whole packet, as paho writes them. A DISCONNECT passes what still waits for its turn: that comes
+// again, and is known then.
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	if w.err != nil {
 		defer w.mu.Unlock()
 		return 0, w.err
 	}
-	kind := p[0] >> 4
-	switch kind {
+	held := w.turns.holds()
+	switch p[0] >> 4 {
 	case packets.Puback, packets.Pubcomp:
-		w.add(w.turns.end(p, time.Now())...)
-	case packets.Disconnect:
-		w.add(append(w.turns.take(-1), p)...)
+		w.add(w.turns.end(p, time.Now()))
 	default:
-		w.add(p)
+		w.add([][]byte{p})
 	}
+	held = held && !w.turns.holds()
 	w.mu.Unlock()
-	if kind == packets.Disconnect {
+	if held {
+		w.sight.eased()
+	}
+	if p[0]>>4 == packets.Disconnect {
 		w.settle(leaveTimeout)
 	}
 	return len(p), nil
 }
 
 // add hands packets to the flusher. w.mu is held.
-func (w *wire) add(ps ...[]byte) {
+func (w *wire) add(ps [][]byte) {
 	for _, p := range ps {
 		w.buf = append(w.buf, p...)
 		w.segs = append(w.segs, segment{n: len(p), need: w.raised, at: time.Now(), id: publishID(p)})
 		w.pending += len(p)
+	}
+	if len(ps) == 0 {
+		return
 	}
 	select {
 	case w.wake <- struct{}{}:
@@ -139,7 +145,14 @@ func (w *wire) add(ps ...[]byte) {
 func (w *wire) relent(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.add(w.turns.late(now)...)
+	w.add(w.turns.relent(now))
+}
+
+// holds tells whether a packet waits for its turn.
+func (w *wire) holds() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.turns.holds()
 }
 
 // settle waits until all is written; false: it was not.
