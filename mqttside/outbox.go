@@ -191,8 +191,10 @@ func (o *outbox) ack(k *link, kind byte, id uint16) error {
 	o.moved = time.Now()
 	switch {
 	case kind == packets.Pubrec && l.qos == 2 && l.phase == published:
-		l.phase = released           // MQTT-4.3.3: from here on PUBREL is resumed; paho would send the PUBLISH again
-		if l.Kind != bridge.Notice { // one that comes twice, after a crash, harms nobody: it is not worth a commit
+		// MQTT-4.3.3: from here on PUBREL is resumed; paho would send the PUBLISH again. A notice that comes twice, after
+		// a crash, harms nobody: it is not worth a commit.
+		l.phase = released
+		if l.Kind != bridge.Notice {
 			o.bind(k, l)
 		}
 	case kind == packets.Puback && l.qos == 1, kind == packets.Pubcomp && l.phase == released:

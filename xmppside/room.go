@@ -54,6 +54,9 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 			if check, err = r.stay(ctx, rs); check {
 				continue
 			}
+			if rs.s.leaving() {
+				return // the room only says goodbye
+			}
 			if err != nil && err.Error() != trouble {
 				log.Warn().Err(err).Msg("no longer in the room; joining again")
 				trouble = err.Error()

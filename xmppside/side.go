@@ -156,3 +156,10 @@ func (s *Side) stop() {
 	s.mu.Unlock()
 	s.changed.ring()
 }
+
+// leaving tells whether stop was called.
+func (s *Side) leaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
