@@ -57,9 +57,7 @@ func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 		return j.ignore(rec, "no_members"), nil
 	}
 	j.identify(rec, &env)
-	if in.Receipt {
-		rec.Reply = in.Reply
-	}
+	rec.Reply, rec.Receipt = in.Reply, in.Receipt && in.Reply != ""
 	return rec, nil
 }
 

@@ -248,12 +248,12 @@ func TestJudgeKeepsWhatTheWireSays(t *testing.T) {
 		in.WireID, in.Redelivered, in.Receipt, in.State = "archive-7", true, true, []StateRow{{Key: "h"}}
 	})
 	rec, _ := newJudge(XMPP, newClock().now).record(&in)
-	if rec.WireKey != message.WireKey("xmpp", "archive-7") || !rec.Redelivered || rec.Reply != in.Reply || len(rec.State) != 1 {
+	if rec.WireKey != message.WireKey("xmpp", "archive-7") || !rec.Redelivered || rec.Reply != in.Reply || !rec.Receipt || len(rec.State) != 1 {
 		t.Errorf("lost on the way: %+v", rec)
 	}
 	in.WireID, in.Receipt = "", false
 	rec, _ = newJudge(XMPP, newClock().now).record(&in)
-	if rec.WireKey != (message.Key{}) || rec.Reply != "" {
+	if rec.WireKey != (message.Key{}) || rec.Reply != in.Reply || rec.Receipt {
 		t.Errorf("made up: %+v", rec)
 	}
 }

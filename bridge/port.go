@@ -132,7 +132,7 @@ const (
 	Chat    Kind = 4 // XMPP: a chat message to landline To
 	Room    Kind = 5 // XMPP: one groupchat message into room To (bare JID)
 	Receipt Kind = 6 // XMPP: a delivery receipt to Note.Reply
-	Error   Kind = 7 // XMPP: a stanza error to Note.Reply, made of Note.Reason and Note.Text
+	Error   Kind = 7 // XMPP: a stanza error to Note.Reply, made of Note.Reason and Note.Text; To is empty
 )
 
 // Mail tells whether a leg of this kind carries a message, rather than an answer about one.
@@ -220,7 +220,10 @@ type Record struct {
 	Via     string        // inbox it arrived on (MQTT): a retry is a known key with the same Via
 	Body    []byte
 	Legs    []Leg
-	Reply   string // not empty: a Receipt leg with this Note.Reply is due when it is settled as sent
+	// Reply is Inbound.Reply of whatever was sent by stanza: an Error leg with this Note.Reply is due when it
+	// dies or bounces. Receipt: a Receipt leg is due when it is settled as sent.
+	Reply   string
+	Receipt bool
 	// Redelivered: a known key is silence, not a retry to be answered.
 	Redelivered bool
 	State       []StateRow // of side Origin

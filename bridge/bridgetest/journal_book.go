@@ -182,7 +182,7 @@ func retryReceipt(j *journal) {
 	j.wantNotice("1001", "sent")
 	j.nothing(bridge.XMPP) // none was asked for
 	r = again(r)
-	r.Reply = "reply-2"
+	r.Reply, r.Receipt = "reply-2", true
 	j.want(bridge.Duplicate, r)
 	j.wantNotice("1001", "sent")
 	if o := j.next(bridge.XMPP); o.Kind != bridge.Receipt || o.Note.Reply != "reply-2" {
@@ -277,7 +277,7 @@ func groupFails(j *journal) {
 
 func receipts(j *journal) {
 	good, bad := letter(bridge.XMPP, "1001", "1002", "a"), letter(bridge.XMPP, "1001", "1003", "b")
-	good.Reply, bad.Reply = "reply-1", "reply-2"
+	good.Reply, good.Receipt, bad.Reply, bad.Receipt = "reply-1", true, "reply-2", true
 	j.take(good, bad)
 	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
 	j.bury(j.wantMail(bridge.MQTT, "1003", "").Ref, "no", "no")

@@ -241,7 +241,7 @@ func bounceOpen(j *journal) {
 
 func bounceAnswer(j *journal) {
 	r := letter(bridge.XMPP, "1001", "1002", "a")
-	r.Reply = "reply-1"
+	r.Reply, r.Receipt = "reply-1", true
 	j.take(r)
 	j.settle(j.next(bridge.MQTT).Ref)
 	receipt := j.next(bridge.XMPP)

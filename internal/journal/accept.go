@@ -182,7 +182,7 @@ func (t *txn) retry(r *bridge.Record, msg uint64) {
 	case !failed && t.j.opt.Notices.Sent:
 		legs = t.notice(legs, r.From, bridge.Note{Status: "sent"})
 	}
-	if !failed && r.Reply != "" {
+	if !failed && r.Receipt {
 		legs = append(legs, t.receipt(r.From, r.Reply))
 	}
 	if len(legs) > 0 {
@@ -193,7 +193,7 @@ func (t *txn) retry(r *bridge.Record, msg uint64) {
 // take writes a message with its keys and legs.
 func (t *txn) take(r *bridge.Record) {
 	m := t.letter(r, r.ID)
-	m.mail, m.reply = uint16(len(r.Legs)), r.Reply
+	m.mail, m.reply, m.receipt = uint16(len(r.Legs)), r.Reply, r.Receipt
 	m.book.base, m.book.open = m.mail, m.mail
 	packed := t.learn(r, m.id)
 	m.keys = uint16(len(packed) / len(message.Key{}))

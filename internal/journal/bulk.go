@@ -67,8 +67,8 @@ func newStatements() *statements {
 		commit:   newBulk("COMMIT", "", ""),
 		rollback: newBulk("ROLLBACK", "", ""),
 
-		letters: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, keys, body) VALUES ",
-			"(?,?,?,?,?,?,?,?,?,?)", ""),
+		letters: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, receipt, keys, body) VALUES ",
+			"(?,?,?,?,?,?,?,?,?,?,?)", ""),
 		change:   newBulk("UPDATE messages SET answers=?, delayed=?, dropped=?, reason=? WHERE id=?", "", ""),
 		unletter: newBulk("DELETE FROM messages WHERE id IN (", "?", ")"),
 

@@ -98,7 +98,7 @@ func (t *txn) finish(m *letter) {
 	if t.j.opt.Notices.Sent {
 		t.tell(m, answerOutcome, t.notice(nil, m.from, bridge.Note{Status: "sent"}))
 	}
-	if m.reply != "" {
+	if m.receipt {
 		t.tell(m, answerReceipt, []bridge.Leg{t.receipt(m.from, m.reply)})
 	}
 }

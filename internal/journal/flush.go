@@ -29,7 +29,7 @@ func (t *txn) writeLetters() error {
 	for _, b := range t.born {
 		m := b.m
 		args = append(args, int64(m.id), m.at, int64(m.origin), int64(m.mail), int64(m.book.base), m.book.delayed,
-			m.from, orNull(m.reply), b.keys, b.body)
+			m.from, orNull(m.reply), m.receipt, b.keys, b.body)
 	}
 	if err := t.j.stmts.letters.exec(t.j.conn, args); err != nil {
 		return err

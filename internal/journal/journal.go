@@ -199,6 +199,9 @@ func open(o Options) (_ *Journal, err error) {
 			return nil, damaged(err)
 		}
 	}
+	if err := migrate(j.conn); err != nil {
+		return nil, damaged(err)
+	}
 	if err := j.load(); err != nil {
 		return nil, damaged(err)
 	}

@@ -9,17 +9,18 @@ import (
 // letter is a message while anything of it may still happen: legs open, answers under way, a bounce possible.
 // Its fixed fields never change; book is the writer's, guarded by Journal.mu.
 type letter struct {
-	id     uint64
-	at     int64 // ms since the epoch, when it was taken
-	from   string
-	reply  string // not empty: a receipt is due there
-	body   []byte // nil: none, or only in the file
-	size   uint32 // of the body
-	origin bridge.SideID
-	mail   uint16 // mail legs it was taken with; 0: a row that carries only answers
-	keys   uint16 // it was taken with
-	legs   []*leg // the mail legs by number (nil: settled before the last start), then answers as they come
-	book   letterBook
+	id      uint64
+	at      int64 // ms since the epoch, when it was taken
+	from    string
+	reply   string // of what came by stanza: where its sender hears of it
+	body    []byte // nil: none, or only in the file
+	size    uint32 // of the body
+	origin  bridge.SideID
+	mail    uint16 // mail legs it was taken with; 0: a row that carries only answers
+	keys    uint16 // it was taken with
+	receipt bool   // is due at reply once it is sent
+	legs    []*leg // the mail legs by number (nil: settled before the last start), then answers as they come
+	book    letterBook
 }
 
 // letterBook is what a commit may change of a letter.

@@ -123,12 +123,12 @@ func (j *Journal) loadTotals() error {
 }
 
 // letterColumns are what scanLetter reads.
-const letterColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
+const letterColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(receipt, reply IS NOT NULL), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
 
 func scanLetter(scan func(...any) error) (*letter, error) {
 	m := &letter{}
 	b := &m.book
-	err := scan(&m.id, &m.at, &m.origin, &m.mail, &b.base, &b.delayed, &b.dropped, &b.reason, &m.from, &m.reply, &m.keys, &m.size)
+	err := scan(&m.id, &m.at, &m.origin, &m.mail, &b.base, &b.delayed, &b.dropped, &b.reason, &m.from, &m.reply, &m.receipt, &m.keys, &m.size)
 	if err != nil {
 		return nil, err
 	}

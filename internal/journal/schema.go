@@ -11,13 +11,15 @@ import (
 
 const (
 	applicationID = 0x63726c79 // "crly"
-	schemaVersion = 1
+	schemaVersion = 2          // 2: messages.receipt; legs.first_at is running time
+	oldestVersion = 1
 )
 
 // schema is written once, into a new file that gets its name only when it is complete.
 //
 // messages: a row stays while a leg is open or dead, and a while longer for bounces. A row without legs is
-// finished: so closing a message never rewrites the page that holds its body.
+// finished: so closing a message never rewrites the page that holds its body. receipt tells whether one is due
+// at reply; NULL, in rows of version 1: where there is a reply.
 // legs: open (state 0) or dead (state 1); a settled leg's row is gone. seq is the order within a lane.
 // bound: legs that a wire holds, in the order of binding.
 // seen: the keys of one commit, packed, appended in order (dedup.go); failed: the messages a retry of which
@@ -27,7 +29,7 @@ CREATE TABLE meta (k TEXT PRIMARY KEY, v NOT NULL) WITHOUT ROWID;
 CREATE TABLE messages (
 	id INTEGER PRIMARY KEY, at INTEGER NOT NULL, origin INTEGER NOT NULL, mail INTEGER NOT NULL,
 	answers INTEGER NOT NULL, delayed INTEGER NOT NULL, dropped INTEGER NOT NULL DEFAULT 0, reason TEXT, sender TEXT NOT NULL, reply TEXT,
-	keys BLOB, body BLOB);
+	receipt INTEGER, keys BLOB, body BLOB);
 CREATE TABLE legs (
 	seq INTEGER PRIMARY KEY, msg INTEGER NOT NULL, leg INTEGER NOT NULL, side INTEGER NOT NULL,
 	kind INTEGER NOT NULL, dest TEXT NOT NULL, lane TEXT NOT NULL, state INTEGER NOT NULL,
@@ -97,8 +99,39 @@ func checkSchema(db execer) error {
 	case version > schemaVersion:
 		return fmt.Errorf("the book has version %d, this program knows only up to %d: use the newer chatrelay that wrote it",
 			version, schemaVersion)
-	case version < schemaVersion:
+	case version < oldestVersion:
 		return fmt.Errorf("%w: version %d was never in use", ErrDamaged, version)
+	}
+	return nil
+}
+
+// migrate brings the file of an older version up to date, a version at a time, each in a transaction of its own:
+// a kill in the midst leaves one that the next start goes on from.
+func migrate(db execer) error {
+	version, err := pragma(db, "user_version")
+	if err != nil {
+		return err
+	}
+	for ; version < schemaVersion; version++ {
+		steps := append([]string{"BEGIN IMMEDIATE"}, stepsFrom(version)...)
+		for _, q := range append(steps, fmt.Sprintf("PRAGMA user_version = %d", version+1), "COMMIT") {
+			if _, err := db.ExecContext(context.Background(), q); err != nil {
+				return fmt.Errorf("migrate from version %d: %w", version, err)
+			}
+		}
+	}
+	return nil
+}
+
+// stepsFrom are the statements that make the next version of one. No row of messages is rewritten: the bodies
+// may fill the disk.
+func stepsFrom(version int64) []string {
+	switch version {
+	case 1:
+		return []string{
+			"ALTER TABLE messages ADD COLUMN receipt INTEGER",
+			"UPDATE legs SET first_at = 0 WHERE first_at <> 0", // was the wall's time, is running time
+		}
 	}
 	return nil
 }
