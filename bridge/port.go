@@ -262,7 +262,7 @@ type Result struct {
 // Ledger is what couriers read. The journal implements it.
 type Ledger interface {
 	// Next returns the oldest leg of a lane that is neither bound nor handed out nor backing off,
-	// lanes in turn; it waits for one until ctx ends. The leg is handed out: the lane's next leg may
+	// lanes in turn by sender first, then by destination; it waits for one until ctx ends. The leg is handed out: the lane's next leg may
 	// follow it at once, and the caller must see to it that it is bound, or give it back.
 	Next(ctx context.Context, side SideID) (Outbound, error)
 	// Release gives an unbound leg back, first in its lane.

@@ -15,7 +15,7 @@ type lane struct {
 	legs  []*leg // waiting, by seq, from head on
 	head  int
 	until int64 // ms: backing off
-	ready bool  // in its side's ring
+	ready bool  // in its side's turns
 	rests bool  // in its side's list of those that back off
 }
 
@@ -74,31 +74,11 @@ func (n *lane) find(seq uint64) int {
 
 // counter holds the lanes of one side that have something to hand out, in turn. Guarded by Journal.mu.
 type counter struct {
-	ring    []*lane // ready, next one at head
-	head    int
+	turns                 // of the lanes that are ready
 	backing []*lane       // have legs, and back off
 	due     int64         // ms: nothing in backing is due before this
 	bell    chan struct{} // closed and replaced when something may have become ready
 	waiters int
-}
-
-func (c *counter) push(n *lane) {
-	n.ready = true
-	c.ring = append(c.ring, n)
-}
-
-func (c *counter) pop() *lane {
-	n := c.ring[c.head]
-	c.ring[c.head] = nil
-	c.head++
-	if c.head == len(c.ring) {
-		c.ring, c.head = c.ring[:0], 0
-	} else if c.head > 64 && c.head*2 > len(c.ring) {
-		c.ring = append(c.ring[:0:0], c.ring[c.head:]...)
-		c.head = 0
-	}
-	n.ready = false
-	return n
 }
 
 // wake wakes all that wait in Next.

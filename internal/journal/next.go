@@ -125,7 +125,7 @@ func await(ctx context.Context, bell <-chan struct{}, due, now int64) error {
 	return nil
 }
 
-// pick takes the oldest leg of the lane whose turn it is. While nothing can be written nothing is handed out:
+// pick takes the oldest leg of the lane whose turn it is (turns.go). While nothing can be written nothing is handed out:
 // it could not be bound.
 func (j *Journal) pick(c *counter) (l *leg, due int64) {
 	now := j.nowMS()
@@ -133,8 +133,7 @@ func (j *Journal) pick(c *counter) (l *leg, due int64) {
 	if j.stuck || j.broken != nil {
 		return nil, due
 	}
-	for len(c.ring) > c.head {
-		n := c.pop()
+	for n := c.pop(); n != nil; n = c.pop() {
 		if n.empty() {
 			continue
 		}

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,7 @@ func TestReopen(t *testing.T) {
 			}
 		}
 	}
+	slices.Sort(got["1005"]) // two lanes
 	want := map[string][]string{"1001": {"3", "4", "5"}, "1003": {"other lane"}, "1005": {"to all>1006", "to all>1007"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

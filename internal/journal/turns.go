@@ -1,0 +1,59 @@
+package journal
+
+// turns says which lane goes next: senders take turns, and within one sender its destinations. So one message to
+// ten thousand inboxes holds up nobody else's: between two of its copies each other sender has had a turn. What
+// the relay itself tells somebody (notices, receipts, errors) is a sender of its own for each of its lanes, so
+// that a flood of answers to one waits for itself only. Guarded by Journal.mu.
+type turns struct {
+	senders fifo[*turn] // with a ready lane, next one first
+	of      map[string]*turn
+}
+
+// turn is a sender's place in the order.
+type turn struct {
+	sender string
+	lanes  fifo[*lane] // ready, next one first
+}
+
+// push shows a lane that has something to hand out.
+func (s *turns) push(n *lane) {
+	n.ready = true
+	sender := n.sender()
+	t := s.of[sender]
+	if t == nil {
+		if s.of == nil {
+			s.of = map[string]*turn{}
+		}
+		t = &turn{sender: sender}
+		s.of[sender] = t
+		s.senders.push(t)
+	}
+	t.lanes.push(n)
+}
+
+// pop takes the lane whose turn it is; nil: there is none.
+func (s *turns) pop() *lane {
+	if s.senders.len() == 0 {
+		return nil
+	}
+	t := s.senders.at(0)
+	s.senders.drop(1)
+	n := t.lanes.at(0)
+	t.lanes.drop(1)
+	if t.lanes.len() > 0 {
+		s.senders.push(t)
+	} else {
+		delete(s.of, t.sender)
+	}
+	n.ready = false
+	return n
+}
+
+// sender is for whom a lane takes its turn. The lane must not be empty. Names of lanes of answers hold a NUL,
+// those of senders do not.
+func (n *lane) sender() string {
+	if l := n.legs[n.head]; l.kind.Mail() {
+		return l.letter.from
+	}
+	return n.name
+}
