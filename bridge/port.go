@@ -138,13 +138,23 @@ const (
 // Mail tells whether a leg of this kind carries a message, rather than an answer about one.
 func (k Kind) Mail() bool { return k == Inbox || k == Copy || k == Chat || k == Room }
 
-// Note is what an answer (Notice, Receipt, Error) says.
+// Note is what an answer (Notice, Receipt, Error) says. Of a mail leg only Post is set.
 type Note struct {
 	Status string `json:"status,omitempty"` // Notice: sent, delayed or failed
 	Reason string `json:"reason,omitempty"` // Error: the refusal's fixed word
 	Text   string `json:"text,omitempty"`   // Notice: the reason a person reads. Error: the same
 	At     int64  `json:"at,omitempty"`     // ms since the epoch
 	Reply  string `json:"reply,omitempty"`  // Receipt, Error: Inbound.Reply
+
+	// Post is set where it was not known yet whether the sender may post to the group: the courier asks before the
+	// leg leaves. It stays with a dead leg, so that a requeued one is asked about again.
+	Post *Post `json:"post,omitempty"`
+}
+
+// Post is what has to be asked about a group message that was taken while its room's state was unknown.
+type Post struct {
+	Room string `json:"room"`
+	Via  string `json:"via,omitempty"` // MQTT: the landline of the inbox it came on
 }
 
 // Leg is one delivery that a message needs, as intake writes it.
@@ -153,7 +163,9 @@ type Leg struct {
 	Kind Kind
 	To   string // landline or room, never a topic or a JID
 	Lane string // order is kept within a lane; (sender, destination)
-	Note Note
+	// Behind names a lane that this leg must not overtake: while anything in it is open, the leg goes there.
+	Behind string
+	Note   Note
 }
 
 // Outbound is one leg on its way to a wire. Body is what travels: already rendered (Render), never nil
@@ -182,6 +194,38 @@ type Side interface {
 	Send(ctx context.Context, out Outbound) error
 	// Up tells whether the wire is logged in and ready, and in a few words why not.
 	Up() (bool, string)
+}
+
+// Standing is what a room knows of a landline.
+type Standing uint8
+
+// Standings.
+const (
+	StandingUnknown    Standing = iota // the room's state is not known now: ask again
+	StandingOutOfReach                 // nor has it been for long, and when it was the landline was no outcast
+	StandingOutcast                    // banned there
+	StandingNone                       // neither there nor on one of its lists
+	StandingVisitor                    // there, and may not speak
+	StandingMember                     // may speak there
+)
+
+// Standings tells what rooms know of people. The XMPP side implements it.
+type Standings interface {
+	// Standing never waits and may be called from any goroutine.
+	Standing(room, landline string) Standing
+}
+
+// RoomState is what is shown of a served room.
+type RoomState struct {
+	Room string
+	Up   bool   // the relay is in it
+	Why  string // what is wrong, in few words; may say something of a room that is up, too
+}
+
+// Rooms is what the status page reads. The XMPP side implements it.
+type Rooms interface {
+	// Rooms lists the served rooms by name. It may be called from any goroutine.
+	Rooms() []RoomState
 }
 
 // Verdict is what intake decided about an offer.

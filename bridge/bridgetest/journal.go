@@ -45,6 +45,9 @@ func RunJournal(t *testing.T, open func(t *testing.T) Store) {
 		{"release puts a leg back in its place", release},
 		{"defer holds only its lane", deferHolds},
 		{"defer ends", deferEnds},
+		{"a leg keeps what is to be asked", asksAgain},
+		{"copies of one group wait behind each other only", groupLane},
+		{"and no longer than they must", groupLaneEnds},
 		{"delayed once, and only what is pending", delayed},
 		{"delayed is taken back by the outcome", delayedTakenBack},
 

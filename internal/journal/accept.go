@@ -239,7 +239,11 @@ func (t *txn) bear(m *letter, body, keys []byte) {
 
 func (t *txn) leg(m *letter, num uint16, l bridge.Leg) {
 	t.j.seq++
-	made := &leg{letter: m, lane: t.j.lane(l.Side, l.Lane), to: intern(l.To), seq: t.j.seq, num: num, kind: l.Kind}
+	name := l.Lane
+	if l.Behind != "" && t.j.lanes[laneKey{l.Side, l.Behind}] != nil { // a lane goes with its last open leg
+		name = l.Behind
+	}
+	made := &leg{letter: m, lane: t.j.lane(l.Side, name), to: intern(l.To), seq: t.j.seq, num: num, kind: l.Kind, post: l.Note.Post}
 	if l.Note != (bridge.Note{}) {
 		note := l.Note
 		made.note = &note

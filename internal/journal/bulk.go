@@ -76,7 +76,7 @@ func newStatements() *statements {
 			"(?,?,?,?,?,?,?,0,0,0,0,?)", ""),
 		unleg:    newBulk("DELETE FROM legs WHERE seq IN (", "?", ")"),
 		dead:     newBulk("UPDATE legs SET state=1, attempts=?, reason=?, note=? WHERE seq=?", "", ""),
-		revive:   newBulk("UPDATE legs SET state=0, attempts=0, first_at=0, next_at=0, reason=NULL, note=NULL WHERE seq=?", "", ""),
+		revive:   newBulk("UPDATE legs SET state=0, attempts=0, first_at=0, next_at=0, reason=NULL, note=? WHERE seq=?", "", ""),
 		deferred: newBulk("UPDATE legs SET attempts=?, first_at=?, next_at=?, reason=? WHERE seq=?", "", ""),
 
 		bound:    newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),

@@ -71,7 +71,7 @@ func (t *txn) close(l *leg, why *bridge.Refusal) {
 	} else {
 		b.dead = true
 		mb.dead++
-		l.note = &bridge.Note{Reason: why.Reason, Text: why.Text, At: t.now}
+		l.note = &bridge.Note{Reason: why.Reason, Text: why.Text, At: t.now, Post: l.post}
 		t.dead.n++
 		t.dead.bytes += int64(m.size)
 	}

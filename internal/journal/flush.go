@@ -71,7 +71,7 @@ func (t *txn) writeLegs() error {
 		if l.finished() {
 			continue // closed in the same breath
 		}
-		if err := t.j.stmts.revive.one(t.j.conn, int64(l.seq)); err != nil {
+		if err := t.j.stmts.revive.one(t.j.conn, noteText(l.note), int64(l.seq)); err != nil {
 			return err
 		}
 	}

@@ -66,8 +66,9 @@ type leg struct {
 	letter *letter
 	lane   *lane
 	to     string
-	note   *bridge.Note // of an answer; of a dead leg: why
+	note   *bridge.Note // of an answer; of a dead leg: why; of a mail leg: Post alone
 	seq    uint64       // order in the book, and in its lane
+	post   *bridge.Post // nil: nothing is to be asked before it leaves
 	num    uint16
 	kind   bridge.Kind
 

@@ -184,6 +184,7 @@ func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
 		if err := json.Unmarshal([]byte(r.note.String), l.note); err != nil {
 			return nil, fmt.Errorf("%w: note of leg %v: %w", ErrDamaged, l.ref(), err)
 		}
+		l.post = l.note.Post
 	}
 	if r.num < m.mail {
 		m.legs[r.num] = l

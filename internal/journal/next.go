@@ -206,7 +206,9 @@ func (j *Journal) Attempts(ref bridge.Ref) (int, time.Time) {
 // outbound makes what travels of a leg.
 func (j *Journal) outbound(ctx context.Context, l *leg) (bridge.Outbound, error) {
 	o := bridge.Outbound{Ref: l.ref(), Kind: l.kind, From: l.letter.from, To: l.to}
-	if !l.kind.Mail() && l.note != nil {
+	if l.kind.Mail() {
+		o.Note.Post = l.post
+	} else if l.note != nil {
 		o.Note = *l.note
 	}
 	if l.kind == bridge.Receipt || l.kind == bridge.Error {

@@ -140,7 +140,9 @@ func (t *txn) requeue(m *letter, l *leg) {
 	t.forgetDead(m)
 	b := t.touchLeg(l)
 	b.dead = false
-	l.note = nil
+	if l.note = nil; l.post != nil {
+		l.note = &bridge.Note{Post: l.post}
+	}
 	t.revived = append(t.revived, l)
 	t.after = append(t.after, func() {
 		if l.finished() {

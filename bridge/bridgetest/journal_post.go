@@ -1,0 +1,95 @@
+package bridgetest
+
+import (
+	"bytes"
+
+	"github.com/google/go-cmp/cmp"
+
+	"chatrelay/bridge"
+)
+
+// undecided is a group message by stanza of which it is not known whether its sender may post: its copies wait in
+// the group's own lane.
+func undecided(from, text, room string, members ...string) *bridge.Record {
+	r := circular(from, text, room, members...)
+	for i := range r.Legs {
+		r.Legs[i].Note.Post = &bridge.Post{Room: room, Via: "1009"}
+		r.Legs[i].Lane = from + "\x00" + room
+	}
+	return r
+}
+
+// decided is one that leaves at once, but for older ones of its group that wait.
+func decided(from, text, room string, members ...string) *bridge.Record {
+	r := circular(from, text, room, members...)
+	for i, l := range r.Legs {
+		if l.Kind == bridge.Copy {
+			r.Legs[i].Behind = from + "\x00" + room
+		}
+	}
+	return r
+}
+
+// asksAgain: what is to be asked stays with the leg, however often it is given back.
+func asksAgain(j *journal) {
+	j.take(undecided("1001", "a", "team", "1002"))
+	for range 2 {
+		o := j.wantMail(bridge.MQTT, "1002", "")
+		if o.Note.Post == nil || *o.Note.Post != (bridge.Post{Room: "team", Via: "1009"}) {
+			j.Fatalf("the leg asks %+v", o.Note.Post)
+		}
+		j.Release(o.Ref)
+	}
+	j.take(letter(bridge.XMPP, "1001", "1002", "b"))
+	if o := j.next(bridge.MQTT); o.Note.Post == nil {
+		o = j.next(bridge.MQTT)
+		if o.Note.Post == nil {
+			j.Errorf("got %+v", o)
+		}
+	}
+}
+
+// groupLane: copies that wait for a decision hold up what their sender says later in that group, and nothing else.
+func groupLane(j *journal) {
+	j.take(undecided("1001", "first", "team", "1002", "1003"))
+	waits := j.wantMail(bridge.MQTT, "1002", "")
+	j.Release(waits.Ref)
+	j.take(decided("1001", "second", "team", "1002", "1003"))
+	j.take(letter(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "elsewhere", "other", "1002"), decided("1004", "another's", "team", "1002"))
+
+	others := 0
+	var got []string
+	for range 7 {
+		o := j.next(bridge.MQTT)
+		text := "other"
+		for _, t := range []string{"first", "second"} {
+			if bytes.Contains(o.Body, []byte(t)) {
+				text = t
+			}
+		}
+		if text == "other" {
+			others++
+			continue
+		}
+		if got = append(got, text+" "+o.To); len(got) == 1 {
+			j.bind(o.Ref, "wire") // bound, it may still come back: nothing passes it
+		}
+	}
+	if others != 3 {
+		j.Errorf("%d of three other lanes had their turn", others)
+	}
+	if diff := cmp.Diff([]string{"first 1002", "first 1003", "second 1002", "second 1003"}, got); diff != "" {
+		j.Errorf("the group's copies (-want +got)\n%s", diff)
+	}
+}
+
+// groupLaneEnds: once nothing waits there, copies go to their own lanes again.
+func groupLaneEnds(j *journal) {
+	j.take(undecided("1001", "first", "team", "1002"))
+	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
+	j.take(letter(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "second", "team", "1002"))
+	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "direct")))
+	if o := j.wantMail(bridge.MQTT, "1002", ""); !bytes.Contains(o.Body, []byte("second")) {
+		j.Errorf("got %s", o.Body)
+	}
+}

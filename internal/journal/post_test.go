@@ -1,0 +1,38 @@
+package journal
+
+import (
+	"testing"
+
+	"chatrelay/bridge"
+)
+
+// What is to be asked before a leg leaves outlives a restart, its death and a requeue.
+func TestPostIsKept(t *testing.T) {
+	o := options(t.TempDir())
+	b := openBook(t, o)
+	r := group("1001", "a", "1002")
+	post := bridge.Post{Room: "team", Via: "1003"}
+	r.Legs[0].Note.Post = &post
+	b.want(r, bridge.Taken)
+	asks := func(when string) bridge.Ref {
+		t.Helper()
+		x := b.next(bridge.MQTT)
+		if x.Kind != bridge.Copy || x.Note.Post == nil || *x.Note.Post != post || x.Note.Text != "" {
+			t.Fatalf("%s: next is %+v", when, x)
+		}
+		return x.Ref
+	}
+	b.Release(asks("at first"))
+	b = b.again(o)
+	ref := asks("after a restart")
+	b.bury(ref, bridge.Refuse("not_a_member", "who are you"))
+	b.wantNotice("1001", "a|failed|who are you")
+	must(t, b.Requeue(t.Context(), ref))
+	b.Release(asks("requeued"))
+	b = b.again(o)
+	b.bury(asks("requeued, after a restart"), bridge.Refuse("not_a_member", "still"))
+	b.wantNotice("1001", "a|failed|still")
+	b = b.again(o)
+	must(t, b.Requeue(t.Context(), ref)) // recalled from the file
+	asks("requeued from the file")
+}
