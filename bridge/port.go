@@ -301,6 +301,9 @@ type Result struct {
 	Ref   Ref
 	Err   error
 	State []StateRow // of the leg's side
+	// Unproven: settled on a word that the wire also gives for what it drops (MQTT 3.1.1). The leg counts as settled,
+	// and is remembered across crashes until Desk.Confirm or Desk.BounceUnconfirmed.
+	Unproven bool
 }
 
 // Ledger is what couriers read. The journal implements it.
@@ -352,6 +355,15 @@ type Desk interface {
 	// Bounce: the far side gave back a leg that was settled: counts it, marks the key, and sends the
 	// sender "failed" while the message is still in the book (an hour).
 	Bounce(ref Ref, why *Refusal)
+	// Mark numbers the unproven results that Close was given so far.
+	Mark() uint64
+	// Confirm: the far side has taken all legs of a side that were closed as Unproven up to a mark, those of
+	// earlier lives included.
+	Confirm(side SideID, mark uint64)
+	// BounceUnconfirmed: all legs of a side that were closed as Unproven and are not confirmed may not have arrived.
+	// They are bounced in one transaction and counted as Unconfirmed; those of messages not longer than so many
+	// bytes are confirmed instead (0: none).
+	BounceUnconfirmed(side SideID, longer int, why *Refusal)
 	// State reads all rows of a side's memory. A side reads it once, before it first connects.
 	State(ctx context.Context, side SideID) (map[string][]byte, error)
 	// SetState writes rows of a side's memory; the ticket is of the same numbering as Bind's.
@@ -362,6 +374,9 @@ type Desk interface {
 
 // MaybeDuplicate is the counter for legs sent again although the wire may have had them.
 const MaybeDuplicate = "maybe_duplicate"
+
+// Unconfirmed is the counter for legs that were settled and then bounced, for nothing proves that they arrived.
+const Unconfirmed = "unconfirmed"
 
 // Count names one durable counter.
 type Count struct {

@@ -65,6 +65,9 @@ func RunJournal(t *testing.T, open func(t *testing.T) Store) {
 		{"a bounce before the close is a dead letter", bounceOpen},
 		{"a bounced answer says nothing of the message", bounceAnswer},
 		{"bounces of what never was", bounceUnknown},
+		{"what is not confirmed is bounced, once", unconfirmed},
+		{"what is not confirmed is bounced by its length", unconfirmedByLength},
+		{"a group with a copy that is not confirmed", unconfirmedGroup},
 		{"many hands at once", manyHands},
 		{"any order of events adds up", anyOrder},
 	} {

@@ -138,19 +138,56 @@ func (d *Desk) Unbind(refs ...bridge.Ref) {
 
 // Close implements bridge.Desk.
 func (d *Desk) Close(results ...bridge.Result) {
+	var mark uint64
 	d.enqueue(sideOp{apply: func() {
 		for _, r := range results {
-			d.m.closes++
+			if d.m.closes++; r.Unproven {
+				mark++
+			}
 			if l := d.m.byRef[r.Ref]; !l.closed {
 				l.closed, l.err = true, r.Err
+				if r.Unproven && l.out.Kind.Mail() {
+					d.m.unproven = append(d.m.unproven, memoryUnproven{mark, len(l.out.Body)})
+				}
 			}
 			d.m.write(r.State)
 		}
 	}}, func() {
+		mark = d.m.marks
 		for _, r := range results {
-			d.m.byRef[r.Ref].with = Closed
+			if d.m.byRef[r.Ref].with = Closed; r.Unproven {
+				d.m.marks++
+			}
 		}
 	})
+}
+
+// Mark implements bridge.Desk.
+func (d *Desk) Mark() uint64 {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	return d.m.marks
+}
+
+// Confirm implements bridge.Desk.
+func (d *Desk) Confirm(_ bridge.SideID, mark uint64) {
+	d.enqueue(sideOp{apply: func() {
+		for len(d.m.unproven) > 0 && d.m.unproven[0].mark <= mark {
+			d.m.unproven = d.m.unproven[1:]
+		}
+	}}, nil)
+}
+
+// BounceUnconfirmed implements bridge.Desk: it counts.
+func (d *Desk) BounceUnconfirmed(_ bridge.SideID, longer int, _ *bridge.Refusal) {
+	d.enqueue(sideOp{apply: func() {
+		for _, u := range d.m.unproven {
+			if u.size > longer {
+				d.m.counts[bridge.Unconfirmed]++
+			}
+		}
+		d.m.unproven = nil
+	}}, nil)
 }
 
 // Bounce implements bridge.Desk: it counts.

@@ -35,6 +35,9 @@ type Memory struct {
 	counts map[string]int
 	binds  int // ever, to number the bindings
 
+	marks    uint64 // unproven results so far
+	unproven []memoryUnproven
+
 	taken  []bridge.Inbound
 	judge  func(bridge.Inbound) error // verdict on an offer; nil: taken
 	closes int
@@ -53,6 +56,12 @@ const (
 	Bound   LegState = "bound"
 	Closed  LegState = "closed"
 )
+
+// memoryUnproven is a leg that was closed as unproven and is not confirmed.
+type memoryUnproven struct {
+	mark uint64
+	size int
+}
 
 type memoryLeg struct {
 	out bridge.Outbound
@@ -261,6 +270,7 @@ type Sum struct {
 	Downs  int // answers ErrDown that Carry got
 	Counts map[string]int
 	Rows   int
+	Doubts int // closed as unproven, and neither confirmed nor bounced
 }
 
 // Sum adds up.
@@ -272,7 +282,7 @@ func (m *Memory) Sum() Sum {
 
 func (m *Memory) sum() Sum {
 	s := Sum{Taken: len(m.taken), Queued: len(m.queue), Legs: map[LegState]int{}, Closes: m.closes, Fails: m.fails, Downs: m.downs,
-		Counts: maps.Clone(m.counts), Rows: len(m.state)}
+		Counts: maps.Clone(m.counts), Rows: len(m.state), Doubts: len(m.unproven)}
 	for _, l := range m.legs {
 		s.Legs[l.state()]++
 		if l.with == Bound && !l.bound {

@@ -35,6 +35,7 @@ func table() []metric {
 		{"dead_total", "Of those: taken, but not delivered to everyone; see /dead.", counter, why},
 		{"bounced_total", "Given back by the far side after it had taken them.", counter, why},
 		{"maybe_duplicate_total", "Sent again although the side may have had them.", counter, side},
+		{"unconfirmed_total", "Settled, and then bounced by the relay itself, as nothing proves that the side took them.", counter, side},
 		{"events_total", "Further counts of the book, by name.", counter, []string{"side", "name"}},
 		{"door_offers_total", "Offers since the process started, counted apart from the book.", counter, side},
 		{"pending", "Messages taken and not yet settled, by the side they came from.", gauge, side},
@@ -128,14 +129,14 @@ func (t tally) labels() []string {
 func tallies(a bridge.Account) map[tally]int64 {
 	out := map[tally]int64{}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-		for _, name := range []string{received, delivered, duplicate, bridge.MaybeDuplicate} {
+		for _, name := range []string{received, delivered, duplicate, bridge.MaybeDuplicate, bridge.Unconfirmed} {
 			out[tally{name + "_total", side.String(), ""}] = 0
 		}
 	}
 	for c, n := range a.Counts {
 		t := tally{c.Name + "_total", c.Side.String(), ""}
 		switch c.Name {
-		case received, delivered, duplicate, bridge.MaybeDuplicate:
+		case received, delivered, duplicate, bridge.MaybeDuplicate, bridge.Unconfirmed:
 		case ignored, refused, dead, bounced:
 			t.second = word(c.Reason)
 		default:

@@ -9,12 +9,19 @@ import (
 )
 
 // closeOp settles or buries legs.
-type closeOp struct{ results []bridge.Result }
+type closeOp struct {
+	results []bridge.Result
+	mark    uint64 // number of the last unproven one before it
+}
 
 func (o *closeOp) size() (int, int) { return len(o.results), 0 }
 
 func (o *closeOp) apply(t *txn) {
+	mark := o.mark
 	for _, r := range o.results {
+		if r.Unproven && r.Err == nil {
+			mark++
+		}
 		m := t.j.letters[r.Ref.Msg]
 		if m == nil {
 			continue // closed before
@@ -24,6 +31,9 @@ func (o *closeOp) apply(t *txn) {
 			continue
 		}
 		t.setState(l.lane.side, r.State)
+		if r.Unproven && r.Err == nil {
+			t.unprove(l, mark)
+		}
 		t.close(l, reasonOf(r.Err))
 	}
 }
@@ -188,25 +198,33 @@ func (o *bounceOp) apply(t *txn) {
 		t.bounceAnswer(m, o)
 		return
 	}
-	if m == nil { // its hour is over, or it is a dead letter: the key is still good for a retry's answer
-		t.count(bounced, 0, o.why.Reason, 1)
-		if _, known := t.j.dedup.why(o.ref.Msg); !known {
-			t.fail(o.ref.Msg, text(o.why))
+	if m != nil {
+		if l := m.leg(o.ref.Leg); l != nil && !l.book.gone {
+			t.close(l, o.why) // not settled yet: a dead letter, not a bounce
+			return
+		}
+	}
+	t.returned(o.ref.Msg, m, o.why)
+}
+
+// returned notes that a settled delivery of a message did not arrive, and tells its sender, once. m is nil when its
+// hour is over or it is a dead letter: the key is still good for a retry's answer.
+func (t *txn) returned(id uint64, m *letter, why *bridge.Refusal) {
+	if m == nil {
+		t.count(bounced, 0, why.Reason, 1)
+		if _, known := t.j.dedup.why(id); !known {
+			t.fail(id, text(why))
 		}
 		return
 	}
-	if l := m.leg(o.ref.Leg); l != nil && !l.book.gone {
-		t.close(l, o.why) // not settled yet: a dead letter, not a bounce
-		return
-	}
-	t.count(bounced, m.origin, o.why.Reason, 1)
+	t.count(bounced, m.origin, why.Reason, 1)
 	if m.book.bounced || m.book.dead > 0 && !m.pending() {
 		return // its sender knows
 	}
 	t.touch(m).bounced = true
-	t.fail(m.id, text(o.why))
+	t.fail(m.id, text(why))
 	if t.j.opt.Notices.Failed {
-		t.tell(m, answerBounce, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text(o.why)}))
+		t.tell(m, answerBounce, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text(why)}))
 	}
 }
 

@@ -117,7 +117,7 @@ func (j *Journal) Close(results ...bridge.Result) {
 		}
 		l.stand = closing
 	}
-	j.put(&closeOp{results: append([]bridge.Result(nil), results...)})
+	j.put(&closeOp{results: append([]bridge.Result(nil), results...), mark: j.mark(results)})
 }
 
 // Bounce implements bridge.Desk. A leg that is not settled yet becomes a dead letter.

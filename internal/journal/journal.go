@@ -114,6 +114,9 @@ type Journal struct {
 	dead    tally // dead letters in the file
 	pinned  int64 // keys of pending messages, which are never forgotten
 
+	unproven [bridge.XMPP + 1]fifo[unproven] // settled and not confirmed, by side, oldest first
+	marks    uint64                          // number of the newest one
+
 	ticket  uint64 // last one given out
 	settled uint64 // all up to it are committed or have failed
 	failing []span // tickets whose commit failed, newest last

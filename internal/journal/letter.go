@@ -29,14 +29,16 @@ type letterBook struct {
 	open    uint16 // mail legs
 	dead    uint16 // mail legs
 	dropped uint16 // mail legs: dead, and then given up by hand
-	answers uint16 // answer legs open
-	base    uint16 // number of the first answer leg; higher after a requeue, so that no number is used twice
-	reason  string // label under which it was counted as dead
-	delayed bool   // its sender was told so, or need not be
-	bounced bool
-	row     bool // the row is in the file
-	changed bool // in this transaction
-	over    bool // its time for bounces is over: it goes with its last answer
+	// unproven: mail legs that were settled and are not confirmed. The message stays until they are.
+	unproven uint16
+	answers  uint16 // answer legs open
+	base     uint16 // number of the first answer leg; higher after a requeue, so that no number is used twice
+	reason   string // label under which it was counted as dead
+	delayed  bool   // its sender was told so, or need not be
+	bounced  bool
+	row      bool // the row is in the file
+	changed  bool // in this transaction
+	over     bool // its time for bounces is over: it goes with its last answer
 }
 
 // The answers of a message have fixed numbers above its mail legs.

@@ -16,7 +16,7 @@ func (j *Journal) load() error {
 		return err
 	}
 	for _, step := range []func() error{
-		j.loadMeta, j.loadSeen, j.loadFailed, j.loadTotals, j.loadLetters, j.loadLegs, j.loadBound, j.settleLoad, j.weigh,
+		j.loadMeta, j.loadSeen, j.loadFailed, j.loadTotals, j.loadLetters, j.loadLegs, j.loadBound, j.loadUnproven, j.settleLoad, j.weigh,
 	} {
 		if err := step(); err != nil {
 			return err

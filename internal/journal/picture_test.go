@@ -50,6 +50,12 @@ func (b *book) picture() string {
 			m.book.open, m.book.dead, m.book.dropped, m.book.answers, m.book.base, m.book.delayed)
 	}
 	fmt.Fprintf(&out, "failed %v\n", failed)
+	for side := range b.unproven {
+		for i := range b.unproven[side].len() {
+			u := b.unproven[side].at(i)
+			fmt.Fprintf(&out, "unproven %d: %v\n", u.n, u.ref)
+		}
+	}
 	return out.String()
 }
 
@@ -154,7 +160,7 @@ func (w *thrower) throw() {
 		return refs[w.rnd.IntN(len(refs))]
 	}
 	why := bridge.Refuse(fmt.Sprint("why", w.rnd.IntN(3)), "no")
-	switch w.rnd.IntN(14) {
+	switch w.rnd.IntN(16) {
 	case 0, 1, 2:
 		var recs []*bridge.Record
 		for range 1 + w.rnd.IntN(3) {
@@ -177,7 +183,7 @@ func (w *thrower) throw() {
 	case 8:
 		w.Unbind(any(w.hand), any(w.hand))
 	case 9:
-		w.Close(bridge.Result{Ref: any(w.hand)}, bridge.Result{Ref: any(w.hand), Err: why})
+		w.Close(bridge.Result{Ref: any(w.hand), Unproven: w.rnd.IntN(2) == 0}, bridge.Result{Ref: any(w.hand), Err: why})
 	case 10:
 		w.Bounce(any(w.all), why)
 	case 11:
@@ -194,5 +200,9 @@ func (w *thrower) throw() {
 		} else {
 			ok(w.Drop(ctx, any(w.all)))
 		}
+	case 14:
+		w.Confirm(bridge.SideID(1+w.rnd.IntN(2)), w.Mark()-min(w.Mark(), uint64(w.rnd.IntN(3))))
+	case 15:
+		w.BounceUnconfirmed(bridge.SideID(1+w.rnd.IntN(2)), w.rnd.IntN(100), why)
 	}
 }

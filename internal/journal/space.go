@@ -107,6 +107,9 @@ func (t *txn) purge() {
 		if t.now-f.at < bounceFor && j.done.len()-due <= keptRows && j.kept-freed <= j.opt.MaxBytes/keptPart && !j.space.full {
 			break
 		}
+		if f.m.book.unproven > 0 {
+			break // it may have to be bounced yet
+		}
 		freed += int64(f.m.size)
 		due++
 	}

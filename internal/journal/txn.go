@@ -29,6 +29,7 @@ type txn struct {
 	open         [bridge.XMPP + 1]int64
 	pinned       int64
 	dead         tally
+	unproven     [bridge.XMPP + 1]unprovenChange
 	closed       []*letter  // have no open leg now
 	settled      []finished // delivered in this transaction
 	deletes      []uint64   // letters whose row goes
@@ -187,6 +188,7 @@ func (t *txn) wrapUp() {
 		t.after = append(t.after, func() { t.j.rest(m) })
 	}
 	t.purge()
+	t.saveUnproven()
 	slices.Sort(t.deletes)
 	t.deletes = slices.Compact(t.deletes)
 }
@@ -260,6 +262,7 @@ func (t *txn) committed() {
 		j.kept += int64(f.m.size)
 	}
 	j.done.drop(t.purged)
+	t.commitUnproven()
 	j.lease = max(j.lease, t.lease)
 	if ran, ok := t.meta[metaRan]; ok {
 		j.ranSaved = ran.(int64)
