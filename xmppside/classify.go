@@ -134,7 +134,7 @@ func (s *Side) classifyRoom(e *element, from string) verdict {
 		return ignored(bodiless(e))
 	case nick == "":
 		return ignored("service") // the room itself
-	case s.historic(e):
+	case historic(e, room):
 		return ignored("history")
 	}
 	if _, ours := s.stamp.ref(e.get("id"), room); ours && who.self {
@@ -156,12 +156,11 @@ func (s *Side) classifyRoom(e *element, from string) verdict {
 	return v
 }
 
-// historic tells whether a room repeats what was said before. Our own server marks what it sends again after a
-// resumption in the same way, but in its own name.
-func (s *Side) historic(e *element) bool {
+// historic tells whether a room repeats what was said before: it stamps that with its own bare JID (XEP-0045 §7.2.14).
+// Any other stamp is live talk: its sender's own, a gateway's, or our server's for what it sends again.
+func historic(e *element, room string) bool {
 	for _, d := range append(e.all(nsDelay, "delay"), e.all(nsOldDelay, "x")...) {
-		by := bareOf(d.get("from"))
-		if by != s.addr.own && by != domainOf(s.addr.own) {
+		if d.get("from") == room {
 			return true
 		}
 	}

@@ -69,8 +69,9 @@ func TestIgnored(t *testing.T) {
 		"our nick":         {"<message type='groupchat' from='" + roomJID + "/chatrelay' id='1'>" + body + "</message>", "own"},
 		"room history": {"<message type='groupchat' from='" + roomJID + "/alice'>" + body +
 			"<delay xmlns='urn:xmpp:delay' from='" + roomJID + "' stamp='2026-01-01T00:00:00Z'/></message>", "history"},
-		"unsigned history": {"<message type='groupchat' from='" + roomJID + "/alice'>" + body +
-			"<delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/></message>", "history"},
+		"history of what was written long before": {"<message type='groupchat' from='" + roomJID + "/alice'>" + body +
+			"<delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/>" +
+			"<delay xmlns='urn:xmpp:delay' from='" + roomJID + "' stamp='2026-01-01T00:05:00Z'/></message>", "history"},
 		"old history": {"<message type='groupchat' from='" + roomJID + "/alice'>" + body +
 			"<x xmlns='jabber:x:delay' from='" + roomJID + "' stamp='20260101T00:00:00'/></message>", "history"},
 		"the room itself": {"<message type='groupchat' from='" + roomJID + "'>" + body + "</message>", "service"},
@@ -118,6 +119,15 @@ func TestTaken(t *testing.T) {
 			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
 		"room, sent again after a resumption": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
 			"<delay xmlns='urn:xmpp:delay' from='" + ownJID + "'/><delay xmlns='urn:xmpp:delay' from='chat.test'/></message>",
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+		"room, written offline": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
+			"<delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/></message>",
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+		"room, through a gateway": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
+			"<delay xmlns='urn:xmpp:delay' from='gateway.example.net' stamp='2026-01-01T00:00:00Z'/><x xmlns='jabber:x:delay' stamp='20260101T00:00:00'/></message>",
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+		"room, stamped by an occupant": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
+			"<delay xmlns='urn:xmpp:delay' from='" + roomJID + "/alice' stamp='2026-01-01T00:00:00Z'/></message>",
 			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
 		"room, trusted": {"<message type='groupchat' from='" + roomJID + "/boss'><body>{&lt;}</body></message>",
 			bridge.Inbound{From: "backend", Trusted: true, Room: roomJID, Reply: "backend@chat.test\x00backend@chat.test/a\x00"}},

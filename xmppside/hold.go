@@ -72,10 +72,11 @@ func (c *conn) admit(it item, e *element) {
 	c.s.inbox.push(it)
 }
 
-// stored tells whether our own server kept a message for us, and says so (XEP-0203).
+// stored tells whether our own server kept a message for us, and says so in its own name or in our account's (XEP-0203).
+// A stamp without a name, or in another's, is the sender's own: he wrote it long ago, and it came now.
 func (s *Side) stored(e *element) bool {
 	for _, d := range e.all(nsDelay, "delay") {
-		if by := bareOf(d.get("from")); by == "" || by == s.addr.own || by == domainOf(s.addr.own) {
+		if by := d.get("from"); by == s.addr.own || by == domainOf(s.addr.own) {
 			return true
 		}
 	}

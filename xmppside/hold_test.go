@@ -56,10 +56,10 @@ func TestHoldIsBounded(t *testing.T) {
 func TestStored(t *testing.T) {
 	s := unit(t)
 	for from, want := range map[string]bool{
-		"":                          true,
+		"":                          false, // the sender's own
 		"chat.test":                 true,
 		"receiver@chat.test":        true,
-		"receiver@chat.test/x":      true,
+		"receiver@chat.test/x":      false,
 		"team@conference.chat.test": false,
 		"1001@chat.test":            false,
 	} {
