@@ -27,6 +27,8 @@ type archive struct {
 	s    *Side
 	sent atomic.Int64 // stanzas of ours that the server has
 
+	walking chan struct{} // capacity 1: one walk at a time, as they share the trail
+
 	mu      sync.Mutex // guards all below
 	asked   bool       // the server has said whether it has one, since the last login that could not resume
 	offered bool
@@ -66,7 +68,7 @@ func wireID(archived string, msg *element) string {
 }
 
 func newArchive(s *Side) *archive {
-	return &archive{s: s, queries: map[string]*wanted{}}
+	return &archive{s: s, walking: make(chan struct{}, 1), queries: map[string]*wanted{}}
 }
 
 // restore is told which stream the book has.
@@ -129,7 +131,7 @@ func (a *archive) place() string {
 func (a *archive) live(id, mark string) *cursor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.filling {
+	if a.filling || a.s.others.contested() {
 		return nil
 	}
 	at := a.trail.add(id, mark, time.Now())
@@ -160,7 +162,7 @@ func (a *archive) position() (cursor, bool) {
 func (a *archive) goBack() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.filling { // a walk begins at the book anyhow
+	if !a.filling && !a.s.others.contested() { // a walk begins at the book anyhow
 		a.trail = trail{at: a.at}
 	}
 }
@@ -258,6 +260,12 @@ func (a *archive) catchUp(ctx context.Context, c *conn) error {
 
 // fill takes all that is behind the cursor.
 func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
+	select {
+	case a.walking <- struct{}{}:
+		defer func() { <-a.walking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	a.mu.Lock()
 	at := a.at
 	a.trail = walkFrom(at)
@@ -330,7 +338,7 @@ func (a *archive) keepUp(ctx context.Context, c *conn) {
 		now := a.sent.Load()
 		a.mu.Lock()
 		next := a.trail.at.Next
-		due := next == before && now-seen >= keepUpAfter && a.offered && !a.filling
+		due := next == before && now-seen >= keepUpAfter && a.offered && !a.filling && !a.s.others.contested()
 		a.mu.Unlock()
 		if before = next; due {
 			seen = now

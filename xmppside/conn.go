@@ -35,6 +35,7 @@ func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartE
 		m.Done()
 	case "presence":
 		c.s.rooms.presence(e) // its rows are queued before the mark is saved
+		c.s.others.presence(c, e)
 		m.Done()
 	case "message":
 		c.message(m, e)

@@ -6,6 +6,8 @@ import (
 	"mellium.im/xmlstream"
 )
 
+const softwareName = "chatrelay" // XEP-0092
+
 // iq answers what others ask and takes the answers to what we asked. Everything is answered here, so that
 // mellium does not: it would end the stream over an address that it cannot parse.
 func (k *line) iq(t xmlstream.TokenReadEncoder, e *element, version string) {
@@ -40,11 +42,11 @@ func known(e *element, version string) (payload xml.TokenReader, ok bool) {
 	case q == xml.Name{Space: nsPing, Local: "ping"}:
 		return nil, true
 	case q == xml.Name{Space: nsVersion, Local: "query"}:
-		return xmlstream.Wrap(xmlstream.MultiReader(textElement("name", "chatrelay"), textElement("version", version)),
+		return xmlstream.Wrap(xmlstream.MultiReader(textElement("name", softwareName), textElement("version", version)),
 			xml.StartElement{Name: q}), true
 	case q == xml.Name{Space: nsDisco, Local: "query"} && e.kids[0].get("node") == "":
 		return xmlstream.Wrap(xmlstream.MultiReader(
-			attrElement("identity", "category", "client", "type", "bot", "name", "chatrelay"),
+			attrElement("identity", "category", "client", "type", "bot", "name", softwareName),
 			attrElement("feature", "var", nsDisco), attrElement("feature", "var", nsPing),
 			attrElement("feature", "var", nsVersion), attrElement("feature", "var", nsReceipts)),
 			xml.StartElement{Name: q}), true

@@ -127,7 +127,7 @@ func (s *Side) report(err error) {
 	switch {
 	case isConflict(err):
 		s.log.Error().Str("resource", s.cfg.Resource).
-			Msg("another instance uses this resource and has thrown us out; give each relay an account, or a CHATRELAY_XMPP_RESOURCE, of its own. Standing back")
+			Msg("another instance uses this resource and has thrown us out; run one relay per account and topic prefix. Standing back")
 	case isLogin(err):
 		s.log.Error().Err(err).Msg("the server does not let us in; trying again slowly, or at once when the password changes")
 	default:

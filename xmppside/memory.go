@@ -20,6 +20,7 @@ const (
 	keyCursor   = "cursor"    // JSON
 	keyOpened   = "opened"    // XEP-0198 id of the stream whose login was gone through with
 	keyWalked   = "walked"    // and of the one behind whose login nothing is left to be taken from an archive
+	keyOthers   = "others"    // JSON
 	keyRoom     = "room."     // and its JID: our nick there
 	keyOccupant = "occupant." // and room/nick: the bare JID behind it
 )

@@ -47,6 +47,7 @@ func (c *conn) prepare() {
 	}
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
 	c.wg.Go(func() { s.archive.keepUp(ctx, c) })
+	c.wg.Go(func() { s.others.keep(ctx, c) })
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()
@@ -67,6 +68,7 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	defer cancel()
 	_ = s.inbox.settled(wait) // what is not in the book then is a duplicate of what the archive brings
 	s.rooms.reset()
+	s.others.reset()
 	s.lost = append(s.lost, s.st.Lost()...)
 	sought := seek(s, s.lost)
 	again, err := s.archive.begin(ctx, c, sought)
@@ -114,7 +116,7 @@ func (s *Side) fillGap(ctx context.Context, c *conn) {
 }
 
 const (
-	available = "<presence/>"
+	available = "<presence><priority>127</priority></presence>" // ownPriority
 	negative  = "<presence><priority>-1</priority></presence>"
 	quiet     = time.Second // without a message
 )
@@ -123,15 +125,20 @@ const (
 // ejabberd 23.01 while we log in, or while a stream moves to its new connection, may be stored just behind its look
 // into the store, and would lie there until the next login; it looks again when a priority is no longer negative
 // (RFC 6121 §8.5.2). What comes between the two may meet the same fate, so it is done in one write, and only when
-// nothing comes.
+// nothing comes. What another client is given meanwhile is fetched from the archive.
 func (c *conn) flushOffline(ctx context.Context) {
 	for _, wait := range []time.Duration{2 * time.Second, 10 * time.Second} {
 		for pause(ctx, wait) && time.Since(time.Unix(0, c.heard.Load())) < quiet {
 			wait = quiet / 2
 		}
-		if ctx.Err() != nil || c.write([]byte(negative+available)) != nil {
+		if ctx.Err() != nil {
 			return
 		}
+		c.s.others.flushed()
+		if c.write([]byte(negative+available)) != nil {
+			return
+		}
+		c.s.others.flushed() // the archive was perhaps asked before that
 	}
 }
 

@@ -34,6 +34,7 @@ type Side struct {
 	addr    *addresses
 	rooms   *rooms
 	archive *archive
+	others  *others
 	ledger  *ledger
 	inbox   *inbox
 	stamp   stamp      // set before the first connection
@@ -75,6 +76,7 @@ func New(cfg Config, desk bridge.Desk) (*Side, error) {
 	s.door = newDoor(&s.cfg, me)
 	s.rooms = newRooms(s)
 	s.archive = newArchive(s)
+	s.others = newOthers(s)
 	s.ledger = newLedger(s)
 	s.inbox = newInbox(s)
 	s.poison = poison{strikes: map[bridge.Ref]int{}, buried: map[bridge.Ref]bool{}}
@@ -125,6 +127,7 @@ func (s *Side) begin(ctx context.Context) error {
 	}
 	s.ledger.saved = saved.ID
 	s.archive.restore(state, saved.ID)
+	s.others.restore(state)
 	queue, err := s.restore(ctx, saved)
 	if err != nil {
 		return fmt.Errorf("xmpp: read bound legs: %w", err)

@@ -19,17 +19,25 @@ func (c *conn) sizeUp(ctx context.Context) {
 	if !pause(ctx, sizeUpAfter) {
 		return
 	}
-	e, err := c.ask(ctx, domainOf(bareOf(c.full)), "get", "<query xmlns='"+nsVersion+"'/>")
+	name, err := softwareOf(ctx, c.line, domainOf(bareOf(c.full)))
 	if err != nil {
 		s.log.Debug().Err(err).Msg("the server does not say what it is")
 		return
 	}
-	var name string
-	if q := e.child(nsVersion, "query"); q != nil && q.child(nsVersion, "name") != nil {
-		name = strings.TrimSpace(q.child(nsVersion, "name").text)
-	}
 	s.setSoftware(name)
 	s.st.SetReadSize(readSizeFor(name))
+}
+
+// softwareOf asks somebody for the name of the software (XEP-0092); empty: it gives none.
+func softwareOf(ctx context.Context, k *line, address string) (string, error) {
+	e, err := k.ask(ctx, address, "get", "<query xmlns='"+nsVersion+"'/>")
+	if err != nil {
+		return "", err
+	}
+	if name := e.child(nsVersion, "query").child(nsVersion, "name"); name != nil {
+		return strings.TrimSpace(name.text), nil
+	}
+	return "", nil
 }
 
 // readSizeFor is sm.Config.ReadSize for a server of that name.
