@@ -116,6 +116,8 @@ func (s *Side) body(e *element, in *bridge.Inbound) {
 	switch {
 	case len(bodies) != 1:
 		in.Refused = bridge.Refuse("two_bodies", "the stanza has more than one body")
+	case len(bodies[0].kids) > 0: // RFC 6121 §5.2.3: text only; others may read it with what the child says
+		in.Refused = bridge.Refuse("bad_body", "the body has an XML element inside its text")
 	case len(bodies[0].text) > s.cfg.MaxMessage:
 		in.Refused = bridge.Refuse("too_large", "the message is larger than %d bytes", s.cfg.MaxMessage)
 	default:

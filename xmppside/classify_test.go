@@ -157,6 +157,12 @@ func TestRefused(t *testing.T) {
 			"too_large", "1001@chat.test\x001001@chat.test/x\x00"},
 		"two bodies in a room": {"<message type='groupchat' from='" + roomJID + "/alice'><body>{}</body><body>{}</body></message>",
 			"two_bodies", "1001@chat.test\x001001@chat.test/a\x00"},
+		"a child in the body": {"<message from='1001@chat.test/x'><body>{<b xmlns='urn:b'>1</b>}</body></message>",
+			"bad_body", "1001@chat.test\x001001@chat.test/x\x00"},
+		"an empty child in the body": {"<message from='1001@chat.test/x'><body>{}<br/></body></message>",
+			"bad_body", "1001@chat.test\x001001@chat.test/x\x00"},
+		"a child in a body in a room": {"<message type='groupchat' from='" + roomJID + "/alice'><body>{<body>x</body>}</body></message>",
+			"bad_body", "1001@chat.test\x001001@chat.test/a\x00"},
 		"anonymous": {"<message type='groupchat' from='" + blindJID + "/alice'><body>{}</body></message>", "anonymous_room", ""},
 		"nobody":    {"<message type='groupchat' from='" + roomJID + "/nobody'><body>{}</body></message>", "anonymous_room", ""},
 	} {

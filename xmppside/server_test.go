@@ -126,6 +126,20 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
+// A body with an element inside its text is refused whole, not relayed without it. ejabberd 23.01 itself cuts the
+// element out before anybody sees it.
+func TestChildInBody(t *testing.T) {
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true})
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, testConfig(x)).up(t)
+	alice := newPerson(t, x, "1001")
+	alice.raw(t, "<message to='"+l.cfg.JID+"' type='chat' id='c1'><body>{\"content\":\"pay <b xmlns='urn:b'>not </b>now\"}</body></message>")
+	in := l.takes(t, 1)[0]
+	if in.Refused == nil || in.Refused.Reason != "bad_body" || len(in.Body) > 0 || in.From != "1001" || in.Reply == "" {
+		t.Errorf("got %+v", in)
+	}
+}
+
 func TestFullBook(t *testing.T) {
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true})
 	m := bridgetest.NewMemory(t)

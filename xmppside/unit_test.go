@@ -267,6 +267,7 @@ func TestConditions(t *testing.T) {
 		"unknown_room": {"cancel", "item-not-found"},
 		"too_large":    {"modify", "policy-violation"},
 		"two_bodies":   {"modify", "not-acceptable"},
+		"bad_body":     {"modify", "not-acceptable"},
 		"bad_time":     {"modify", "bad-request"}, "never heard of": {"modify", "bad-request"},
 	} {
 		if got := conditionOf(reason); got != want {
