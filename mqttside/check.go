@@ -20,8 +20,8 @@ type Step struct {
 
 const checkTimeout = 10 * time.Second
 
-// Check connects as the configuration says, under client ids of its own, so that a running relay is not
-// disturbed. Its messages go to the relay's own name below the prefix, which no relay passes on.
+// Check connects as the configuration says, beside the relay, so that a running one is not disturbed (but for a broker
+// that replaces client ids: one login, which ends the relay's connection once and leaves its session as it is). Its messages go to the relay's own name below the prefix, which no relay passes on.
 func Check(ctx context.Context, cfg Config) []Step {
 	urls, err := cfg.prepare()
 	if err != nil {
@@ -46,18 +46,44 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	login := Step{Name: "mqtt login at " + u.Host, Fatal: true}
-	t, err := greet(ctx, cfg, u, "-check", levelBridge)
-	if errors.Is(err, errLevel) {
-		login.Note = "without the bridge bit: own publishes come back and are dropped"
-		t, err = greet(ctx, cfg, u, "-check", levelPlain)
+	most, err := askLimits(ctx, cfg, u)
+	if away := (unreachable{}); !errors.Is(err, errReplaced) && !errors.As(err, &away) {
+		err = trySide(ctx, cfg, u)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errReplaced):
+		login.OK = true
+		return []Step{login, {Name: "mqtt client ids at " + u.Host, Note: errReplaced.Error() +
+			": rights and in-flight limit are not tried, for that would throw the relay out. Take it out of the broker's configuration"}}
+	case err != nil:
 		login.Note = remedy(err)
 		return []Step{login}
 	}
-	t.end()
-	login.OK = true
-	return append([]Step{login, checkWindow(ctx, cfg, u)}, checkRights(ctx, cfg, u))
+	login.OK, login.Note = true, checkLevel(ctx, cfg, u)
+	return []Step{login, checkWindow(cfg, u, most), checkRights(ctx, cfg, u)}
+}
+
+func trySide(ctx context.Context, cfg *Config, u *url.URL) error {
+	t, err := sideLogin(ctx, cfg, u)
+	if err == nil {
+		t.end()
+	}
+	return err
+}
+
+// checkLevel falls back as the relay does. Some brokers refuse the bridge bit, others hang up.
+func checkLevel(ctx context.Context, cfg *Config, u *url.URL) (note string) {
+	for range muteLimit {
+		t, err := greet(ctx, cfg, u, session{id: sideID(cfg), clean: true}, levelBridge)
+		if err == nil {
+			t.end()
+			return ""
+		}
+		if errors.Is(err, errLevel) {
+			break
+		}
+	}
+	return "without the bridge bit: own publishes come back and are dropped"
 }
 
 // remedy adds to an error which setting mends it, where it does not say so.
@@ -68,18 +94,16 @@ func remedy(err error) string {
 	return short(err) + ": check CHATRELAY_MQTT_URL, CHATRELAY_MQTT_CA_FILE, and that the broker runs"
 }
 
-func checkWindow(ctx context.Context, cfg *Config, u *url.URL) Step {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
+func checkWindow(cfg *Config, u *url.URL, most limits) Step {
 	st := Step{Name: "mqtt publish window at " + u.Host, OK: true}
-	most, err := receiveMaximum(ctx, cfg, u)
 	switch {
-	case err != nil:
-		st.Note = "the broker's in-flight limit is unknown: keep CHATRELAY_MQTT_WINDOW at half of it"
-	case most/2 < cfg.Window:
-		st.Note = fmt.Sprintf("the broker takes %d in flight: the window is %d, not CHATRELAY_MQTT_WINDOW (raise max_inflight_messages)", most, max(1, most/2))
+	case most.receive == 0:
+		st.Note = fmt.Sprintf("the broker does not tell its in-flight limit: the window is %d", min(cfg.Window, defaultWindow))
+	case most.receive/2 < cfg.Window:
+		st.Note = fmt.Sprintf("the broker takes %d in flight: the window is %d, not CHATRELAY_MQTT_WINDOW (raise max_inflight_messages)",
+			most.receive, max(1, most.receive/2))
 	default:
-		st.Note = fmt.Sprintf("%d of the broker's %d", cfg.Window, most)
+		st.Note = fmt.Sprintf("%d of the broker's %d", cfg.Window, most.receive)
 	}
 	return st
 }
@@ -100,7 +124,7 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) Step {
 func tryRights(ctx context.Context, cfg *Config, u *url.URL, topic string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout/3)
 	defer cancel()
-	t, err := greet(ctx, cfg, u, "-check", levelPlain)
+	t, err := sideLogin(ctx, cfg, u)
 	if err != nil {
 		return err
 	}

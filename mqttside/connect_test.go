@@ -229,7 +229,7 @@ func TestCheckBesideRelay(t *testing.T) {
 	}
 	r.add(0)
 	r.p.hears(t, 1)
-	if n := r.trap.count(proxy.Up, proxy.CONNECT); n > 2 { // its own and the probe
+	if n := r.trap.logins(); n != 1 {
 		t.Errorf("%d logins", n)
 	}
 }
@@ -255,8 +255,8 @@ func TestLevels(t *testing.T) {
 			})
 			l := start(t, bridgetest.NewMemory(t), testConfig(t, f.url()))
 			l.up(t)
-			if l.level != levelPlain {
-				t.Errorf("level %#x", l.level)
+			if level := l.current().level; level != levelPlain {
+				t.Errorf("level %#x", level)
 			}
 		})
 	}
@@ -315,7 +315,9 @@ func TestWindow(t *testing.T) {
 			})
 			l := start(t, r.m, r.cfg)
 			l.up(t)
-			l.eventually(t, "the limit is known", func() bool { return l.window(r.link.Addr()) == tc.window })
+			if n, _ := l.brokers.window(r.link.Addr(), 10); n != tc.window {
+				t.Errorf("the window is %d, want %d", n, tc.window)
+			}
 			for i := range 10 {
 				r.m.Add(bridge.Notice, "1001", "2001", body("n", i))
 			}
@@ -417,16 +419,16 @@ func TestTakeover(t *testing.T) {
 		stays, waits = two, one
 	}
 	stays.up(t)
-	if n := r.trap.count(proxy.Up, proxy.CONNECT); n > 20 {
+	if n := r.trap.logins(); n > 20 {
 		t.Errorf("%d logins before one stood back", n)
 	}
 	if !log.has("another client uses our client id") {
 		t.Error("not said")
 	}
-	calm := r.trap.count(proxy.Up, proxy.CONNECT)
+	calm := r.trap.logins()
 	stays.stop()
 	waits.up(t)
-	if n := r.trap.count(proxy.Up, proxy.CONNECT) - calm; n > 6 {
+	if n := r.trap.logins() - calm; n > 6 {
 		t.Errorf("%d logins while one stood back", n)
 	}
 }

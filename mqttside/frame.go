@@ -143,11 +143,12 @@ func (w *wire) shorten(head, length int) {
 func (w *wire) show(kind byte, body []byte) error {
 	switch kind {
 	case packets.Connack:
+		if len(body) >= 2 && answerOf(body[1]) == answerLevel && body[1] != packets.ErrRefusedBadProtocolVersion {
+			w.sight.connack(false, body[1]) // paho would take it for a success
+			return fmt.Errorf("the broker refuses the login with the unknown code %d", body[1])
+		}
 		if len(body) != 2 {
 			return errors.New("the broker sent a malformed CONNACK")
-		}
-		if body[1] > packets.ErrRefusedNotAuthorised { // paho would take it for a success
-			return fmt.Errorf("the broker refuses the login with the unknown code %d", body[1])
 		}
 		w.sight.connack(body[0]&1 != 0, body[1])
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:

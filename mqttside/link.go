@@ -22,12 +22,6 @@ const (
 	publishTimeout = time.Second
 )
 
-// Protocol levels (MQTT-3.1.2.2). With the bridge bit the broker does not send us what we publish.
-const (
-	levelBridge = 0x84
-	levelPlain  = 4
-)
-
 const noAnswer = 0xff // no CONNACK came
 
 // link is one connection to the broker with a paho client of its own. A client is not used twice: nothing of
@@ -61,7 +55,7 @@ func (s *Side) newLink(ctx context.Context, u *url.URL) (*link, error) {
 		return nil, err
 	}
 	s.gen++
-	k := &link{s: s, gen: s.gen, url: u, level: s.level, code: noAnswer, subbed: make(chan byte, 1)}
+	k := &link{s: s, gen: s.gen, url: u, level: s.brokers.level(u.Host, time.Now()), code: noAnswer, subbed: make(chan byte, 1)}
 	k.store = &store{k: k, box: s.outbox}
 	bare := *u
 	bare.User = nil
@@ -130,6 +124,9 @@ func (k *link) explain(err error) error {
 	case packets.ErrRefusedBadProtocolVersion:
 		return fmt.Errorf("%s: %w", k.url.Host, errLevel)
 	}
+	if answerOf(k.result()) == answerLevel {
+		return fmt.Errorf("%s: %w", k.url.Host, k.conn().reason())
+	}
 	return fmt.Errorf("%s: the broker is not available", k.url.Host)
 }
 
@@ -142,6 +139,13 @@ func (k *link) result() byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.code
+}
+
+// ours tells whether we closed it, for whatever reason.
+func (k *link) ours() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fault || k.parted
 }
 
 // closed ends with the connection.

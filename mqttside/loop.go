@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 const (
@@ -17,7 +15,6 @@ const (
 	stuckAfter = 30 * time.Second       // without any acknowledgement of what is in flight
 	renewEvery = time.Second            // at most, while the book is full
 	sayRenew   = time.Minute
-	muteLimit  = 3               // connections without a CONNACK before the plain level is tried
 	provenLife = 5 * time.Second // a connection that lived so long shows that all is well
 )
 
@@ -72,20 +69,24 @@ func (s *Side) lose(k *link, why error) {
 func (s *Side) connect(ctx context.Context) (*link, error) {
 	var failed []error
 	for _, u := range s.urls {
+		if err := s.learn(ctx, u); err != nil {
+			failed = append(failed, err)
+			continue
+		}
 		for {
 			k, err := s.newLink(ctx, u)
 			if err == nil {
 				err = k.connect(ctx)
 			}
 			if err == nil {
-				s.agreed, s.mute = true, 0
+				s.admitted(k)
 				return k, nil
 			}
 			if k != nil {
 				s.outbox.end(k)
 				s.poison.autopsy(k, s.outbox, s.log) // what is resumed goes out before it is known that we are in
 			}
-			if k == nil || !s.plainer(k) {
+			if k == nil || !s.plainer(ctx, k) {
 				failed = append(failed, err)
 				break
 			}
@@ -97,24 +98,23 @@ func (s *Side) connect(ctx context.Context) (*link, error) {
 	return nil, errors.Join(failed...)
 }
 
-// plainer falls back to plain MQTT 3.1.1, for good, when the bridge bit is refused; true: try again at once.
-// Some brokers say so with return code 1 (MQTT-3.1.2-2), some only hang up.
-func (s *Side) plainer(k *link) bool {
-	if s.level == levelPlain || s.agreed {
-		return false
+// admitted notes an accepted login.
+func (s *Side) admitted(k *link) {
+	if say := s.brokers.accepted(k.url.Host, k.level, time.Now()); say != "" {
+		s.log.Info().Str("broker", k.url.Host).Msg(say)
 	}
-	switch {
-	case k.result() == packets.ErrRefusedBadProtocolVersion:
-	case k.result() == noAnswer && k.conn() != nil:
-		if s.mute++; s.mute < muteLimit {
-			return false
-		}
-	default:
-		return false
+}
+
+// plainer notes a login that was not accepted; true: try again at once, with a plainer level.
+func (s *Side) plainer(ctx context.Context, k *link) bool {
+	if k.conn() == nil || k.ours() || ctx.Err() != nil {
+		return false // the broker has not seen our CONNECT, or not been given the time to answer
 	}
-	s.level = levelPlain
-	s.log.Info().Msg("the broker does not know the bridge bit; own publishes will come back and be dropped as duplicates")
-	return true
+	again, say := s.brokers.refused(k.url.Host, k.level, answerOf(k.result()))
+	if say != "" {
+		s.log.Info().Str("broker", k.url.Host).Msg(say)
+	}
+	return again
 }
 
 // serve makes a logged-in link useful and watches it until it closes or ctx ends.
@@ -128,12 +128,9 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 	if time.Since(s.renewed) < provenLife {
 		say = s.log.Debug() // it was known, and may be so every second
 	}
-	say.Str("broker", k.url.Host).Uint("level", k.level).Bool("session", k.present).Msg("connected")
+	window, _ := s.brokers.window(k.url.Host, s.cfg.Window)
+	say.Str("broker", k.url.Host).Uint("level", k.level).Bool("session", k.present).Int("window", window).Msg("connected")
 	up()
-	if !s.probed[k.url.Host] {
-		s.probed[k.url.Host] = true
-		wg.Go(func() { s.learnWindow(ctx, k.url) }) // ends with ctx or after probeTimeout
-	}
 	return s.watch(ctx, k, nil)
 }
 

@@ -10,85 +10,86 @@ import (
 	"io"
 	"net/url"
 	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 const (
-	probeTimeout = 2 * time.Second
-	noMaximum    = 65535 // what a CONNACK without Receive Maximum means (MQTT 5, 3.2.2.3.3)
-	roomyFrom    = 1000  // Receive Maximum that the backlog of a client seldom exceeds
+	probeTimeout  = 2 * time.Second
+	noMaximum     = 65535 // what a CONNACK without Receive Maximum means (MQTT 5, 3.2.2.3.3)
+	roomyFrom     = 1000  // Receive Maximum that the backlog of a client seldom exceeds
+	neverExpires  = 0xffffffff
+	refusedLevel5 = 0x84 // MQTT 5, 3.2.2.2
 )
 
-// broker is what we know of a broker's limits.
-type broker struct {
-	window int // messages in flight to it, at most
-	// roomy: notices may go at QoS 1, beside the window and for less work. Else they go as the mail does: a PUBACK that
-	// ends one of the last of many in flight to a client makes Mosquitto 2.0.11 send what comes next ahead of what
-	// waits. The backlog has to be longer than its limit for that.
-	roomy bool
+// limits is what a broker says by MQTT 5 that it takes. MQTT 3.1.1 does not tell.
+type limits struct {
+	receive int  // Receive Maximum: QoS 1 and 2 publishes in flight; 0: unknown
+	qos     byte // Maximum QoS; 0: unknown
+	present bool // it had a session of this client id
+}
+
+// refusal5 is a reason code of a CONNACK (MQTT 5, 3.2.2.2), or the code by which a broker refuses the version.
+type refusal5 byte
+
+func (r refusal5) Error() string {
+	return fmt.Sprintf("the broker refuses MQTT 5 with code %#x", byte(r))
+}
+
+// login tells whether name, password or client id are refused.
+func (r refusal5) login() bool {
+	return r == 0x86 || r == 0x87 || r == packets.ErrRefusedBadUsernameOrPassword || r == packets.ErrRefusedNotAuthorised
+}
+
+// version tells whether the broker does not speak MQTT 5.
+func (r refusal5) version() bool {
+	return r == refusedLevel5 || r == packets.ErrRefusedBadProtocolVersion
 }
 
 var errNoVersion5 = errors.New("the broker does not speak MQTT 5")
 
-// learnWindow asks a broker, once in a process, how many messages it takes in flight, and keeps the window at
-// most half of it: above its limit Mosquitto loses QoS 2 messages it has acknowledged, and every resent packet
-// counts. MQTT 3.1.1 does not tell the limit. Nothing here is fatal.
-func (s *Side) learnWindow(ctx context.Context, u *url.URL) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	b := broker{window: s.cfg.Window}
-	most, err := receiveMaximum(ctx, &s.cfg, u)
-	log := s.log.Info()
-	if err != nil {
-		log.Str("receive_maximum", "unknown").AnErr("probe", err)
-	} else {
-		b.window = max(1, min(b.window, most/2))
-		b.roomy = most >= roomyFrom
-		log.Int("receive_maximum", most)
-	}
-	log.Int("window", b.window).Msg("publish window")
-	s.mu.Lock()
-	s.brokers[u.Host] = b
-	s.mu.Unlock()
-	s.changed.ring()
-}
-
-// receiveMaximum logs in by MQTT 5 under a client id of its own, with a session that ends at once.
-func receiveMaximum(ctx context.Context, cfg *Config, u *url.URL) (int, error) {
+// askLimits logs in beside the relay by MQTT 5. It never wipes or shortens the session of the relay: the client id
+// never was, the start is not clean, and the session lives as long as the relay's own. Only one that this login has made
+// is removed. errReplaced: the broker gave us the relay's.
+func askLimits(ctx context.Context, cfg *Config, u *url.URL) (limits, error) {
 	user, password, err := cfg.login(u)
 	if err != nil {
-		return 0, err
+		return limits{}, unreachable{err}
 	}
-	conn, err := transport(ctx, cfg, u)
+	t, err := dialTalk(ctx, cfg, u)
 	if err != nil {
-		return 0, err
+		return limits{}, err
 	}
-	defer func() { _ = conn.Close() }() // only asked
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return 0, err
+	goodbye := []byte{packets.Disconnect << 4, 0} // leaves the expiry as it is (MQTT 5, 3.14.2.2.2)
+	defer func() { t.part(goodbye) }()
+	if err := t.conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
+		return limits{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	if _, err := conn.Write(connect5(cfg.ClientID+"-probe", user, password)); err != nil {
-		return 0, err
+	if _, err := t.conn.Write(connect5(sideID(cfg), user, password)); err != nil {
+		return limits{}, err
 	}
-	most, err := readConnack5(bufio.NewReader(conn))
-	if err == nil {
-		_, err = conn.Write([]byte{0xe0, 0}) // DISCONNECT
+	got, err := readConnack5(bufio.NewReader(t.conn))
+	switch {
+	case err != nil:
+		return limits{}, err
+	case got.present:
+		return limits{}, errReplaced
 	}
-	return most, err
+	goodbye = []byte{packets.Disconnect << 4, 7, 0, 5, 0x11, 0, 0, 0, 0} // Session Expiry Interval 0
+	return got, nil
 }
 
-// connect5 is a CONNECT with a clean start and no properties (MQTT 5, 3.1).
+// connect5 is a CONNECT without a clean start, for a session that does not expire (MQTT 5, 3.1).
 func connect5(id, user, password string) []byte {
-	flags := byte(0x02)
+	flags := byte(0)
 	if user != "" {
 		flags |= 0x80
 	}
 	if user != "" && password != "" {
 		flags |= 0x40
 	}
-	body := append([]byte("\x00\x04MQTT\x05"), flags, 0, byte(keepAlive/time.Second), 0)
+	body := append([]byte("\x00\x04MQTT\x05"), flags, 0, byte(keepAlive/time.Second), 5, 0x11)
+	body = binary.BigEndian.AppendUint32(body, neverExpires)
 	body = appendText(body, id)
 	if user != "" {
 		body = appendText(body, user)
@@ -103,33 +104,37 @@ func appendText(b []byte, text string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...)
 }
 
-// readConnack5 finds Receive Maximum in a CONNACK (MQTT 5, 3.2).
-func readConnack5(r *bufio.Reader) (int, error) {
+// readConnack5 reads a CONNACK (MQTT 5, 3.2).
+func readConnack5(r *bufio.Reader) (limits, error) {
 	kind, err := r.ReadByte()
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errNoVersion5, err)
+		return limits{}, fmt.Errorf("%w: %w", errNoVersion5, err)
 	}
 	n, err := binary.ReadUvarint(r)
-	if err != nil || kind != 0x20 || n < 2 || n > longestAnswer {
-		return 0, errNoVersion5
+	if err != nil || kind != packets.Connack<<4 || n < 2 || n > longestAnswer {
+		return limits{}, errNoVersion5
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(r, body); err != nil {
-		return 0, err
+		return limits{}, fmt.Errorf("%w: %w", errNoVersion5, err)
 	}
 	if body[1] != 0 {
-		return 0, fmt.Errorf("%w: reason %#x", errNoVersion5, body[1])
+		return limits{}, refusal5(body[1])
+	}
+	got := limits{receive: noMaximum, qos: 2, present: body[0]&1 != 0}
+	if got.present {
+		return got, nil // nothing else counts
 	}
 	props := bytes.NewReader(body[2:])
 	size, err := binary.ReadUvarint(props)
 	if err != nil || size > uint64(props.Len()) {
-		return 0, errNoVersion5
+		return limits{}, errNoVersion5
 	}
-	return findMaximum(props)
+	return got, got.read(props)
 }
 
-// findMaximum walks through properties (MQTT 5, 2.2.2.2).
-func findMaximum(props *bytes.Reader) (int, error) {
+// read walks through properties (MQTT 5, 2.2.2.2).
+func (l *limits) read(props *bytes.Reader) error {
 	for props.Len() > 0 {
 		id, _ := props.ReadByte() // there is one
 		length := 0
@@ -137,10 +142,16 @@ func findMaximum(props *bytes.Reader) (int, error) {
 		case 0x21: // Receive Maximum
 			var v [2]byte
 			if _, err := io.ReadFull(props, v[:]); err != nil {
-				return 0, errNoVersion5
+				return errNoVersion5
 			}
-			return int(binary.BigEndian.Uint16(v[:])), nil
-		case 0x24, 0x25, 0x28, 0x29, 0x2a: // one byte
+			l.receive = int(binary.BigEndian.Uint16(v[:]))
+		case 0x24: // Maximum QoS
+			qos, err := props.ReadByte()
+			if err != nil {
+				return errNoVersion5
+			}
+			l.qos = max(1, qos) // at 0 nothing is confirmed: the SUBACK and the first publish will show it
+		case 0x25, 0x28, 0x29, 0x2a: // one byte
 			length = 1
 		case 0x13, 0x22: // two
 			length = 2
@@ -151,18 +162,18 @@ func findMaximum(props *bytes.Reader) (int, error) {
 		case 0x26: // a pair of texts
 			first := textLength(props)
 			if _, err := props.Seek(int64(first), io.SeekCurrent); err != nil {
-				return 0, errNoVersion5
+				return errNoVersion5
 			}
 			length = textLength(props)
 		default:
-			return 0, errNoVersion5
+			return errNoVersion5
 		}
 		if length < 0 || length > props.Len() {
-			return 0, errNoVersion5
+			return errNoVersion5
 		}
 		_, _ = props.Seek(int64(length), io.SeekCurrent) // within bounds
 	}
-	return noMaximum, nil
+	return nil
 }
 
 // textLength reads the length of a text; -1: there is none.

@@ -63,22 +63,22 @@ func noticeRoom(k bridge.Kind) int {
 func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 	s.mu.Lock()
 	k, stopping := s.live, s.stopping
-	to := broker{window: min(s.cfg.Window, defaultWindow)}
-	if k != nil && s.brokers[k.url.Host].window > 0 {
-		to = s.brokers[k.url.Host]
-	}
 	s.mu.Unlock()
-	if stopping {
+	switch {
+	case stopping:
 		return nil, 0, bridge.ErrDown
+	case k == nil:
+		return nil, 0, nil
 	}
-	qos, limit := s.cfg.QoS, to.window
-	if kind == bridge.Notice && to.roomy {
+	limit, roomy := s.brokers.window(k.url.Host, s.cfg.Window)
+	qos := s.cfg.QoS
+	if kind == bridge.Notice && roomy {
 		qos = 1
 	}
 	if beside(kind, qos) {
 		limit = maxNotices
 	}
-	if k == nil || s.outbox.load(beside(kind, qos)) >= limit || k.conn().held() > heldBytes {
+	if s.outbox.load(beside(kind, qos)) >= limit || k.conn().held() > heldBytes {
 		return nil, 0, nil
 	}
 	return k, qos, nil

@@ -31,23 +31,20 @@ type Side struct {
 	desk bridge.Desk
 	log  zerolog.Logger
 
-	outbox *outbox
-	rows   *rows
-	inbox  *inbox
-	acker  *acker
+	outbox  *outbox
+	rows    *rows
+	inbox   *inbox
+	acker   *acker
+	brokers *brokers
 
 	// Owned by Run's goroutine, or written before it starts others.
 	instance  string // of this process, in the status
 	gen       uint64
-	level     uint
-	agreed    bool // some broker has accepted the level
-	mute      int  // connections in a row that ended without a CONNACK
 	filterAt  string
 	renewed   time.Time
 	saidRenew time.Time
 	fights    fights
 	poison    poison
-	probed    map[string]bool // brokers asked for their in-flight limit
 
 	sending sync.Mutex // held around each Publish of a leg and while the live link changes
 	changed bell       // rings when anything that Send or Run waits for may have changed
@@ -59,7 +56,6 @@ type Side struct {
 	unsure   bool   // the broker may have begun a new session without our knowing
 	verdict  fate   // of the witness, when it was asked just now; else unsure
 	live     *link
-	brokers  map[string]broker // by host, once they have been asked
 	stopping bool
 	why      string // not up because
 }
@@ -72,8 +68,8 @@ func New(cfg Config, desk bridge.Desk) (*Side, error) {
 	}
 	s := &Side{
 		cfg: cfg, urls: urls, desk: desk, log: cfg.Log.With().Str("side", bridge.MQTT.String()).Logger(),
-		probed: map[string]bool{}, rows: newRows(desk), inbox: newInbox(), level: levelBridge, why: "not started",
-		brokers: map[string]broker{}, instance: fmt.Sprintf("%x", newNonce()),
+		rows: newRows(desk), inbox: newInbox(), brokers: newBrokers(desk), why: "not started",
+		instance: fmt.Sprintf("%x", newNonce()),
 	}
 	s.outbox = newOutbox(desk, &s.changed)
 	s.acker = newAcker(s)
@@ -129,6 +125,7 @@ func (s *Side) restore(ctx context.Context) error {
 	session := s.session
 	s.mu.Unlock()
 	s.filterAt = string(state[stateFilter])
+	s.brokers.restore(state)
 	s.rows.restore(session, state)
 	if lost := s.outbox.restore(session, bound, s.topic); lost > 0 {
 		s.log.Warn().Int("legs", lost).Msg("bound legs could not be resumed and are sent afresh")

@@ -70,7 +70,7 @@ func (s *Side) another(ctx context.Context, k *link) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout/2)
 	defer cancel()
-	t, err := greet(ctx, &s.cfg, k.url, "-look", levelPlain)
+	t, err := s.sideLogin(ctx, k.url)
 	if err != nil {
 		return false
 	}

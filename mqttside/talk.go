@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"time"
@@ -11,42 +12,64 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// talk is a plain conversation with a broker, packet by packet, under a client id that is not ours. The check
-// and the look for a second relay use it, beside the session of the relay; the witness logs in to that.
+// partTimeout is how long a goodbye waits for the broker to close.
+const partTimeout = 300 * time.Millisecond
+
+// talk is a plain conversation with a broker, packet by packet: a side login, or the witness in the session of the
+// relay itself.
 type talk struct {
 	conn    net.Conn
 	stop    func() bool
 	present bool // the broker has a session of this client id
 }
 
-// greet dials and logs in: with a clean session and a suffix to the client id, or, without one, to the session of
-// the relay itself. ctx must have a deadline; it ends the talk.
-func greet(ctx context.Context, cfg *Config, u *url.URL, suffix string, level byte) (*talk, error) {
+// session says whose session is asked for.
+type session struct {
+	id    string
+	clean bool
+}
+
+// unreachable: no connection came about.
+type unreachable struct{ error }
+
+func (e unreachable) Unwrap() error { return e.error }
+
+// greet dials and logs in. ctx must have a deadline; it ends the talk.
+func greet(ctx context.Context, cfg *Config, u *url.URL, who session, level byte) (*talk, error) {
 	user, password, err := cfg.login(u)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := transport(ctx, cfg, u)
+	t, err := dialTalk(ctx, cfg, u)
 	if err != nil {
 		return nil, err
 	}
-	t := &talk{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
-	if deadline, ok := ctx.Deadline(); ok {
-		err = conn.SetDeadline(deadline)
-	}
-	if err == nil {
-		err = t.login(cfg.ClientID+suffix, suffix != "", user, password, level)
-	}
-	if err != nil {
+	if err := t.login(who, user, password, level); err != nil {
 		t.end()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *talk) login(id string, clean bool, user, password string, level byte) error {
+// dialTalk opens the connection of a talk.
+func dialTalk(ctx context.Context, cfg *Config, u *url.URL) (*talk, error) {
+	conn, err := transport(ctx, cfg, u)
+	if err != nil {
+		return nil, unreachable{err}
+	}
+	t := &talk{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			t.end()
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *talk) login(who session, user, password string, level byte) error {
 	c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-	c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.ClientIdentifier = "MQTT", level, clean, id
+	c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.ClientIdentifier = "MQTT", level, who.clean, who.id
 	c.Keepalive = uint16(keepAlive / time.Second)
 	c.UsernameFlag, c.Username = user != "", user
 	c.PasswordFlag, c.Password = user != "" && password != "", []byte(password)
@@ -58,16 +81,16 @@ func (t *talk) login(id string, clean bool, user, password string, level byte) e
 		return err
 	}
 	t.present = p.(*packets.ConnackPacket).SessionPresent
-	switch code := p.(*packets.ConnackPacket).ReturnCode; code {
-	case packets.Accepted:
+	code := p.(*packets.ConnackPacket).ReturnCode
+	switch {
+	case code == packets.Accepted:
 		return nil
-	case packets.ErrRefusedBadUsernameOrPassword, packets.ErrRefusedNotAuthorised:
+	case code == packets.ErrRefusedBadUsernameOrPassword, code == packets.ErrRefusedNotAuthorised:
 		return errLogin
-	case packets.ErrRefusedBadProtocolVersion:
+	case answerOf(code) == answerLevel:
 		return errLevel
-	default:
-		return fmt.Errorf("the broker refuses the login: %w", packets.ConnErrors[code])
 	}
+	return fmt.Errorf("the broker refuses the login: %w", packets.ConnErrors[code])
 }
 
 // subscribe asks for one filter at QoS 1.
@@ -119,9 +142,14 @@ func kindOf(p packets.ControlPacket) byte {
 	return 0
 }
 
-// end says goodbye.
-func (t *talk) end() {
-	err := packets.NewControlPacket(packets.Disconnect).Write(t.conn)
+// end says goodbye, and waits a moment until the broker has taken note: it closes then.
+func (t *talk) end() { t.part([]byte{packets.Disconnect << 4, 0}) }
+
+func (t *talk) part(disconnect []byte) {
+	_, err := t.conn.Write(disconnect)
+	if err == nil && t.conn.SetReadDeadline(time.Now().Add(partTimeout)) == nil {
+		_, _ = io.Copy(io.Discard, t.conn) // until the broker closes
+	}
 	t.stop()
 	_ = errors.Join(err, t.conn.Close()) // it has told what it was asked for
 }

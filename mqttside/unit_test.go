@@ -169,8 +169,8 @@ func TestReceiveMaximum(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := readConnack5(bufio.NewReader(bytes.NewReader(tc.packet)))
-			if got != tc.want || (err != nil) != tc.err {
-				t.Errorf("got %d, %v", got, err)
+			if err == nil && got.receive != tc.want || (err != nil) != tc.err {
+				t.Errorf("got %+v, %v", got, err)
 			}
 		})
 	}
@@ -179,8 +179,8 @@ func TestReceiveMaximum(t *testing.T) {
 func FuzzConnack5(f *testing.F) {
 	f.Add([]byte{0x20, 9, 0, 0, 6, 0x22, 0, 10, 0x21, 0, 20})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if n, err := readConnack5(bufio.NewReader(bytes.NewReader(b))); err == nil && (n < 0 || n > noMaximum) {
-			t.Errorf("%d", n)
+		if n, err := readConnack5(bufio.NewReader(bytes.NewReader(b))); err == nil && (n.receive < 0 || n.receive > noMaximum || n.qos < 1) {
+			t.Errorf("%+v", n)
 		}
 	})
 }

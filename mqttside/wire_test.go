@@ -153,7 +153,7 @@ func TestFrames(t *testing.T) {
 			"\x40\x02\x00\x01\x50\x02\x00\x01\x62\x02\x00\x01\x70\x02\x00\x01", "", "\x04\x05\x06\x07"},
 		{"an oversize PUBLISH is cut", long + "\xd0\x00", "0\x64\x00\x01t" + strings.Repeat("x", 97) + "\xd0\x00", "", ""},
 		{"CONNACK with an unknown code", "\x20\x02\x00\x80", "", "unknown code 128", ""},
-		{"CONNACK of MQTT 5", "\x20\x03\x00\x84\x00", "", "malformed CONNACK", ""},
+		{"CONNACK of MQTT 5", "\x20\x03\x00\x84\x00", "", "unknown code 132", ""},
 		{"an acknowledgement that is too long", "\x40\x03\x00\x01\x00", "", "malformed packet", ""},
 		{"SUBACK for more than was asked", "\x90\x04\x00\x01\x02\x02", "", "malformed SUBACK", ""},
 		{"SUBACK", "\x90\x03\x00\x01\x80", "\x90\x03\x00\x01\x80", "", ""},

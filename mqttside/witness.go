@@ -3,6 +3,7 @@ package mqttside
 import (
 	"context"
 	"net/url"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -15,7 +16,7 @@ import (
 func (s *Side) witness(ctx context.Context, u *url.URL) fate {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	ours, err := greet(ctx, &s.cfg, u, "", byte(s.level))
+	ours, err := greet(ctx, &s.cfg, u, session{id: s.cfg.ClientID}, byte(s.brokers.level(u.Host, time.Now())))
 	if err != nil {
 		return unsure
 	}
@@ -23,7 +24,7 @@ func (s *Side) witness(ctx context.Context, u *url.URL) fate {
 	if !ours.present {
 		return lost // and a new one has begun just now
 	}
-	other, err := greet(ctx, &s.cfg, u, "-look", levelPlain)
+	other, err := s.sideLogin(ctx, u)
 	if err != nil {
 		return unsure
 	}

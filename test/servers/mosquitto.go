@@ -27,6 +27,7 @@ type MosquittoConfig struct {
 	RequireClientCert      bool              // on TLSAddr; the certificate's name is the user name
 	Users                  map[string]string // name to password; empty: anonymous clients are allowed
 	ACL                    string            // content of the acl_file
+	UsernameAsClientID     bool              // each client gets its user name for its client id
 	Extra                  string            // further lines of mosquitto.conf, before the first listener
 }
 
@@ -145,7 +146,7 @@ func (m *Mosquitto) listeners(cfg MosquittoConfig, ports *portSet, line func(str
 	port := ports.take()
 	m.Addr = loopback(port)
 	m.URL = "tcp://" + m.Addr
-	line("listener %d 127.0.0.1", port)
+	line("listener %d 127.0.0.1\nuse_username_as_clientid %t", port, cfg.UsernameAsClientID)
 	if cfg.Websockets {
 		port := ports.take()
 		m.WSAddr = loopback(port)

@@ -1,0 +1,106 @@
+package mqttside
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// Protocol levels (MQTT-3.1.2.2). With the bridge bit the broker does not send us what we publish.
+const (
+	levelBridge = 0x84
+	levelPlain  = 4
+)
+
+// muteLimit is how many connections in a row may end without a CONNACK before a plainer level is tried.
+const muteLimit = 2
+
+// attempt is the search for a level that a broker knows, between two accepted logins.
+type attempt struct {
+	trying uint // 0: nothing has failed yet
+	once   bool // a plainer one is tried once
+	silent int  // connections in a row without a CONNACK
+}
+
+// answer is how a CONNECT ended that was not accepted.
+type answer byte
+
+const (
+	answerNone  answer = iota // the connection ended without a CONNACK
+	answerLevel               // a code that refuses the version, or that MQTT 3.1.1 does not know (MQTT 5 has others)
+	answerLogin               // the login is refused: the level was understood
+	answerOther               // so it was here
+)
+
+// answerOf reads the code of a CONNACK (MQTT-3.2.2.3).
+func answerOf(code byte) answer {
+	switch {
+	case code == noAnswer:
+		return answerNone
+	case code == packets.ErrRefusedBadProtocolVersion, code > packets.ErrRefusedNotAuthorised:
+		return answerLevel
+	case code == packets.ErrRefusedBadUsernameOrPassword, code == packets.ErrRefusedNotAuthorised:
+		return answerLogin
+	}
+	return answerOther
+}
+
+// level is what the next CONNECT goes out with.
+func (b *brokers) level(host string, now time.Time) uint {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.of(host)
+	switch {
+	case at.trying != 0:
+		return at.trying
+	case at.facts.level == levelPlain && recent(at.levelAt, now):
+		return levelPlain
+	}
+	return levelBridge
+}
+
+// accepted: a CONNACK has proven a level. It returns what is to be said of it.
+func (b *brokers) accepted(host string, level uint, now time.Time) (say string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.of(host)
+	// A plain level that holds on is not counted anew: the better one must be tried some time.
+	if at.facts.level != level || level == levelPlain && !recent(at.levelAt, now) {
+		if at.facts.level != level && level == levelPlain {
+			say = "the broker has no bridge bit: own publishes come back and are dropped as duplicates"
+		}
+		at.facts.level, at.levelAt = level, now
+		b.keep(host, at.facts)
+	}
+	at.attempt, at.barred, at.canaries = attempt{}, false, 0
+	at.pass5(now)
+	return say
+}
+
+// refused takes in how a CONNECT ended that was not accepted. again: a plainer level is to be tried at once. say is
+// what a person should know of it.
+func (b *brokers) refused(host string, level uint, how answer) (again bool, say string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.of(host)
+	at.trying, at.barred = level, how == answerLogin
+	switch how {
+	case answerOther, answerLogin:
+		at.silent, at.once = 0, false
+		return false, ""
+	case answerNone:
+		if at.silent++; at.silent < muteLimit && !at.once {
+			return false, ""
+		}
+		say = fmt.Sprintf("no CONNACK in %d connections with the bridge bit: trying MQTT 3.1.1 without it", at.silent)
+	case answerLevel:
+		say = "the broker refuses the bridge bit: trying MQTT 3.1.1 without it"
+	}
+	if level == levelPlain { // none at any level: from the first again
+		at.attempt = attempt{trying: levelBridge}
+		return false, ""
+	}
+	at.attempt = attempt{trying: levelPlain, once: true}
+	return true, say
+}

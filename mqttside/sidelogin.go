@@ -1,0 +1,59 @@
+package mqttside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+)
+
+// errReplaced: the broker puts an id of its own in the place of ours, as Mosquitto does with
+// use_username_as_clientid. Whoever logs in with our user name then gets the session of the relay.
+var errReplaced = errors.New("the broker replaces client ids (Mosquitto: use_username_as_clientid), so nothing logs in beside the relay")
+
+// sideLogin logs in to a broker beside the relay, by MQTT 3.1.1 and with a session that ends with the connection.
+// It never wipes the session of the relay: first it asks, under an id that never was, whether there is a session of
+// that id. There can be none, unless ids are replaced; then it is the relay's, and is left alone (errReplaced).
+func sideLogin(ctx context.Context, cfg *Config, u *url.URL) (*talk, error) {
+	id := sideID(cfg)
+	asked, err := greet(ctx, cfg, u, session{id: id}, levelPlain)
+	if err != nil {
+		return nil, err
+	}
+	asked.end()
+	if asked.present {
+		return nil, errReplaced
+	}
+	return greet(ctx, cfg, u, session{id: id, clean: true}, levelPlain) // removes what asked has left
+}
+
+// sideID is a client id that never was: no broker has a session of it. Within 23 bytes for the default id, as every
+// broker must take (MQTT-3.1.3-5).
+func sideID(cfg *Config) string {
+	never := newNonce()
+	return fmt.Sprintf("%s-%x", cfg.ClientID, never[:6])
+}
+
+// sideLogin is sideLogin where it disturbs nobody. It may be called from several goroutines.
+func (s *Side) sideLogin(ctx context.Context, u *url.URL) (*talk, error) {
+	if s.brokers.replaces(u.Host) {
+		return nil, errReplaced
+	}
+	t, err := sideLogin(ctx, &s.cfg, u)
+	switch {
+	case err == nil:
+		s.brokers.setSafe(u.Host)
+	case errors.Is(err, errReplaced):
+		s.replaced(u)
+	}
+	return t, err
+}
+
+// replaced remembers, for good, that no side login is to be made.
+func (s *Side) replaced(u *url.URL) {
+	if s.brokers.setReplaced(u.Host) {
+		s.log.Warn().Str("broker", u.Host).Str("fix", "take use_username_as_clientid out of the broker's configuration").
+			Int("window", min(s.cfg.Window, defaultWindow)).
+			Msg("the broker replaces client ids: nothing logs in beside the relay, so its in-flight limit is taken for unknown and another relay is not noticed")
+	}
+}
