@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"chatrelay/bridge"
-	"chatrelay/xmppside/sm"
 )
 
 // inboxRoom is how many messages may wait to be offered. When it is full the reading goroutine waits, and the
@@ -112,10 +111,7 @@ func (b *inbox) turnAway(it *item) {
 		return
 	}
 	answer := errorStanza(r, "full", "the relay has no room for more messages now; send it again later")
-	switch {
-	case it.m == sm.Mark{}: // out of the archive, and there it stays
-		_ = b.s.write(answer)
-	case it.m.Answer(answer) != nil:
+	if it.m.Answer(answer) != nil {
 		it.m.Redo()
 		b.s.archive.goBack()
 	}

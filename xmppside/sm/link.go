@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mellium.im/xmlstream"
 	"mellium.im/xmpp"
 )
 
@@ -29,7 +28,6 @@ type Link struct {
 	idle     atomic.Int64  // ns that the reader has waited for bytes since the stream is ready
 	blocked  atomic.Int64  // since when it waits, Unix ns of the stream's clock; 0: it does not
 	handler  Handler
-	early    [][]xml.Token // messages that came between bind and <enabled/>
 
 	// Guarded by st.mu.
 	ready    bool // negotiated
@@ -142,25 +140,6 @@ func (l *Link) Serve(sess *xmpp.Session, h Handler) End {
 	l.fail(sess.Serve(xmpp.HandlerFunc(l.handle)))
 	wg.Wait()
 	return l.end()
-}
-
-// replay hands over what came before counting began.
-func (l *Link) replay() {
-	for _, tokens := range l.early {
-		start, ok := tokens[0].(xml.StartElement)
-		if !ok {
-			continue
-		}
-		i := 0
-		r := xmlstream.ReaderFunc(func() (xml.Token, error) {
-			if i++; i < len(tokens) {
-				return tokens[i], nil
-			}
-			return nil, errEnd
-		})
-		l.handler(Mark{}, &readOnly{r}, &start)
-	}
-	l.early = nil
 }
 
 // end draws the balance.

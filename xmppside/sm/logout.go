@@ -47,7 +47,7 @@ func (l *Link) Logout(ctx context.Context) error {
 // settled tells whether neither side owes the other anything. s.mu is held.
 func (l *Link) settled() bool {
 	s := l.st
-	return len(s.out.queue) == 0 && s.in.mark == s.in.finished && s.in.mark == s.in.handed && s.in.ackable() == s.in.mark
+	return len(s.out.queue) == 0 && len(s.early) == 0 && s.in.mark == s.in.finished && s.in.mark == s.in.handed && s.in.ackable() == s.in.mark
 }
 
 // until waits for something to be true, while the connection lives.

@@ -258,6 +258,9 @@ func (g *login) next(ns string) (xml.StartElement, error) {
 			if err != nil {
 				return start, err
 			}
+			if len(tokens) > mostEarly {
+				return start, errEarly
+			}
 			switch tok.(type) {
 			case xml.StartElement:
 				depth++
@@ -267,7 +270,9 @@ func (g *login) next(ns string) (xml.StartElement, error) {
 			tokens = append(tokens, xml.CopyToken(tok))
 		}
 		if start.Name.Local == "message" {
-			g.l.early = append(g.l.early, tokens)
+			if err := g.l.st.keepEarly(tokens); err != nil {
+				return start, err
+			}
 		}
 	}
 }

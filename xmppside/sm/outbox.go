@@ -12,6 +12,7 @@ type item struct {
 	ticket uint64 // of its binding; 0: not bound. Maybe is set once its bytes may have left
 	kept   bool   // an earlier binding is committed: the book holds it, even if this one's commit fails
 	settle uint64 // inbound stanza that is done when the server has this one; 0: none
+	early  *early // the same, of an early one; nil: none
 }
 
 // outbox is what was taken for sending and is not acknowledged, in the order of the wire. While a connection
@@ -24,6 +25,7 @@ type outbox struct {
 	queue  []*item
 	next   int      // queue[next:] was not written on this connection
 	settle []uint64 // of items that the server has
+	early  []*early // likewise
 }
 
 func newOutbox(saved []Stanza) outbox {
@@ -174,6 +176,9 @@ func (o *outbox) drop(n uint64) (done []Stanza) {
 		}
 		if n := o.queue[k].settle; n != 0 {
 			o.settle = append(o.settle, n)
+		}
+		if e := o.queue[k].early; e != nil {
+			o.early = append(o.early, e)
 		}
 		o.queue[k] = nil
 	}

@@ -16,12 +16,12 @@ import (
 // any goroutine; until then the server keeps the stanza.
 type Handler func(m Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement)
 
-// Mark is one inbound stanza's place in the stream. The zero Mark stands for a stanza that is not
-// counted; its methods do nothing.
+// Mark is one inbound stanza's place in the stream. The methods of the zero Mark do nothing.
 type Mark struct {
-	N  uint64
-	st *Stream
-	in *Session
+	N     uint64 // 0: it came before the server began to count
+	st    *Stream
+	in    *Session
+	early *early // that stanza; nil: a counted one
 }
 
 // Session is what is to be saved in the transaction that makes this stanza durable.
@@ -35,14 +35,30 @@ func (m Mark) Session() Session {
 }
 
 // Done says that the stanza is dealt with and has no record of its own.
-func (m Mark) Done() { m.with(func(s *Stream) { s.in.settle(m.N) }) }
+func (m Mark) Done() {
+	if m.early != nil {
+		m.st.doneEarly(m.early)
+		return
+	}
+	m.with(func(s *Stream) { s.in.settle(m.N) })
+}
 
 // Saved says that the stanza is dealt with and that Mark.Session was committed with it.
-func (m Mark) Saved() { m.with(func(s *Stream) { s.in.saved(m.N) }) }
+func (m Mark) Saved() {
+	if m.early != nil {
+		m.st.doneEarly(m.early)
+		return
+	}
+	m.with(func(s *Stream) { s.in.saved(m.N) })
+}
 
 // Redo says that the stanza could not be kept: the connection ends, and this stanza and all after it that are
 // not done are handed over again.
 func (m Mark) Redo() {
+	if m.early != nil {
+		m.st.redoEarly(m.early)
+		return
+	}
 	var l *Link
 	m.with(func(s *Stream) {
 		s.rewind(m.N)
@@ -57,22 +73,32 @@ func (m Mark) Redo() {
 // Answer queues a stanza of the owner's that deals with this one: it is done when the server has the answer, so that
 // it comes again if the stream ends before. ErrDown: not taken, nothing has changed.
 func (m Mark) Answer(raw []byte) (err error) {
+	if m.early != nil {
+		return m.st.answerEarly(m.early, raw)
+	}
 	err = ErrDown
 	m.with(func(s *Stream) {
-		l := s.link
-		if s.over || l == nil || l.closed || l.dead && s.sess.ID == "" {
-			return
+		if it := s.answer(raw); it != nil {
+			it.settle, err = m.N, nil
 		}
-		s.out.add(raw, nil).settle = m.N
-		l.poke()
-		err = nil
 	})
 	return err
 }
 
+// answer queues a stanza of the owner's, beside the window; nil: the stream that would carry it is over. s.mu is held.
+func (s *Stream) answer(raw []byte) *item {
+	l := s.link
+	if s.over || l == nil || l.closed || l.dead && s.sess.ID == "" {
+		return nil
+	}
+	it := s.out.add(raw, nil)
+	l.poke()
+	return it
+}
+
 // with does f unless the stream has got another name since.
 func (m Mark) with(f func(*Stream)) {
-	if m.st == nil {
+	if m.st == nil || m.in == nil {
 		return
 	}
 	m.st.mu.Lock()

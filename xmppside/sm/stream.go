@@ -26,6 +26,7 @@ type Stream struct {
 	single    bool
 	out       outbox
 	in        inbox
+	early     []*early
 	lost      []Stanza
 	want      uint64 // newest ticket
 	committed uint64 // newest ticket known to be committed
@@ -184,6 +185,10 @@ func (s *Stream) acked(done []Stanza) {
 		s.out.settle = nil
 		s.progress()
 	}
+	for _, e := range s.out.early {
+		s.settleEarly(e)
+	}
+	s.out.early = nil
 	if len(done) > 0 && s.cfg.Acked != nil {
 		s.cfg.Acked(done)
 	}
@@ -249,6 +254,11 @@ func (s *Stream) forget() {
 // giveUp makes all that is queued lost.
 func (s *Stream) giveUp() {
 	s.lost = append(s.lost, tagged(s.out.queue)...)
+	for _, it := range s.out.queue {
+		if it.early != nil {
+			it.early.handed = false // its answer is gone
+		}
+	}
 	s.out = outbox{}
 }
 

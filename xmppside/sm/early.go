@@ -1,0 +1,113 @@
+package sm
+
+import (
+	"encoding/xml"
+	"errors"
+	"slices"
+
+	"mellium.im/xmlstream"
+)
+
+// mostEarly is how many tokens of early messages are kept: a server has no reason to send much before a session is used.
+const mostEarly = 1 << 16
+
+var errEarly = errors.New("sm: the server sends too much before <enabled/>")
+
+// early is a message that came between bind and <enabled/>. The server does not count it and brings it only once, so it
+// is kept until it is dealt with, whatever becomes of the connection.
+type early struct {
+	tokens []xml.Token
+	handed bool // the owner has it
+}
+
+// keepEarly keeps a message for whoever serves next.
+func (s *Stream) keepEarly(tokens []xml.Token) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(tokens)
+	for _, e := range s.early {
+		n += len(e.tokens)
+	}
+	if n > mostEarly {
+		return errEarly
+	}
+	s.early = append(s.early, &early{tokens: tokens})
+	return nil
+}
+
+// replay hands over what came before counting began.
+func (l *Link) replay() {
+	for e := l.nextEarly(); e != nil; e = l.nextEarly() {
+		start, ok := e.tokens[0].(xml.StartElement)
+		if !ok {
+			continue
+		}
+		i := 0
+		r := xmlstream.ReaderFunc(func() (xml.Token, error) {
+			if i++; i < len(e.tokens) {
+				return e.tokens[i], nil
+			}
+			return nil, errEnd
+		})
+		l.handler(Mark{st: l.st, early: e}, &readOnly{r}, &start)
+	}
+}
+
+// nextEarly is the next one to be handed over.
+func (l *Link) nextEarly() *early {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.current() || l.refuse {
+		return nil
+	}
+	for _, e := range s.early {
+		if !e.handed {
+			e.handed = true
+			return e
+		}
+	}
+	return nil
+}
+
+// settleEarly forgets one that is dealt with. s.mu is held.
+func (s *Stream) settleEarly(e *early) {
+	s.early = slices.DeleteFunc(s.early, func(x *early) bool { return x == e })
+	s.broadcast()
+}
+
+// doneEarly is Mark.Done of an early message.
+func (s *Stream) doneEarly(e *early) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settleEarly(e)
+}
+
+// redoEarly is Mark.Redo of an early message. All that is counted came behind it.
+func (s *Stream) redoEarly(e *early) {
+	s.mu.Lock()
+	var l *Link
+	if slices.Contains(s.early, e) {
+		e.handed = false
+		s.rewind(s.in.mark + 1)
+		if l = s.link; l != nil {
+			l.refuse = true
+		}
+	}
+	s.mu.Unlock()
+	if l != nil {
+		l.fail(ErrRedo)
+	}
+}
+
+// answerEarly is Mark.Answer of an early message.
+func (s *Stream) answerEarly(e *early, raw []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.answer(raw)
+	if it == nil {
+		return ErrDown
+	}
+	it.early = e
+	return nil
+}
