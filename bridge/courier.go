@@ -15,7 +15,6 @@ const downPause = 50 * time.Millisecond
 type Courier struct {
 	ledger Ledger
 	side   Side
-	now    func() time.Time
 	log    zerolog.Logger
 	hush   *hush
 }
@@ -25,7 +24,7 @@ func NewCourier(ledger Ledger, side Side, clock func() time.Time, log zerolog.Lo
 	if clock == nil {
 		clock = time.Now
 	}
-	return &Courier{ledger: ledger, side: side, now: clock,
+	return &Courier{ledger: ledger, side: side,
 		log: log.With().Stringer("side", side.ID()).Logger(), hush: newHush(clock)}
 }
 
@@ -76,16 +75,15 @@ func (c *Courier) pause(ctx context.Context) {
 
 // later holds the leg's lane, and nothing else, for a while.
 func (c *Courier) later(out Outbound, err error) {
-	n, first := c.ledger.Attempts(out.Ref)
-	now := c.now()
-	if n >= giveUpTries && !first.IsZero() && now.Sub(first) > giveUpAfter {
+	n, since := c.ledger.Attempts(out.Ref)
+	if n >= giveUpTries && since > giveUpAfter {
 		c.bury(out, Refuse("gave_up", "it could not be delivered for %d hours: %v", int(giveUpAfter.Hours()), err))
 		return
 	}
 	wait := backoff(n)
 	c.event("later "+err.Error(), zerolog.WarnLevel).Err(err).Stringer("ref", out.Ref).Str("to", out.To).
 		Int("attempt", n+1).Dur("wait", wait).Msg("cannot be sent now; its lane waits")
-	c.ledger.Defer(out.Ref, now.Add(wait), err.Error())
+	c.ledger.Defer(out.Ref, wait, err.Error())
 }
 
 func (c *Courier) bury(out Outbound, why *Refusal) {

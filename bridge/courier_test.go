@@ -39,31 +39,31 @@ func carry(t *testing.T, l *fakeLedger, err error) []string {
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func TestCourierOutcomes(t *testing.T) {
-	long, short := noon.Add(-giveUpAfter-time.Second), noon.Add(-giveUpAfter)
+	const long, short = giveUpAfter + time.Second, giveUpAfter
 	tests := []struct {
 		name  string
 		err   error
 		tries int
-		first time.Time
+		since time.Duration
 		want  []string
 	}{
-		{"bound: the side's from now on", nil, 0, noon, nil},
-		{"down: the same leg again", ErrDown, 0, noon, []string{"release 1.0"}},
-		{"down, in other words", fmt.Errorf("mqtt: %w", ErrDown), 0, noon, []string{"release 1.0"}},
+		{"bound: the side's from now on", nil, 0, 0, nil},
+		{"down: the same leg again", ErrDown, 0, 0, []string{"release 1.0"}},
+		{"down, in other words", fmt.Errorf("mqtt: %w", ErrDown), 0, 0, []string{"release 1.0"}},
 		{"down for days is not given up", ErrDown, giveUpTries, long, []string{"release 1.0"}},
-		{"refused", Refuse("gone", "no such person"), 0, noon, []string{"close 1.0: gone: no such person"}},
-		{"refused, in other words", fmt.Errorf("xmpp: %w", Refuse("gone", "no such person")), 0, noon, []string{"close 1.0: gone: no such person"}},
-		{"anything else waits", errBroken, 0, noon, []string{"defer 1.0: the disk is gone"}},
-		{"another's context is no end of ours", context.Canceled, 0, noon, []string{"defer 1.0: context canceled"}},
+		{"refused", Refuse("gone", "no such person"), 0, 0, []string{"close 1.0: gone: no such person"}},
+		{"refused, in other words", fmt.Errorf("xmpp: %w", Refuse("gone", "no such person")), 0, 0, []string{"close 1.0: gone: no such person"}},
+		{"anything else waits", errBroken, 0, 0, []string{"defer 1.0: the disk is gone"}},
+		{"another's context is no end of ours", context.Canceled, 0, 0, []string{"defer 1.0: context canceled"}},
 		{"tried for a day", errBroken, giveUpTries, long, []string{"close 1.0: gave_up: it could not be delivered for 24 hours: the disk is gone"}},
 		{"tried for less than a day", errBroken, giveUpTries, short, []string{"defer 1.0: the disk is gone"}},
 		{"in hand for days because the side was down", errBroken, 3, long, []string{"defer 1.0: the disk is gone"}},
-		{"nobody knows for how long", errBroken, giveUpTries, time.Time{}, []string{"defer 1.0: the disk is gone"}},
+		{"nobody knows for how long", errBroken, giveUpTries, 0, []string{"defer 1.0: the disk is gone"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLedger()
-			l.tries, l.first = tt.tries, tt.first
+			l.tries, l.since = tt.tries, tt.since
 			if got := carry(t, l, tt.err); !slices.Equal(got, tt.want) {
 				t.Errorf("the ledger heard %q, want %q", got, tt.want)
 			}
@@ -80,13 +80,13 @@ func TestCourierOutcomes(t *testing.T) {
 func TestCourierBacksOff(t *testing.T) {
 	for _, tries := range []int{0, 1, 5, 8, 100, giveUpTries - 1} {
 		l := newLedger()
-		l.tries, l.first = tries, noon
+		l.tries = tries
 		carry(t, l, errBroken)
 		full := backoffMost
 		if tries < 8 {
 			full = min(backoffFirst<<tries, backoffMost)
 		}
-		if wait := l.deferred.Sub(noon); wait <= full/2 || wait > full {
+		if wait := l.deferred; wait <= full/2 || wait > full {
 			t.Errorf("after %d tries it waits %v, want about %v", tries, wait, full)
 		}
 	}
@@ -249,7 +249,7 @@ func TestWatch(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				tick := make(chan time.Time)
 				done := make(chan error, 1)
-				go func() { done <- Watch(ctx, l, func() time.Time { return noon }, tick) }()
+				go func() { done <- Watch(ctx, l, tick) }()
 				for range tt.asks {
 					tick <- noon
 				}
@@ -258,27 +258,25 @@ func TestWatch(t *testing.T) {
 				if err := <-done; !errors.Is(err, tt.want) {
 					t.Errorf("Watch: %v, want %v", err, tt.want)
 				}
-				want := slices.Repeat([]time.Time{noon.Add(-10 * time.Second)}, tt.asks)
-				if !slices.EqualFunc(l.before, want, time.Time.Equal) {
-					t.Errorf("asked for what came before %v, want %v", l.before, want)
+				if want := slices.Repeat([]time.Duration{10 * time.Second}, tt.asks); !slices.Equal(l.waited, want) {
+					t.Errorf("asked for what has waited %v, want %v", l.waited, want)
 				}
 			})
 		})
 	}
 }
 
-// By itself it looks twice a second, by the time of day.
+// By itself it looks twice a second.
 func TestWatchByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger()
-		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*watchEvery+1)
 		defer cancel()
-		if err := Watch(ctx, l, nil, nil); err != nil {
+		if err := Watch(ctx, l, nil); err != nil {
 			t.Errorf("Watch: %v", err)
 		}
-		if len(l.before) != 10 || !l.before[0].Equal(began.Add(watchEvery-delayedAfter)) {
-			t.Errorf("asked %v", l.before)
+		if len(l.waited) != 10 {
+			t.Errorf("asked %v", l.waited)
 		}
 	})
 }
@@ -289,7 +287,7 @@ func TestWatchStops(t *testing.T) {
 	l := ending{newLedger(), cancel}
 	tick := make(chan time.Time, 1)
 	tick <- noon
-	if err := Watch(ctx, l, nil, tick); err != nil {
+	if err := Watch(ctx, l, tick); err != nil {
 		t.Errorf("Watch: %v", err)
 	}
 }
@@ -299,7 +297,7 @@ type ending struct {
 	end context.CancelFunc
 }
 
-func (l ending) Delayed(ctx context.Context, _ time.Time) error {
+func (l ending) Delayed(ctx context.Context, _ time.Duration) error {
 	l.end()
 	return ctx.Err()
 }

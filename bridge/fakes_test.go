@@ -156,13 +156,13 @@ type fakeLedger struct {
 	nextErr  error // of Next once queue is closed
 	delayErr error
 	tries    int
-	first    time.Time
+	since    time.Duration
 
 	mu       sync.Mutex // guards all below
 	said     []string
-	deferred time.Time
+	deferred time.Duration
 	closed   []Result
-	before   []time.Time
+	waited   []time.Duration
 }
 
 func newLedger(legs ...Outbound) *fakeLedger {
@@ -199,14 +199,14 @@ func (l *fakeLedger) Next(ctx context.Context, _ SideID) (Outbound, error) {
 
 func (l *fakeLedger) Release(ref Ref) { l.say("release %v", ref) }
 
-func (l *fakeLedger) Defer(ref Ref, until time.Time, reason string) {
+func (l *fakeLedger) Defer(ref Ref, wait time.Duration, reason string) {
 	l.say("defer %v: %s", ref, reason)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.deferred = until
+	l.deferred = wait
 }
 
-func (l *fakeLedger) Attempts(Ref) (int, time.Time) { return l.tries, l.first }
+func (l *fakeLedger) Attempts(Ref) (int, time.Duration) { return l.tries, l.since }
 
 func (l *fakeLedger) Close(results ...Result) {
 	for _, r := range results {
@@ -217,10 +217,10 @@ func (l *fakeLedger) Close(results ...Result) {
 	l.closed = append(l.closed, results...)
 }
 
-func (l *fakeLedger) Delayed(_ context.Context, before time.Time) error {
+func (l *fakeLedger) Delayed(_ context.Context, atLeast time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.before = append(l.before, before)
+	l.waited = append(l.waited, atLeast)
 	return l.delayErr
 }
 

@@ -314,16 +314,17 @@ type Ledger interface {
 	Next(ctx context.Context, side SideID) (Outbound, error)
 	// Release gives an unbound leg back, first in its lane.
 	Release(ref Ref)
-	// Defer gives an unbound leg back and holds its lane until the time; reason is kept with it.
-	// The attempt is counted.
-	Defer(ref Ref, until time.Time, reason string)
-	// Attempts says how often a leg was deferred and when it was first handed out.
-	Attempts(ref Ref) (n int, first time.Time)
+	// Defer gives an unbound leg back and holds its lane for a while, which no step of the clock makes longer
+	// or shorter; reason is kept with it. The attempt is counted.
+	Defer(ref Ref, wait time.Duration, reason string)
+	// Attempts says how often a leg was deferred, and how long ago, in the relay's running time, it was first
+	// handed out.
+	Attempts(ref Ref) (n int, since time.Duration)
 	// Close settles or buries legs, bound or handed out. See Desk.Close.
 	Close(results ...Result)
-	// Delayed adds one "delayed" notice for each message that is still pending and was taken before
-	// the time. Cheap when there is none.
-	Delayed(ctx context.Context, before time.Time) error
+	// Delayed adds one "delayed" notice for each message that is pending for at least so long. Cheap when
+	// there is none.
+	Delayed(ctx context.Context, atLeast time.Duration) error
 }
 
 // BoundLeg is a leg that a wire held when the book was last closed.
@@ -391,7 +392,7 @@ type Account struct {
 	Counts  map[Count]int64
 	Pending map[SideID]int64 // messages taken and not closed, by origin
 	Open    map[SideID]int64 // mail legs not closed, by destination
-	Oldest  time.Time        // when the oldest pending message was taken; zero: none
+	Oldest  time.Duration    // how long the oldest pending message has waited; zero: none
 	Keys    int
 	Bytes   int64 // in use
 	Limit   int64

@@ -13,10 +13,7 @@ const (
 )
 
 // Watch tells senders of what has waited for long, once each, until ctx ends. tick nil: a ticker.
-func Watch(ctx context.Context, ledger Ledger, clock func() time.Time, tick <-chan time.Time) error {
-	if clock == nil {
-		clock = time.Now
-	}
+func Watch(ctx context.Context, ledger Ledger, tick <-chan time.Time) error {
 	if tick == nil {
 		t := time.NewTicker(watchEvery)
 		defer t.Stop()
@@ -28,7 +25,7 @@ func Watch(ctx context.Context, ledger Ledger, clock func() time.Time, tick <-ch
 		case <-ctx.Done():
 			return nil
 		}
-		err := ledger.Delayed(ctx, clock().Add(-delayedAfter))
+		err := ledger.Delayed(ctx, delayedAfter)
 		switch {
 		case err == nil, ctx.Err() != nil:
 		case errors.Is(err, ErrFull): // the journal tries again by itself

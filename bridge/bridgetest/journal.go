@@ -37,6 +37,8 @@ func RunJournal(t *testing.T, open func(t *testing.T) Store) {
 		{"one notice for a group, at its last leg", groupNotice},
 		{"a group fails with how many and who", groupFails},
 		{"a receipt follows sent only", receipts},
+		{"a later failure is told by stanza error", laterFailure},
+		{"so is a bounce, once", laterBounce},
 
 		{"order in a lane", laneOrder},
 		{"lanes in turn", lanesInTurn},

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"chatrelay/bridge"
 )
@@ -65,7 +64,7 @@ func (t *throw) event(seed uint64, i int) {
 				t.Release(ref)
 				return
 			}
-			t.Defer(ref, time.Now(), "later")
+			t.Defer(ref, 0, "later")
 		}
 	case 9, 10:
 		if ref, ok := t.any(); ok {

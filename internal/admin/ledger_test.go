@@ -31,7 +31,7 @@ func busy() bridge.Account {
 		},
 		Pending: map[bridge.SideID]int64{bridge.MQTT: 1, bridge.XMPP: 3},
 		Open:    map[bridge.SideID]int64{bridge.MQTT: 4, bridge.XMPP: 2},
-		Oldest:  time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC), Keys: 17, Bytes: 4096, Limit: 1 << 30,
+		Oldest:  5 * time.Second, Keys: 17, Bytes: 4096, Limit: 1 << 30,
 	}
 }
 

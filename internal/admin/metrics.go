@@ -104,7 +104,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		put("pending", float64(a.Pending[id]), name)
 		put("open_legs", float64(a.Open[id]), name)
 	}
-	put("oldest_pending_seconds", age(a, cfg.Clock()))
+	put("oldest_pending_seconds", a.Oldest.Seconds())
 	put("ready", number(c.server.ready(a).OK))
 	put("known_keys", float64(a.Keys))
 	put("store_bytes", float64(a.Bytes))

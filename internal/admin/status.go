@@ -66,7 +66,7 @@ func (s *Server) status(a bridge.Account, now time.Time) status {
 	out := status{
 		Version: s.cfg.Version, Started: s.started.UTC().Format(time.RFC3339), Uptime: now.Sub(s.started).Seconds(),
 		Ready: s.ready(a), ledger: ledgerOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)),
-		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Full: a.Full, Trouble: a.Trouble, Keys: a.Keys, Oldest: age(a, now)},
+		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Full: a.Full, Trouble: a.Trouble, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
 	}
 	for _, side := range s.cfg.Sides {
 		up, why := side.Up()
@@ -102,11 +102,4 @@ func ledgerOf(a bridge.Account, sides ...bridge.SideID) ledger {
 		l.Balance -= l.Counts[word]
 	}
 	return l
-}
-
-func age(a bridge.Account, now time.Time) float64 {
-	if a.Oldest.IsZero() {
-		return 0
-	}
-	return max(0, now.Sub(a.Oldest).Seconds())
 }

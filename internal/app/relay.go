@@ -193,7 +193,7 @@ func (r *relay) stages() [][]part {
 		counters = append(counters, part{s.ID().String(), func(ctx context.Context) error { return s.Run(ctx, in) }})
 		room = append(room, part{s.ID().String() + " intake", in.Run}, part{s.ID().String() + " courier", r.couriers[i].Run})
 	}
-	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.ledger, nil, nil) }})
+	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.ledger, nil) }})
 	return [][]part{counters, room, {{"status page", r.page.Run}}}
 }
 

@@ -84,7 +84,7 @@ func (t *txn) record(r *bridge.Record) bridge.Outcome {
 		t.count(ignored, r.Origin, r.Reason, 1)
 		return t.counted(r, bridge.Ignored)
 	case bridge.Reject:
-		return t.refuse(r, r.Reason)
+		return t.refuse(r)
 	}
 	if t.repeats(r) {
 		t.count(duplicate, r.Origin, "", 1)
@@ -92,7 +92,7 @@ func (t *txn) record(r *bridge.Record) bridge.Outcome {
 	}
 	switch {
 	case len(r.Legs) == 0 || len(r.Legs) > maxMail:
-		return t.refuse(r, "bad_legs")
+		return t.refuseTaken(r, bridge.Refuse("bad_legs", "the message needs more deliveries than the relay can make"))
 	case t.isFull(r):
 		return bridge.Full
 	}
@@ -108,9 +108,9 @@ func (t *txn) counted(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
 }
 
 // refuse counts a refusal; its answers are a row of their own.
-func (t *txn) refuse(r *bridge.Record, reason string) bridge.Outcome {
-	t.count(refused, r.Origin, reason, 1)
-	if r.Verdict == bridge.Reject && len(r.Legs) > 0 {
+func (t *txn) refuse(r *bridge.Record) bridge.Outcome {
+	t.count(refused, r.Origin, r.Reason, 1)
+	if len(r.Legs) > 0 {
 		t.answers(r, r.Legs)
 	}
 	return t.counted(r, bridge.Refused)
@@ -185,6 +185,9 @@ func (t *txn) retry(r *bridge.Record, msg uint64) {
 	if !failed && r.Receipt {
 		legs = append(legs, t.receipt(r.From, r.Reply))
 	}
+	if failed {
+		legs = t.retryFailed(legs, r, why)
+	}
 	if len(legs) > 0 {
 		t.answers(r, legs)
 	}
@@ -226,7 +229,7 @@ func (t *txn) letter(r *bridge.Record, id uint64) *letter {
 	if id == 0 || t.j.letters[id] != nil {
 		id = t.j.newNumber()
 	}
-	return &letter{id: id, at: t.now, from: intern(r.From), origin: r.Origin, size: uint32(len(r.Body))}
+	return &letter{id: id, at: t.now, born: t.ran, from: intern(r.From), origin: r.Origin, size: uint32(len(r.Body))}
 }
 
 // bear puts a letter into the picture; couriers see its legs after the commit.

@@ -25,7 +25,7 @@ func (j *Journal) Account() bridge.Account {
 	}
 	for i := range j.oldest.len() {
 		if m := j.oldest.at(i); m.pending() {
-			a.Oldest = time.UnixMilli(m.at)
+			a.Oldest = time.Duration(max(1, j.running()-m.born)) * time.Millisecond
 			break
 		}
 	}

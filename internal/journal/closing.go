@@ -101,7 +101,7 @@ func (t *txn) finish(m *letter) {
 		return
 	}
 	t.count(delivered, m.origin, "", 1)
-	t.settled = append(t.settled, finished{m, t.now})
+	t.settled = append(t.settled, finished{m, t.ran})
 	if m.book.bounced {
 		return // its sender was told that it failed
 	}
@@ -120,8 +120,8 @@ func (t *txn) finishDead(m *letter) {
 	mb.over = mb.dead == 0 // all that failed was dropped: there is nothing to requeue
 	t.count(died, m.origin, label, 1)
 	t.fail(m.id, text)
-	if t.j.opt.Notices.Failed && !m.book.bounced {
-		t.tell(m, answerOutcome, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text}))
+	if !m.book.bounced {
+		t.tellFailed(m, answerOutcome, label, text)
 	}
 }
 
@@ -223,9 +223,7 @@ func (t *txn) returned(id uint64, m *letter, why *bridge.Refusal) {
 	}
 	t.touch(m).bounced = true
 	t.fail(m.id, text(why))
-	if t.j.opt.Notices.Failed {
-		t.tell(m, answerBounce, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text(why)}))
-	}
+	t.tellFailed(m, answerBounce, why.Reason, text(why))
 }
 
 // bounceAnswer: that an answer did not arrive says nothing about the message.

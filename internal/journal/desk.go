@@ -335,11 +335,11 @@ func (j *Journal) barrier(ctx context.Context) error {
 }
 
 // Delayed implements bridge.Ledger.
-func (j *Journal) Delayed(ctx context.Context, before time.Time) error {
+func (j *Journal) Delayed(ctx context.Context, atLeast time.Duration) error {
 	j.mu.Lock()
 	o := &delayOp{done: make(chan error, 1)}
-	n := 0
-	for ; n < j.young.len() && j.young.at(n).at < before.UnixMilli(); n++ {
+	n, before := 0, j.running()-atLeast.Milliseconds()
+	for ; n < j.young.len() && j.young.at(n).born <= before; n++ {
 		if m := j.young.at(n); m.pending() && !m.book.delayed {
 			o.letters = append(o.letters, m)
 		}

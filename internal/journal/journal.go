@@ -29,8 +29,11 @@ type Options struct {
 	DedupMaxKeys int           // 0: 1,000,000
 	Notices      Notices
 	Clock        func() time.Time // nil: time.Now
-	Log          zerolog.Logger
-	Render       Render // nil: bridge.Render
+	// Elapsed is for how long this process runs, whatever is done to the clock; nil: by Clock, which is right
+	// for the machine's (time.Time has a monotonic reading).
+	Elapsed func() time.Duration
+	Log     zerolog.Logger
+	Render  Render // nil: bridge.Render
 
 	driver string // of database/sql, for tests that put faults into it; empty: sqlite
 }
@@ -50,6 +53,10 @@ func (o *Options) fill() error {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Elapsed == nil {
+		clock, began := o.Clock, o.Clock()
+		o.Elapsed = func() time.Duration { return clock().Sub(began) }
 	}
 	if o.Render == nil {
 		o.Render = func(kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
@@ -131,7 +138,6 @@ type Journal struct {
 	lease    uint64 // numbers below it are covered by meta
 	seenRow  uint64
 	ranBase  int64 // running ms before this start
-	started  time.Time
 	ranSaved int64
 	pageSize int64
 	folded   bool // nothing was written since the log was folded in
@@ -146,7 +152,7 @@ type Journal struct {
 // finished is a message that waits for its bounce hour to end.
 type finished struct {
 	m  *letter
-	at int64
+	at int64 // running ms
 }
 
 type tally struct{ n, bytes int64 }
@@ -177,7 +183,7 @@ func open(o Options) (_ *Journal, err error) {
 		opt: o, log: o.Log, house: h, stmts: newStatements(),
 		bell: make(chan struct{}, 1), ended: make(chan struct{}), fatal: make(chan error, 1),
 		letters: map[uint64]*letter{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Count]int64{},
-		waiting: make(chan struct{}), started: o.Clock(),
+		waiting: make(chan struct{}),
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		j.counters[side] = &counter{bell: make(chan struct{})}
@@ -277,10 +283,15 @@ func (j *Journal) newNumber() uint64 {
 
 func (j *Journal) nowMS() int64 { return j.opt.Clock().UnixMilli() }
 
-// ran is for how long a relay has run on this book, in ms. Only the writer calls it.
-func (j *Journal) ran() int64 {
-	return max(j.ranBase+j.opt.Clock().Sub(j.started).Milliseconds(), j.ranSaved)
-}
+// running is for how long a relay has run on this book, in ms. Within a process all waiting is measured by it:
+// the clock may be set back by an hour, or by a year.
+func (j *Journal) running() int64 { return j.ranBase + j.opt.Elapsed().Milliseconds() }
+
+// ran is the same, and never less than the file says. Only the writer calls it.
+func (j *Journal) ran() int64 { return max(j.running(), j.ranSaved) }
+
+// bornAt is the running time at which a message from the file was taken, as well as the clock can tell.
+func (j *Journal) bornAt(at int64) int64 { return j.running() - max(0, j.nowMS()-at) }
 
 // known looks a key up as the record's origin may see it.
 func (j *Journal) known(origin bridge.SideID, key message.Key) (m mark, echo, ok bool) {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"container/heap"
 	"slices"
 	"sort"
 
@@ -14,7 +15,8 @@ type lane struct {
 	refs  int    // legs that belong to it and are not gone; at 0 the lane goes
 	legs  []*leg // waiting, by seq, from head on
 	head  int
-	until int64 // ms: backing off
+	until int64 // running ms: backing off
+	pace  int64 // ms between two legs; 0: none
 	ready bool  // in its side's turns
 	rests bool  // in its side's list of those that back off
 }
@@ -75,8 +77,7 @@ func (n *lane) find(seq uint64) int {
 // counter holds the lanes of one side that have something to hand out, in turn. Guarded by Journal.mu.
 type counter struct {
 	turns                 // of the lanes that are ready
-	backing []*lane       // have legs, and back off
-	due     int64         // ms: nothing in backing is due before this
+	backing restings      // back off
 	bell    chan struct{} // closed and replaced when something may have become ready
 	waiters int
 }
@@ -95,18 +96,24 @@ func (j *Journal) lane(side bridge.SideID, name string) *lane {
 	key := laneKey{side, name}
 	n := j.lanes[key]
 	if n == nil {
-		n = &lane{side: side, name: name}
+		n = &lane{side: side, name: name, pace: paceOf(name)}
 		j.lanes[key] = n
 	}
 	n.refs++
 	return n
 }
 
-// quit takes a leg off its lane's count for good.
+// quit takes a leg off its lane's count for good. A lane that has a pace stays for as long as its next leg would
+// have to wait.
 func (j *Journal) quit(n *lane) {
-	if n.refs--; n.refs == 0 {
-		delete(j.lanes, laneKey{n.side, n.name})
+	if n.refs--; n.refs > 0 {
+		return
 	}
+	if c := j.counters[n.side]; n.pace > 0 && n.until > j.running() && c != nil {
+		c.rest(n)
+		return
+	}
+	delete(j.lanes, laneKey{n.side, n.name})
 }
 
 // queueUp puts a leg (back) into its lane and shows the lane.
@@ -116,19 +123,14 @@ func (j *Journal) queueUp(l *leg) {
 	j.show(l.lane)
 }
 
+// show puts a lane that has legs into its side's turns, or among those that back off.
 func (j *Journal) show(n *lane) {
 	c := j.counters[n.side]
 	if n.ready || n.empty() || c == nil {
 		return
 	}
-	if n.until > j.nowMS() {
-		if !n.rests {
-			n.rests = true
-			c.backing = append(c.backing, n)
-		}
-		if len(c.backing) == 1 || n.until < c.due {
-			c.due = n.until
-		}
+	if n.until > j.running() {
+		c.rest(n)
 		c.wake() // whoever waits must look at the time again
 		return
 	}
@@ -136,34 +138,52 @@ func (j *Journal) show(n *lane) {
 	c.wake()
 }
 
-// thaw shows the lanes whose time has come and tells when the next one's may; 0: none backs off.
-func (c *counter) thaw(now int64) (next int64) {
-	if len(c.backing) == 0 || now < c.due {
-		return c.nextDue()
+// rest puts a lane among those that back off.
+func (c *counter) rest(n *lane) {
+	if !n.rests {
+		n.rests = true
+		heap.Push(&c.backing, resting{n, n.until})
 	}
-	kept := c.backing[:0]
-	c.due = 0
-	for _, n := range c.backing {
-		if n.until > now {
-			kept = append(kept, n)
-			if c.due == 0 || n.until < c.due {
-				c.due = n.until
-			}
-			continue
-		}
+}
+
+// thaw shows the lanes whose time has come and tells when the next one's may; 0: none backs off.
+func (j *Journal) thaw(c *counter, now int64) (next int64) {
+	for len(c.backing) > 0 && c.backing[0].until <= now {
+		n := heap.Pop(&c.backing).(resting).lane
 		n.rests = false
-		if !n.ready && !n.empty() {
+		switch {
+		case n.until > now: // it was made to wait longer since
+			c.rest(n)
+		case n.refs == 0: // it was only kept for its pace
+			delete(j.lanes, laneKey{n.side, n.name})
+		case !n.ready && !n.empty():
 			c.push(n)
 		}
 	}
-	clear(c.backing[len(kept):])
-	c.backing = kept
-	return c.nextDue()
-}
-
-func (c *counter) nextDue() int64 {
 	if len(c.backing) == 0 {
 		return 0
 	}
-	return c.due
+	return c.backing[0].until
+}
+
+// resting is a lane that backs off, and until when as far as that was known.
+type resting struct {
+	lane  *lane
+	until int64
+}
+
+// restings is a heap, the first to wake on top.
+type restings []resting
+
+func (r restings) Len() int           { return len(r) }
+func (r restings) Less(i, j int) bool { return r[i].until < r[j].until }
+func (r restings) Swap(i, j int)      { r[i], r[j] = r[j], r[i] }
+func (r *restings) Push(x any)        { *r = append(*r, x.(resting)) }
+
+func (r *restings) Pop() any {
+	old := *r
+	last := old[len(old)-1]
+	old[len(old)-1] = resting{}
+	*r = old[:len(old)-1]
+	return last
 }

@@ -11,6 +11,7 @@ import (
 type letter struct {
 	id      uint64
 	at      int64 // ms since the epoch, when it was taken
+	born    int64 // the same in running time; of a message from before this process as the clock told it
 	from    string
 	reply   string // of what came by stanza: where its sender hears of it
 	body    []byte // nil: none, or only in the file
@@ -47,7 +48,8 @@ const (
 	answerOutcome
 	answerReceipt
 	answerBounce
-	answerSlots
+	answerError
+	answerSlots // more of them is no change of the file: a message's later ones begin at its own base
 )
 
 const maxMail = 1<<16 - 1 - 64*answerSlots // leaves numbers for the answers of many requeues
@@ -76,7 +78,7 @@ type leg struct {
 
 	stand    stand
 	attempts uint32
-	first    int64  // ms, when it was first handed out; 0: never
+	first    int64  // running ms, when it was first handed out; 0: never
 	lap      uint32 // how often a wire gave it back; a bind of an earlier lap says nothing any more
 
 	book legBook

@@ -146,6 +146,7 @@ func (j *Journal) loadLetters() error {
 		if err != nil {
 			return err
 		}
+		m.born = j.bornAt(m.at)
 		j.letters[m.id] = m
 		j.next = max(j.next, m.id+1)
 		return nil
@@ -258,7 +259,7 @@ func (j *Journal) loadBound() error {
 
 // settleLoad sorts the letters into what is open, what waits for a bounce, and what is only a row.
 func (j *Journal) settleLoad() error {
-	now := j.nowMS()
+	now := j.running()
 	return j.rows(func(rows *sql.Rows) error {
 		var id uint64
 		if err := rows.Scan(&id); err != nil {

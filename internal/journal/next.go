@@ -53,7 +53,7 @@ func (j *Journal) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound
 		}
 		if !lasting(err) {
 			j.log.Warn().Err(err).Stringer("ref", l.ref()).Msg("a leg cannot be read from the book for now")
-			j.Defer(l.ref(), j.opt.Clock().Add(readAgain), "unreadable")
+			j.Defer(l.ref(), readAgain, "unreadable")
 			continue
 		}
 		j.setAside(l, err)
@@ -99,7 +99,7 @@ func (j *Journal) hand(ctx context.Context, side bridge.SideID) (*leg, error) {
 			defer j.mu.Unlock()
 			return nil, fmt.Errorf("journal: next: %w", j.broken)
 		}
-		bell, now := c.bell, j.nowMS()
+		bell, now := c.bell, j.running()
 		c.waiters++
 		j.mu.Unlock()
 		if err := await(ctx, bell, due, now); err != nil {
@@ -128,8 +128,8 @@ func await(ctx context.Context, bell <-chan struct{}, due, now int64) error {
 // pick takes the oldest leg of the lane whose turn it is (turns.go). While nothing can be written nothing is handed out:
 // it could not be bound.
 func (j *Journal) pick(c *counter) (l *leg, due int64) {
-	now := j.nowMS()
-	due = c.thaw(now)
+	now := j.running()
+	due = j.thaw(c, now)
 	if j.stuck || j.broken != nil {
 		return nil, due
 	}
@@ -139,16 +139,15 @@ func (j *Journal) pick(c *counter) (l *leg, due int64) {
 		}
 		if n.until > now {
 			j.show(n)
-			due = c.nextDue()
+			due = c.backing[0].until
 			continue
 		}
 		l = n.take()
-		if !n.empty() {
-			c.push(n)
-		}
+		n.until = max(n.until, now+n.pace)
+		j.show(n)
 		l.stand = out
 		if l.first == 0 {
-			l.first = now
+			l.first = max(now, 1)
 		}
 		return l, 0
 	}
@@ -165,7 +164,7 @@ func (j *Journal) Release(ref bridge.Ref) {
 }
 
 // Defer implements bridge.Ledger.
-func (j *Journal) Defer(ref bridge.Ref, until time.Time, reason string) {
+func (j *Journal) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	l := j.legOf(ref)
@@ -173,16 +172,17 @@ func (j *Journal) Defer(ref bridge.Ref, until time.Time, reason string) {
 		return
 	}
 	l.attempts++
-	l.lane.until = max(l.lane.until, until.UnixMilli())
+	l.lane.until = max(l.lane.until, j.running()+wait.Milliseconds())
 	j.queueUp(l)
-	j.put(&deferred{l, int64(l.attempts), l.first, until.UnixMilli(), reason})
+	j.put(&deferred{l, int64(l.attempts), l.first, j.nowMS() + wait.Milliseconds(), reason})
 }
 
 // deferred is kept for people, and so that a leg does not begin anew with each start of the relay.
 type deferred struct {
-	l                      *leg
-	attempts, first, until int64
-	reason                 string
+	l               *leg
+	attempts, first int64
+	until           int64 // by the clock, for people
+	reason          string
 }
 
 func (o *deferred) size() (int, int)               { return 1, 0 }
@@ -190,17 +190,17 @@ func (o *deferred) apply(t *txn)                   { t.defers = append(t.defers,
 func (o *deferred) end(_ *Journal, err error) bool { return err != nil }
 
 // Attempts implements bridge.Ledger.
-func (j *Journal) Attempts(ref bridge.Ref) (int, time.Time) {
+func (j *Journal) Attempts(ref bridge.Ref) (int, time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	l := j.legOf(ref)
 	if l == nil {
-		return 0, time.Time{}
+		return 0, 0
 	}
 	if l.first == 0 {
-		return int(l.attempts), time.Time{}
+		return int(l.attempts), 0
 	}
-	return int(l.attempts), time.UnixMilli(l.first)
+	return int(l.attempts), time.Duration(max(0, j.running()-l.first)) * time.Millisecond
 }
 
 // outbound makes what travels of a leg.

@@ -24,7 +24,7 @@ func (b *book) picture() string {
 		fmt.Fprintf(&out, "bound %v %s\n", l.Ref, l.How)
 	}
 	a := b.Account()
-	fmt.Fprintf(&out, "%v %v %v %v %d keys\n", a.Counts, a.Pending, a.Open, a.Oldest.UnixMilli(), a.Keys)
+	fmt.Fprintf(&out, "%v %v %v %v %d keys\n", a.Counts, a.Pending, a.Open, a.Oldest, a.Keys)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fmt.Fprintf(&out, "dead %v\n", b.dead)
@@ -168,6 +168,9 @@ func (w *thrower) throw() {
 			if w.rnd.IntN(3) == 0 {
 				r = group("1", fmt.Sprint("g", w.rnd.IntN(w.n+1)), "2", "3", "4")
 			}
+			if r.Origin == bridge.XMPP && w.rnd.IntN(2) == 0 {
+				r.Reply, r.Receipt = fmt.Sprint(w.rnd.IntN(2), "\x00", w.n), w.rnd.IntN(2) == 0
+			}
 			recs = append(recs, r)
 		}
 		ok(w.Append(ctx, recs))
@@ -190,10 +193,10 @@ func (w *thrower) throw() {
 		if w.rnd.IntN(2) == 0 {
 			w.Release(any(w.hand))
 		} else {
-			w.Defer(any(w.hand), w.c.Now(), "later")
+			w.Defer(any(w.hand), 0, "later")
 		}
 	case 12:
-		ok(w.Delayed(ctx, w.c.Now().Add(-10*time.Minute)))
+		ok(w.Delayed(ctx, 10*time.Minute))
 	case 13:
 		if w.rnd.IntN(3) > 0 {
 			ok(w.Requeue(ctx, any(w.all)))

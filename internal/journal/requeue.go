@@ -115,6 +115,7 @@ func (t *txn) recall(id uint64) (*letter, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.born = j.bornAt(m.at)
 	j.letters[id] = m
 	t.undo = append(t.undo, func() { delete(j.letters, id) })
 	t.closed = append(t.closed, m) // if nothing is done with it, it leaves memory again
@@ -155,7 +156,7 @@ func (t *txn) requeue(m *letter, l *leg) {
 
 // reopen puts a message that is pending again into the lists by age.
 func (j *Journal) reopen(m *letter) {
-	older := func(x *letter) bool { return x.at <= m.at }
+	older := func(x *letter) bool { return x.born <= m.born }
 	j.oldest.insert(m, older)
 	if !m.book.delayed {
 		j.young.insert(m, older)

@@ -104,7 +104,7 @@ func (t *txn) purge() {
 	var freed int64
 	for due < j.done.len() && due < purgeChunk {
 		f := j.done.at(due)
-		if t.now-f.at < bounceFor && j.done.len()-due <= keptRows && j.kept-freed <= j.opt.MaxBytes/keptPart && !j.space.full {
+		if t.ran-f.at < bounceFor && j.done.len()-due <= keptRows && j.kept-freed <= j.opt.MaxBytes/keptPart && !j.space.full {
 			break
 		}
 		if f.m.book.unproven > 0 {

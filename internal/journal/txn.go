@@ -12,7 +12,8 @@ import (
 type txn struct {
 	j   *Journal
 	n   uint32
-	now int64
+	now int64 // ms since the epoch
+	ran int64 // running ms
 
 	savedLetters []savedLetter
 	savedLegs    []savedLeg
@@ -83,7 +84,7 @@ type stateKey struct {
 func (j *Journal) newTxn() *txn {
 	j.tx++
 	return &txn{
-		j: j, n: j.tx, now: j.nowMS(), hows: map[*leg]binding{}, state: map[stateKey][]byte{},
+		j: j, n: j.tx, now: j.nowMS(), ran: j.running(), hows: map[*leg]binding{}, state: map[stateKey][]byte{},
 		counts: map[bridge.Count]int64{}, meta: map[string]any{},
 	}
 }

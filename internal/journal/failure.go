@@ -1,0 +1,68 @@
+package journal
+
+import (
+	"strings"
+
+	"chatrelay/bridge"
+)
+
+// Who sent a stanza may have no inbox: that its message failed after it was taken is said by stanza error too.
+// None is dropped, but a sender gets at most one in failurePace: what fails by the thousand must not become a
+// flood, which servers answer by slowing the whole stream down. So they have a lane of their own, whose pace holds
+// up nothing else, and wait there as any other delivery does.
+const (
+	failureLane = "f\x00"
+	failurePace = 100 // ms
+	// retriesWaiting: a sender who has so many errors to come is not told of each retry, too.
+	retriesWaiting = 10
+)
+
+func paceOf(lane string) int64 {
+	if strings.HasPrefix(lane, failureLane) {
+		return failurePace
+	}
+	return 0
+}
+
+// failureLaneOf is the lane of whoever is named before the first NUL of a reply.
+func failureLaneOf(reply string) string {
+	sender, _, _ := strings.Cut(reply, "\x00")
+	return failureLane + sender
+}
+
+// failure is the stanza error about a message that was taken before.
+func (t *txn) failure(reply, reason, text string) bridge.Leg {
+	return bridge.Leg{Side: bridge.XMPP, Kind: bridge.Error, Lane: failureLaneOf(reply),
+		Note: bridge.Note{Status: "failed", Reason: reason, Text: text, Reply: reply, At: t.now}}
+}
+
+// tellFailed tells the sender of a message that it failed: in the inbox, and by stanza error who sent a stanza. That
+// one is sent once, whatever a requeue makes of the message later: its client has marked it.
+func (t *txn) tellFailed(m *letter, slot uint16, reason, text string) {
+	if t.j.opt.Notices.Failed {
+		t.tell(m, slot, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text}))
+	}
+	if m.reply != "" && m.book.base == m.mail {
+		t.tell(m, answerError, []bridge.Leg{t.failure(m.reply, reason, text)})
+	}
+}
+
+// refuseTaken tells the sender of a stanza that the book refuses what was to be taken.
+func (t *txn) refuseTaken(r *bridge.Record, why *bridge.Refusal) bridge.Outcome {
+	t.count(refused, r.Origin, why.Reason, 1)
+	if r.Reply != "" {
+		answer := *r
+		answer.Body = nil
+		t.answers(&answer, []bridge.Leg{t.failure(r.Reply, why.Reason, why.Text)})
+	}
+	return t.counted(r, bridge.Refused)
+}
+
+// retryFailed adds to the answers of a retry the stanza error, unless many of them wait.
+func (t *txn) retryFailed(legs []bridge.Leg, r *bridge.Record, text string) []bridge.Leg {
+	n := t.j.lanes[laneKey{bridge.XMPP, failureLaneOf(r.Reply)}]
+	if r.Reply == "" || n != nil && n.refs >= retriesWaiting {
+		return legs
+	}
+	return append(legs, t.failure(r.Reply, "failed_before", text))
+}

@@ -1,0 +1,188 @@
+package journal
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chatrelay/bridge"
+	"chatrelay/message"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+)
+
+// oldBook unpacks a folder that chatrelay 3f1b3b0 left behind when it was killed: delivered both ways, three dead
+// letters, 3 messages bound to an XMPP stream and 4 to an MQTT session, 4 more that wait, and one that backs off
+// as its room is not joined.
+func oldBook(t testing.TB) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	f, err := os.Open("testdata/3f1b3b0.tar.gz")
+	must(t, err)
+	defer f.Close() // read only
+	z, err := gzip.NewReader(f)
+	must(t, err)
+	for r := tar.NewReader(z); ; {
+		head, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return dir
+		}
+		must(t, err)
+		b, err := io.ReadAll(r)
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, filepath.Base(head.Name)), b, 0o600))
+	}
+}
+
+func oldOptions(dir string) Options {
+	return Options{Dir: dir, Notices: Notices{true, true, true}, Log: zerolog.Nop(), Clock: newClock().Now}
+}
+
+func TestFolderOf3f1b3b0(t *testing.T) {
+	b := openBook(t, oldOptions(oldBook(t)))
+	if v, err := pragma(b.conn, "user_version"); err != nil || v != schemaVersion {
+		t.Errorf("version %d (%v), want %d", v, err, schemaVersion)
+	}
+	b.sum()
+	b.wantCount(delivered, bridge.MQTT, "", 3)
+	b.wantCount(delivered, bridge.XMPP, "", 3)
+	if dead, err := b.List(t.Context(), Filter{Dead: true}); err != nil || len(dead) != 3 || dead[1].Reason != "bad_address" {
+		t.Errorf("dead letters %+v (%v)", dead, err)
+	}
+	for _, e := range oldEnvelopes("done by stanza", "1001", "1002") {
+		b.want(&bridge.Record{Origin: bridge.XMPP, From: "1001", Keys: []message.Key{e}, Redelivered: true, Legs: make([]bridge.Leg, 1)}, bridge.Duplicate)
+	}
+	for _, e := range oldEnvelopes("done by publish", "1003", "1004") {
+		b.want(&bridge.Record{Origin: bridge.MQTT, From: "1003", Keys: []message.Key{e}, Redelivered: true, Legs: make([]bridge.Leg, 1)}, bridge.Duplicate)
+	}
+	held, err := b.Bound(t.Context(), bridge.MQTT)
+	must(t, err)
+	posts, err := b.Bound(t.Context(), bridge.XMPP)
+	must(t, err)
+	if len(held) != 4 || len(posts) != 3 {
+		t.Fatalf("%d and %d are bound, want 4 and 3", len(held), len(posts))
+	}
+	b = b.again(oldOptions(b.opt.Dir))
+	for _, l := range append(held, posts...) {
+		b.Unbind(l.Ref)
+	}
+	b.deliverOld()
+	for _, refs := range [][]bridge.Ref{{{Msg: 8}, {Msg: 9}}, {{Msg: 7}}} { // and a dead letter that comes back is delivered too
+		must(t, b.Requeue(t.Context(), refs...))
+	}
+	for range 3 {
+		b.settle(b.next(bridge.XMPP).Ref)
+	}
+	if a := b.Account(); a.Pending[bridge.MQTT]+a.Pending[bridge.XMPP] != 0 {
+		t.Errorf("pending %v", a.Pending)
+	}
+	b.sum()
+}
+
+// deliverOld brings all that waits: in order, with receipts for those that had asked, and a stanza error for one.
+func (b *book) deliverOld() {
+	b.t.Helper()
+	room, chats := 0, 0
+	for range 4 {
+		o := b.next(bridge.XMPP)
+		if o.Kind == bridge.Room {
+			room++
+		} else if want := fmt.Sprint("bound by publish ", chats); !strings.Contains(string(o.Body), want) {
+			b.t.Errorf("%s, want %q", o.Body, want)
+		} else {
+			chats++
+		}
+		b.settle(o.Ref)
+	}
+	for i := 0; i < 8; {
+		o := b.next(bridge.MQTT)
+		if o.Kind != bridge.Inbox {
+			b.settle(o.Ref)
+			continue
+		}
+		if want := fmt.Sprint("waits by stanza ", i); !strings.Contains(string(o.Body), want) {
+			b.t.Errorf("%s, want %q", o.Body, want)
+		}
+		if i++; i == 7 { // number 6 had asked for a receipt
+			b.bury(o.Ref, bridge.Refuse("no", "nobody"))
+		} else {
+			b.settle(o.Ref)
+		}
+	}
+	// 0, 2, 4 have their receipts; 1, 3, 5, 7 had asked for none, and version 1 kept no address.
+	told := map[string]bridge.Kind{}
+	for range 4 {
+		o := b.next(bridge.XMPP)
+		told[o.Note.Reply[strings.LastIndex(o.Note.Reply, "\x00")+1:]] = o.Kind
+		b.settle(o.Ref)
+	}
+	want := map[string]bridge.Kind{"wait-0": bridge.Receipt, "wait-2": bridge.Receipt, "wait-4": bridge.Receipt, "wait-6": bridge.Error}
+	if diff := cmp.Diff(want, told); diff != "" {
+		b.t.Error(diff)
+	}
+	b.nothing(bridge.XMPP)
+}
+
+// oldEnvelopes are the keys of the three messages that the old relay delivered of a kind.
+func oldEnvelopes(text, from, to string) (keys []message.Key) {
+	at := 1764460800001
+	if from == "1003" {
+		at++
+	}
+	for i := range 3 {
+		body := fmt.Sprintf(`{"chatType":1,"content":"%s %d","from":"%s","to":"%s","timeStamp":%d}`, text, i, from, to, at+2*i)
+		e, err := message.Parse([]byte(body), &message.Rules{MaxBytes: 4096})
+		if err != nil {
+			panic(err)
+		}
+		keys = append(keys, e.Key())
+	}
+	return keys
+}
+
+// Looking does not migrate: an old relay may be running on it.
+func TestLookingDoesNotMigrate(t *testing.T) {
+	dir := oldBook(t)
+	r, err := OpenReadOnly(dir)
+	must(t, err)
+	found, err := r.List(t.Context(), Filter{})
+	must(t, err)
+	if v, err := pragma(r.db, "user_version"); err != nil || v != 1 || len(found) != 15 {
+		t.Errorf("version %d (%v), %d deliveries, want 1 and 15", v, err, len(found))
+	}
+	must(t, r.Close())
+}
+
+// A process that ends anywhere in a migration leaves a folder that the next one migrates.
+func TestMigrationStopsAnywhere(t *testing.T) {
+	want := openBook(t, oldOptions(oldBook(t))).picture()
+	f, name := newFaults(t)
+	o := oldOptions(oldBook(t))
+	o.driver = name
+	var copies []string
+	f.set(func(query string, _ bool) error {
+		if strings.HasPrefix(query, "ALTER") || strings.HasPrefix(query, "UPDATE legs") || strings.HasPrefix(query, "PRAGMA user_version =") || query == "COMMIT" && len(copies) < 10 {
+			copies = append(copies, copyBook(t, o.Dir))
+		}
+		return nil
+	})
+	openBook(t, o).shut()
+	f.set(nil)
+	if len(copies) < 8 {
+		t.Fatalf("%d stops, want one before and after each statement", len(copies))
+	}
+	for i, dir := range copies {
+		b := openBook(t, oldOptions(dir))
+		if got := b.picture(); got != want {
+			t.Errorf("stop %d:\n%s\nwant\n%s", i, got, want)
+		}
+		b.shut()
+	}
+}
