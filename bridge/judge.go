@@ -21,7 +21,8 @@ type judge struct {
 
 // record makes the book's record of an offer. The refusal is nil unless the verdict is Reject.
 func (j *judge) record(in *Inbound) (*Record, *Refusal) {
-	rec := &Record{Origin: j.side, Via: in.To, Body: in.Body, Redelivered: in.Redelivered, State: in.State}
+	rec := &Record{Origin: j.side, Via: in.To, Body: in.Body, Redelivered: in.Redelivered, State: in.State,
+		Gen: in.Gen, Redelivers: in.Redelivers}
 	if in.WireID != "" {
 		rec.WireKey = message.WireKey(j.side.String(), in.WireID)
 	}

@@ -270,7 +270,11 @@ type Record struct {
 	Receipt bool
 	// Redelivered: a known key is silence, not a retry to be answered.
 	Redelivered bool
-	State       []StateRow // of side Origin
+	// Gen and Redelivers are the Inbound's. Where the wire brings again what is Full, nothing behind it in the
+	// same call and Gen may be counted, kept or answered: all of that is Full too.
+	Gen        uint64
+	Redelivers bool
+	State      []StateRow // of side Origin
 
 	Outcome Outcome // set by Append
 }
@@ -291,7 +295,8 @@ type Book interface {
 	// settled: a "sent" notice (and Receipt leg) is added for it; dead or bounced: "failed".
 	//
 	// Full is per record: keys known are still answered, and Ignore and Reject records are still
-	// counted (from the reserve). Once full, all Take records are Full until usage is below 80 %.
+	// counted (from the reserve), unless they stand behind a Full one that the wire brings again with all that
+	// followed (Record.Redelivers). Once full, all Take records are Full until usage is below 80 %.
 	// An error fails the whole call: nothing of it was taken. ErrFull (wrapped): disk full.
 	Append(ctx context.Context, recs []*Record) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"chatrelay/bridge"
 	"chatrelay/message"
@@ -64,8 +65,15 @@ type appendOp struct {
 func (o *appendOp) size() (int, int) { return len(o.recs), o.bytes }
 
 func (o *appendOp) apply(t *txn) {
+	var turned []uint64 // connections whose wire brings again all from here on
 	for i, r := range o.recs {
-		o.outcomes[i] = t.record(r)
+		if r.Redelivers && slices.Contains(turned, r.Gen) {
+			o.outcomes[i] = bridge.Full
+			continue
+		}
+		if o.outcomes[i] = t.record(r); o.outcomes[i] == bridge.Full && r.Redelivers {
+			turned = append(turned, r.Gen)
+		}
 	}
 }
 

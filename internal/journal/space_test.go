@@ -139,3 +139,49 @@ func TestTooLargeForTheRoom(t *testing.T) {
 	b.want(direct(bridge.XMPP, "1001", "1002", "small"), bridge.Taken)
 	b.sum()
 }
+
+// Where the wire brings again what there was no room for, it brings all that followed as well: nothing of it is
+// counted or answered before. Other connections, and a wire that does not, lose nothing by it.
+func TestNothingBehindAFullOne(t *testing.T) {
+	o := options("memory")
+	o.MaxBytes = 512 << 10
+	b := openBook(t, o)
+	b.want(direct(bridge.MQTT, "1001", "1002", "known"), bridge.Taken)
+	b.fillUp(3000)
+	before := b.Account()
+	batch := func(redelivers bool) []*bridge.Record {
+		bad := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "bad_json", From: "1001", Body: []byte("x"),
+			Legs: []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Notice, To: "1001", Lane: "n\x001001", Note: bridge.Note{Status: "failed"}}},
+			State: []bridge.StateRow{{Key: "in.7", Value: []byte("x")}}}
+		odd := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Ignore, Reason: "notice"}
+		recs := []*bridge.Record{direct(bridge.MQTT, "1001", "1002", "no room"), bad, odd, direct(bridge.MQTT, "1001", "1002", "known")}
+		for _, r := range recs {
+			r.Gen, r.Redelivers = 3, redelivers
+		}
+		return recs
+	}
+	recs := batch(true)
+	other := *recs[1]
+	other.Gen = 4
+	b.append(append(recs, &other)...)
+	for i, r := range recs {
+		if r.Outcome != bridge.Full {
+			t.Errorf("record %d of the connection: outcome %d, want full", i, r.Outcome)
+		}
+	}
+	if other.Outcome != bridge.Refused {
+		t.Errorf("another connection's: outcome %d, want refused", other.Outcome)
+	}
+	after := b.Account()
+	if got := after.Counts[bridge.Count{Name: received, Side: bridge.MQTT}] - before.Counts[bridge.Count{Name: received, Side: bridge.MQTT}]; got != 1 {
+		t.Errorf("%d were counted, want the other connection's", got)
+	}
+	recs = batch(false)
+	b.append(recs...)
+	for i, want := range []bridge.Outcome{bridge.Full, bridge.Refused, bridge.Ignored, bridge.Duplicate} {
+		if recs[i].Outcome != want {
+			t.Errorf("record %d of a wire that brings nothing again: outcome %d, want %d", i, recs[i].Outcome, want)
+		}
+	}
+	b.sum()
+}
