@@ -13,18 +13,20 @@ const downPause = 50 * time.Millisecond
 
 // Courier carries what the book holds for one side to that side, in the order of the book.
 type Courier struct {
-	ledger Ledger
-	side   Side
-	log    zerolog.Logger
-	hush   *hush
+	ledger  Ledger
+	side    Side
+	senders *Senders
+	log     zerolog.Logger
+	hush    *hush
 }
 
-// NewCourier makes the courier of one side. clock nil: time.Now.
-func NewCourier(ledger Ledger, side Side, clock func() time.Time, log zerolog.Logger) *Courier {
+// NewCourier makes the courier of one side. senders is asked about what was taken undecided; nil: all of it goes.
+// clock nil: time.Now.
+func NewCourier(ledger Ledger, side Side, senders *Senders, clock func() time.Time, log zerolog.Logger) *Courier {
 	if clock == nil {
 		clock = time.Now
 	}
-	return &Courier{ledger: ledger, side: side,
+	return &Courier{ledger: ledger, side: side, senders: senders,
 		log: log.With().Stringer("side", side.ID()).Logger(), hush: newHush(clock)}
 }
 
@@ -47,6 +49,17 @@ func (c *Courier) Run(ctx context.Context) error {
 
 // carry decides what one attempt means: bound, the same again, dead, or later.
 func (c *Courier) carry(ctx context.Context, out Outbound) {
+	switch c.senders.leaves(&out) {
+	case forbidden:
+		c.bury(out, notMember())
+		return
+	case undecided:
+		c.hold(out)
+		return
+	case abandoned:
+		c.bury(out, Refuse("gave_up", "the group's room could not be reached for a day, so it is not known who may post there"))
+		return
+	}
 	err := c.side.Send(ctx, out)
 	var why *Refusal
 	switch {
@@ -84,6 +97,20 @@ func (c *Courier) later(out Outbound, err error) {
 	c.event("later "+err.Error(), zerolog.WarnLevel).Err(err).Stringer("ref", out.Ref).Str("to", out.To).
 		Int("attempt", n+1).Dur("wait", wait).Msg("cannot be sent now; its lane waits")
 	c.ledger.Defer(out.Ref, wait, err.Error())
+}
+
+// holdMost is the longest time between two questions who may post: the answer is in memory, and a room that has been
+// joined is not to wait for it.
+const holdMost = 5 * time.Second
+
+// hold keeps a leg until it is known whether its sender may post. How long that may take is not counted here, as
+// the room may be away for no fault of its own: the XMPP side is down.
+func (c *Courier) hold(out Outbound) {
+	n, _ := c.ledger.Attempts(out.Ref)
+	wait := min(backoff(n), holdMost)
+	c.event("undecided", zerolog.InfoLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("room", out.Note.Post.Room).
+		Msg("the room's state is not known: what its sender says to this group waits")
+	c.ledger.Defer(out.Ref, wait, "it is not known yet who may post to the group")
 }
 
 func (c *Courier) bury(out Outbound, why *Refusal) {

@@ -13,6 +13,7 @@ type judge struct {
 	side    SideID
 	rules   message.Rules
 	groups  Groups
+	senders *Senders
 	book    Book
 	limit   *limiter
 	notices bool // refused MQTT messages are answered by a notice
@@ -57,9 +58,28 @@ func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 	if len(rec.Legs) == 0 {
 		return j.ignore(rec, "no_members"), nil
 	}
+	if env.Group() && in.Room == "" { // what was heard in a room the room has let pass
+		switch j.senders.post(env.GroupJID, env.From, in.To) {
+		case forbidden:
+			return j.outsider(rec, in, &env)
+		case undecided:
+			undecide(rec.Legs, &Post{Room: env.GroupJID, Via: in.To}, env.From)
+		}
+	}
 	j.identify(rec, &env)
 	rec.Reply, rec.Receipt = in.Reply, in.Receipt && in.Reply != ""
 	return rec, nil
+}
+
+// outsider refuses a group message of someone who may not post there, unless the book knows it: it may be the relay's
+// own copy that comes back, of one who has left the group since.
+func (j *judge) outsider(rec *Record, in *Inbound, env *message.Envelope) (*Record, *Refusal) {
+	why := notMember()
+	j.reject(rec, in, env.From, why)
+	if env.Identified() {
+		rec.Keys = []message.Key{env.Key()}
+	}
+	return rec, why
 }
 
 // identify gives the record its keys. Content alone is no identity ("ok", "ok"): a message with neither id nor
@@ -113,7 +133,7 @@ func (j *judge) checkGroup(in *Inbound, env *message.Envelope) *Refusal {
 	if in.Room != "" && env.GroupJID != in.Room {
 		return Refuse("room_mismatch", "\"groupJid\" is not the room this was sent into")
 	}
-	if _, served := j.groups[env.GroupJID]; !served {
+	if !j.serves(env.GroupJID) {
 		return Refuse("unknown_room", "\"groupJid\" names a room that this relay does not serve")
 	}
 	if in.To != "" && env.To != "" && env.To != in.To {
@@ -139,8 +159,10 @@ func (j *judge) reject(rec *Record, in *Inbound, from string, why *Refusal) *Rec
 				Note: Note{Reply: in.Reply, Reason: why.Reason, Text: why.Text, At: j.nowMS()}}}
 		}
 	case j.side == MQTT && from != "" && j.notices:
-		if j.limit.allow(from) {
+		// Whose name it is is not proven: the book keeps, and the notice says, only which message it was.
+		if j.limit.allowOn(in.To, from) {
 			rec.From = from
+			rec.Body = message.KeyFields(in.Body, &j.rules, j.serves)
 			rec.Legs = []Leg{NoticeLeg(from, Note{Status: "failed", Text: why.Text, At: j.nowMS()})}
 		}
 	}
@@ -148,6 +170,11 @@ func (j *judge) reject(rec *Record, in *Inbound, from string, why *Refusal) *Rec
 		rec.Body = nil // nothing will be made of it
 	}
 	return rec
+}
+
+func (j *judge) serves(room string) bool {
+	_, served := j.groups[room]
+	return served
 }
 
 // NoticeLeg is a notice for a sender; all notices of one sender keep their order in a lane of their own.

@@ -93,6 +93,9 @@ func TestJudgeRefuses(t *testing.T) {
 			if keeps := rec.Body != nil; keeps != (tt.side == MQTT) {
 				t.Errorf("the book keeps the body: %v", keeps)
 			}
+			if bytes.Contains(rec.Body, []byte("content")) {
+				t.Errorf("the book keeps what a stranger wrote: %s", rec.Body)
+			}
 		})
 	}
 }
@@ -202,7 +205,7 @@ func TestJudgeKnowsItsEchoes(t *testing.T) {
 	group := grouped(nil)
 	first := keyOf(t, XMPP, xmppIn(group))
 	for _, member := range []string{"1002", "1003"} {
-		in := Inbound{Body: Render(Copy, member, group, Note{}), To: member}
+		in := Inbound{Body: Render(XMPP, Copy, member, group, Note{}), To: member}
 		if keyOf(t, MQTT, in) != first {
 			t.Errorf("the copy for %s has another key", member)
 		}

@@ -3,7 +3,8 @@ package bridge
 import "time"
 
 const (
-	answersPerSecond = 10
+	answersPerSecond = 10 // to one sender
+	inboxPerSecond   = 50 // about what came on one inbox, whomever it names as senders: nobody proves a name there
 	limiterSenders   = 10_000
 )
 
@@ -21,13 +22,20 @@ func newLimiter(now func() time.Time) *limiter {
 
 // allow tells whether one more answer may go to the sender in this second. With more senders in one second
 // than it can tell apart, those it does not know get none.
-func (l *limiter) allow(sender string) bool {
+func (l *limiter) allow(sender string) bool { return l.atMost(sender, answersPerSecond) }
+
+// allowOn is allow for a sender that only the message on an inbox names.
+func (l *limiter) allowOn(inbox, sender string) bool {
+	return l.allow(sender) && l.atMost("\x00"+inbox, inboxPerSecond)
+}
+
+func (l *limiter) atMost(sender string, most int) bool {
 	if s := l.now().Unix(); s != l.second {
 		l.second = s
 		clear(l.given)
 	}
 	n, known := l.given[sender]
-	if n >= answersPerSecond || (!known && len(l.given) >= limiterSenders) {
+	if n >= most || (!known && len(l.given) >= limiterSenders) {
 		return false
 	}
 	l.given[sender] = n + 1

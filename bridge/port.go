@@ -203,6 +203,7 @@ type Standing uint8
 const (
 	StandingUnknown    Standing = iota // the room's state is not known now: ask again
 	StandingOutOfReach                 // nor has it been for long, and when it was the landline was no outcast
+	StandingLost                       // nor for a day on end, while the relay was logged in: give it up
 	StandingOutcast                    // banned there
 	StandingNone                       // neither there nor on one of its lists
 	StandingVisitor                    // there, and may not speak
@@ -258,7 +259,7 @@ type Record struct {
 	Reason  string // label for Ignore and Reject
 	// ID is the number given by Book.NewID, or 0: the book gives one.
 	ID      uint64
-	Keys    []message.Key // all that are remembered under Origin; the first known one decides
+	Keys    []message.Key // all that are remembered under Origin; the first known one decides. See Append for those of a Reject
 	WireKey message.Key   // zero: none. A known one is a silent duplicate
 	From    string        // sender's landline
 	Via     string        // inbox it arrived on (MQTT): a retry is a known key with the same Via
@@ -293,6 +294,9 @@ type Book interface {
 	// flight count: twins wait for the first one's commit. A same-origin duplicate that is not
 	// Redelivered and (MQTT) has the first one's Via is a sender's retry: still pending, silence;
 	// settled: a "sent" notice (and Receipt leg) is added for it; dead or bounced: "failed".
+	//
+	// A Reject with Keys leaves none of them, but if the book knows one it is a silent duplicate: nobody is told that
+	// what was delivered is refused.
 	//
 	// Full is per record: keys known are still answered, and Ignore and Reject records are still
 	// counted (from the reserve), unless they stand behind a Full one that the wire brings again with all that

@@ -8,12 +8,16 @@ import (
 
 // Render makes the bytes that a leg puts on the wire from the body in the book. It always makes the same
 // bytes of the same leg: a resumed packet must not differ from the first one.
-func Render(kind Kind, to string, body []byte, note Note) []byte {
+func Render(origin SideID, kind Kind, to string, body []byte, note Note) []byte {
 	switch kind {
 	case Copy:
 		return message.WithTo(body, to)
 	case Notice:
-		return message.WithNotice(body, note.Status, note.Text, time.UnixMilli(note.At))
+		at := time.UnixMilli(note.At)
+		if origin == MQTT { // nobody vouches for who sent it
+			return message.KeyNotice(body, note.Status, note.Text, at)
+		}
+		return message.WithNotice(body, note.Status, note.Text, at)
 	default:
 		return body
 	}

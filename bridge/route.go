@@ -29,15 +29,32 @@ func Route(origin SideID, heard string, e *message.Envelope, groups Groups) []Le
 // copies are the inbox legs of a group message: every member but the sender, once each.
 func copies(e *message.Envelope, members []string) []Leg {
 	legs := make([]Leg, 0, len(members)+1)
+	group := groupLane(e.From, e.GroupJID)
 	seen := make(map[string]bool, len(members))
 	for _, m := range members {
 		if m == e.From || seen[m] {
 			continue
 		}
 		seen[m] = true
-		legs = append(legs, leg(MQTT, Copy, e.From, m))
+		l := leg(MQTT, Copy, e.From, m)
+		l.Behind = group
+		legs = append(legs, l)
 	}
 	return legs
+}
+
+// groupLane is where the copies of a group message wait while it is not known whether its sender may post: one lane
+// for all of them, so that they hold up nothing but what the sender says in that group.
+func groupLane(from, room string) string { return from + "\x00" + room }
+
+// undecide marks the legs of a message of which that is not known.
+func undecide(legs []Leg, post *Post, from string) {
+	for i := range legs {
+		legs[i].Note.Post = post
+		if legs[i].Kind == Copy {
+			legs[i].Lane, legs[i].Behind = groupLane(from, post.Room), ""
+		}
+	}
 }
 
 func leg(side SideID, kind Kind, from, to string) Leg {

@@ -14,7 +14,11 @@ func TestRoute(t *testing.T) {
 	direct := message.Envelope{From: "1001", To: "1002"}
 	group := message.Envelope{From: "1001", GroupJID: room}
 	toLeg := func(side SideID, kind Kind, to string) Leg {
-		return Leg{Side: side, Kind: kind, To: to, Lane: "1001\x00" + to}
+		l := Leg{Side: side, Kind: kind, To: to, Lane: "1001\x00" + to}
+		if kind == Copy {
+			l.Behind = "1001\x00" + room // never before one that waits
+		}
+		return l
 	}
 	tests := []struct {
 		name   string

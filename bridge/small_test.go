@@ -27,11 +27,19 @@ func TestRender(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Render(tt.kind, "1003", []byte(body), note)
+			of := Render(MQTT, tt.kind, "1003", []byte(body), note) // nobody vouches for its sender
+			if want := `{"from":"1001","to":"1002","chatType":1,"timeStamp":1700000000123,"status":"failed","reason":"nobody is there","statusTime":1767323045678}`; tt.kind != Notice {
+				if string(of) != tt.want {
+					t.Errorf("of an MQTT message: got %s, want %s", of, tt.want)
+				}
+			} else if string(of) != want {
+				t.Errorf("of an MQTT message: got %s, want %s", of, want)
+			}
+			got := Render(XMPP, tt.kind, "1003", []byte(body), note)
 			if string(got) != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if again := Render(tt.kind, "1003", []byte(body), note); !bytes.Equal(got, again) {
+			if again := Render(XMPP, tt.kind, "1003", []byte(body), note); !bytes.Equal(got, again) {
 				t.Errorf("a resumed packet differs:\n%s\n%s", got, again)
 			}
 		})

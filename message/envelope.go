@@ -17,7 +17,7 @@ type Envelope struct {
 	ID                  string // "id", else "msgId"; empty: none
 	Time                int64  // ms since the epoch
 	HasTime             bool
-	Notice              bool // status is sent, delayed or failed and statusTime is there: the relay's own notice
+	Notice              bool // status is sent, delayed, failed, received or read and statusTime is there
 
 	subMS uint32 // what timeStamp says below a millisecond, in picoseconds: two times apart stay apart in the key
 }

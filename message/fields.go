@@ -66,7 +66,7 @@ func (f field) name() string {
 type known struct {
 	raw    [fields][]byte // nil: missing
 	twice  [fields]bool
-	notice bool // some status is one that the relay gives
+	notice bool // some status is one of a notice
 }
 
 func (k *known) add(name, value []byte) {
@@ -96,5 +96,5 @@ func (k *known) repeated() *Refusal {
 	return nil
 }
 
-// isNotice tells whether the body is one of the relay's own notices.
+// isNotice tells whether the body is a notice.
 func (k *known) isNotice() bool { return k.notice && k.raw[fStatusTime] != nil }

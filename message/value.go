@@ -82,14 +82,15 @@ func digits(b []byte) bool {
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 
-// noticeStatus tells whether a status is one that the relay gives. All others are the sender's own business.
+// noticeStatus tells whether a status is one of a notice: the relay's own, or what a device says of what it was
+// sent. All others are the sender's own business.
 func noticeStatus(raw []byte) bool {
 	if len(raw) > 64 || !isString(raw) { // the longest, each character escaped, has 44
 		return false
 	}
 	var room [64]byte
 	switch string(decode(room[:0], raw)) {
-	case "sent", "delayed", "failed":
+	case "sent", "delayed", "failed", "received", "read":
 		return true
 	}
 	return false

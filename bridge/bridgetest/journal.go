@@ -23,6 +23,7 @@ func RunJournal(t *testing.T, open func(t *testing.T) Store) {
 	}{
 		{"outcomes are final and counted", outcomes},
 		{"a refusal leaves no key", refusalLeavesNoKey},
+		{"a refusal of what is known is a silent duplicate", refusalOfTheKnown},
 		{"numbers are given once", numbers},
 		{"twins in one call", twins},
 		{"twins in flight", twinsInFlight},

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chatrelay/bridge"
+	"chatrelay/message"
 )
 
 // undecided is a group message by stanza of which it is not known whether its sender may post: its copies wait in
@@ -91,5 +92,27 @@ func groupLaneEnds(j *journal) {
 	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "direct")))
 	if o := j.wantMail(bridge.MQTT, "1002", ""); !bytes.Contains(o.Body, []byte("second")) {
 		j.Errorf("got %s", o.Body)
+	}
+}
+
+// refusalOfTheKnown: what was delivered comes back, and by now its sender may no longer say it.
+func refusalOfTheKnown(j *journal) {
+	first := circular("1001", "a", "team", "1002")
+	j.take(first)
+	j.settle(j.next(bridge.MQTT).Ref, j.next(bridge.XMPP).Ref)
+	j.wantNotice("1001", "sent")
+	for _, origin := range []bridge.SideID{bridge.XMPP, bridge.MQTT} {
+		back := &bridge.Record{Origin: origin, Verdict: bridge.Reject, Reason: "not_a_member", From: "1001", Via: "1002",
+			Body: first.Body, Keys: first.Keys, Legs: []bridge.Leg{bridge.NoticeLeg("1001", bridge.Note{Status: "failed", At: 1})}}
+		j.want(bridge.Duplicate, back)
+		j.quiet()
+		j.wantCount(1, "duplicate", origin, "")
+	}
+	other := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "not_a_member", From: "1001", Via: "1002",
+		Body: first.Body, Keys: []message.Key{keyOf("unknown")}, Legs: []bridge.Leg{bridge.NoticeLeg("1001", bridge.Note{Status: "failed", At: 1})}}
+	for range 2 { // and leaves no key itself
+		again := again(other)
+		j.want(bridge.Refused, again)
+		j.wantNotice("1001", "failed")
 	}
 }

@@ -160,7 +160,7 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Seams) e
 			Rules:   message.Rules{MaxBytes: int(c.Mail.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
 			Notices: bridge.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed},
 		})
-		r.couriers = append(r.couriers, bridge.NewCourier(r.ledger, s, nil, log))
+		r.couriers = append(r.couriers, bridge.NewCourier(r.ledger, s, nil, nil, log))
 	}
 	return nil
 }

@@ -92,6 +92,10 @@ func (t *txn) record(r *bridge.Record) bridge.Outcome {
 		t.count(ignored, r.Origin, r.Reason, 1)
 		return t.counted(r, bridge.Ignored)
 	case bridge.Reject:
+		if t.knows(r) {
+			t.count(duplicate, r.Origin, "", 1)
+			return t.counted(r, bridge.Duplicate)
+		}
 		return t.refuse(r)
 	}
 	if t.repeats(r) {
@@ -144,6 +148,16 @@ func (t *txn) repeats(r *bridge.Record) bool {
 			t.retry(r, m.msg())
 		}
 		return true
+	}
+	return false
+}
+
+// knows tells whether the book knows a key of a refusal.
+func (t *txn) knows(r *bridge.Record) bool {
+	for _, key := range r.Keys {
+		if _, _, ok := t.j.known(r.Origin, key); ok {
+			return true
+		}
 	}
 	return false
 }

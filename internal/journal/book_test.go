@@ -35,7 +35,7 @@ func (c *clock) add(d time.Duration) {
 }
 
 // plainRender shows in the bytes what was asked for.
-func plainRender(kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
+func plainRender(_ bridge.SideID, kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
 	switch kind {
 	case bridge.Notice:
 		return fmt.Appendf(nil, "%s|%s|%s", body, note.Status, note.Text), nil

@@ -15,7 +15,7 @@ import (
 )
 
 // Render makes the bytes of a leg from the body in the book.
-type Render func(kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error)
+type Render func(origin bridge.SideID, kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error)
 
 // Notices says which notices are written.
 type Notices struct{ Sent, Delayed, Failed bool }
@@ -59,8 +59,8 @@ func (o *Options) fill() error {
 		o.Elapsed = func() time.Duration { return clock().Sub(began) }
 	}
 	if o.Render == nil {
-		o.Render = func(kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
-			return bridge.Render(kind, to, body, note), nil
+		o.Render = func(origin bridge.SideID, kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
+			return bridge.Render(origin, kind, to, body, note), nil
 		}
 	}
 	if o.driver == "" {

@@ -216,7 +216,7 @@ func (j *Journal) outbound(ctx context.Context, l *leg) (bridge.Outbound, error)
 	}
 	body, err := j.body(ctx, l.letter)
 	if err == nil {
-		o.Body, err = j.opt.Render(l.kind, l.to, body, o.Note)
+		o.Body, err = j.opt.Render(l.letter.origin, l.kind, l.to, body, o.Note)
 	}
 	if err == nil && o.Body == nil {
 		o.Body = []byte{}

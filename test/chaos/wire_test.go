@@ -138,7 +138,7 @@ func (t *tap) filter(p proxy.Packet) proxy.Verdict {
 	var e stage.Envelope
 	switch {
 	case p.Dir == proxy.Up && p.Type == proxy.PUBLISH && p.QoS() > 0 && json.Unmarshal(p.Payload, &e) == nil:
-		id := e.Content
+		id := e.About()
 		if e.Notice() {
 			id = noticeOf(id)
 		}

@@ -103,7 +103,7 @@ func (h *ear) wantXMPP(t *testing.T, inbox, body string) clients.Stanza {
 func (h *ear) wantNotice(t *testing.T, inbox, status, content string) stage.Envelope {
 	t.Helper()
 	return h.want(t, status+" for "+brief(content)+" to "+inbox, 2*stage.Patience, func(e event) bool {
-		return e.side == "mqtt" && e.inbox == inbox && e.env.Notice() && e.env.Status == status && e.env.Content == content
+		return e.side == "mqtt" && e.inbox == inbox && e.env.Notice() && e.env.Status == status && e.env.About() == content
 	}).env
 }
 

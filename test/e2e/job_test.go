@@ -244,7 +244,7 @@ func TestRetryAndEcho(t *testing.T) {
 				if got.Reason == "" {
 					t.Error("a failed notice without a reason")
 				}
-				c.h.take(func(ev event) bool { return ev.env.Content == e.Content && ev.env.Status == "sent" }) // the server had taken it
+				c.h.take(func(ev event) bool { return ev.env.About() == e.Content && ev.env.Status == "sent" }) // the server had taken it
 			})
 			c.end(t)
 		})

@@ -2,6 +2,8 @@ package stage
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,6 +22,7 @@ type Envelope struct {
 	ContentType int    `json:"contentType"`
 	GroupJID    string `json:"groupJid,omitempty"`
 	GroupName   string `json:"groupName,omitempty"`
+	ID          string `json:"id,omitempty"`
 	TimeStamp   int64  `json:"timeStamp"`
 	Name        string `json:"name"`
 
@@ -39,12 +42,38 @@ func (e Envelope) String() string {
 // Notice tells whether it is one of the relay's.
 func (e Envelope) Notice() bool { return e.Status != "" && e.StatusTime != 0 }
 
+// About is the content of the message that it is, or is a notice of. A notice about an MQTT message has no content: the
+// id tells.
+func (e Envelope) About() string {
+	if e.Content != "" || !e.Notice() {
+		return e.Content
+	}
+	if at := strings.LastIndex(e.ID, idMark); at >= 0 {
+		return e.ID[:at]
+	}
+	return ""
+}
+
+const (
+	idMark      = "@" // between content and time
+	mostContent = 200 // of a content that is part of the id, which has at most 255 bytes
+)
+
 // Direct makes a message from one landline to another.
 func Direct(from, to, content string) Envelope {
-	return Envelope{ChatType: 1, Content: content, From: from, To: to, TimeStamp: time.Now().UnixMilli(), Name: "N " + from}
+	return Envelope{ChatType: 1, Content: content, From: from, To: to, Name: "N " + from}.now()
 }
 
 // Grouped makes a message to a room.
 func Grouped(from, room, content string) Envelope {
-	return Envelope{ChatType: 2, Content: content, From: from, GroupJID: room, GroupName: "Team", TimeStamp: time.Now().UnixMilli()}
+	return Envelope{ChatType: 2, Content: content, From: from, GroupJID: room, GroupName: "Team"}.now()
+}
+
+// now gives a message its time, and an id by which its notices are known.
+func (e Envelope) now() Envelope {
+	e.TimeStamp = time.Now().UnixMilli()
+	if len(e.Content) <= mostContent {
+		e.ID = e.Content + idMark + strconv.FormatInt(e.TimeStamp, 10)
+	}
+	return e
 }

@@ -112,7 +112,7 @@ func (o *Oracle) HearMQTT(inbox string, payload []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.tell()
-	it := o.items[e.Content]
+	it := o.items[e.About()]
 	switch {
 	case err != nil || it == nil:
 		o.phantom("phantom in MQTT inbox %s: %.200s", inbox, payload)
@@ -168,7 +168,7 @@ func (o *Oracle) HearArchive(inbox, receiver string, all []clients.Stanza) {
 func (o *Oracle) chat(inbox string, s clients.Stanza) {
 	var e Envelope
 	err := json.Unmarshal([]byte(s.Body), &e)
-	it := o.items[e.Content]
+	it := o.items[e.About()]
 	switch {
 	case err != nil || it == nil:
 		o.phantom("phantom at XMPP client %s: %+v", inbox, s)
@@ -231,7 +231,7 @@ func (o *Oracle) archiveOrder(inbox, receiver string, all []clients.Stanza) {
 	for _, s := range all {
 		var e Envelope
 		_ = json.Unmarshal([]byte(s.Body), &e) // what is none was said by chat
-		it := o.items[e.Content]
+		it := o.items[e.About()]
 		from, _, _ := strings.Cut(s.From, "/")
 		if it != nil && from == receiver && it.To == inbox && !seen[it.id] {
 			seen[it.id] = true
@@ -244,6 +244,9 @@ func (o *Oracle) archiveOrder(inbox, receiver string, all []clients.Stanza) {
 func (o *Oracle) notice(it *Item, inbox string, e Envelope) {
 	if inbox != it.From {
 		o.phantom("notice for %s in inbox %s", it.id, inbox)
+	}
+	if it.Origin == FromMQTT && e.Content != "" {
+		o.phantom("the notice of %s, whose sender is not proven, has its content", it.id)
 	}
 	o.heard++
 	it.notices[e.Status]++
