@@ -204,7 +204,7 @@ func (i *Intake) answer(o offer, err error) {
 		i.turn(o.in.Gen, err)
 		fallthrough
 	default:
-		i.event("not taken "+err.Error(), zerolog.WarnLevel).Err(err).Msg("mail is not taken")
+		i.notTaken(o, err)
 	}
 	o.in.Ack(err)
 }
@@ -216,6 +216,9 @@ func (i *Intake) outcome(o offer) error {
 		return ErrFull
 	case Refused:
 		why := o.why
+		if why == nil {
+			why = o.rec.Why
+		}
 		if why == nil {
 			why = Refuse("not_taken", "the book does not take it")
 		}
@@ -229,6 +232,16 @@ func (i *Intake) outcome(o offer) error {
 		e.Uint64("msg", o.rec.ID).Str("from", o.rec.From).Str("to", o.in.To).Uint8("outcome", uint8(o.rec.Outcome)).Msg("taken in")
 	}
 	return nil
+}
+
+// notTaken logs that the wire keeps a message, or its sender is told to wait.
+func (i *Intake) notTaken(o offer, err error) {
+	if why := o.rec.Why; why != nil {
+		i.event("busy", zerolog.WarnLevel).Str("from", o.rec.From).Str("to", o.rec.Legs[0].To).
+			Msg("not taken: its sender, or who it is for, has a quarter of the journal already")
+		return
+	}
+	i.event("not taken "+err.Error(), zerolog.WarnLevel).Err(err).Msg("mail is not taken")
 }
 
 // event logs what repeats once a minute.

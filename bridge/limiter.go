@@ -16,6 +16,9 @@ type limiter struct {
 	given  map[string]int
 }
 
+// NewLimiter is the same for who may be told of one more refusal. It is used by one goroutine.
+func NewLimiter(now func() time.Time) (allow func(sender string) bool) { return newLimiter(now).allow }
+
 func newLimiter(now func() time.Time) *limiter {
 	return &limiter{now: now, given: make(map[string]int)}
 }

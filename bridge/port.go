@@ -278,6 +278,9 @@ type Record struct {
 	State      []StateRow // of side Origin
 
 	Outcome Outcome // set by Append
+	// Why is set by Append with Full or Refused where the book itself refuses this one message: its sender, or
+	// who it is for, has its share of the journal already.
+	Why *Refusal
 }
 
 // Book takes records in. The journal implements it.
@@ -300,7 +303,8 @@ type Book interface {
 	//
 	// Full is per record: keys known are still answered, and Ignore and Reject records are still
 	// counted (from the reserve), unless they stand behind a Full one that the wire brings again with all that
-	// followed (Record.Redelivers). Once full, all Take records are Full until usage is below 80 %.
+	// followed (Record.Redelivers). Once full, all Take records are Full until usage is below 80 %. A record beyond
+	// a share (Why is set) is Full alone; from MQTT, which cannot keep it back alone, it is Refused.
 	// An error fails the whole call: nothing of it was taken. ErrFull (wrapped): disk full.
 	Append(ctx context.Context, recs []*Record) error
 }
@@ -405,8 +409,12 @@ type Account struct {
 	Keys    int
 	Bytes   int64 // in use
 	Limit   int64
-	Full    bool   // nothing is taken now
-	Trouble string // why nothing can be written (disk full); empty: all well
+	Full    bool // nothing is taken now
+	// Deliveries wait, those of answers too; MaxDeliveries is their limit (0: none), and Crowded that it is
+	// the reason for Full.
+	Deliveries, MaxDeliveries int64
+	Crowded                   bool
+	Trouble                   string // why nothing can be written (disk full); empty: all well
 }
 
 // Accounts is what the status page reads. The journal implements it.

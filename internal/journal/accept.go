@@ -107,6 +107,8 @@ func (t *txn) record(r *bridge.Record) bridge.Outcome {
 		return t.refuseTaken(r, bridge.Refuse("bad_legs", "the message needs more deliveries than the relay can make"))
 	case t.isFull(r):
 		return bridge.Full
+	case t.overShare(r):
+		return t.refuseBusy(r)
 	}
 	t.take(r)
 	return t.counted(r, bridge.Taken)
@@ -234,7 +236,7 @@ func (t *txn) take(r *bridge.Record) {
 
 // answers writes a row that only carries answers.
 func (t *txn) answers(r *bridge.Record, legs []bridge.Leg) {
-	if t.overflows(r) {
+	if t.overflows(r, len(legs)) {
 		t.count(lostWords, r.Origin, "full", int64(len(legs)))
 		return
 	}
@@ -251,7 +253,7 @@ func (t *txn) letter(r *bridge.Record, id uint64) *letter {
 	if id == 0 || t.j.letters[id] != nil {
 		id = t.j.newNumber()
 	}
-	return &letter{id: id, at: t.now, born: t.ran, from: intern(r.From), origin: r.Origin, size: uint32(len(r.Body))}
+	return &letter{id: id, at: t.now, born: t.ran, from: r.From, origin: r.Origin, size: uint32(len(r.Body))}
 }
 
 // bear puts a letter into the picture; couriers see its legs after the commit.
@@ -268,11 +270,15 @@ func (t *txn) leg(m *letter, num uint16, l bridge.Leg) {
 	if l.Behind != "" && t.j.lanes[laneKey{l.Side, l.Behind}] != nil { // a lane goes with its last open leg
 		name = l.Behind
 	}
-	made := &leg{letter: m, lane: t.j.lane(l.Side, name), to: intern(l.To), seq: t.j.seq, num: num, kind: l.Kind, post: l.Note.Post}
+	n := t.j.lane(l.Side, name)
+	made := &leg{letter: m, lane: n, to: n.part(l.To), seq: t.j.seq, num: num, kind: l.Kind, post: l.Note.Post}
 	if l.Note != (bridge.Note{}) {
-		note := l.Note
-		made.note = &note
+		made.note = t.notes.keep(l.Note)
 	}
+	if len(m.legs) == 0 {
+		m.from = n.part(m.from)
+	}
+	t.j.hold(made)
 	m.legs = append(m.legs, made)
 	t.legs = append(t.legs, made)
 	t.bytes += int64(len(l.To) + len(l.Lane) + 60)

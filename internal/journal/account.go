@@ -18,7 +18,9 @@ func (j *Journal) Account() bridge.Account {
 		Keys:    j.dedup.all,
 		Bytes:   j.space.used + j.space.grown,
 		Limit:   j.opt.MaxBytes,
-		Full:    j.space.full,
+		Full:    j.space.full || j.space.crowded,
+
+		Deliveries: int64(j.held), MaxDeliveries: int64(j.opt.MaxPending), Crowded: j.space.crowded,
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		a.Pending[side], a.Open[side] = j.pending[side], j.open[side]

@@ -82,8 +82,7 @@ func (t *txn) close(l *leg, why *bridge.Refusal) {
 		b.dead = true
 		mb.dead++
 		l.note = &bridge.Note{Reason: why.Reason, Text: why.Text, At: t.now, Post: l.post}
-		t.dead.n++
-		t.dead.bytes += int64(m.size)
+		t.dead.addDead(m)
 	}
 	if mb.open == 0 {
 		t.finish(m)

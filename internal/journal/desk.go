@@ -337,14 +337,7 @@ func (j *Journal) barrier(ctx context.Context) error {
 // Delayed implements bridge.Ledger.
 func (j *Journal) Delayed(ctx context.Context, atLeast time.Duration) error {
 	j.mu.Lock()
-	o := &delayOp{done: make(chan error, 1)}
-	n, before := 0, j.running()-atLeast.Milliseconds()
-	for ; n < j.young.len() && j.young.at(n).born <= before; n++ {
-		if m := j.young.at(n); m.pending() && !m.book.delayed {
-			o.letters = append(o.letters, m)
-		}
-	}
-	j.young.drop(n)
+	o := &delayOp{letters: j.late(j.running() - atLeast.Milliseconds()), done: make(chan error, 1)}
 	if len(o.letters) == 0 || !j.opt.Notices.Delayed {
 		j.mu.Unlock()
 		return nil

@@ -25,6 +25,7 @@ type Options struct {
 	Dir          string        // "memory" or empty: in memory, for tests
 	Sync         string        // "full" (also when empty) or "os"
 	MaxBytes     int64         // 0: 1 GiB
+	MaxPending   int           // deliveries that wait, those of answers too; 0: any number
 	DedupWindow  time.Duration // 0: 24 h
 	DedupMaxKeys int           // 0: 1,000,000
 	Notices      Notices
@@ -72,7 +73,7 @@ func (o *Options) fill() error {
 	case o.Sync != "full" && o.Sync != "os":
 		return fmt.Errorf("sync is %q: full or os", o.Sync)
 	}
-	if o.MaxBytes < 0 || o.DedupWindow < 0 || o.DedupMaxKeys < 0 {
+	if o.MaxBytes < 0 || o.MaxPending < 0 || o.DedupWindow < 0 || o.DedupMaxKeys < 0 {
 		return errors.New("limits cannot be negative")
 	}
 	return nil
@@ -130,7 +131,10 @@ type Journal struct {
 	waiting chan struct{}
 	asked   bool // someone waits on waiting
 
-	space space
+	held    int // deliveries that wait (pending.go)
+	shares  shares
+	mayTell func(sender string) bool // that it has its share
+	space   space
 
 	// The writer's own.
 	tx       uint32
@@ -144,9 +148,13 @@ type Journal struct {
 	probe    int  // bytes that did not fit
 	said     bool // that there is trouble
 	saidAt   time.Time
-	retained []op // could not be committed, to be tried again
-	full     bool // said in the log
-	loud     bool // so are too many dead letters
+	retained []op       // could not be committed, to be tried again
+	full     bool       // said in the log
+	notes    noteMemory // while the book is opened
+	shedding bool       // dead letters are being put away
+	shed     int        // of them, and not yet said
+	shedAt   time.Time  // said last
+	loud     bool       // so are too many dead letters
 }
 
 // finished is a message that waits for its bounce hour to end.
@@ -183,7 +191,7 @@ func open(o Options) (_ *Journal, err error) {
 		opt: o, log: o.Log, house: h, stmts: newStatements(),
 		bell: make(chan struct{}, 1), ended: make(chan struct{}), fatal: make(chan error, 1),
 		letters: map[uint64]*letter{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Count]int64{},
-		waiting: make(chan struct{}),
+		waiting: make(chan struct{}), shares: newShares(), mayTell: bridge.NewLimiter(o.Clock),
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		j.counters[side] = &counter{bell: make(chan struct{})}

@@ -3,7 +3,7 @@ package journal
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
+	"errors"
 	"fmt"
 
 	"chatrelay/bridge"
@@ -16,7 +16,7 @@ func (j *Journal) load() error {
 		return err
 	}
 	for _, step := range []func() error{
-		j.loadMeta, j.loadSeen, j.loadFailed, j.loadTotals, j.loadLetters, j.loadLegs, j.loadBound, j.loadUnproven, j.settleLoad, j.weigh,
+		j.loadMeta, j.loadSeen, j.loadFailed, j.loadTotals, j.loadLetters, j.loadLegs, j.loadDead, j.loadBound, j.loadUnproven, j.settleLoad, j.weigh,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -103,7 +103,7 @@ func (j *Journal) loadFailed() error {
 				at = g
 			}
 		}
-		at.failed[msg] = reason
+		at.failed[msg] = intern(reason)
 		return nil
 	}, "SELECT msg, gen, reason FROM failed")
 }
@@ -135,7 +135,7 @@ func scanLetter(scan func(...any) error) (*letter, error) {
 	if m.origin != bridge.MQTT && m.origin != bridge.XMPP {
 		return nil, fmt.Errorf("%w: message %d is from side %d", ErrDamaged, m.id, m.origin)
 	}
-	m.from, b.row = intern(m.from), true
+	b.row = true
 	m.legs = make([]*leg, m.mail)
 	return m, nil
 }
@@ -148,9 +148,8 @@ func (j *Journal) loadLetters() error {
 		}
 		m.born = j.bornAt(m.at)
 		j.letters[m.id] = m
-		j.next = max(j.next, m.id+1)
 		return nil
-	}, "SELECT "+letterColumns+" FROM messages ORDER BY id")
+	}, "SELECT "+letterColumns+" FROM messages WHERE id NOT IN (SELECT msg FROM legs WHERE state = 1) ORDER BY id")
 }
 
 // loadedLeg is a row of legs.
@@ -178,14 +177,14 @@ func (r *loadedLeg) scan(scan func(...any) error) error {
 
 // join puts a leg from the file into its letter.
 func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
-	l := &leg{letter: m, to: intern(r.to), seq: r.seq, num: r.num, kind: r.kind, attempts: r.attempts, first: r.first}
+	l := &leg{letter: m, seq: r.seq, num: r.num, kind: r.kind, attempts: r.attempts, first: r.first}
 	l.book = legBook{row: true, dead: r.dead}
 	if r.note.Valid {
-		l.note = &bridge.Note{}
-		if err := json.Unmarshal([]byte(r.note.String), l.note); err != nil {
+		note, err := j.notes.read(r.note.String)
+		if err != nil {
 			return nil, fmt.Errorf("%w: note of leg %v: %w", ErrDamaged, l.ref(), err)
 		}
-		l.post = l.note.Post
+		l.note, l.post = note, note.Post
 	}
 	if r.num < m.mail {
 		m.legs[r.num] = l
@@ -196,6 +195,7 @@ func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
 	case r.dead:
 		l.stand = closing
 		l.lane = &lane{side: r.side, name: r.lane} // no courier comes by
+		l.to = l.lane.part(r.to)
 		m.book.dead++
 		return l, nil
 	case l.kind.Mail():
@@ -203,37 +203,67 @@ func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
 	default:
 		m.book.answers++
 	}
-	l.lane = j.lane(r.side, intern(r.lane))
+	l.lane = j.lane(r.side, r.lane)
+	l.to, m.from = l.lane.part(r.to), l.lane.part(m.from)
+	j.hold(l)
 	return l, nil
 }
 
+// loadLegs reads what is open. Dead letters stay in the file (their number is all that is kept of them), but for
+// those of messages that have something open, too.
 func (j *Journal) loadLegs() error {
-	return j.rows(func(rows *sql.Rows) error {
+	var mixed []loadedLeg
+	err := j.rows(func(rows *sql.Rows) error {
 		var r loadedLeg
 		if err := r.scan(rows.Scan); err != nil {
 			return err
 		}
 		m := j.letters[r.msg]
 		if m == nil {
-			return fmt.Errorf("%w: leg %d.%d has no message", ErrDamaged, r.msg, r.num)
+			mixed = append(mixed, r)
+			return nil
 		}
-		l, err := j.join(m, &r)
+		return j.loadLeg(m, &r)
+	}, "SELECT "+legColumns+" FROM legs WHERE state = 0 ORDER BY seq")
+	for i := range mixed {
 		if err != nil {
 			return err
 		}
-		j.seq = max(j.seq, l.seq)
-		if l.book.dead {
-			j.dead.n++
-			j.dead.bytes += int64(m.size)
-			return nil
+		err = j.loadMixed(&mixed[i])
+	}
+	if err != nil {
+		return err
+	}
+	return j.conn.QueryRowContext(context.Background(), "SELECT coalesce(max(seq), 0) FROM legs").Scan(&j.seq)
+}
+
+func (j *Journal) loadLeg(m *letter, r *loadedLeg) error {
+	l, err := j.join(m, r)
+	if err != nil {
+		return err
+	}
+	l.stand = unborn // loadBound and settleLoad say where it is
+	j.loading = append(j.loading, l)
+	if l.kind.Mail() {
+		j.open[l.lane.side]++
+	}
+	return nil
+}
+
+// loadMixed reads an open leg of a message that has dead ones.
+func (j *Journal) loadMixed(r *loadedLeg) error {
+	m := j.letters[r.msg]
+	if m == nil {
+		var err error
+		if m, err = j.readDead(r.msg); errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("%w: leg %d.%d has no message", ErrDamaged, r.msg, r.num)
 		}
-		l.stand = unborn // loadBound and settleLoad say where it is
-		j.loading = append(j.loading, l)
-		if l.kind.Mail() {
-			j.open[l.lane.side]++
+		if err != nil {
+			return err
 		}
-		return nil
-	}, "SELECT "+legColumns+" FROM legs ORDER BY seq")
+		j.letters[m.id] = m
+	}
+	return j.loadLeg(m, r)
 }
 
 func (j *Journal) loadBound() error {
@@ -265,7 +295,11 @@ func (j *Journal) settleLoad() error {
 		if err := rows.Scan(&id); err != nil {
 			return err
 		}
+		j.next = max(j.next, id+1)
 		m := j.letters[id]
+		if m == nil {
+			return nil // a dead letter
+		}
 		if _, failed := j.dedup.why(id); failed && m.book.dead == 0 {
 			m.book.bounced = true
 		}
@@ -277,10 +311,7 @@ func (j *Journal) settleLoad() error {
 			if !m.book.delayed {
 				j.young.push(m)
 			}
-		case m.book.dead > 0:
-			if m.book.answers == 0 {
-				delete(j.letters, id)
-			}
+		case m.book.dead > 0: // it goes with its answers
 		case m.mail == 0 && m.book.answers > 0: // it goes with them
 		default:
 			j.done.push(finished{m, now})

@@ -82,6 +82,7 @@ func (b *book) checkLanes() {
 			}
 		}
 	}
+	b.checkShares()
 	for _, n := range b.lanes {
 		if n.refs != refs[n] {
 			b.t.Fatalf("lane %q counts %d legs, has %d", n.name, n.refs, refs[n])

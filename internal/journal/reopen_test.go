@@ -173,7 +173,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 
 	b = openBook(t, o)
-	if n, bytes := b.Dead(); n != 1 || bytes != 2 {
+	if n, bytes := b.Dead(); n != 1 || bytes != 2*deadRow+2 {
 		t.Errorf("%d dead letters of %d bytes", n, bytes)
 	}
 	for _, do := range []error{b.Requeue(t.Context(), second, first), b.Drop(t.Context(), bridge.Ref{Msg: 999}), b.Drop(t.Context(), first)} {

@@ -93,18 +93,31 @@ func (o *raiseOp) apply(t *txn) {
 // recall gives the letter of a dead leg, from the file unless memory has it. What it reads stays in memory
 // only if something becomes of it.
 func (t *txn) recall(id uint64) (*letter, error) {
-	j, ctx := t.j, context.Background()
+	j := t.j
 	if m := j.letters[id]; m != nil {
 		return m, nil
 	}
-	m, err := scanLetter(j.conn.QueryRowContext(ctx, "SELECT "+letterColumns+" FROM messages WHERE id = ?", int64(id)).Scan)
+	m, err := j.readDead(id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("message %d: %w", id, ErrUnknown)
 	}
 	if err != nil {
 		return nil, err
 	}
-	err = j.rows(func(rows *sql.Rows) error {
+	j.letters[id] = m
+	t.undo = append(t.undo, func() { delete(j.letters, id) })
+	t.closed = append(t.closed, m) // if nothing is done with it, it leaves memory again
+	return m, nil
+}
+
+// readDead reads a message with its dead legs from the file.
+func (j *Journal) readDead(id uint64) (*letter, error) {
+	m, err := scanLetter(j.conn.QueryRowContext(context.Background(), "SELECT "+letterColumns+" FROM messages WHERE id = ?", int64(id)).Scan)
+	if err != nil {
+		return nil, err
+	}
+	m.born = j.bornAt(m.at)
+	return m, j.rows(func(rows *sql.Rows) error {
 		var r loadedLeg
 		if err := r.scan(rows.Scan); err != nil {
 			return err
@@ -112,14 +125,6 @@ func (t *txn) recall(id uint64) (*letter, error) {
 		_, err := j.join(m, &r)
 		return err
 	}, "SELECT "+legColumns+" FROM legs WHERE msg = ? AND state = 1", int64(id))
-	if err != nil {
-		return nil, err
-	}
-	m.born = j.bornAt(m.at)
-	j.letters[id] = m
-	t.undo = append(t.undo, func() { delete(j.letters, id) })
-	t.closed = append(t.closed, m) // if nothing is done with it, it leaves memory again
-	return m, nil
 }
 
 func (t *txn) requeue(m *letter, l *leg) {
@@ -194,6 +199,5 @@ func (t *txn) drop(m *letter, l *leg) {
 }
 
 func (t *txn) forgetDead(m *letter) {
-	t.dead.n--
-	t.dead.bytes -= int64(m.size)
+	t.dead.removeDead(m)
 }

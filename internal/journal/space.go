@@ -24,7 +24,8 @@ type space struct {
 	grown   int64 // estimate of what came since
 	commits int   // since it was measured
 	free    int64 // pages
-	full    bool
+	full    bool  // of bytes
+	crowded bool  // full of deliveries (pending.go)
 }
 
 // isFull tells whether there is no room for one more message. Bindings and closes, with the notices they make,
@@ -34,14 +35,17 @@ func (t *txn) isFull(r *bridge.Record) bool {
 	if !s.full && s.used+s.grown+t.bytes+int64(len(r.Body)) >= t.j.opt.MaxBytes {
 		s.full = true
 	}
-	return s.full
+	if !s.crowded && t.j.crowds(len(r.Legs)) {
+		s.crowded = true
+	}
+	return s.full || s.crowded
 }
 
 // overflows tells whether a record's answers would go beyond the reserve. They carry the body of a message that
 // nobody paid for (refused, or a retry), so a flood of them must end somewhere.
-func (t *txn) overflows(r *bridge.Record) bool {
+func (t *txn) overflows(r *bridge.Record, answers int) bool {
 	s, limit := &t.j.space, t.j.opt.MaxBytes
-	return s.used+s.grown+t.bytes+int64(len(r.Body)) >= limit+limit/reservePart
+	return s.used+s.grown+t.bytes+int64(len(r.Body)) >= limit+limit/reservePart || t.j.crowdsReserve(answers)
 }
 
 // measure keeps the account of the file's size: used pages, not the file's length, which only shrinks slowly.
@@ -50,6 +54,9 @@ func (j *Journal) measure(t *txn) error {
 	s := &j.space
 	s.grown += t.bytes
 	s.commits++
+	j.uncrowd()
+	j.shedDead()
+	defer j.sayFull()
 	if s.grown < min(256<<10, j.opt.MaxBytes/64) && s.commits < 256 && !s.full {
 		return nil
 	}
@@ -75,24 +82,25 @@ func (j *Journal) weigh() error {
 	case s.used < j.opt.MaxBytes/100*reopenPart:
 		s.full = false
 	}
-	j.sayFull()
 	return nil
 }
 
 // sayFull logs when it starts and when it ends.
 func (j *Journal) sayFull() {
-	if j.space.full != j.full {
-		j.full = j.space.full
+	if full := j.space.full || j.space.crowded; full != j.full {
+		j.full = full
 		e := j.log.Info()
 		if j.full {
 			e = j.log.Error()
 		}
-		e.Bool("full", j.full).Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).Msg("room in the book")
+		e.Bool("full", j.full).Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).
+			Int("deliveries", j.held).Int("max_pending", j.opt.MaxPending).Msg("room in the book")
 	}
-	if loud := j.dead.bytes > j.opt.MaxBytes/2; loud != j.loud {
+	j.sayShed()
+	if loud := j.dead.bytes > j.opt.MaxBytes/deadShare/2; loud != j.loud {
 		if j.loud = loud; loud {
 			j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes).
-				Msg("dead letters fill more than half of the book: look at them, requeue or drop them")
+				Msg("dead letters fill more than half of their quarter of the book; beyond it the oldest are put away: look at them, requeue or drop them")
 		}
 	}
 }
@@ -165,6 +173,7 @@ func (j *Journal) sweep() error {
 		j.mu.Lock()
 		t.committed()
 		err := j.weigh()
+		j.sayFull()
 		j.mu.Unlock()
 		if err != nil {
 			return err
@@ -206,6 +215,7 @@ func (j *Journal) tidy() error {
 		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
+		defer j.sayFull()
 		return j.weigh()
 	}
 	j.folded = true

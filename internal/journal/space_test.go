@@ -8,12 +8,12 @@ import (
 	"chatrelay/bridge"
 )
 
-// fillUp appends until the book is full and gives the records it took.
+// fillUp appends until the book is full and gives the records it took. Nobody has more than his share of it.
 func (b *book) fillUp(size int) (taken []*bridge.Record) {
 	b.t.Helper()
 	text := strings.Repeat("x", size)
 	for i := range 10_000 {
-		r := direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i, text))
+		r := direct(bridge.XMPP, fmt.Sprint("1", i%8), fmt.Sprint("2", i%8), fmt.Sprint(i, text))
 		if b.append(r); r.Outcome == bridge.Full {
 			return taken
 		} else if r.Outcome != bridge.Taken {

@@ -37,6 +37,7 @@ type txn struct {
 	purged       int        // of Journal.done
 	defers       []deferred
 	revived      []*leg // dead letters that are open again
+	notes        noteMemory
 	drops        []*leg // answers that are not sent after all; undo: back into their lane
 	meta         map[string]any
 	bytes        int64
@@ -147,6 +148,7 @@ func (t *txn) remember(k seenKey) {
 // fail makes retries of a message answered with failed.
 func (t *txn) fail(msg uint64, reason string) {
 	g := t.j.dedup.young()
+	reason = intern(reason) // mostly the same for many
 	before, had := g.failed[msg]
 	g.failed[msg] = reason
 	t.failed = append(t.failed, failedRow{msg, reason})
@@ -226,7 +228,7 @@ func (t *txn) committed() {
 	for _, l := range t.legs {
 		l.book.row = !l.book.gone
 		if l.finished() {
-			j.quit(l.lane)
+			j.unhold(l)
 			continue
 		}
 		j.queueUp(l)
@@ -236,12 +238,16 @@ func (t *txn) committed() {
 		had := s.book.row && !s.book.gone && !s.book.dead
 		switch {
 		case had && l.finished():
-			j.quit(l.lane)
+			j.unhold(l)
 		case !had && s.book.row && !l.finished():
 			l.lane = j.lane(l.lane.side, l.lane.name) // a dead letter that is open again
+			j.hold(l)
 		}
 		l.book.row = !l.book.gone
 		l.book.wired = l.book.bound
+		if l.book.gone && l.num >= l.letter.mail {
+			l.letter.forget(l)
+		}
 	}
 	for _, s := range t.savedLetters {
 		s.m.book.changed = false
@@ -304,7 +310,7 @@ func (t *txn) rollback() {
 			m.legs = slices.DeleteFunc(m.legs, func(x *leg) bool { return x == l })
 		}
 		l.stand = closing
-		j.quit(l.lane)
+		j.unhold(l)
 	}
 	for _, s := range t.savedLegs {
 		s.l.book, s.l.note = s.book, s.why

@@ -1,0 +1,114 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+
+	"chatrelay/bridge"
+)
+
+// Dead letters hold at most a quarter of the journal: beyond it the oldest are put away, as if a person had dropped
+// them. They stay counted as dead, and a retry of theirs is still answered with failed.
+const (
+	deadShare = 4   // of MaxBytes: a quarter
+	deadEase  = 16  // of that share is freed at a time
+	deadRow   = 256 // about what a dead letter takes in the file, and each of its dead deliveries
+	deadChunk = 256 // deliveries put away with one commit
+	putAway   = "dead_put_away"
+)
+
+// addDead counts a delivery that has become a dead letter. The body counts once, whatever the number of
+// deliveries that need it.
+func (d *tally) addDead(m *letter) {
+	d.n++
+	d.bytes += deadRow
+	if m.book.dead == 1 {
+		d.bytes += deadRow + int64(m.size)
+	}
+}
+
+// removeDead takes one off again; the letter counts it no more.
+func (d *tally) removeDead(m *letter) {
+	d.n--
+	d.bytes -= deadRow
+	if m.book.dead == 0 {
+		d.bytes -= deadRow + int64(m.size)
+	}
+}
+
+// loadDead counts the dead letters in the file.
+func (j *Journal) loadDead() error {
+	var n, letters, bodies sql.NullInt64
+	err := j.conn.QueryRowContext(context.Background(), `SELECT sum(d.n), count(*), sum(coalesce(length(m.body), 0))
+		FROM (SELECT msg, count(*) AS n FROM legs WHERE state = 1 GROUP BY msg) d JOIN messages m ON m.id = d.msg`).
+		Scan(&n, &letters, &bodies)
+	j.dead = tally{n.Int64, (n.Int64+letters.Int64)*deadRow + bodies.Int64}
+	return err
+}
+
+// shedDead has the oldest dead letters put away when they fill more than their share. Under Journal.mu.
+func (j *Journal) shedDead() {
+	if j.dead.bytes > j.opt.MaxBytes/deadShare && !j.shedding && j.broken == nil {
+		j.shedding = true
+		j.put(&shedOp{})
+	}
+}
+
+type shedOp struct {
+	n   int
+	err error
+}
+
+func (o *shedOp) size() (int, int) { return deadChunk, 0 }
+
+func (o *shedOp) end(j *Journal, err error) bool {
+	j.shedding = false // if it failed, the next commit asks again
+	if err == nil {
+		j.shed += o.n
+	}
+	if err == nil && o.err == nil {
+		j.shedDead()
+	}
+	return false
+}
+
+// apply reads what is in the file under the lock: in a chunk at a time, and only while there is too much.
+func (o *shedOp) apply(t *txn) {
+	j := t.j
+	share := j.opt.MaxBytes / deadShare
+	refs, err := j.oldestDead()
+	for _, ref := range refs {
+		if err != nil || j.dead.bytes+t.dead.bytes <= share-share/deadEase {
+			break
+		}
+		var m *letter
+		if m, err = t.recall(ref.Msg); err != nil {
+			break
+		}
+		if l := m.leg(ref.Leg); l != nil && l.book.dead {
+			t.drop(m, l)
+			t.count(putAway, m.origin, l.note.Reason, 1)
+			o.n++
+		}
+	}
+	o.err = err
+}
+
+// sayShed logs what was put away, not more often than once a minute.
+func (j *Journal) sayShed() {
+	if now := j.opt.Clock(); j.shed > 0 && now.Sub(j.shedAt) >= sayAgain {
+		j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes).
+			Msg("dead letters were over their quarter of the book: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
+		j.shed, j.shedAt = 0, now
+	}
+}
+
+func (j *Journal) oldestDead() (refs []bridge.Ref, err error) {
+	err = j.rows(func(rows *sql.Rows) error {
+		var ref bridge.Ref
+		err := rows.Scan(&ref.Msg, &ref.Leg)
+		refs = append(refs, ref)
+		return err
+	}, "SELECT msg, leg FROM legs WHERE state = 1 ORDER BY msg, leg LIMIT ?", deadChunk)
+	return refs, err
+}

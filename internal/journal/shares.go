@@ -1,0 +1,124 @@
+package journal
+
+import (
+	"hash/maphash"
+
+	"chatrelay/bridge"
+)
+
+// Shares (DESIGN 6): once more than half of the room is taken, who holds more than a quarter of the whole gets no
+// more: a sender (counted apart for each side it may come from, for on MQTT nobody proves who he is), or a
+// destination. Below half there are no shares: a quiet relay may give all its room to one.
+const (
+	shareFrom = 2 // of the whole must be taken before shares count: a half
+	shareMost = 4 // of the whole for each: a quarter
+	blockSize = 256
+)
+
+// holding is what waits of one sender, or for one destination.
+type holding struct {
+	legs   uint32
+	blocks uint32 // of their messages in the file
+}
+
+// shares counts what each holds. Names are hashed: a million names would be more than what they wait for.
+// Guarded by Journal.mu.
+type shares struct {
+	seed maphash.Seed
+	held map[uint64]holding
+}
+
+func newShares() shares { return shares{maphash.MakeSeed(), map[uint64]holding{}} }
+
+// holder names a sender of a side, or a destination on one.
+type holder struct {
+	dest bool
+	side bridge.SideID
+	name string
+}
+
+func (s *shares) of(h holder) holding { return s.held[maphash.Comparable(s.seed, h)] }
+
+func (s *shares) change(h holder, legs, blocks int) {
+	key := maphash.Comparable(s.seed, h)
+	was := s.held[key]
+	was.legs, was.blocks = was.legs+uint32(legs), was.blocks+uint32(blocks)
+	if was == (holding{}) {
+		delete(s.held, key)
+		return
+	}
+	s.held[key] = was
+}
+
+// add counts a delivery of a message that waits. Its body is held once by its sender, and by each destination.
+func (s *shares) add(l *leg) {
+	if m := l.letter; l.kind.Mail() {
+		once := 0
+		if m.held++; m.held == 1 {
+			once = m.blocks()
+		}
+		s.change(holder{false, m.origin, m.from}, 1, once)
+		s.change(holder{true, l.lane.side, l.to}, 1, m.blocks())
+	}
+}
+
+// remove takes it off again.
+func (s *shares) remove(l *leg) {
+	if m := l.letter; l.kind.Mail() {
+		once := 0
+		if m.held--; m.held == 0 {
+			once = m.blocks()
+		}
+		s.change(holder{false, m.origin, m.from}, -1, -once)
+		s.change(holder{true, l.lane.side, l.to}, -1, -m.blocks())
+	}
+}
+
+// blocks is about what a message takes in the file: body, row and keys.
+func (m *letter) blocks() int { return 1 + (int(m.size)+blockSize-1)/blockSize }
+
+// busyText is what the sender of a message hears that would go beyond a share.
+const busyText = "too much from this sender or for this receiver is waiting already: send it again later"
+
+// overShare tells whether a message would go beyond its sender's or its destinations' share. A copy to one
+// destination that is over its share is taken as long as another one is not: else one member's inbox would shut
+// the group.
+func (t *txn) overShare(r *bridge.Record) bool {
+	j := t.j
+	s, most := &j.space, j.opt.MaxPending
+	byBytes := s.used+s.grown+t.bytes > j.opt.MaxBytes/shareFrom
+	byCount := most > 0 && j.held > most/shareFrom
+	if !byBytes && !byCount {
+		return false
+	}
+	over := func(h holder) bool {
+		has := j.shares.of(h)
+		return byBytes && int64(has.blocks)*blockSize > j.opt.MaxBytes/shareMost || byCount && int(has.legs) > most/shareMost
+	}
+	if over(holder{false, r.Origin, r.From}) {
+		return true
+	}
+	full := 0
+	for _, l := range r.Legs {
+		if over(holder{true, l.Side, l.To}) {
+			if full++; l.Kind == bridge.Room {
+				return true
+			}
+		}
+	}
+	return full == len(r.Legs)
+}
+
+// refuseBusy answers what would go beyond a share. XMPP is told to wait, as with a full journal. MQTT cannot keep
+// one message and bring the next: it is refused, and its sender told. No key is kept of it.
+func (t *txn) refuseBusy(r *bridge.Record) bridge.Outcome {
+	r.Why = bridge.Refuse("busy", busyText)
+	if r.Origin != bridge.MQTT {
+		return bridge.Full
+	}
+	t.count(refused, r.Origin, r.Why.Reason, 1)
+	if t.j.opt.Notices.Failed && t.j.mayTell(r.From) {
+		t.answers(r, t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
+	}
+	return t.counted(r, bridge.Refused)
+}
