@@ -151,7 +151,7 @@ func TestNothingBehindAFullOne(t *testing.T) {
 	before := b.Account()
 	batch := func(redelivers bool) []*bridge.Record {
 		bad := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "bad_json", From: "1001", Body: []byte("x"),
-			Legs: []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Notice, To: "1001", Lane: "n\x001001", Note: bridge.Note{Status: "failed"}}},
+			Legs:  []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Notice, To: "1001", Lane: "n\x001001", Note: bridge.Note{Status: "failed"}}},
 			State: []bridge.StateRow{{Key: "in.7", Value: []byte("x")}}}
 		odd := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Ignore, Reason: "notice"}
 		recs := []*bridge.Record{direct(bridge.MQTT, "1001", "1002", "no room"), bad, odd, direct(bridge.MQTT, "1001", "1002", "known")}
