@@ -140,7 +140,7 @@ func (k Kind) Mail() bool { return k == Inbox || k == Copy || k == Chat || k == 
 
 // Note is what an answer (Notice, Receipt, Error) says. Of a mail leg only Post is set.
 type Note struct {
-	Status string `json:"status,omitempty"` // Notice: sent, delayed or failed
+	Status string `json:"status,omitempty"` // Notice: sent, delayed or failed. Error: failed, if the message was taken before
 	Reason string `json:"reason,omitempty"` // Error: the refusal's fixed word
 	Text   string `json:"text,omitempty"`   // Notice: the reason a person reads. Error: the same
 	At     int64  `json:"at,omitempty"`     // ms since the epoch

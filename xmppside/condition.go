@@ -5,6 +5,26 @@ import "chatrelay/bridge"
 // condition is how a stanza error says it (RFC 6120 §8.3.3): what it is, and what its receiver might do.
 type condition struct{ kind, name string }
 
+// laterCondition is for a message that failed after it was taken: nothing is wrong with the stanza any more, the
+// way is. "wait" tells its sender that another try may help (RFC 6120 §8.3.2).
+func laterCondition(reason string) condition {
+	switch reason {
+	case "bounce_full", "full", "busy":
+		return condition{"wait", "resource-constraint"}
+	case "bounce_unreachable", "gave_up":
+		return condition{"wait", "remote-server-timeout"}
+	case "bounce_no_such_user", "bad_address", "unknown_room":
+		return condition{"cancel", "item-not-found"}
+	case "bounce_forbidden", "not_a_member":
+		return condition{"auth", "forbidden"}
+	case "too_large":
+		return condition{"modify", "policy-violation"}
+	case "bounce_not_acceptable", "xml_illegal":
+		return condition{"modify", "not-acceptable"}
+	}
+	return condition{"cancel", "service-unavailable"}
+}
+
 // conditionOf finds the one for a refusal's word. What a sender did wrong in an envelope is bad-request.
 func conditionOf(reason string) condition {
 	switch reason {

@@ -75,16 +75,21 @@ func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 	l := letter{ref: out.Ref, to: reply.bare}
 	if out.Kind == bridge.Error {
 		l.id = reply.id
-		return rendered{l, errorStanza(reply, out.Note.Reason, out.Note.Text)}, nil
+		c := conditionOf(out.Note.Reason)
+		if out.Note.Status == "failed" {
+			c = laterCondition(out.Note.Reason)
+		}
+		return rendered{l, errorStanza(reply, c, out.Note.Text)}, nil
 	}
 	l.id = receiptPrefix + strings.TrimPrefix(s.stamp.id(out.Ref, reply.bare), mailPrefix)
 	b := append(head(nil, reply.full, "chat", l.id), "><received xmlns='"+nsReceipts+"'"...)
 	return rendered{l, append(appendAttr(b, "id", reply.id), "/></message>"...)}, nil
 }
 
-// errorStanza gives a stanza back to its sender (RFC 6120 §8.3).
-func errorStanza(r reply, reason, text string) []byte {
-	c := conditionOf(reason)
+// errorStanza gives a stanza back to its sender (RFC 6120 §8.3). It goes to the full JID that had sent it: one to a
+// bare JID is dropped by every server (RFC 6121 §8.5.2). What was said in a room is given back to the speaker's
+// own address: a room throws out whoever sends errors into it, and there the message was delivered.
+func errorStanza(r reply, c condition, text string) []byte {
 	b := append(head(nil, r.full, "error", r.id), "><error"...)
 	b = append(appendAttr(b, "type", c.kind), "><"+c.name+" xmlns='"+nsStanzas+"'/><text xmlns='"+nsStanzas+"' xml:lang='en'>"...)
 	b = appendText(b, []byte(legalOnly(text)))

@@ -220,6 +220,10 @@ func TestRender(t *testing.T) {
 			`<message to='1001@chat.test/a&apos;b' type='error' id='q&amp;1'><error type='auth'>` +
 				`<forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
 				`<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>no &lt;you&gt;</text></error></message>`},
+		"later error": {bridge.Outbound{Kind: bridge.Error, Note: bridge.Note{Reply: re, Status: "failed", Reason: "gave_up", Text: "no"}},
+			`<message to='1001@chat.test/a&apos;b' type='error' id='q&amp;1'><error type='wait'>` +
+				`<remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
+				`<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>no</text></error></message>`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.out.Ref = ref
