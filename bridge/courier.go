@@ -93,8 +93,11 @@ func (c *Courier) later(out Outbound, err error) {
 		c.bury(out, Refuse("gave_up", "it could not be delivered for %d hours: %v", int(giveUpAfter.Hours()), err))
 		return
 	}
-	wait := backoff(n)
-	c.event("later "+err.Error(), zerolog.WarnLevel).Err(err).Stringer("ref", out.Ref).Str("to", out.To).
+	wait, level := backoff(n), zerolog.WarnLevel
+	if soon, ok := errors.AsType[RetryLater](err); ok {
+		wait, level = soon.RetryIn(), zerolog.DebugLevel
+	}
+	c.event("later "+err.Error(), level).Err(err).Stringer("ref", out.Ref).Str("to", out.To).
 		Int("attempt", n+1).Dur("wait", wait).Msg("cannot be sent now; its lane waits")
 	c.ledger.Defer(out.Ref, wait, err.Error())
 }

@@ -179,6 +179,12 @@ type Outbound struct {
 	Note Note
 }
 
+// RetryLater is an error of Side.Send that is part of the normal course of things and knows when to try again.
+type RetryLater interface {
+	error
+	RetryIn() time.Duration
+}
+
 // Side is one wire.
 type Side interface {
 	ID() SideID
@@ -190,7 +196,8 @@ type Side interface {
 	// side is disconnected or its window is full. When it returns nil the leg has been bound
 	// (Desk.Bind) and the side will Close or Unbind it. Any error means that it was never bound:
 	// ErrDown: send the same leg again, first in its lane; *Refusal: dead letter; ctx's error: give it
-	// back; anything else: temporary, its lane alone backs off.
+	// back; anything else: temporary, its lane alone backs off, or waits for as long as the error's
+	// RetryIn says (RetryLater).
 	Send(ctx context.Context, out Outbound) error
 	// Up tells whether the wire is logged in and ready, and in a few words why not.
 	Up() (bool, string)
@@ -386,8 +393,12 @@ type Desk interface {
 	Count(side SideID, name string, n int)
 }
 
-// MaybeDuplicate is the counter for legs sent again although the wire may have had them.
-const MaybeDuplicate = "maybe_duplicate"
+// MaybeDuplicate is the counter for legs sent again although the wire may have had them, Reordered for those that
+// overtook one which the far side wanted later.
+const (
+	MaybeDuplicate = "maybe_duplicate"
+	Reordered      = "reordered"
+)
 
 // Unconfirmed is the counter for legs that were settled and then bounced, for nothing proves that they arrived.
 const Unconfirmed = "unconfirmed"

@@ -176,7 +176,7 @@ func (p *probe) room(ctx context.Context, room, nick string) Step {
 	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, joinWithin)
 	defer cancel()
-	if err := p.write(joinPresence(room + "/" + nick)); err != nil {
+	if err := p.write(joinPresence(room+"/"+nick, time.Time{})); err != nil {
 		st.Note = err.Error()
 		return st
 	}

@@ -13,8 +13,10 @@ type verdict struct {
 }
 
 type bounce struct {
-	ref bridge.Ref
-	why *bridge.Refusal
+	ref   bridge.Ref
+	why   *bridge.Refusal
+	room  string // it was a room post
+	later bool   // the far side wants it again after a while (RFC 6120 §8.3.2, type wait)
 }
 
 // classify looks at a stanza as it came from the server. Addresses are compared byte for byte: the server has
@@ -58,14 +60,32 @@ func bodiless(e *element) string {
 func (s *Side) classifyError(e *element, from string) verdict {
 	v := ignored("error")
 	bare := bareOf(from)
+	room := s.rooms.served(bare)
+	if room && from != bare {
+		return v // anybody in the room may have written it, and all of them know the ids of what we post
+	}
+	why := func(ref bridge.Ref) *bounce {
+		return &bounce{ref: ref, why: reasonOf(e), later: errorOf(e).kind == "wait"}
+	}
 	if ref, ok := s.stamp.ref(e.get("id"), bare); ok {
 		v = ignored("bounce")
-		v.bounced = &bounce{ref, reasonOf(e)}
+		if v.bounced = why(ref); room {
+			v.bounced.room = bare
+		}
+	} else if l := s.rooms.posts.byID(e.get("id")); l != nil && s.speaksFor(from, l.to) {
+		v = ignored("bounce")
+		v.bounced = why(l.ref)
+		v.bounced.room = l.to
 	}
-	if s.rooms.served(bare) {
+	if room {
 		v.nudge = bare
 	}
 	return v
+}
+
+// speaksFor tells whether an address is of our own server, or of a room's.
+func (s *Side) speaksFor(from, room string) bool {
+	return from == "" || from == s.addr.own || from == domainOf(s.addr.own) || from == domainOf(room)
 }
 
 // classifyChat is for what was sent to the relay's account and has a body.
@@ -136,11 +156,14 @@ func (s *Side) classifyRoom(e *element, from string) verdict {
 		return ignored(bodiless(e))
 	case nick == "":
 		return ignored("service") // the room itself
-	case historic(e, room):
+	case historic(e, room), s.rooms.posts.recounting(room) && stamped(e):
 		return ignored("history")
 	}
-	if _, ours := s.stamp.ref(e.get("id"), room); ours && who.self {
+	switch echo := s.echoes(e, room); {
+	case echo && (who.self || who.real == ""): // of a seat that was ours before, too
 		return ignored("echo")
+	case who.self:
+		return ignored("own") // by another client of our account, or the room gave it an id of its own
 	}
 	var v verdict
 	v.in.Room = room

@@ -189,6 +189,7 @@ func TestBounces(t *testing.T) {
 		"of another book": {"1001@chat.test", stamp{newSecret()}.id(ref, "1001@chat.test"), false, false},
 		"by the room":     {roomJID, s.stamp.id(ref, roomJID), true, true},
 		"of the room":     {roomJID, "other", false, true},
+		"by an occupant":  {roomJID + "/alice", s.stamp.id(ref, roomJID), false, false},
 		"of a receipt":    {"1001@chat.test", "crr" + s.stamp.id(ref, "1001@chat.test")[2:], false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,6 +266,18 @@ func TestOccupants(t *testing.T) {
 		"<x xmlns='" + nsMUCUser + "'><item jid='1003@chat.test/x'/></x></presence>")
 	if who("alice") != "" {
 		t.Errorf("alice is %q by a presence that says two things", who("alice"))
+	}
+	two := func(one, other string) string {
+		return "<presence from='" + roomJID + "/alice'><x xmlns='" + nsMUCUser + "'><item jid='" + one + "'/><item jid='" + other + "'/></x></presence>"
+	}
+	tell(two("1001@chat.test/tab1", "1001@chat.test/tab2"))
+	if bareOf(who("alice")) != "1001@chat.test" {
+		t.Errorf("alice with two sessions is %q", who("alice"))
+	}
+	for _, other := range []string{"1002@chat.test/tab2", "", "chat.test"} {
+		if tell(two("1001@chat.test/tab1", other)); who("alice") != "" {
+			t.Errorf("alice is %q, and %q too", who("alice"), other)
+		}
 	}
 	tell(occupantPresence(roomJID, "alice", "1001@chat.test/a", ""), gone("alice", "<item nick='al'/><status code='303'/>"))
 	if who("alice") != "" {

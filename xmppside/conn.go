@@ -52,9 +52,14 @@ func (c *conn) message(m sm.Mark, e *element) {
 		return
 	}
 	s.rooms.configured(e)
+	s.rooms.posts.reflected(e)
 	v := s.classify(e)
-	if v.bounced != nil {
-		s.desk.Bounce(v.bounced.ref, v.bounced.why)
+	switch b := v.bounced; {
+	case b == nil:
+	case b.room != "":
+		s.rooms.posts.bounced(b)
+	default:
+		s.desk.Bounce(b.ref, b.why)
 	}
 	if v.nudge != "" {
 		s.rooms.nudge(v.nudge)

@@ -14,7 +14,26 @@ func (s *Side) leaveWith(ctx context.Context, c *conn) {
 	s.stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
 	defer cancel()
+	s.awaitReflections(drain)
 	if err := c.l.Logout(drain); err != nil && drain.Err() != nil {
 		s.log.Warn().Err(err).Msg("drain time is over: what is in flight is resumed at the next start")
+	}
+}
+
+// awaitReflections waits for what rooms have not reflected yet, within half of the time there is. What is left is looked
+// for at the next start.
+func (s *Side) awaitReflections(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain/2)
+	defer cancel()
+	for {
+		change := s.changed.wait()
+		if s.rooms.posts.idle() {
+			return
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

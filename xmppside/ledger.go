@@ -17,6 +17,7 @@ import (
 type ledger struct {
 	desk    bridge.Desk
 	archive *archive
+	posts   *posts
 	saved   string // id of the stream that is in the book
 	changed *bell
 	undone  func() // called when a commit has failed
@@ -26,7 +27,7 @@ type ledger struct {
 }
 
 func newLedger(s *Side) *ledger {
-	return &ledger{desk: s.desk, archive: s.archive, changed: &s.changed, undone: func() { s.givenBack(1) },
+	return &ledger{desk: s.desk, archive: s.archive, posts: s.rooms.posts, changed: &s.changed, undone: func() { s.givenBack(1) },
 		suspects: map[bridge.Ref]bool{}}
 }
 
@@ -37,7 +38,11 @@ func (l *ledger) Bind(s sm.Stanza, stream string) uint64 {
 		x.how.cursor, x.how.at = l.archive.place(), time.Now()
 	}
 	x.how.stream, x.how.n = stream, s.N
-	return l.desk.Bind(x.ref, x.how.bytes())
+	ticket := l.desk.Bind(x.ref, x.how.bytes())
+	if x.room {
+		l.posts.bound(x, ticket)
+	}
+	return ticket
 }
 
 // Save implements sm.Book.
@@ -63,19 +68,23 @@ func (l *ledger) Wait(ctx context.Context, ticket uint64) error {
 	return err
 }
 
-// acked closes what the server has.
+// acked closes what the server has, but for room posts: it is the room that has to have those.
 func (l *ledger) acked(done []sm.Stanza) {
-	results := make([]bridge.Result, len(done))
+	results := make([]bridge.Result, 0, len(done))
+	refs := make([]bridge.Ref, len(done))
 	for i, s := range done {
-		results[i].Ref = s.Tag.(*letter).ref
+		x := s.Tag.(*letter)
+		if refs[i] = x.ref; x.room {
+			l.posts.acked(x)
+			continue
+		}
+		results = append(results, bridge.Result{Ref: x.ref})
 	}
-	l.desk.Close(results...)
+	if len(results) > 0 {
+		l.desk.Close(results...)
+	}
 	l.archive.sent.Add(int64(len(done)))
-	l.mu.Lock()
-	for _, r := range results {
-		delete(l.suspects, r.Ref)
-	}
-	l.mu.Unlock()
+	l.settled(refs...)
 	l.changed.ring()
 }
 
@@ -126,12 +135,16 @@ func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza
 		}
 		r.how = h
 		x := sm.Stanza{N: h.n, Raw: r.raw, Tag: &r.letter}
+		if r.room {
+			s.rooms.posts.restored(&r.letter, h.stream == saved.ID)
+		}
 		if h.stream == saved.ID {
 			queue = append(queue, x)
 			continue
 		}
-		x.Maybe = true
-		s.lost = append(s.lost, x)
+		if x.Maybe = true; !r.room {
+			s.lost = append(s.lost, x)
+		}
 	}
 	if saved.ID != "" {
 		slices.SortStableFunc(queue, func(a, b sm.Stanza) int { return cmp.Compare(a.N, b.N) })

@@ -13,6 +13,8 @@ import (
 )
 
 const (
+	stampLayout = "2006-01-02T15:04:05Z" // XEP-0082
+
 	pageSize   = 100
 	findWithin = 5 * time.Second
 	findBack   = 10 * time.Minute
@@ -20,6 +22,7 @@ const (
 
 // query is one page to ask for (XEP-0313 §4, XEP-0059).
 type query struct {
+	of     string // whose archive: a room's; empty: our own
 	start  time.Time
 	after  string
 	before bool // the last page
@@ -30,7 +33,7 @@ func (q *query) payload(id string) string {
 	b := appendAttr([]byte("<query xmlns='"+nsMAM+"'"), "queryid", id)
 	b = append(b, "><x xmlns='"+nsForms+"' type='submit'><field var='FORM_TYPE' type='hidden'><value>"+nsMAM+"</value></field>"...)
 	if !q.start.IsZero() {
-		b = append(b, "<field var='start'><value>"+q.start.UTC().Format("2006-01-02T15:04:05Z")+"</value></field>"...)
+		b = append(b, "<field var='start'><value>"+q.start.UTC().Format(stampLayout)+"</value></field>"...)
 	}
 	b = append(b, "</x><set xmlns='"+nsRSM+"'><max>"+strconv.Itoa(q.max)+"</max>"...)
 	if q.after != "" {
@@ -50,6 +53,7 @@ type fin struct {
 
 // wanted takes the results of a page until that ends.
 type wanted struct {
+	of   string
 	mu   sync.Mutex // held while a result is taken; guards each
 	each func(sm.Mark, result)
 }
@@ -73,7 +77,7 @@ func (w *wanted) end() {
 // page asks for one page; each is called for its results, on the goroutine that reads, before page returns.
 func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark, result)) (fin, error) {
 	id := rand.Text()[:16]
-	w := &wanted{each: each}
+	w := &wanted{of: q.of, each: each}
 	a.mu.Lock()
 	a.queries[id] = w
 	a.mu.Unlock()
@@ -83,7 +87,7 @@ func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark,
 		a.mu.Unlock()
 		w.end()
 	}()
-	e, err := c.ask(ctx, "", "set", q.payload(id))
+	e, err := c.ask(ctx, q.of, "set", q.payload(id))
 	if err != nil {
 		return fin{}, err
 	}
@@ -157,17 +161,17 @@ func (e *edge) turn(last string) string {
 	return e.before
 }
 
-// take handles a message that carries a result of a query of ours, from our own account. Nothing else is
-// ever unwrapped.
+// take handles a message that carries a result of a query of ours, from whom was asked: our own account, or a room.
+// Nothing else is ever unwrapped.
 func (a *archive) take(m sm.Mark, e *element) bool {
 	res := e.only(nsMAM, "result")
-	if res == nil || !a.s.addr.self(e.get("from")) {
+	if res == nil {
 		return false
 	}
 	a.mu.Lock()
 	w := a.queries[res.get("queryid")]
 	a.mu.Unlock()
-	if w == nil {
+	if w == nil || w.of == "" && !a.s.addr.self(e.get("from")) || w.of != "" && w.of != e.get("from") {
 		return false
 	}
 	fwd := res.only(nsForward, "forwarded")

@@ -22,6 +22,7 @@ const (
 	keyWalked   = "walked"    // and of the one behind whose login nothing is left to be taken from an archive
 	keyOthers   = "others"    // JSON
 	keyRoom     = "room."     // and its JID: our nick there
+	keySlow     = "slow."     // and a room's JID: when it last wanted a post later, Unix ms, 8 bytes
 	keyOccupant = "occupant." // and room/nick: the bare JID behind it
 )
 

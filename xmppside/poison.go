@@ -104,6 +104,7 @@ func (s *Side) bury(x sm.Stanza, end sm.End) {
 	s.log.Error().Stringer("ref", ref).Str("condition", end.Condition).Str("said", end.Text).
 		Msg("the server closes the stream over this message: it is set aside as dead")
 	s.ledger.settled(ref)
+	s.rooms.posts.forget(x.Tag.(*letter))
 	delete(s.poison.strikes, ref)
 	s.poison.buried[ref] = true
 }

@@ -18,7 +18,7 @@ const (
 func (c *conn) prepare() {
 	s, ctx := c.s, c.l.Context()
 	if c.l.Resumed() {
-		s.lost = append(s.lost, s.st.Lost()...)
+		s.lost = append(s.lost, s.takeLost()...)
 		s.reclaim(nil)
 		for _, at := range s.rooms.unserved() {
 			if c.write(leavePresence(at)) != nil {
@@ -48,6 +48,7 @@ func (c *conn) prepare() {
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
 	c.wg.Go(func() { s.archive.keepUp(ctx, c) })
 	c.wg.Go(func() { s.others.keep(ctx, c) })
+	c.wg.Go(func() { s.rooms.posts.watch(ctx, c) })
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()
@@ -69,7 +70,7 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	_ = s.inbox.settled(wait) // what is not in the book then is a duplicate of what the archive brings
 	s.rooms.reset()
 	s.others.reset()
-	s.lost = append(s.lost, s.st.Lost()...)
+	s.lost = append(s.lost, s.takeLost()...)
 	sought := seek(s, s.lost)
 	again, err := s.archive.begin(ctx, c, sought)
 	if ctx.Err() != nil {

@@ -13,7 +13,9 @@ type letter struct {
 	to   string // bare JID
 	id   string
 	room bool
-	how  how // as last bound
+	from string // the sender's landline, of a room post
+	sum  uint64 // of its body, likewise
+	how  how    // as last bound
 }
 
 // rendered is a letter with the bytes of its stanza. The same leg always makes the same bytes.
@@ -53,7 +55,11 @@ func (s *Side) mail(out *bridge.Outbound, to, typ string) (rendered, *bridge.Ref
 	b = appendText(b, body)
 	b = append(b, "</body><origin-id xmlns='"+nsStanzaID+"'"...)
 	b = append(appendAttr(b, "id", id), "/></message>"...)
-	return rendered{letter{ref: out.Ref, to: to, id: id, room: out.Kind == bridge.Room}, b}, nil
+	l := letter{ref: out.Ref, to: to, id: id}
+	if out.Kind == bridge.Room {
+		l.room, l.from, l.sum = true, out.From, s.rooms.posts.sum(body)
+	}
+	return rendered{l, b}, nil
 }
 
 // head begins a message stanza; the start tag is left open.

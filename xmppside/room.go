@@ -76,8 +76,11 @@ func (r *room) enter(ctx context.Context, rs *rooms, c *conn, check bool) error 
 	in, again := r.in, r.again
 	r.again = false
 	rs.mu.Unlock()
-	if in == "" || again {
-		return r.join(ctx, rs, c)
+	if in == "" || again || rs.posts.seeking(r.jid) {
+		if err := r.join(ctx, rs, c); err != nil {
+			return err
+		}
+		return rs.posts.lookUp(ctx, c, r.jid)
 	}
 	if check {
 		return r.prove(ctx, rs, c, in)
@@ -133,12 +136,13 @@ func (r *room) join(ctx context.Context, rs *rooms, c *conn) error {
 // ask sends one presence (XEP-0045 §7.2) and waits for what the room says.
 func (r *room) ask(ctx context.Context, rs *rooms, c *conn, nick string) (refused string, err error) {
 	rs.mu.Lock()
+	out := r.in == ""
 	rows := r.clear() // the room tells everything afresh
 	if len(rows) > 0 {
 		rs.s.desk.SetState(bridge.XMPP, rows...)
 	}
 	rs.mu.Unlock()
-	if err := c.write(joinPresence(r.jid + "/" + nick)); err != nil {
+	if err := c.write(joinPresence(r.jid+"/"+nick, rs.posts.seek(r.jid, out))); err != nil {
 		return "", err
 	}
 	limit := time.NewTimer(joinWithin)
@@ -161,10 +165,14 @@ func (r *room) ask(ctx context.Context, rs *rooms, c *conn, nick string) (refuse
 	}
 }
 
-// joinPresence asks for no history.
-func joinPresence(occupant string) []byte {
+// joinPresence asks for the history since a time; zero: for none.
+func joinPresence(occupant string, since time.Time) []byte {
+	history := "maxstanzas='0'"
+	if !since.IsZero() {
+		history = "since='" + since.UTC().Format(stampLayout) + "'" // XEP-0045 §7.2.14
+	}
 	return append(appendAttr([]byte("<presence"), "to", occupant),
-		"><x xmlns='"+nsMUC+"'><history maxstanzas='0'/></x></presence>"...)
+		"><x xmlns='"+nsMUC+"'><history "+history+"/></x></presence>"...)
 }
 
 func leavePresence(occupant string) []byte {
@@ -191,17 +199,12 @@ func refusedText(condition string) string {
 
 // prove pings ourselves through the room (XEP-0410).
 func (r *room) prove(ctx context.Context, rs *rooms, c *conn, nick string) error {
-	_, err := c.ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+nsPing+"'/>")
-	var said *iqError
-	if !errors.As(err, &said) || isCondition(err, "service-unavailable", "feature-not-implemented", "item-not-found",
-		"remote-server-not-found", "remote-server-timeout") {
+	said, condition := r.selfPing(ctx, c, nick)
+	if said != seatLost {
 		return nil // we are there, or nobody can tell
 	}
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	rs.s.desk.SetState(bridge.XMPP, r.clear()...)
-	r.gone = "the room does not know us any more"
-	return fmt.Errorf("%s (%s)", r.gone, said.condition)
+	rs.lost(r, condition)
+	return fmt.Errorf("the room does not know us any more (%s)", condition)
 }
 
 // warn says once in a login that the room hides who speaks.

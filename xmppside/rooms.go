@@ -11,7 +11,8 @@ import (
 // rooms are the served rooms: in which we are, under which nick, and who is behind the nicks there. All of it
 // is also in the book, so that a new process that resumes the stream knows it.
 type rooms struct {
-	s *Side
+	s     *Side
+	posts *posts // what is on its way to them
 
 	mu    sync.Mutex // guards all below, and each room's fields that say so
 	byJID map[string]*room
@@ -34,7 +35,7 @@ type room struct {
 }
 
 func newRooms(s *Side) *rooms {
-	rs := &rooms{s: s, byJID: make(map[string]*room, len(s.cfg.Rooms))}
+	rs := &rooms{s: s, posts: newPosts(s), byJID: make(map[string]*room, len(s.cfg.Rooms))}
 	for _, j := range s.cfg.Rooms {
 		rs.byJID[j] = &room{jid: j, people: map[string]string{}}
 	}
@@ -114,6 +115,25 @@ func (rs *rooms) joined(j string) bool {
 	return r != nil && r.in != ""
 }
 
+// nick is ours in a room; empty: we are not in it.
+func (rs *rooms) nick(j string) string {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if r := rs.byJID[j]; r != nil {
+		return r.in
+	}
+	return ""
+}
+
+// lost notes that a room does not know us any more. It is joined again.
+func (rs *rooms) lost(r *room, condition string) {
+	rs.mu.Lock()
+	rs.s.desk.SetState(bridge.XMPP, r.clear()...)
+	r.gone = "the room does not know us any more (" + condition + ")"
+	rs.mu.Unlock()
+	r.changed.ring()
+}
+
 // occupant is who speaks under a nick.
 type occupant struct {
 	real string // JID; empty: the room does not tell
@@ -171,8 +191,7 @@ func (r *room) enters(nick string, e *element) (rows []bridge.StateRow) {
 	if nick == "" {
 		return nil
 	}
-	real := e.only(nsMUCUser, "x").only(nsMUCUser, "item").attrOr("jid")
-	rows = r.know(nick, real)
+	rows = r.know(nick, realOf(e.only(nsMUCUser, "x")))
 	codes := statuses(e)
 	if slices.Contains(codes, "110") && r.in != nick { // XEP-0045 §7.2.2: that is us
 		r.in, r.gone, r.refused, r.doubt = nick, "", "", false
@@ -180,6 +199,24 @@ func (r *room) enters(nick string, e *element) (rows []bridge.StateRow) {
 		r.open = slices.Contains(codes, "100")
 	}
 	return rows
+}
+
+// realOf is who sits behind a nick: empty where the room does not say. Two sessions of one person may share a nick, and
+// Prosody then names both in one presence (XEP-0045 §7.2.9).
+func realOf(x *element) (real string) {
+	if x == nil {
+		return ""
+	}
+	for i, it := range x.all(nsMUCUser, "item") {
+		j := it.get("jid")
+		if j == "" || i > 0 && bareOf(j) != bareOf(real) {
+			return ""
+		}
+		if i == 0 {
+			real = j
+		}
+	}
+	return real
 }
 
 // know needs rooms.mu.

@@ -41,9 +41,16 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		if r.room && !s.rooms.joined(r.to) {
 			return fmt.Errorf("xmpp: not in room %s", r.to)
 		}
-		if s.put(ctx, c, &r) {
+		x := r.letter // a stanza's own: its binding changes
+		if x.room {
+			if err := s.rooms.posts.admit(&x); err != nil {
+				return err
+			}
+		}
+		if s.put(ctx, c, r.raw, &x) {
 			return nil
 		}
+		s.rooms.posts.withdraw(&x)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -51,12 +58,11 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 }
 
 // put waits for room on the stream as long as the login lasts.
-func (s *Side) put(ctx context.Context, c *conn, r *rendered) bool {
+func (s *Side) put(ctx context.Context, c *conn, raw []byte, tag *letter) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.l.Context(), cancel)()
-	x := r.letter // a stanza's own: its binding changes
-	_, err := s.st.Send(ctx, r.raw, &x)
+	_, err := s.st.Send(ctx, raw, tag)
 	return err == nil
 }
 

@@ -121,6 +121,7 @@ func (s *Side) begin(ctx context.Context) error {
 		s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keySecret, Value: s.stamp.secret})
 	}
 	s.rooms.restore(state)
+	s.rooms.posts.restore(state)
 	saved, stale := savedSession(state)
 	if len(stale) > 0 {
 		s.desk.SetState(bridge.XMPP, stale...)

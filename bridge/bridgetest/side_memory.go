@@ -252,6 +252,9 @@ func (m *Memory) Row(key string) []byte {
 	return m.state[key]
 }
 
+// Forget removes a row of the side's memory.
+func (m *Memory) Forget(key string) { m.set(func() { delete(m.state, key) }) }
+
 // Leg tells how a leg stands, and with what it was closed.
 func (m *Memory) Leg(ref bridge.Ref) (LegState, error) {
 	m.mu.Lock()

@@ -106,12 +106,17 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 	if cfg.RateLimits { // Debian's ejabberd.yml
 		shaper, offline = m{"normal": "all"}, m{"100": "all"}
 	}
-	rooms := m{"host": x.RoomService, "default_room_options": m{"anonymous": cfg.AnonymousRooms, "mam": false}}
+	rooms := m{"host": x.RoomService, "default_room_options": m{"anonymous": cfg.AnonymousRooms, "mam": cfg.RoomArchive}}
+	if cfg.RoomInterval > 0 {
+		rooms["min_message_interval"] = cfg.RoomInterval
+	}
 	modules := m{"mod_admin_extra": m{}, "mod_http_api": m{}, "mod_bosh": m{}, "mod_carboncopy": m{}, "mod_disco": m{},
 		"mod_muc": rooms, "mod_muc_admin": m{}, "mod_offline": m{"access_max_user_messages": "max_user_offline_messages"},
 		"mod_blocking": m{}, "mod_privacy": m{}, "mod_ping": m{}, "mod_roster": m{}, "mod_version": m{}}
 	if cfg.MAM {
 		modules["mod_mam"] = m{"default": "always"}
+	} else if cfg.RoomArchive {
+		modules["mod_mam"] = m{"default": "never"}
 	}
 	if !cfg.NoSM {
 		modules["mod_stream_mgmt"] = streamManagement(cfg)
@@ -201,10 +206,17 @@ func (x *XMPP) populate(ctx context.Context, cfg XMPPConfig) error {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	}
-	options := []option{{"persistent", "true"}, {"anonymous", fmt.Sprint(cfg.AnonymousRooms)}}
+	options := []option{{"persistent", "true"}, {"anonymous", fmt.Sprint(cfg.AnonymousRooms)}, {"mam", fmt.Sprint(cfg.RoomArchive)}}
 	for _, room := range cfg.Rooms {
 		args := map[string]any{"name": room, "service": x.RoomService, "host": x.Domain, "options": options}
 		if err := x.ejabberdCall(ctx, "create_room_with_opts", args); err != nil {
+			return err
+		}
+		if cfg.RoomOwner == "" {
+			continue
+		}
+		args = map[string]any{"name": room, "service": x.RoomService, "jid": x.JID(cfg.RoomOwner), "affiliation": "owner"}
+		if err := x.ejabberdCall(ctx, "set_room_affiliation", args); err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,9 @@ func (x *XMPP) writeProsody(cfg XMPPConfig) error {
 	if err := writeFile(x.Dir, "prosody.cfg.lua", x.prosodyConfig(cfg)); err != nil {
 		return err
 	}
+	if err := x.writeProsodyPlugin(cfg.RoomPlugin); err != nil {
+		return err
+	}
 	for _, user := range slices.Sorted(maps.Keys(cfg.Users)) {
 		if err := x.writeProsodyUser(user, cfg.Users[user]); err != nil {
 			return err
@@ -56,6 +59,7 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 	set := func(name, value string) { fmt.Fprintf(&b, "%s = %s\n", name, value) }
 	set("run_as_root", fmt.Sprint(os.Getuid() == 0))
 	set("data_path", quoteLua(filepath.Join(x.Dir, "data")))
+	set("plugin_paths", "{ "+quoteLua(filepath.Join(x.Dir, "plugins"))+" }")
 	set("log", `{ info = "*console" }`)
 	set("interfaces", `{ "127.0.0.1" }`)
 	set("c2s_ports", luaPort(x.Addr))
@@ -103,6 +107,15 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 	fmt.Fprintf(&b, "VirtualHost %s\n", quoteLua(x.Domain))
 	fmt.Fprintf(&b, "Component %s \"muc\"\n", quoteLua(x.RoomService))
 	fmt.Fprintf(&b, "\tmuc_room_locking = false\n\tmuc_tombstones = false\n\tmuc_room_default_public_jids = %t\n", !cfg.AnonymousRooms)
+	var ofRooms []string
+	if cfg.RoomArchive {
+		ofRooms = append(ofRooms, `"muc_mam"`)
+		fmt.Fprintf(&b, "\tmuc_log_by_default = true\n")
+	}
+	if cfg.RoomPlugin != "" {
+		ofRooms = append(ofRooms, quoteLua(roomPlugin))
+	}
+	fmt.Fprintf(&b, "\tmodules_enabled = { %s }\n", strings.Join(ofRooms, "; "))
 	return b.String()
 }
 
@@ -111,17 +124,30 @@ func (x *XMPP) writeProsodyUser(user, password string) error {
 		fmt.Sprintf(`{ ["password"] = %s; }`, quoteLua(password)))
 }
 
+const roomPlugin = "tested" // name of the module that a test brings
+
+func (x *XMPP) writeProsodyPlugin(lua string) error {
+	dir := filepath.Join(x.Dir, "plugins")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("servers: %w", err)
+	}
+	return writeFile(dir, "mod_"+roomPlugin+".lua", lua)
+}
+
 // writeProsodyRooms writes what mod_muc itself would have saved for the rooms.
 func (x *XMPP) writeProsodyRooms(cfg XMPPConfig) error {
 	whois := "anyone"
 	if cfg.AnonymousRooms {
 		whois = "moderators"
 	}
-	index := ""
+	index, owner := "", ""
+	if cfg.RoomOwner != "" {
+		owner = fmt.Sprintf(`[%s] = "owner"; `, quoteLua(x.JID(cfg.RoomOwner)))
+	}
 	for _, name := range cfg.Rooms {
 		jid := quoteLua(x.Room(name))
 		index += fmt.Sprintf("[%s] = true; ", jid)
-		room := fmt.Sprintf(`{ ["jid"] = %s; ["_data"] = { ["persistent"] = true; ["whois"] = %q; }; ["_affiliations"] = { }; ["_affiliation_data"] = { }; }`, jid, whois)
+		room := fmt.Sprintf(`{ ["jid"] = %s; ["_data"] = { ["persistent"] = true; ["whois"] = %q; }; ["_affiliations"] = { %s}; ["_affiliation_data"] = { }; }`, jid, whois, owner)
 		if err := x.writeProsodyData(x.RoomService, filepath.Join("config", luaFile(name)), room); err != nil {
 			return err
 		}

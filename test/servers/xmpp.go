@@ -28,6 +28,10 @@ type XMPPConfig struct {
 
 	Rooms          []string // names of persistent rooms that are there from the start
 	AnonymousRooms bool     // rooms hide real addresses; else everybody sees them
+	RoomOwner      string   // user who owns the rooms
+	RoomArchive    bool     // rooms have an archive (XEP-0313)
+	RoomInterval   float64  // seconds between an occupant's messages (ejabberd's min_message_interval)
+	RoomPlugin     string   // Lua of a module for Prosody's rooms
 }
 
 // XMPP is a server of one's own.

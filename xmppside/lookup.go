@@ -1,0 +1,191 @@
+package xmppside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+const (
+	verifyWithin = time.Second // a book that cannot write says nothing; what is not forgotten is when it leaves again
+	lookUpWithin = 15 * time.Second
+)
+
+// What a room did not reflect when the stream, or our seat in the room, was lost is looked for: in the history that
+// comes with the next join, and in the room's archive. What is found is settled, the rest is sent again. Nothing else
+// is posted there meanwhile, as it would come before.
+
+// restored takes a post that was bound when the process before ended.
+func (p *posts) restored(l *letter, resumable bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	x := &post{tag: l, stage: sent, at: l.how.at, since: time.Now()}
+	if !resumable {
+		x.stage, x.maybe = sought, true
+	}
+	r := p.byRoom[l.to]
+	r.open = append(r.open, x)
+}
+
+// lose notes that the stream which carried a post is lost.
+func (p *posts) lose(l *letter, maybe bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, i := p.find(l); i >= 0 {
+		r.open[i].stage, r.open[i].maybe = sought, maybe
+	}
+}
+
+// takeLost takes from the stream what it has lost. Room posts are looked for in their rooms, the rest is returned.
+func (s *Side) takeLost() (rest []sm.Stanza) {
+	for _, x := range s.st.Lost() {
+		l := x.Tag.(*letter)
+		if !l.room {
+			rest = append(rest, x)
+			continue
+		}
+		s.rooms.posts.lose(l, x.Maybe)
+		delete(s.poison.buried, l.ref)
+	}
+	s.rooms.posts.verify()
+	return rest
+}
+
+// verify forgets the posts whose binding was not committed: the stream has forgotten them, and the book has them back.
+func (p *posts) verify() {
+	p.mu.Lock()
+	var doubtful []*post
+	for _, r := range p.byRoom {
+		for _, x := range r.open {
+			if x.stage == sent && x.ticket > 0 {
+				doubtful = append(doubtful, x)
+			}
+		}
+	}
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), verifyWithin)
+	defer cancel()
+	for _, x := range doubtful {
+		if p.s.desk.Wait(ctx, x.ticket) != nil && ctx.Err() == nil {
+			p.forget(x.tag)
+		}
+	}
+}
+
+// seeking tells whether there is something to look for in a room.
+func (p *posts) seeking(room string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.byRoom[room].open, func(x *post) bool { return x.stage == sought })
+}
+
+// seek is asked before a join. Without a seat until now, all that was sent is to be looked for. It says since when the
+// history is wanted; zero: not at all.
+func (p *posts) seek(room string, seatless bool) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.byRoom[room]
+	r.silent = false // the join will tell
+	for _, x := range r.open {
+		if seatless && (x.stage == sent || x.stage == acked) {
+			x.stage, x.maybe = sought, true
+		}
+	}
+	since := r.soughtSince()
+	r.recounts = !since.IsZero()
+	return since
+}
+
+// soughtSince is when the oldest that is looked for left, by a clock that may not be the server's.
+func (r *roomPosts) soughtSince() (since time.Time) {
+	for _, x := range r.open {
+		if x.stage == sought && (since.IsZero() || x.at.Before(since)) {
+			since = x.at
+		}
+	}
+	if since.IsZero() {
+		return since
+	}
+	return since.Add(-skew)
+}
+
+// recounting tells whether a room may still be telling its history. The subject comes behind that (XEP-0045 §7.2.15).
+func (p *posts) recounting(room string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.byRoom[room]
+	return r != nil && r.recounts
+}
+
+// lookUp asks the room's archive for what the history did not have, and gives the rest back to the book. It is called
+// once we are in the room; an error: it is to be called again.
+func (p *posts) lookUp(ctx context.Context, c *conn, room string) error {
+	p.mu.Lock()
+	since := p.byRoom[room].soughtSince()
+	p.mu.Unlock()
+	if since.IsZero() {
+		return nil
+	}
+	asked, cancel := context.WithTimeout(ctx, lookUpWithin)
+	defer cancel()
+	spoke := false
+	err := p.s.archive.each(asked, c, query{of: room, start: since, max: pageSize}, since, func(m sm.Mark, r result) bool {
+		spoke = true
+		p.see(room, r.msg)
+		m.Done()
+		return p.seeking(room)
+	})
+	if _, said := errors.AsType[*iqError](err); err != nil && !said && !spoke {
+		return fmt.Errorf("the room does not say what it has of us: %w", err) // so nothing is sent again
+	}
+	p.giveBack(room) // without an archive, what it said came behind the history all the same
+	return nil
+}
+
+// see looks at a message that the room has.
+func (p *posts) see(room string, msg *element) {
+	if msg == nil || msg.get("type") != "groupchat" || bareOf(msg.get("from")) != room {
+		return
+	}
+	nick := p.s.rooms.nick(room)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.byRoom[room]
+	if i := p.match(r, msg, resourceOf(msg.get("from")) == nick); i >= 0 {
+		p.settle(r, i)
+	}
+}
+
+// giveBack gives back to the book what was looked for in vain.
+func (p *posts) giveBack(room string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.byRoom[room]
+	var back []bridge.Ref
+	maybe := 0
+	for _, x := range r.open {
+		if x.stage != sought {
+			continue
+		}
+		if back = append(back, x.tag.ref); x.maybe {
+			maybe++
+		}
+	}
+	if len(back) == 0 {
+		return
+	}
+	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.stage == sought })
+	r.recounts = false
+	if maybe > 0 {
+		p.s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
+	}
+	p.s.desk.Unbind(back...)
+	p.s.givenBack(1)
+	p.s.log.Warn().Str("room", room).Int("posts", len(back)).Int("maybe_duplicate", maybe).
+		Msg("the room does not have what it had not reflected when it was lost: it is sent again")
+}

@@ -1,0 +1,281 @@
+package xmppside
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+const (
+	mostPosts = 200 // of one room without a reflection: others than this room do not wait for it
+
+	slowFor   = time.Hour // one post at a time after a bounce of type wait
+	waitDelay = 250 * time.Millisecond
+	waitCap   = time.Minute
+
+	lookAgainIn = 200 * time.Millisecond // for what a room must have done before the next post may go
+	downPause   = time.Second
+	longestTurn = 2 * time.Second
+
+	giveUpAfter = 24 * time.Hour // a room that says nothing
+)
+
+// posts are the room posts on their way. A post is sent when its room has reflected it to us (XEP-0045 §7.4): what our
+// server acknowledges, the room may still refuse or lose. Until then the leg stays bound.
+//
+// Its methods only enqueue, and never call the Stream: some are called under its lock.
+type posts struct {
+	s    *Side
+	seed maphash.Seed
+
+	mu     sync.Mutex            // guards what the rooms hold
+	byRoom map[string]*roomPosts // the map itself never changes
+}
+
+// roomPosts are those of one room.
+type roomPosts struct {
+	jid  string
+	open []*post // in the order in which they left
+
+	slow   time.Time // until then one at a time
+	hold   time.Time // nothing goes before
+	waits  backoff   // of bounces of type wait
+	turned int       // how many were told to wait for their turn since the last reflection
+	heard  time.Time // the last reflection
+
+	recounts bool // it may still be telling its history
+
+	asking bool      // a self-ping is under way
+	silent bool      // it was not answered
+	next   time.Time // the next one is not due before
+	pings  backoff   // of those that were not answered
+}
+
+// stage is how far a post got.
+type stage uint8
+
+const (
+	leaving stage = iota // not on the stream yet
+	sent                 // on the stream
+	acked                // our server has it
+	sought               // its stream, or our seat in the room, was lost: does the room have it?
+)
+
+// post is one of them.
+type post struct {
+	tag    *letter // of the stanza that carries it now
+	stage  stage
+	ticket uint64    // of its binding
+	at     time.Time // when it left first
+	since  time.Time // when this process first had it
+	acked  time.Time
+	maybe  bool // sought, and the room may have it
+	behind bool // one before it, of the same sender, has to be sent again
+}
+
+func newPosts(s *Side) *posts {
+	p := &posts{s: s, seed: maphash.MakeSeed(), byRoom: make(map[string]*roomPosts, len(s.cfg.Rooms))}
+	for _, j := range s.cfg.Rooms {
+		p.byRoom[j] = &roomPosts{jid: j}
+	}
+	return p
+}
+
+// laterError says that a leg cannot go now and when to try again. See bridge.Side.
+type laterError struct {
+	text string
+	in   time.Duration
+}
+
+func (e *laterError) Error() string          { return "xmpp: " + e.text }
+func (e *laterError) RetryIn() time.Duration { return e.in }
+
+// admit gives a post its place, or says when to ask again.
+func (p *posts) admit(l *letter) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, now := p.byRoom[l.to], time.Now()
+	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.tag.ref == l.ref }) // its commit failed, and it comes again
+	if why := r.closed(now); why != nil {
+		return why
+	}
+	r.open = append(r.open, &post{tag: l, at: now, since: now})
+	return nil
+}
+
+// closed says why no post may leave now.
+func (r *roomPosts) closed(now time.Time) error {
+	switch {
+	case slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == sought }):
+		return &laterError{"room " + r.jid + " is asked for what it has of us", lookAgainIn}
+	case r.silent:
+		return &laterError{"room " + r.jid + " does not answer", downPause}
+	case now.Before(r.hold):
+		return &laterError{"room " + r.jid + " takes no more for now", r.hold.Sub(now)}
+	case now.Before(r.slow) && len(r.open) > 0:
+		r.turned++
+		return &laterError{"room " + r.jid + " gets one post at a time", min(lookAgainIn/4*time.Duration(r.turned), longestTurn)}
+	case len(r.open) >= mostPosts:
+		return &laterError{"room " + r.jid + " has not reflected what it was sent", lookAgainIn}
+	}
+	return nil
+}
+
+// withdraw takes back the place of a post that did not get onto the stream.
+func (p *posts) withdraw(l *letter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, i := p.find(l); i >= 0 && r.open[i].stage == leaving {
+		r.remove(i)
+	}
+}
+
+// bound notes that a post is on the stream.
+func (p *posts) bound(l *letter, ticket uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, i := p.find(l); i >= 0 && r.open[i].stage <= sent {
+		r.open[i].stage, r.open[i].ticket = sent, ticket
+	}
+}
+
+// acked notes that our server has a post.
+func (p *posts) acked(l *letter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, i := p.find(l); i >= 0 && r.open[i].stage <= sent {
+		r.open[i].stage, r.open[i].acked = acked, time.Now()
+	}
+}
+
+// forget is for a post that was closed otherwise.
+func (p *posts) forget(l *letter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, i := p.find(l); i >= 0 {
+		r.remove(i)
+	}
+}
+
+// find looks for the post that a stanza of ours carries. A stanza may be late: its post was reflected, or left again as
+// another. p.mu is held.
+func (p *posts) find(l *letter) (*roomPosts, int) {
+	r := p.byRoom[l.to]
+	if r == nil {
+		return nil, -1
+	}
+	return r, slices.IndexFunc(r.open, func(x *post) bool { return x.tag == l })
+}
+
+func (r *roomPosts) remove(i int) { r.open = slices.Delete(r.open, i, i+1) }
+
+// byID is the open post whose stanza has that id; nil: there is none.
+func (p *posts) byID(id string) *letter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.byRoom {
+		for _, x := range r.open {
+			if id != "" && x.tag.id == id {
+				return x.tag
+			}
+		}
+	}
+	return nil
+}
+
+// settle closes a post that its room has. p.mu is held.
+func (p *posts) settle(r *roomPosts, i int) {
+	x := r.open[i]
+	r.remove(i)
+	r.heard, r.turned = time.Now(), 0
+	r.waits.reset()
+	p.s.desk.Close(bridge.Result{Ref: x.tag.ref})
+	if x.behind {
+		p.s.desk.Count(bridge.XMPP, bridge.Reordered, 1)
+	}
+	p.s.changed.ring()
+}
+
+// bounced takes what a room, or a server for it, gave back. An open post is dead with it, unless it may come again.
+func (p *posts) bounced(b *bounce) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.byRoom[b.room]
+	i := slices.IndexFunc(r.open, func(x *post) bool { return x.tag.ref == b.ref })
+	switch {
+	case i < 0:
+		if !b.later { // else it left again already, or is about to
+			p.s.desk.Bounce(b.ref, b.why)
+		}
+	case b.later:
+		p.later(r, i)
+	default:
+		r.remove(i)
+		p.s.desk.Close(bridge.Result{Ref: b.ref, Err: b.why})
+	}
+}
+
+// later gives a post back to its lane, and makes the room slow. Those of its sender that left behind it overtake it.
+func (p *posts) later(r *roomPosts, i int) {
+	x, now := r.open[i], time.Now()
+	r.remove(i)
+	for _, y := range r.open[i:] {
+		y.behind = y.behind || y.tag.from == x.tag.from
+	}
+	if !now.Before(r.slow) {
+		p.s.log.Warn().Str("room", r.jid).Msg("the room takes our posts only slowly: it gets one at a time for an hour")
+	}
+	if r.slow.Sub(now) < slowFor-time.Minute { // not each time: it is a row of the journal
+		r.slow = now.Add(slowFor)
+		p.s.desk.SetState(bridge.XMPP, slowRow(r.jid, now))
+	}
+	if !now.Before(r.hold) { // the rest of a burst says nothing new
+		r.hold = now.Add(jitter(r.waits.grow(waitDelay, waitCap)))
+	}
+	p.s.desk.Unbind(x.tag.ref)
+	p.s.givenBack(1)
+}
+
+// idle tells whether no post waits for its reflection in a room that answers.
+func (p *posts) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.byRoom {
+		for _, x := range r.open {
+			if !r.silent && x.stage != sought {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// restore takes in which rooms were slow.
+func (p *posts) restore(state map[string][]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for key, value := range state {
+		j, ok := strings.CutPrefix(key, keySlow)
+		if !ok {
+			continue
+		}
+		if r := p.byRoom[j]; r != nil && len(value) == 8 {
+			at := time.UnixMilli(int64(binary.BigEndian.Uint64(value)))
+			if left := slowFor - now.Sub(at); left > 0 && left <= slowFor { // a clock may have been set
+				r.slow = now.Add(left)
+				continue
+			}
+		}
+		p.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: key})
+	}
+}
+
+func slowRow(room string, at time.Time) bridge.StateRow {
+	return bridge.StateRow{Key: keySlow + room, Value: binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))}
+}

@@ -1,0 +1,409 @@
+package xmppside
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+)
+
+// board is a unit in its room, with a book whose time the test drives.
+type board struct {
+	*Side
+	t *testing.T
+	m *bridgetest.Memory
+	d *bridgetest.Desk
+}
+
+func withBoard(t *testing.T, run func(b *board)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, m := seated(t), bridgetest.NewMemory(t)
+		d := m.Desk()
+		s.desk = d
+		run(&board{s, t, m, d})
+	})
+}
+
+// post sends the next one as Send does, up to what got onto the stream.
+func (b *board) post(from string) (*letter, error) {
+	b.t.Helper()
+	b.m.Add(bridge.Room, from, roomJID, "x")
+	return b.again()
+}
+
+// again takes what the book has next.
+func (b *board) again() (*letter, error) {
+	b.t.Helper()
+	out, err := b.d.Next(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	out.Body = fmt.Append(nil, "body of ", out.Ref)
+	r, why := b.render(&out)
+	if why != nil {
+		b.t.Fatal(why)
+	}
+	if err := b.rooms.posts.admit(&r.letter); err != nil {
+		b.d.Release(out.Ref)
+		return nil, err
+	}
+	b.rooms.posts.bound(&r.letter, b.d.Bind(out.Ref, how{n: 1, at: time.Now()}.bytes()))
+	return &r.letter, nil
+}
+
+func (b *board) mustPost(from string) *letter {
+	b.t.Helper()
+	l, err := b.post(from)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return l
+}
+
+// hear takes a stanza as conn.message does.
+func (b *board) hear(text string) {
+	b.t.Helper()
+	e := parse(b.t, text)
+	b.rooms.posts.reflected(e)
+	if v := b.classify(e); v.bounced != nil && v.bounced.room != "" {
+		b.rooms.posts.bounced(v.bounced)
+	}
+	synctest.Wait()
+	time.Sleep(10 * time.Millisecond) // the book commits each millisecond
+}
+
+func (b *board) reflect(l *letter) {
+	b.t.Helper()
+	b.hear(fmt.Sprintf("<message type='groupchat' from='%s/chatrelay' id='%s'><body>x</body></message>", roomJID, l.id))
+}
+
+func (b *board) bounce(from string, l *letter, kind string) {
+	b.t.Helper()
+	b.hear(fmt.Sprintf("<message type='error' from='%s' id='%s'><error type='%s'><resource-constraint xmlns='%s'/></error></message>",
+		from, l.id, kind, nsStanzas))
+}
+
+func (b *board) want(l *letter, st bridgetest.LegState, word string) {
+	b.t.Helper()
+	got, err := b.m.Leg(l.ref)
+	if got != st || refusalWord(err) != word {
+		b.t.Errorf("%v is %s (%v), want %s %s", l.ref, got, err, st, word)
+	}
+}
+
+// in tells when the next post of the room may leave.
+func (b *board) in() time.Duration {
+	b.t.Helper()
+	err := b.rooms.posts.admit(&letter{ref: bridge.Ref{Msg: 1 << 40}, to: roomJID})
+	if err == nil {
+		b.rooms.posts.forget(b.rooms.posts.byRoom[roomJID].open[len(b.rooms.posts.byRoom[roomJID].open)-1].tag)
+		return 0
+	}
+	var later bridge.RetryLater
+	if !errors.As(err, &later) {
+		b.t.Fatalf("got %v", err)
+	}
+	return later.RetryIn()
+}
+
+func TestSentWhenReflected(t *testing.T) {
+	withBoard(t, func(b *board) {
+		l := b.mustPost("2001")
+		b.rooms.posts.acked(l)
+		time.Sleep(time.Second)
+		b.want(l, bridgetest.Bound, "")
+		b.reflect(l)
+		b.want(l, bridgetest.Closed, "")
+		b.rooms.posts.acked(l) // late
+		b.reflect(l)           // twice
+		if n := b.m.Sum().Closes; n != 1 {
+			t.Errorf("closed %d times", n)
+		}
+	})
+}
+
+// A room post is bounced by its room or by a server, and by nobody in the room.
+func TestForgedBounce(t *testing.T) {
+	for from, word := range map[string]string{
+		roomJID: "bounce_full", "conference.chat.test": "bounce_full", "chat.test": "bounce_full", ownJID: "bounce_full",
+		roomJID + "/alice": "", roomJID + "/chatrelay": "", "1001@chat.test/x": "", "elsewhere.test": "", blindJID: "",
+	} {
+		withBoard(t, func(b *board) {
+			l := b.mustPost("2001")
+			b.bounce(from, l, "cancel")
+			st := bridgetest.Bound
+			if word != "" {
+				st = bridgetest.Closed
+			}
+			b.want(l, st, word)
+			b.reflect(l)
+			if b.want(l, bridgetest.Closed, word); word != "" {
+				return
+			}
+			b.bounce(from, l, "cancel") // of what was delivered
+			if n := b.m.Counted("bounced"); n != 0 {
+				t.Errorf("%s bounced it", from)
+			}
+		})
+	}
+}
+
+func TestOneAtATime(t *testing.T) {
+	withBoard(t, func(b *board) {
+		first, second, other := b.mustPost("2001"), b.mustPost("2001"), b.mustPost("2002")
+		b.bounce(roomJID, first, "wait")
+		b.want(first, bridgetest.Waiting, "")
+		b.rooms.posts.acked(first) // of the stanza that was bounced
+		if b.in() == 0 {
+			t.Error("it may leave again at once")
+		}
+		time.Sleep(waitDelay)
+		if b.in() == 0 {
+			t.Error("it may leave before what is under way is reflected")
+		}
+		b.reflect(second)
+		b.reflect(other)
+		if n := b.m.Counted(bridge.Reordered); n != 1 {
+			t.Errorf("%d reordered, want the one of the same sender", n)
+		}
+		again, err := b.again()
+		if err != nil || again.ref != first.ref || again.id != first.id {
+			t.Fatalf("got %v (%v)", again, err)
+		}
+		if b.in() == 0 {
+			t.Error("two at a time")
+		}
+		b.reflect(again)
+		b.want(again, bridgetest.Closed, "")
+		if b.in() != 0 {
+			t.Error("none at a time")
+		}
+
+		// The next process knows.
+		p := newPosts(b.Side)
+		p.restore(map[string][]byte{keySlow + roomJID: b.m.Row(keySlow + roomJID), keySlow + blindJID: {0, 0, 0, 0, 0, 0, 0, 1}})
+		if !time.Now().Before(p.byRoom[roomJID].slow) || time.Now().Before(p.byRoom[blindJID].slow) {
+			t.Error("not the right rooms are slow after a restart")
+		}
+		b.rooms.posts.byRoom[roomJID].slow = time.Now() // an hour later
+		b.mustPost("2001")
+		b.mustPost("2001")
+	})
+}
+
+// A room that goes on bouncing is asked less and less often.
+func TestBouncesBackOff(t *testing.T) {
+	withBoard(t, func(b *board) {
+		b.m.Add(bridge.Room, "2001", roomJID, "x")
+		began, n := time.Now(), 0
+		for time.Since(began) < 3*time.Minute {
+			l, err := b.again()
+			var later bridge.RetryLater
+			if errors.As(err, &later) {
+				time.Sleep(later.RetryIn())
+				continue
+			}
+			n++
+			b.bounce(roomJID, l, "wait")
+			b.want(l, bridgetest.Waiting, "")
+		}
+		if n < 8 || n > 16 {
+			t.Errorf("sent %d times in 3 minutes", n)
+		}
+	})
+}
+
+func TestRoomIsFull(t *testing.T) {
+	withBoard(t, func(b *board) {
+		var first *letter
+		for i := range mostPosts {
+			l := b.mustPost("2001")
+			if b.rooms.posts.acked(l); i == 0 {
+				first = l
+			}
+		}
+		if b.in() == 0 {
+			t.Error("there is no bound")
+		}
+		b.reflect(first)
+		if b.in() != 0 {
+			t.Error("room is not made")
+		}
+		if err := b.rooms.posts.admit(&letter{ref: bridge.Ref{Msg: 1}, to: blindJID}); err != nil {
+			t.Errorf("another room: %v", err)
+		}
+	})
+}
+
+func TestSelfPing(t *testing.T) {
+	late := func(b *board) *post { b.t.Helper(); return b.rooms.posts.byRoom[roomJID].open[0] }
+	withBoard(t, func(b *board) {
+		p := b.rooms.posts
+		l := b.mustPost("2001")
+		time.Sleep(time.Minute)
+		if due := p.overdue(time.Now()); len(due) > 0 {
+			t.Error("asked before our server has the post")
+		}
+		p.acked(l)
+		if due := p.overdue(time.Now()); len(due) > 0 {
+			t.Error("asked at once")
+		}
+		time.Sleep(2 * pingAfter)
+		if due := p.overdue(time.Now()); len(due) != 1 || len(p.overdue(time.Now())) != 0 {
+			t.Errorf("asks %v, want once", due)
+		}
+		p.asked(roomJID, []*post{late(b)}, seatKept)
+		b.want(l, bridgetest.Bound, "") // ejabberd may keep it back
+		time.Sleep(dropsAfter)
+		behind := b.mustPost("2001")
+		p.asked(roomJID, []*post{late(b)}, seatSilent)
+		b.want(l, bridgetest.Bound, "")
+		if b.in() == 0 {
+			t.Error("sent to a room that does not answer")
+		}
+		p.asked(roomJID, []*post{late(b)}, seatUnknown)
+		time.Sleep(10 * time.Millisecond)
+		b.want(l, bridgetest.Closed, "not_reflected")
+		b.want(behind, bridgetest.Bound, "")
+		if b.in() != 0 {
+			t.Error("it answers again, and gets nothing")
+		}
+	})
+	t.Run("a slow room", func(t *testing.T) {
+		withBoard(t, func(b *board) {
+			p := b.rooms.posts
+			l := b.mustPost("2001")
+			b.bounce(roomJID, l, "wait")
+			time.Sleep(waitDelay)
+			l, err := b.again()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.acked(l)
+			time.Sleep(2 * dropsAfter)
+			p.asked(roomJID, []*post{late(b)}, seatKept)
+			b.want(l, bridgetest.Bound, "")
+		})
+	})
+	t.Run("a day without a word", func(t *testing.T) {
+		withBoard(t, func(b *board) {
+			l := b.mustPost("2001")
+			b.rooms.posts.acked(l)
+			b.rooms.posts.seek(roomJID, true)
+			late(b).since = time.Now().Add(-giveUpAfter - time.Second)
+			b.rooms.posts.overdue(time.Now())
+			time.Sleep(10 * time.Millisecond)
+			b.want(l, bridgetest.Closed, "not_reflected")
+		})
+	})
+}
+
+func TestReflections(t *testing.T) {
+	const delayed = "<delay xmlns='urn:xmpp:delay' from='" + roomJID + "' stamp='2026-01-01T00:00:00Z'/>"
+	for name, c := range map[string]struct {
+		nick, id, more string // ID stands for ours
+		body           string // BODY stands for ours
+		settled        bool
+	}{
+		"as it was":                    {"chatrelay", "ID", "", "other", true},
+		"an id of the room's":          {"chatrelay", "r1", "<origin-id xmlns='urn:xmpp:sid:0' id='ID'/>", "other", true},
+		"no id":                        {"chatrelay", "", "", "BODY", true},
+		"an id of the room's, no more": {"chatrelay", "r1", "", "BODY", true},
+		"history":                      {"chatrelay", "ID", delayed, "other", true},
+		"history, under an old nick":   {"older", "ID", delayed, "other", true},
+		"from before our seat":         {"nobody", "ID", "", "other", true},
+		"another's":                    {"alice", "ID", "", "BODY", false},
+		"another's, with the body":     {"alice", "r1", "", "BODY", false},
+		"another body":                 {"chatrelay", "r1", "", "other", false},
+		"an older post of ours":        {"chatrelay", "OTHER", "", "BODY", false},
+		"no body":                      {"chatrelay", "ID", "", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withBoard(t, func(b *board) {
+				l := b.mustPost("2001")
+				fill := map[string]string{"ID": l.id, "OTHER": b.stamp.id(bridge.Ref{Msg: 99}, roomJID), "BODY": "body of " + l.ref.String()}
+				text := "<message type='groupchat' from='" + roomJID + "/" + c.nick + "'"
+				if c.id != "" {
+					text += " id='" + filled(c.id, fill) + "'"
+				}
+				text += ">" + filled(c.more, fill)
+				if c.body != "" {
+					text += "<body>" + filled(c.body, fill) + "</body>"
+				}
+				b.hear(text + "</message>")
+				if c.settled {
+					b.want(l, bridgetest.Closed, "")
+				} else {
+					b.want(l, bridgetest.Bound, "")
+				}
+			})
+		})
+	}
+}
+
+func filled(text string, with map[string]string) string {
+	for k, v := range with {
+		if text == k {
+			return v
+		}
+		if i := len(text) - len("'/>") - len(k); i > 0 && text[i:] == k+"'/>" {
+			return text[:i] + v + "'/>"
+		}
+	}
+	return text
+}
+
+// What is lost with its stream is looked for; what certainly did not arrive is sent again without being counted.
+func TestSought(t *testing.T) {
+	withBoard(t, func(b *board) {
+		p := b.rooms.posts
+		arrived, gone, never := b.mustPost("2001"), b.mustPost("2001"), b.mustPost("2001")
+		time.Sleep(10 * time.Millisecond)
+		p.acked(arrived)
+		p.lose(gone, true)
+		p.lose(never, false)
+		p.lose(&letter{ref: arrived.ref, to: roomJID}, true) // a stanza of before
+		if since := p.seek(roomJID, false); since.IsZero() || !p.recounting(roomJID) {
+			t.Error("no history is asked for")
+		}
+		b.want(arrived, bridgetest.Bound, "")
+		if b.in() == 0 {
+			t.Error("what is newer may go first")
+		}
+		p.seek(roomJID, true)
+		p.see(roomJID, parse(t, fmt.Sprintf("<message type='groupchat' from='%s/x' id='%s'><body>x</body></message>", roomJID, arrived.id)))
+		b.hear("<message type='groupchat' from='" + roomJID + "'><subject/></message>")
+		if p.recounting(roomJID) {
+			t.Error("the subject ends the history")
+		}
+		p.giveBack(roomJID)
+		time.Sleep(10 * time.Millisecond)
+		b.want(arrived, bridgetest.Closed, "")
+		b.want(gone, bridgetest.Waiting, "")
+		b.want(never, bridgetest.Waiting, "")
+		if n := b.m.Counted(bridge.MaybeDuplicate); n != 1 || b.in() != 0 {
+			t.Errorf("maybe_duplicate is %d", n)
+		}
+	})
+}
+
+// A binding whose commit fails leaves nothing behind.
+func TestUncommittedPost(t *testing.T) {
+	withBoard(t, func(b *board) {
+		kept := b.mustPost("2001")
+		time.Sleep(10 * time.Millisecond)
+		b.m.Fail(errors.New("no room"))
+		b.mustPost("2001")
+		time.Sleep(10 * time.Millisecond)
+		b.m.Fail(nil)
+		b.rooms.posts.verify()
+		if open := b.rooms.posts.byRoom[roomJID].open; len(open) != 1 || open[0].tag != kept {
+			t.Errorf("%d are open", len(open))
+		}
+	})
+}

@@ -1,0 +1,206 @@
+package xmppside
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/e2e/clients"
+	"chatrelay/test/proxy"
+	"chatrelay/test/servers"
+)
+
+// inRoom starts a relay that sits in the room.
+func inRoom(t *testing.T, x *servers.XMPP, m *bridgetest.Memory, change ...func(*Config)) (*life, string) {
+	t.Helper()
+	room := x.Room("room")
+	c := testConfig(x)
+	c.Rooms = []string{room}
+	for _, f := range change {
+		f(&c)
+	}
+	l := start(t, m, c).up(t)
+	l.eventually(t, "in the room", func() bool { return l.rooms.joined(room) })
+	return l, room
+}
+
+// once holds what somebody heard in the room against the bodies 0 … n-1.
+func once(t *testing.T, p *person, n int) {
+	t.Helper()
+	var got, want []string
+	for _, s := range p.must(t, n, said) {
+		got = append(got, s.Body)
+	}
+	for i := range n {
+		want = append(want, fmt.Sprint(i))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("heard %v", got)
+	}
+}
+
+func refusalWord(err error) string {
+	var why *bridge.Refusal
+	if errors.As(err, &why) {
+		return why.Reason
+	}
+	return ""
+}
+
+// ejabberd takes one message of a burst, keeps a second back, and bounces the rest (min_message_interval).
+func TestBurst(t *testing.T) {
+	x := servers.NewEjabberd(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomInterval: 0.3})
+	alice := newPerson(t, x, "1001", x.Room("room"))
+	m := bridgetest.NewMemory(t)
+	_, room := inRoom(t, x, m)
+	var refs []bridge.Ref
+	for i := range 15 {
+		refs = append(refs, m.Add(bridge.Room, "2001", room, fmt.Sprint(i)))
+	}
+	m.Until(t, "all closed", bridgetest.AllClosed)
+	once(t, alice, 15)
+	for _, ref := range refs {
+		if _, err := m.Leg(ref); err != nil {
+			t.Errorf("%v closed with %v", ref, err)
+		}
+	}
+	if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
+		t.Errorf("maybe_duplicate is %d", n)
+	}
+}
+
+// crooked is a room that does as it is told by the message: it swallows it, or gives it other ids.
+const crooked = `
+local st = require "util.stanza";
+module:hook("muc-occupant-groupchat", function(event)
+	local body = event.stanza:get_child_text("body") or "";
+	if body:find("swallow", 1, true) then return true end
+end, 100);
+module:hook("muc-broadcast-message", function(event)
+	local body = event.stanza:get_child_text("body") or "";
+	if body:find("rename", 1, true) then event.stanza.attr.id = "renamed" end
+	if body:find("strip", 1, true) then
+		event.stanza.attr.id = nil;
+		event.stanza:maptags(function(tag) if tag.name ~= "origin-id" then return tag end end);
+	end
+end, 100);
+`
+
+func TestRoomsThatChangeIDs(t *testing.T) {
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
+	alice := newPerson(t, x, "1001", x.Room("room"))
+	m := bridgetest.NewMemory(t)
+	_, room := inRoom(t, x, m)
+	began := time.Now()
+	for _, body := range []string{"rename", "strip", "strip", "plain"} {
+		m.Add(bridge.Room, "2001", room, body)
+	}
+	m.Until(t, "all closed", bridgetest.AllClosed)
+	if took := time.Since(began); took > pingAfter {
+		t.Errorf("took %v", took)
+	}
+	got := alice.must(t, 4, said)
+	if got[0].ID != "renamed" || got[1].ID != "" || !strings.HasPrefix(got[3].ID, "cr-") {
+		t.Errorf("the room does not do what it is for: %+v", got)
+	}
+}
+
+func TestNotReflected(t *testing.T) {
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
+	m := bridgetest.NewMemory(t)
+	_, room := inRoom(t, x, m)
+	dropped := m.Add(bridge.Room, "2001", room, "swallow")
+	passed := m.Add(bridge.Room, "2001", room, "plain")
+	m.Until(t, "the second", func(s bridgetest.Sum) bool { return s.Legs[bridgetest.Closed] == 1 })
+	if st, err := m.Leg(passed); st != bridgetest.Closed || err != nil {
+		t.Errorf("what is behind is %s (%v)", st, err)
+	}
+	m.Until(t, "both", bridgetest.AllClosed)
+	if _, err := m.Leg(dropped); refusalWord(err) != "not_reflected" {
+		t.Errorf("closed with %v", err)
+	}
+}
+
+// The room's answer is the truth: what it bounces was not sent.
+func TestVoiceTaken(t *testing.T) {
+	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomOwner: "1001"}
+	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
+		alice := newPerson(t, x, "1001", x.Room("room"))
+		m := bridgetest.NewMemory(t)
+		l, room := inRoom(t, x, m)
+		alice.raw(t, "<iq type='set' id='v1' to='"+room+"'><query xmlns='http://jabber.org/protocol/muc#admin'><item nick='chatrelay' role='visitor'/></query></iq>")
+		if err := alice.Send(room, "groupchat", "", "behind"); err != nil {
+			t.Fatal(err)
+		}
+		l.eventually(t, "silenced", func() bool { return len(heard(m.Taken())) == 1 })
+		ref := m.Add(bridge.Room, "2001", room, "mute")
+		m.Until(t, "closed", bridgetest.AllClosed)
+		if _, err := m.Leg(ref); refusalWord(err) != "bounce_forbidden" {
+			t.Errorf("closed with %v", err)
+		}
+		if !l.rooms.joined(room) {
+			t.Error("out of the room")
+		}
+	})
+}
+
+// A stream that is lost with posts which were acknowledged and not reflected: what the room has is not sent again.
+func TestLostBeforeReflection(t *testing.T) {
+	for name, archive := range map[string]bool{"history": false, "archive": true} {
+		t.Run(name, func(t *testing.T) {
+			bothServers(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomArchive: archive}, func(t *testing.T, x *servers.XMPP) {
+				lostBeforeReflection(t, x, archive)
+			})
+		})
+	}
+}
+
+func lostBeforeReflection(t *testing.T, x *servers.XMPP, archive bool) {
+	alice := newPerson(t, x, "1001", x.Room("room"))
+	m := bridgetest.NewMemory(t)
+	link := proxy.New(t, x.Addr)
+	cfg := func(c *Config) { c.Addr = link.Addr() }
+	l, room := inRoom(t, x, m, cfg)
+	link.Stall(proxy.Down, true) // neither reflections nor acknowledgements
+	for i := range 5 {
+		m.Add(bridge.Room, "2001", room, fmt.Sprint(i))
+	}
+	alice.must(t, 5, said)
+	if archive { // more than the history holds
+		for range 30 {
+			if err := alice.Send(room, "groupchat", "", "noise"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		alice.must(t, 35, said)
+	}
+	l.die(link.Cut)
+	link.Stall(proxy.Down, false)
+	m.Forget(keyStream) // nothing to be resumed
+	inRoom(t, x, m, cfg)
+	m.Until(t, "all closed", bridgetest.AllClosed)
+	m.Add(bridge.Room, "2001", room, "5")
+	m.Until(t, "one more", bridgetest.AllClosed)
+	var got []string
+	for _, s := range alice.must(t, 6, func(s clients.Stanza) bool { return said(s) && s.Body != "noise" }) {
+		got = append(got, s.Body)
+	}
+	if want := "0 1 2 3 4 5"; strings.Join(got, " ") != want {
+		t.Errorf("heard %v, want %s", got, want)
+	}
+	if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
+		t.Errorf("maybe_duplicate is %d", n)
+	}
+	for _, in := range heard(m.Taken()) {
+		if string(in.Body) != "noise" || in.Redelivered {
+			t.Errorf("of the history is taken for news: %s", in.Body)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package xmppside
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+const (
+	reflectTick  = 250 * time.Millisecond
+	pingAfter    = time.Second      // without the reflection of a post that our server has
+	pingEvery    = 4 * time.Second  // until it comes
+	pingMost     = time.Minute      // while the room does not answer
+	dropsAfter   = 10 * time.Second // a room that has reflected nothing for so long, and answers, has dropped a post
+	dropsSlowest = time.Minute      // the same of a room that is known to be slow
+)
+
+// seat is what a self-ping says (XEP-0410).
+type seatState uint8
+
+const (
+	seatUnknown seatState = iota // nobody can tell
+	seatKept
+	seatLost
+	seatSilent
+)
+
+// selfPing pings ourselves through the room. Whatever the room says comes behind what it said of what was sent before.
+func (r *room) selfPing(ctx context.Context, c *conn, nick string) (seatState, string) {
+	_, err := c.ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+nsPing+"'/>")
+	var said *iqError
+	switch {
+	case err == nil:
+		return seatKept, ""
+	case !errors.As(err, &said):
+		return seatSilent, err.Error()
+	case isCondition(err, "service-unavailable", "feature-not-implemented"):
+		return seatKept, "" // the answer is our own
+	case isCondition(err, "remote-server-not-found", "remote-server-timeout"):
+		return seatSilent, said.condition
+	case isCondition(err, "item-not-found"):
+		return seatUnknown, said.condition // our nick is another now
+	}
+	return seatLost, said.condition
+}
+
+// watch asks rooms that do not reflect what they were sent, as long as the login lasts.
+func (p *posts) watch(ctx context.Context, c *conn) {
+	for pause(ctx, reflectTick) {
+		for _, j := range p.overdue(time.Now()) {
+			c.wg.Go(func() { p.ask(ctx, c, p.s.rooms.byJID[j]) }) // ends with the line
+		}
+	}
+}
+
+// overdue are the rooms that are to be asked now.
+func (p *posts) overdue(now time.Time) (due []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for j, r := range p.byRoom {
+		p.giveUp(r, now)
+		if r.asking || now.Before(r.next) || !r.waitsSince(now.Add(-pingAfter)) && !r.silent {
+			continue
+		}
+		r.asking = true
+		due = append(due, j)
+	}
+	return due
+}
+
+// waitsSince tells whether our server has had a post for so long.
+func (r *roomPosts) waitsSince(t time.Time) bool {
+	return slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == acked && x.acked.Before(t) })
+}
+
+// giveUp buries what no room says anything of. p.mu is held.
+func (p *posts) giveUp(r *roomPosts, now time.Time) {
+	for i := 0; i < len(r.open); {
+		if x := r.open[i]; x.stage >= acked && now.Sub(x.since) > giveUpAfter {
+			p.bury(r, i, "the room did not say within a day whether it has the message")
+			continue
+		}
+		i++
+	}
+}
+
+func (p *posts) bury(r *roomPosts, i int, why string) {
+	x := r.open[i]
+	r.remove(i)
+	p.s.desk.Close(bridge.Result{Ref: x.tag.ref, Err: bridge.Refuse("not_reflected", "%s", why)})
+	p.s.log.Warn().Str("room", r.jid).Stringer("ref", x.tag.ref).Str("why", why).Msg("dead letter: the room has not reflected it")
+}
+
+// ask pings a room behind the posts that it has not reflected.
+func (p *posts) ask(ctx context.Context, c *conn, room *room) {
+	nick := p.s.rooms.nick(room.jid)
+	if nick == "" { // it is joined first, and then asked in another way
+		p.asked(room.jid, nil, seatUnknown)
+		return
+	}
+	before := p.atServer(room.jid)
+	said, why := room.selfPing(ctx, c, nick)
+	switch {
+	case c.l.Context().Err() != nil: // nothing was said
+		before, said = nil, seatUnknown
+	case said == seatLost:
+		p.s.rooms.lost(room, why)
+	}
+	p.asked(room.jid, before, said)
+}
+
+// atServer are the posts that our server has.
+func (p *posts) atServer(room string) (out []*post) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.byRoom[room].open {
+		if x.stage == acked {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// asked takes the answer to a self-ping that was sent behind some posts. ejabberd keeps a post back for as long as its
+// min_message_interval or its shapers want, and answers pings meanwhile, so an answer alone proves nothing.
+func (p *posts) asked(jid string, before []*post, said seatState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, now := p.byRoom[jid], time.Now()
+	r.asking = false
+	if said != seatSilent {
+		r.next = now.Add(pingEvery)
+		r.pings.reset()
+		if r.silent {
+			p.s.log.Info().Str("room", jid).Msg("the room answers again")
+		}
+		r.silent = false
+	}
+	switch said {
+	case seatSilent:
+		r.next = now.Add(jitter(r.pings.grow(pingEvery, pingMost)))
+		if !r.silent {
+			p.s.log.Warn().Str("room", jid).Msg("the room does not answer: what it was sent waits, nothing more is sent")
+		}
+		r.silent = true
+	case seatKept, seatUnknown:
+		p.drop(r, before, now)
+	}
+}
+
+// drop buries those that the room has not reflected though it had time to. p.mu is held.
+func (p *posts) drop(r *roomPosts, before []*post, now time.Time) {
+	limit := dropsAfter
+	if now.Before(r.slow) {
+		limit = dropsSlowest
+	}
+	for _, x := range before {
+		i := slices.Index(r.open, x)
+		last := x.acked
+		if r.heard.After(last) {
+			last = r.heard
+		}
+		if i >= 0 && x.stage == acked && now.Sub(last) >= limit {
+			p.bury(r, i, "the room has taken the message and not passed it on")
+		}
+	}
+}
