@@ -16,8 +16,11 @@ type limiter struct {
 	given  map[string]int
 }
 
-// NewLimiter is the same for who may be told of one more refusal. It is used by one goroutine.
-func NewLimiter(now func() time.Time) (allow func(sender string) bool) { return newLimiter(now).allow }
+// NewLimiter is for the book, where it refuses by itself: may a sender, whom only the message on an inbox names, be
+// told of one more refusal? It is used by one goroutine.
+func NewLimiter(now func() time.Time) (allowOn func(inbox, sender string) bool) {
+	return newLimiter(now).allowOn
+}
 
 func newLimiter(now func() time.Time) *limiter {
 	return &limiter{now: now, given: make(map[string]int)}

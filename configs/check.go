@@ -53,6 +53,7 @@ func (p *Problems) secret(name string, value Secret, file string) {
 func (s *Store) check() (out Problems) {
 	out.oneOf("STORE_SYNC", s.Sync, "full", "os")
 	out.say(s.MaxBytes < leastStore, "STORE_MAX_BYTES", "is "+s.MaxBytes.String(), "it must be at least "+Size(leastStore).String())
+	out.say(s.MaxPending < 0, "STORE_MAX_PENDING", fmt.Sprintf("is %d", s.MaxPending), "it must be at least 1; leave it out to have it made from the memory limit")
 	out.say(s.DedupWindow < time.Second, "DEDUP_WINDOW", "is "+s.DedupWindow.String(), "it must be at least 1s; it should be longer than any outage")
 	out.say(s.DedupMaxKeys < 1, "DEDUP_MAX_KEYS", fmt.Sprintf("is %d", s.DedupMaxKeys), "it must be at least 1")
 	return out

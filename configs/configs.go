@@ -71,6 +71,7 @@ type Store struct {
 	Dir          string        `env:"STORE" envDefault:"./data" desc:"Folder of the journal; memory: nothing outlives the process (tests only)."`
 	Sync         string        `env:"STORE_SYNC" envDefault:"full" desc:"full survives power loss; os survives kill -9 only."`
 	MaxBytes     Size          `env:"STORE_MAX_BYTES" envDefault:"1GiB" desc:"Above it nothing new is taken until mail has gone out."`
+	MaxPending   int           `env:"STORE_MAX_PENDING" shown:"from the memory limit" desc:"Deliveries that may wait, notices too: they cost memory. Above it nothing new is taken until some have gone out. By default as many as fit in GOMEMLIMIT or the cgroup's limit; without either, any number."`
 	DedupWindow  time.Duration `env:"DEDUP_WINDOW" envDefault:"24h" desc:"How long a message is known again, in the relay's own running time."`
 	DedupMaxKeys int           `env:"DEDUP_MAX_KEYS" envDefault:"1000000" desc:"How many messages are known again, at most."`
 }

@@ -76,7 +76,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"CHATRELAY_XMPP_RESOURCE=r1", "CHATRELAY_XMPP_NICK=post", "CHATRELAY_XMPP_ROOMS=hall@rooms.example.org, team@rooms.example.org",
 		"CHATRELAY_LANDLINE_PATTERN=[A-Za-z0-9]{1,9}", "CHATRELAY_MAX_MESSAGE=64KiB", "CHATRELAY_NOTICES=failed", "CHATRELAY_IDENTITY_FILE=" + identity,
 		"CHATRELAY_GROUPS_FILE=" + groups, "CHATRELAY_TRUSTED_JIDS=bot@example.org", "CHATRELAY_STORE=memory", "CHATRELAY_STORE_SYNC=os",
-		"CHATRELAY_STORE_MAX_BYTES=8MiB", "CHATRELAY_DEDUP_WINDOW=1h", "CHATRELAY_DEDUP_MAX_KEYS=5", "CHATRELAY_HTTP_ADDR=0.0.0.0:80",
+		"CHATRELAY_STORE_MAX_BYTES=8MiB", "CHATRELAY_STORE_MAX_PENDING=77", "CHATRELAY_DEDUP_WINDOW=1h", "CHATRELAY_DEDUP_MAX_KEYS=5", "CHATRELAY_HTTP_ADDR=0.0.0.0:80",
 		"CHATRELAY_HTTP_TOKEN=t", "CHATRELAY_LOG_LEVEL=debug", "CHATRELAY_LOG_FORMAT=json", "CHATRELAY_DRAIN_TIMEOUT=3s",
 	})
 	if err != nil {
@@ -97,7 +97,7 @@ func TestEverySettingIsRead(t *testing.T) {
 			Resource: "r1", Nick: "post", Rooms: JIDList{"hall@rooms.example.org", "team@rooms.example.org"}},
 		Mail: Mail{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
 			GroupsFile: groups, Trusted: JIDList{"bot@example.org"}},
-		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, DedupWindow: time.Hour, DedupMaxKeys: 5},
+		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, DedupWindow: time.Hour, DedupMaxKeys: 5},
 		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Log: Log{Level: "debug", Format: "json"}, Life: Life{Drain: 3 * time.Second},
 		Groups:   map[string][]string{"hall@rooms.example.org": nil, "team@rooms.example.org": {"1001", "1002"}, "club@rooms.example.org": {"1001"}},
 		Identity: map[string]string{"Desk": "desk-one@example.org", "1001": "alice@other.example"},
@@ -182,6 +182,7 @@ func TestProblems(t *testing.T) {
 		"notices and off":          {[]string{"NOTICES=off,sent"}, "NOTICES", []string{`holds "off"`}},
 		"trusted with resource":    {[]string{"TRUSTED_JIDS=bot@example.org/x"}, "TRUSTED_JIDS", []string{"write bot@example.org"}},
 		"sync":                     {[]string{"STORE_SYNC=off"}, "STORE_SYNC", []string{"full or os"}},
+		"pending below nothing":    {[]string{"STORE_MAX_PENDING=-1"}, "STORE_MAX_PENDING", []string{"at least 1"}},
 		"store too small":          {[]string{"STORE_MAX_BYTES=1MiB"}, "STORE_MAX_BYTES", []string{"at least 4MiB"}},
 		"dedup window":             {[]string{"DEDUP_WINDOW=0"}, "DEDUP_WINDOW", []string{"at least 1s"}},
 		"dedup window in words":    {[]string{"DEDUP_WINDOW=1day"}, "DEDUP_WINDOW", []string{"10s, 5m or 24h"}},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,7 +68,12 @@ type container struct {
 	Readiness       probe    `yaml:"readinessProbe"`
 	Startup         probe    `yaml:"startupProbe"`
 	SecurityContext security `yaml:"securityContext"`
-	Mounts          []struct {
+	Resources       struct {
+		Limits struct {
+			Memory string `yaml:"memory"`
+		} `yaml:"limits"`
+	} `yaml:"resources"`
+	Mounts []struct {
 		Name     string `yaml:"name"`
 		Path     string `yaml:"mountPath"`
 		ReadOnly bool   `yaml:"readOnly"`
@@ -231,6 +237,8 @@ func checkEnvironment(t *testing.T, all []object, p pod, c container) {
 	for _, e := range c.Env {
 		env[e.Name] = e.Value
 	}
+	checkMemory(t, c.Resources.Limits.Memory, env["GOMEMLIMIT"])
+	delete(env, "GOMEMLIMIT") // the Go runtime's own
 	secrets := t.TempDir()
 	var environ []string
 	for k, v := range env {
@@ -256,6 +264,16 @@ func checkEnvironment(t *testing.T, all []object, p pod, c container) {
 	}
 	if float64(p.Grace) < cfg.Life.Drain.Seconds()+5+5 {
 		t.Errorf("%d s of grace are too short for a drain of %v", p.Grace, cfg.Life.Drain)
+	}
+}
+
+// checkMemory: the Go runtime keeps within the container's limit, with room for what it does not count.
+func checkMemory(t *testing.T, container, runtime string) {
+	t.Helper()
+	mi, err1 := strconv.Atoi(strings.TrimSuffix(container, "Mi"))
+	mib, err2 := strconv.Atoi(strings.TrimSuffix(runtime, "MiB"))
+	if err1 != nil || err2 != nil || mib*100 < mi*80 || mib*100 > mi*90 {
+		t.Errorf("GOMEMLIMIT is %q in a container of %q: it must be 80 to 90 %% of it", runtime, container)
 	}
 }
 

@@ -118,6 +118,7 @@ func TestHealth(t *testing.T) {
 		"mqtt down":    {func(w *world) { w.mqtt.why = "connection refused" }, 200, 503, "mqtt: connection refused"},
 		"xmpp down":    {func(w *world) { w.xmpp.why = "not authorized" }, 200, 503, "xmpp: not authorized"},
 		"disk full":    {func(w *world) { w.account.Trouble = "no space left" }, 200, 503, "journal: no space left"},
+		"book crowded": {func(w *world) { w.account.Full, w.account.Crowded = true, true }, 200, 503, "CHATRELAY_STORE_MAX_PENDING"},
 		"book full":    {func(w *world) { w.account.Full = true }, 200, 503, "CHATRELAY_STORE_MAX_BYTES"},
 		"writer stuck": {func(w *world) { w.alive = errors.New("no commit for 1m") }, 503, 503, "journal: no commit for 1m"},
 	} {

@@ -33,6 +33,8 @@ func (s *Server) ready(a bridge.Account) health {
 	switch {
 	case a.Trouble != "":
 		why = append(why, "journal: "+a.Trouble)
+	case a.Crowded:
+		why = append(why, "journal: full (CHATRELAY_STORE_MAX_PENDING), nothing is taken until mail has gone out")
 	case a.Full:
 		why = append(why, "journal: full (CHATRELAY_STORE_MAX_BYTES), nothing is taken until mail has gone out")
 	}

@@ -31,7 +31,7 @@ func busy() bridge.Account {
 		},
 		Pending: map[bridge.SideID]int64{bridge.MQTT: 1, bridge.XMPP: 3},
 		Open:    map[bridge.SideID]int64{bridge.MQTT: 4, bridge.XMPP: 2},
-		Oldest:  5 * time.Second, Keys: 17, Bytes: 4096, Limit: 1 << 30,
+		Oldest:  5 * time.Second, Keys: 17, Bytes: 4096, Limit: 1 << 30, Deliveries: 9, MaxDeliveries: 100,
 	}
 }
 
@@ -61,7 +61,7 @@ func TestStatus(t *testing.T) {
 				"counts":  counts{"received": 30.0, "delivered": 20.0, "duplicate": 0.0, "ignored": 2.0, "refused": 5.0, "dead": 0.0, "pending": 3.0, "bounced": 2.0, "maybe_duplicate": 7.0, "evicted": 6.0},
 				"reasons": counts{"refused bad_to": 1.0, "refused from_mismatch": 4.0, "ignored receipt": 2.0, "bounced item_not_found": 2.0}},
 		},
-		"store": map[string]any{"bytes": 4096.0, "limit": float64(1 << 30), "full": false, "keys": 17.0, "oldest_pending_seconds": 5.0},
+		"store": map[string]any{"bytes": 4096.0, "limit": float64(1 << 30), "full": false, "keys": 17.0, "oldest_pending_seconds": 5.0, "pending": 9.0, "pending_limit": 100.0},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -113,6 +113,7 @@ func TestMetrics(t *testing.T) {
 		`chatrelay_door_offers_total{side="mqtt"} 12`, `chatrelay_pending{side="xmpp"} 3`, `chatrelay_open_legs{side="mqtt"} 4`,
 		`chatrelay_oldest_pending_seconds 5`, `chatrelay_side_up{side="mqtt"} 1`, `chatrelay_side_up{side="xmpp"} 0`, `chatrelay_ready 0`,
 		`chatrelay_known_keys 17`, `chatrelay_store_bytes 4096`, `chatrelay_store_limit_bytes 1.073741824e+09`, `chatrelay_store_full 0`,
+		`chatrelay_store_pending 9`, `chatrelay_store_pending_limit 100`,
 		`chatrelay_store_trouble 0`, `chatrelay_build_info{go="go1.`, `version="v1"} 1`, "go_goroutines ", "process_open_fds ",
 	} {
 		if !strings.Contains(body, "\n"+want) && !strings.Contains(body, want) {

@@ -46,6 +46,8 @@ func table() []metric {
 		{"known_keys", "Messages that would be known again.", gauge, nil},
 		{"store_bytes", "Bytes of the journal in use.", gauge, nil},
 		{"store_limit_bytes", "CHATRELAY_STORE_MAX_BYTES.", gauge, nil},
+		{"store_pending", "Deliveries that wait, those of notices and other answers too.", gauge, nil},
+		{"store_pending_limit", "CHATRELAY_STORE_MAX_PENDING, or what was made of the memory limit; 0: none.", gauge, nil},
 		{"store_full", "1: nothing is taken until mail has gone out.", gauge, nil},
 		{"store_trouble", "1: the journal cannot be written.", gauge, nil},
 		{"build_info", "1, with what is running.", gauge, []string{"version", "go"}},
@@ -109,6 +111,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	put("known_keys", float64(a.Keys))
 	put("store_bytes", float64(a.Bytes))
 	put("store_limit_bytes", float64(a.Limit))
+	put("store_pending", float64(a.Deliveries))
+	put("store_pending_limit", float64(a.MaxDeliveries))
 	put("store_full", number(a.Full))
 	put("store_trouble", number(a.Trouble != ""))
 	put("build_info", 1, cfg.Version, runtime.Version())

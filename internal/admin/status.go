@@ -42,6 +42,8 @@ type sideStatus struct {
 type storeStatus struct {
 	Bytes   int64   `json:"bytes"`
 	Limit   int64   `json:"limit"`
+	Pending int64   `json:"pending"`       // deliveries that wait, those of answers too
+	Most    int64   `json:"pending_limit"` // 0: none
 	Full    bool    `json:"full"`
 	Trouble string  `json:"trouble,omitempty"`
 	Keys    int     `json:"keys"`
@@ -66,7 +68,7 @@ func (s *Server) status(a bridge.Account, now time.Time) status {
 	out := status{
 		Version: s.cfg.Version, Started: s.started.UTC().Format(time.RFC3339), Uptime: now.Sub(s.started).Seconds(),
 		Ready: s.ready(a), ledger: ledgerOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)),
-		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Full: a.Full, Trouble: a.Trouble, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
+		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Pending: a.Deliveries, Most: a.MaxDeliveries, Full: a.Full, Trouble: a.Trouble, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
 	}
 	for _, side := range s.cfg.Sides {
 		up, why := side.Up()

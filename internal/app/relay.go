@@ -55,7 +55,7 @@ func RunWith(p Process, seams Seams) error {
 		return err
 	}
 	log.Info().Str("version", p.Version).Str("status_page", r.page.Addr()).Str("store", c.Store.Dir).
-		Int("rooms", len(c.Groups)).Msg("chatrelay starts")
+		Int("rooms", len(c.Groups)).Int64("max_pending", r.journal.Account().MaxDeliveries).Msg("chatrelay starts")
 	l := life{stages: r.stages(), patience: patience{grace: c.Life.Drain + farewell, force: force, fatal: r.journal.Fatal()}}
 	err = l.run(ctx)
 	if errors.Is(err, errForced) {
@@ -82,7 +82,11 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
 	}
 	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}}
-	if r.journal, err = journal.Open(ctx, bookOptions(c, log)); err != nil {
+	o := bookOptions(c, log)
+	if limit := memoryLimit(machine(), os.Getenv, log); o.MaxPending == 0 {
+		o.MaxPending = maxPending(limit, o.DedupMaxKeys)
+	}
+	if r.journal, err = journal.Open(ctx, o); err != nil {
 		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
 	}
 	defer func() {
@@ -107,7 +111,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 func bookOptions(c *configs.Config, log zerolog.Logger) journal.Options {
 	n := c.Mail.Notices
 	return journal.Options{
-		Dir: c.Store.Dir, Sync: c.Store.Sync, MaxBytes: int64(c.Store.MaxBytes),
+		Dir: c.Store.Dir, Sync: c.Store.Sync, MaxBytes: int64(c.Store.MaxBytes), MaxPending: c.Store.MaxPending,
 		DedupWindow: c.Store.DedupWindow, DedupMaxKeys: c.Store.DedupMaxKeys,
 		Notices: journal.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed}, Log: log,
 	}

@@ -133,7 +133,7 @@ type Journal struct {
 
 	held    int // deliveries that wait (pending.go)
 	shares  shares
-	mayTell func(sender string) bool // that it has its share
+	mayTell func(inbox, sender string) bool // that he has his share
 	space   space
 
 	// The writer's own.

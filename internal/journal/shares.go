@@ -117,7 +117,7 @@ func (t *txn) refuseBusy(r *bridge.Record) bridge.Outcome {
 		return bridge.Full
 	}
 	t.count(refused, r.Origin, r.Why.Reason, 1)
-	if t.j.opt.Notices.Failed && t.j.mayTell(r.From) {
+	if t.j.opt.Notices.Failed && t.j.mayTell(r.Via, r.From) {
 		t.answers(r, t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
 	}
 	return t.counted(r, bridge.Refused)
