@@ -106,7 +106,7 @@ func (p *probe) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.Start
 	}
 	switch start.Name.Local {
 	case "iq":
-		p.iq(t, e, "")
+		p.iq(t, start, e, "", asker{name: e.get("from")})
 	case "presence":
 		p.presence(e)
 	}

@@ -31,7 +31,7 @@ func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartE
 	}
 	switch start.Name.Local {
 	case "iq":
-		c.iq(t, e, c.s.cfg.Version)
+		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.get("from")))
 		m.Done()
 	case "presence":
 		c.s.rooms.presence(e) // its rows are queued before the mark is saved

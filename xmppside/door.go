@@ -39,6 +39,7 @@ type line struct {
 	tls    string // version; empty: none
 	limit  int    // bytes of a stanza that the server takes; 0: it did not say
 	asking asking
+	askers askers
 }
 
 func newDoor(cfg *Config, me jid.JID) *door { return &door{cfg: cfg, me: me} }

@@ -4,71 +4,59 @@ import (
 	"encoding/xml"
 
 	"mellium.im/xmlstream"
+
+	"chatrelay/xmppside/sm"
 )
 
 const softwareName = "chatrelay" // XEP-0092
 
-// iq answers what others ask and takes the answers to what we asked. Everything is answered here, so that
+// iq answers what others ask and takes the answers to what we asked. Everything is dealt with here, so that
 // mellium does not: it would end the stream over an address that it cannot parse.
-func (k *line) iq(t xmlstream.TokenReadEncoder, e *element, version string) {
+func (k *line) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *element, version string, who asker) {
 	switch e.get("type") {
 	case "result", "error":
 		k.answered(e)
-		return
 	case "get", "set":
-	default:
-		return
+		sm.Void(t, start)
+		switch {
+		case len(e.get("id")) > mostID:
+		case who.self || k.ours(e.get("from")):
+			k.l.Reply(answerTo(e, version), ownReplies)
+		case k.askers.allow(who.name):
+			k.l.Reply(answerTo(e, version), mostReplies)
+		}
 	}
-	head := xml.StartElement{Name: xml.Name{Local: "iq"}, Attr: []xml.Attr{
-		{Name: xml.Name{Local: "type"}, Value: "result"}, {Name: xml.Name{Local: "id"}, Value: e.get("id")}}}
-	if from := e.get("from"); from != "" {
-		head.Attr = append(head.Attr, xml.Attr{Name: xml.Name{Local: "to"}, Value: from})
-	}
+}
+
+// answerTo makes the answer to a question.
+func answerTo(e *element, version string) []byte {
 	payload, ok := known(e, version)
+	typ := "result"
 	if !ok {
-		head.Attr[0].Value = "error"
-		payload = unavailable()
+		typ, payload = "error", "<error type='cancel'><service-unavailable xmlns='"+nsStanzas+"'/></error>"
 	}
-	_, _ = xmlstream.Copy(t, xmlstream.Wrap(payload, head)) // fails with the connection only
+	b := appendAttr(appendAttr([]byte("<iq"), "type", typ), "id", e.get("id"))
+	if from := e.get("from"); from != "" {
+		b = appendAttr(b, "to", from)
+	}
+	return append(append(append(b, '>'), payload...), "</iq>"...)
 }
 
 // known is the answer to the questions we understand; false: none of these.
-func known(e *element, version string) (payload xml.TokenReader, ok bool) {
+func known(e *element, version string) (payload string, ok bool) {
 	if e.get("type") != "get" || len(e.kids) != 1 {
-		return nil, false
+		return "", false
 	}
-	q := e.kids[0].name
-	switch {
-	case q == xml.Name{Space: nsPing, Local: "ping"}:
-		return nil, true
-	case q == xml.Name{Space: nsVersion, Local: "query"}:
-		return xmlstream.Wrap(xmlstream.MultiReader(textElement("name", softwareName), textElement("version", version)),
-			xml.StartElement{Name: q}), true
-	case q == xml.Name{Space: nsDisco, Local: "query"} && e.kids[0].get("node") == "":
-		return xmlstream.Wrap(xmlstream.MultiReader(
-			attrElement("identity", "category", "client", "type", "bot", "name", softwareName),
-			attrElement("feature", "var", nsDisco), attrElement("feature", "var", nsPing),
-			attrElement("feature", "var", nsVersion), attrElement("feature", "var", nsReceipts)),
-			xml.StartElement{Name: q}), true
+	switch e.kids[0].name {
+	case xml.Name{Space: nsPing, Local: "ping"}:
+		return "", true
+	case xml.Name{Space: nsVersion, Local: "query"}:
+		b := append([]byte("<query xmlns='"+nsVersion+"'><name>"+softwareName+"</name><version>"), appendText(nil, []byte(version))...)
+		return string(b) + "</version></query>", true
+	case xml.Name{Space: nsDisco, Local: "query"}:
+		return "<query xmlns='" + nsDisco + "'><identity category='client' type='bot' name='" + softwareName + "'/>" +
+			"<feature var='" + nsDisco + "'/><feature var='" + nsPing + "'/><feature var='" + nsVersion + "'/>" +
+			"<feature var='" + nsReceipts + "'/></query>", e.kids[0].get("node") == ""
 	}
-	return nil, false
-}
-
-func unavailable() xml.TokenReader {
-	return xmlstream.Wrap(
-		xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: nsStanzas, Local: "service-unavailable"}}),
-		xml.StartElement{Name: xml.Name{Local: "error"}, Attr: []xml.Attr{{Name: xml.Name{Local: "type"}, Value: "cancel"}}})
-}
-
-func textElement(name, text string) xml.TokenReader {
-	return xmlstream.Wrap(xmlstream.Token(xml.CharData(text)), xml.StartElement{Name: xml.Name{Local: name}})
-}
-
-// attrElement is an empty element; pairs are names and values.
-func attrElement(name string, pairs ...string) xml.TokenReader {
-	start := xml.StartElement{Name: xml.Name{Local: name}}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		start.Attr = append(start.Attr, xml.Attr{Name: xml.Name{Local: pairs[i]}, Value: pairs[i+1]})
-	}
-	return xmlstream.Wrap(nil, start)
+	return "", false
 }

@@ -342,3 +342,50 @@ func TestVoidIsRecognised(t *testing.T) {
 		}
 	}
 }
+
+// Answers to others' questions take no places of the window, and only so many are kept.
+func TestReplies(t *testing.T) {
+	st := New(Config{Window: 2}, State{})
+	c, f := mustConnect(t, st, (*fake).fresh)
+	reply := []byte("<iq type='result' id='q' to='1001@chat.test/x'/>")
+	for range 3 {
+		if !c.l.Reply(reply, 3) {
+			t.Fatal("not taken")
+		}
+	}
+	if c.l.Reply(reply, 3) {
+		t.Error("a fourth was taken")
+	}
+	if !c.l.Reply(reply, 4) {
+		t.Error("no fourth was taken of one who may have four")
+	}
+	c.send("a")
+	c.send("b")
+	if _, err := st.TrySend(outbound("c"), "c"); !errors.Is(err, ErrFull) {
+		t.Errorf("beyond the window: %v", err)
+	}
+	f.until("id='b'")
+	f.write("<a xmlns='urn:xmpp:sm:3' h='2'/>") // two of the replies
+	for deadline := time.Now().Add(patience); st.Unacked() != 4 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if !c.l.Reply(reply, 3) || c.l.Reply(reply, 3) {
+		t.Error("want room for one")
+	}
+	c.l.Close()
+	c.end()
+	if c.l.Reply(reply, 100) != true { // for whoever resumes
+		t.Error("not taken while it can be resumed")
+	}
+	c, _ = mustConnect(t, st, func(f *fake) {
+		f.authenticate(true)
+		f.until("<resume ")
+		f.write("<failed xmlns='urn:xmpp:sm:3'/>")
+		f.bind()
+		f.until("<enable ")
+		f.write("<enabled xmlns='urn:xmpp:sm:3' id='st2' resume='true'/>")
+	})
+	if !c.l.Reply(reply, 1) {
+		t.Error("those of the old stream count")
+	}
+}

@@ -13,26 +13,29 @@ type item struct {
 	kept   bool   // an earlier binding is committed: the book holds it, even if this one's commit fails
 	settle uint64 // inbound stanza that is done when the server has this one; 0: none
 	early  *early // the same, of an early one; nil: none
+	reply  bool   // Link.Reply
 }
 
 // outbox is what was taken for sending and is not acknowledged, in the order of the wire. While a connection
 // carries it the numbers are without gaps.
 type outbox struct {
-	acked  uint64 // the server has all up to here
-	top    uint64 // the highest number given
-	sent   uint64 // the highest number that the server may have, on whatever connection
-	loaded bool   // from a saved State: untagged stanzas are unknown, top is a guess
-	queue  []*item
-	next   int      // queue[next:] was not written on this connection
-	settle []uint64 // of items that the server has
-	early  []*early // likewise
+	acked   uint64 // the server has all up to here
+	top     uint64 // the highest number given
+	sent    uint64 // the highest number that the server may have, on whatever connection
+	loaded  bool   // from a saved State: untagged stanzas are unknown, top is a guess
+	queue   []*item
+	next    int      // queue[next:] was not written on this connection
+	tags    int      // of queue, those with a tag: they alone take places of the window
+	replies int      // of queue
+	settle  []uint64 // of items that the server has
+	early   []*early // likewise
 }
 
 func newOutbox(saved []Stanza) outbox {
 	o := outbox{loaded: true}
 	for _, s := range saved {
 		s.Maybe = true // nobody knows what left before the process ended
-		o.queue = append(o.queue, &item{Stanza: s, kept: true})
+		o.push(&item{Stanza: s, kept: true})
 		o.top = s.N
 	}
 	if len(saved) > 0 {
@@ -44,8 +47,23 @@ func newOutbox(saved []Stanza) outbox {
 func (o *outbox) add(raw []byte, tag any) *item {
 	o.top++
 	it := &item{Stanza: Stanza{N: o.top, Raw: raw, Tag: tag}}
-	o.queue = append(o.queue, it)
+	o.push(it)
 	return it
+}
+
+func (o *outbox) push(it *item) {
+	o.queue = append(o.queue, it)
+	o.count(it, 1)
+}
+
+// count notes that an item is in the queue, or (-1) no longer.
+func (o *outbox) count(it *item, d int) {
+	if it.Tag != nil {
+		o.tags += d
+	}
+	if it.reply {
+		o.replies += d
+	}
 }
 
 // written is the number of the last stanza written on this connection.
@@ -180,6 +198,7 @@ func (o *outbox) drop(n uint64) (done []Stanza) {
 		if e := o.queue[k].early; e != nil {
 			o.early = append(o.early, e)
 		}
+		o.count(o.queue[k], -1)
 		o.queue[k] = nil
 	}
 	o.queue = o.queue[k:]
@@ -197,9 +216,11 @@ func (o *outbox) remove(f func(*item) bool) {
 		switch {
 		case !f(it):
 			kept = append(kept, it)
+			continue
 		case i < o.next:
 			next--
 		}
+		o.count(it, -1)
 	}
 	o.queue, o.next = kept, next
 }

@@ -85,6 +85,24 @@ func (m Mark) Answer(raw []byte) (err error) {
 	return err
 }
 
+// Reply queues the answer to somebody's question, beside the window. False: it is dropped, as so many answers are not
+// acknowledged, or the stream that would carry it is over.
+func (l *Link) Reply(raw []byte, most int) bool {
+	s := l.st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != l || s.out.replies >= most {
+		return false
+	}
+	it := s.answer(raw)
+	if it == nil {
+		return false
+	}
+	it.reply = true
+	s.out.replies++
+	return true
+}
+
 // answer queues a stanza of the owner's, beside the window; nil: the stream that would carry it is over. s.mu is held.
 func (s *Stream) answer(raw []byte) *item {
 	l := s.link
@@ -242,6 +260,9 @@ func attr(start *xml.StartElement, name string) string {
 }
 
 const voidAttr = "sm-void"
+
+// Void is for a handler that gives no answer, or gives it by Link.Reply: mellium would answer by itself.
+func Void(t xmlstream.TokenReadEncoder, start *xml.StartElement) { void(t, start) }
 
 // void keeps mellium from answering a request that nobody handles, by an answer that conn drops: a
 // repeated request was answered when it was handed over.

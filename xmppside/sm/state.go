@@ -72,7 +72,7 @@ type Book interface {
 // Config is how a Stream behaves. Zero values mean the defaults in brackets.
 type Config struct {
 	Resource string // asked for when binding; empty: the server makes one
-	Window   int    // unacknowledged stanzas after which Send waits [400]
+	Window   int    // unacknowledged stanzas with a tag after which Send waits [400]
 	ReadSize int    // bytes that the server reads at a time: it shall never stand within a stanza, save a larger one [no bound]
 	AskCount int    // stanzas after which an <r/> is sent even when one is unanswered [64]
 

@@ -122,7 +122,7 @@ func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 	switch {
 	case s.over || !s.open:
 		return 0, ErrDown
-	case len(s.out.queue) >= s.cfg.Window, s.single && len(s.out.queue) > 0:
+	case s.out.tags >= s.cfg.Window, s.single && s.out.tags > 0:
 		return 0, ErrFull
 	}
 	it := s.out.add(raw, tag)
