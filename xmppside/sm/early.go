@@ -24,11 +24,8 @@ type early struct {
 func (s *Stream) keepEarly(tokens []xml.Token) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(tokens)
-	for _, e := range s.early {
-		n += len(e.tokens)
-	}
-	if n > mostEarly {
+	if s.earlyTokens += len(tokens); s.earlyTokens > mostEarly {
+		s.earlyTokens -= len(tokens)
 		return errEarly
 	}
 	s.early = append(s.early, &early{tokens: tokens})
@@ -72,8 +69,11 @@ func (l *Link) nextEarly() *early {
 
 // settleEarly forgets one that is dealt with. s.mu is held.
 func (s *Stream) settleEarly(e *early) {
-	s.early = slices.DeleteFunc(s.early, func(x *early) bool { return x == e })
-	s.broadcast()
+	if i := slices.Index(s.early, e); i >= 0 {
+		s.early = slices.Delete(s.early, i, i+1)
+		s.earlyTokens -= len(e.tokens)
+		s.broadcast()
+	}
 }
 
 // doneEarly is Mark.Done of an early message.

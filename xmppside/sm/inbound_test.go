@@ -332,7 +332,7 @@ func TestEarlyFlood(t *testing.T) {
 		f.until("<enable ")
 		_ = f.nc.SetWriteDeadline(time.Now().Add(patience))
 		for err := error(nil); err == nil; {
-			_, err = io.WriteString(f.nc, strings.Repeat(inbound("x"), 100))
+			_, err = io.WriteString(f.nc, "<message>"+strings.Repeat("<a/>", 1000)+"</message>")
 		}
 	})
 	if !errors.Is(err, errEarly) {
