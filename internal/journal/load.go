@@ -51,10 +51,10 @@ func (j *Journal) loadMeta() error {
 	if err := meta(metaStamp, &j.stamp); err != nil {
 		return err
 	}
-	if err := meta(metaNext, &j.next); err != nil {
+	if err := meta(metaNext, &j.lease); err != nil {
 		return err
 	}
-	j.lease = j.next
+	j.next = firstNumber(j.lease, j.nowMS())
 	if err := j.exec("DELETE FROM meta WHERE k = ?", metaProbe); err != nil && !passing(err) {
 		return err // it is only there if the process ended in the midst of a probe
 	}
