@@ -159,10 +159,16 @@ type person struct {
 
 func newPerson(tb testing.TB, x *servers.XMPP, user string, rooms ...string) *person {
 	tb.Helper()
+	return newSession(tb, x, user, "", rooms...)
+}
+
+// newSession is one of several of a user. In rooms all have the same nick.
+func newSession(tb testing.TB, x *servers.XMPP, user, resource string, rooms ...string) *person {
+	tb.Helper()
 	p := &person{jid: x.JID(user)}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, err := clients.DialXMPP(ctx, clients.XMPPConfig{Addr: x.Addr, Domain: x.Domain, User: user, Password: x.Password(user), Rooms: rooms,
+	c, err := clients.DialXMPP(ctx, clients.XMPPConfig{Addr: x.Addr, Domain: x.Domain, User: user, Resource: resource, Password: x.Password(user), Rooms: rooms,
 		OnStanza: func(s clients.Stanza) {
 			p.mu.Lock()
 			p.got = append(p.got, s)

@@ -76,15 +76,26 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// crooked is a room that does as it is told by the message: it swallows it, or gives it other ids.
+// crooked is a room that does as it is told by the message: it swallows it, keeps it back, or gives it other ids; and it
+// can be made deaf.
 const crooked = `
-local st = require "util.stanza";
+local deaf = false;
 module:hook("muc-occupant-groupchat", function(event)
 	local body = event.stanza:get_child_text("body") or "";
-	if body:find("swallow", 1, true) then return true end
+	if body == "talk" then deaf = false end
+	if deaf or body:find("swallow", 1, true) then return true end
+	if body == "deaf" then deaf = true end
 end, 100);
+for _, name in ipairs { "iq/full", "iq/bare" } do
+	module:hook(name, function() if deaf then return true end end, 1000);
+end
 module:hook("muc-broadcast-message", function(event)
 	local body = event.stanza:get_child_text("body") or "";
+	if body:find("late", 1, true) then
+		local copy = require "util.stanza".clone(event.stanza); -- its addresses are put back
+		module:add_timer(1.5, function() event.room:broadcast(copy) end);
+		return true;
+	end
 	if body:find("rename", 1, true) then event.stanza.attr.id = "renamed" end
 	if body:find("strip", 1, true) then
 		event.stanza.attr.id = nil;
@@ -112,7 +123,160 @@ func TestRoomsThatChangeIDs(t *testing.T) {
 	}
 }
 
+// late is a room with a post that our server has, and the room keeps back.
+func late(t *testing.T) (x *servers.XMPP, m *bridgetest.Memory, l *life, post bridge.Ref, cut func()) {
+	t.Helper()
+	x = servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
+	m = bridgetest.NewMemory(t)
+	link := proxy.New(t, x.Addr)
+	l, room := inRoom(t, x, m, func(c *Config) { c.Addr = link.Addr() })
+	post = m.Add(bridge.Room, "2001", room, "late")
+	l.eventually(t, "acknowledged", func() bool {
+		return len(l.rooms.posts.atServer(room)) == 1 && l.st.Unacked() == 0
+	})
+	if st, _ := m.Leg(post); st != bridgetest.Bound {
+		t.Fatalf("it is %s", st)
+	}
+	return x, m, l, post, link.Cut
+}
+
+// Killed between the acknowledgement and the reflection, which comes to the next process.
+func TestKilledBeforeReflection(t *testing.T) {
+	x, m, l, post, cut := late(t)
+	alice := newPerson(t, x, "1001", x.Room("room"))
+	l.die(cut)
+	l, _ = inRoom(t, x, m)
+	m.Until(t, "closed", bridgetest.AllClosed)
+	if _, err := m.Leg(post); err != nil || l.log.count(`"resumed":true`) != 1 {
+		t.Errorf("closed with %v", err)
+	}
+	alice.must(t, 1, said)
+	if n := m.Counted(bridge.MaybeDuplicate); n != 0 || len(l.rooms.posts.byRoom[x.Room("room")].open) != 0 {
+		t.Errorf("maybe_duplicate is %d", n)
+	}
+}
+
+// A stop waits for what is not reflected.
+func TestStopBeforeReflection(t *testing.T) {
+	_, m, l, post, _ := late(t)
+	l.stop()
+	if st, err := m.Leg(post); st != bridgetest.Closed || err != nil {
+		t.Errorf("it is %s (%v)", st, err)
+	}
+}
+
+// A room that answers nothing gets nothing more, and what it has is not sent again.
+func TestDeafRoom(t *testing.T) {
+	t.Parallel()
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
+	alice := newPerson(t, x, "1001", x.Room("room"))
+	m := bridgetest.NewMemory(t)
+	l, room := inRoom(t, x, m)
+	say := func(body string) {
+		t.Helper()
+		if err := alice.Send(room, "groupchat", "", body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("deaf")
+	alice.must(t, 1, said)
+	had := m.Add(bridge.Room, "2001", room, "had")
+	l.eventually(t, "it is said", func() bool { return l.log.count("the room does not answer") == 1 })
+	waits := m.Add(bridge.Room, "2002", room, "waits")
+	for _, ref := range []bridge.Ref{had, waits} {
+		if st, _ := m.Leg(ref); st == bridgetest.Closed {
+			t.Errorf("%v is closed", ref)
+		}
+	}
+	say("talk")
+	m.Until(t, "all closed", bridgetest.AllClosed)
+	if _, err := m.Leg(had); refusalWord(err) != "not_reflected" {
+		t.Errorf("closed with %v", err)
+	}
+	got := alice.must(t, 3, said)
+	if _, err := m.Leg(waits); err != nil || got[2].Body != "waits" || m.Counted(bridge.MaybeDuplicate) != 0 {
+		t.Errorf("closed with %v; heard %+v", err, got)
+	}
+}
+
+// Whoever is told "sent" was heard: the relay is banned in the middle of a burst, and let in again.
+func TestBanned(t *testing.T) {
+	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomOwner: "1001"}
+	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
+		alice := newPerson(t, x, "1001", x.Room("room"))
+		m := bridgetest.NewMemory(t)
+		l, room := inRoom(t, x, m)
+		affiliation := func(id, word string) {
+			t.Helper()
+			alice.raw(t, "<iq type='set' id='"+id+"' to='"+room+"'><query xmlns='http://jabber.org/protocol/muc#admin'><item jid='"+
+				l.cfg.JID+"' affiliation='"+word+"'/></query></iq>")
+		}
+		var refs []bridge.Ref
+		post := func() { refs = append(refs, m.Add(bridge.Room, "2001", room, fmt.Sprint(len(refs)))) }
+		l.eventually(t, "under way", func() bool { post(); return len(refs) == 50 })
+		affiliation("b1", "outcast")
+		l.eventually(t, "banned", func() bool { post(); return !l.rooms.joined(room) })
+		post()
+		affiliation("b2", "none")
+		m.Until(t, "all closed", bridgetest.AllClosed)
+		delivered := 0
+		for _, ref := range refs {
+			if _, err := m.Leg(ref); err == nil {
+				delivered++
+			}
+		}
+		times := map[string]int{}
+		for _, s := range alice.must(t, delivered, said) {
+			times[s.Body]++
+		}
+		for i, ref := range refs {
+			if _, err := m.Leg(ref); (err == nil) != (times[fmt.Sprint(i)] > 0) || times[fmt.Sprint(i)] > 1 {
+				t.Errorf("%d: heard %d times, closed with %v", i, times[fmt.Sprint(i)], err)
+			}
+		}
+		t.Logf("%d of %d delivered", delivered, len(refs))
+	})
+}
+
+// Anybody in a room knows the id of what we post there, and may write an error about it to our occupant.
+func TestBounceByAnOccupant(t *testing.T) {
+	bothServers(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}}, func(t *testing.T, x *servers.XMPP) {
+		alice := newPerson(t, x, "1001", x.Room("room"))
+		m := bridgetest.NewMemory(t)
+		l, room := inRoom(t, x, m)
+		m.Add(bridge.Room, "2001", room, "x")
+		id := alice.must(t, 1, said)[0].ID
+		m.Until(t, "closed", bridgetest.AllClosed)
+		alice.raw(t, "<message to='"+room+"/chatrelay' type='error' id='"+id+
+			"'><error type='cancel'><feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
+		l.eventually(t, "it came", func() bool { return ignoredAs(m.Taken(), "error")+ignoredAs(m.Taken(), "bounce") == 1 })
+		if n := m.Counted("bounced"); n != 0 {
+			t.Errorf("bounced is %d", n)
+		}
+	})
+}
+
+// Two sessions of one person under one nick, as two tabs are: what either says is heard.
+func TestTwoSessions(t *testing.T) {
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}})
+	room := x.Room("room")
+	before := newSession(t, x, "1001", "tab1", room)
+	m := bridgetest.NewMemory(t)
+	l, _ := inRoom(t, x, m)
+	after := newSession(t, x, "1001", "tab2", room)
+	for i, p := range []*person{before, after} {
+		if err := p.Send(room, "groupchat", "", fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+		l.eventually(t, "heard", func() bool { return len(heard(m.Taken())) == i+1 })
+		if in := heard(m.Taken())[i]; in.From != "1001" || in.Refused != nil {
+			t.Errorf("got %+v", in)
+		}
+	}
+}
+
 func TestNotReflected(t *testing.T) {
+	t.Parallel()
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
 	m := bridgetest.NewMemory(t)
 	_, room := inRoom(t, x, m)
