@@ -8,11 +8,13 @@
 //   - ledger is sm's Book over bridge.Desk: which leg has which number in which stream, and the stream's name.
 //   - classify says what a message stanza is, from the stanza alone; inbox offers it, in order.
 //   - rooms sit in the served rooms and remember who their occupants really are.
+//   - posts follow what is said in them for others until the room has reflected it: selfping asks a room that does
+//     not, lookup finds out what a room had when the stream was lost.
 //   - archive (XEP-0313) fills the gap after a login that could not resume.
 //   - poison sets a stanza aside that the server answers by closing the stream.
 //
 // It knows JIDs and stanzas; it does not know envelopes, routes or the other side. internal/app makes it and
 // runs it.
 //
-// Left out: component mode (XEP-0114), SCRAM-PLUS, rosters, carbons, encryption, rooms' own archives.
+// Left out: component mode (XEP-0114), SCRAM-PLUS, rosters, carbons, encryption.
 package xmppside
