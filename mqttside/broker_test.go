@@ -24,8 +24,11 @@ type fakeBroker struct {
 	wg   sync.WaitGroup
 	play func(n int, p packets.ControlPacket) (answers []packets.ControlPacket, hangUp bool)
 
-	mu    sync.Mutex // guards all below
+	deaf bool // probes are not passed on
+
+	mu    sync.Mutex // guards all below, and held around each write
 	conns []net.Conn
+	plain map[net.Conn]bool // logged in without the bridge bit
 }
 
 func newFakeBroker(tb testing.TB, play func(n int, p packets.ControlPacket) ([]packets.ControlPacket, bool)) *fakeBroker {
@@ -34,7 +37,7 @@ func newFakeBroker(tb testing.TB, play func(n int, p packets.ControlPacket) ([]p
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := &fakeBroker{ln: ln, play: play}
+	f := &fakeBroker{ln: ln, play: play, plain: map[net.Conn]bool{}}
 	f.wg.Go(f.accept)
 	tb.Cleanup(func() {
 		_ = ln.Close()
@@ -70,9 +73,12 @@ func (f *fakeBroker) serve(n int, c net.Conn) {
 		if err != nil {
 			return
 		}
+		if f.probes(c, p) {
+			continue
+		}
 		answers, hangUp := f.play(n, p)
 		for _, a := range answers {
-			if a.Write(c) != nil {
+			if f.write(c, a) != nil {
 				return
 			}
 		}
@@ -80,6 +86,33 @@ func (f *fakeBroker) serve(n int, c net.Conn) {
 			return
 		}
 	}
+}
+
+func (f *fakeBroker) write(c net.Conn, p packets.ControlPacket) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return p.Write(c)
+}
+
+// probes passes probes on, to all but a bridge's own connection, and answers pings behind them.
+func (f *fakeBroker) probes(c net.Conn, p packets.ControlPacket) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch p := p.(type) {
+	case *packets.ConnectPacket:
+		f.plain[c] = p.ProtocolVersion == levelPlain
+	case *packets.PublishPacket:
+		if _, ok := parseProbe(p.Payload); !ok || p.Qos > 0 {
+			return false
+		}
+		for _, to := range f.conns {
+			if (to != c || f.plain[c]) && !f.deaf {
+				_ = p.Write(to)
+			}
+		}
+		return true
+	}
+	return false
 }
 
 func connack(code byte) packets.ControlPacket {

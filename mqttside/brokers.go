@@ -24,7 +24,8 @@ type broker struct {
 	// safe: a side login had a session of its own, so that further ones disturb nobody.
 	safe bool
 	question
-	saidReplaced bool // that it replaces client ids
+	lonely       time.Time // when no side login came about any more
+	saidReplaced bool      // that it replaces client ids
 }
 
 // question is what became of asking by MQTT 5.
@@ -127,6 +128,23 @@ func (b *brokers) of(host string) *broker {
 // keep writes down changed facts. b.mu is held.
 func (b *brokers) keep(host string, f facts) {
 	b.desk.SetState(bridge.MQTT, bridge.StateRow{Key: stateBroker + host, Value: f.bytes()})
+}
+
+// single tells whether nothing of ours can log in beside the relay, so that it has to hear itself.
+func (b *broker) single(now time.Time) bool { return b.replaced || recent(b.lonely, now) }
+
+// setLonely notes that no side login comes about. It is tried again after factLife.
+func (b *brokers) setLonely(host string, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(host).lonely = now
+}
+
+// single is broker.single.
+func (b *brokers) single(host string, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(host).single(now)
 }
 
 // replaces tells whether a broker gives a side login the session of the relay.

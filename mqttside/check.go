@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"time"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // Step is one thing that Check tried.
@@ -18,10 +16,11 @@ type Step struct {
 	Note  string // when OK: what was found; else what is wrong and how to mend it
 }
 
-const checkTimeout = 10 * time.Second
+const checkTimeout = 30 * time.Second // with the search for a limit of length; else it is a matter of moments
 
 // Check connects as the configuration says, beside the relay, so that a running one is not disturbed (but for a broker
-// that replaces client ids: one login, which ends the relay's connection once and leaves its session as it is). Its messages go to the relay's own name below the prefix, which no relay passes on.
+// that replaces client ids: one login, which ends the relay's connection once and leaves its session as it is). Its
+// messages are probes, which no relay counts or passes on.
 func Check(ctx context.Context, cfg Config) []Step {
 	urls, err := cfg.prepare()
 	if err != nil {
@@ -60,7 +59,7 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
 		return []Step{login}
 	}
 	login.OK, login.Note = true, checkLevel(ctx, cfg, u)
-	return []Step{login, checkWindow(cfg, u, most), checkRights(ctx, cfg, u)}
+	return append([]Step{login, checkWindow(cfg, u, most)}, checkRights(ctx, cfg, u)...)
 }
 
 func trySide(ctx context.Context, cfg *Config, u *url.URL) error {
@@ -108,41 +107,75 @@ func checkWindow(cfg *Config, u *url.URL, most limits) Step {
 	return st
 }
 
-// checkRights publishes and hears its own message: Mosquitto grants subscriptions on which it delivers nothing.
-func checkRights(ctx context.Context, cfg *Config, u *url.URL) Step {
-	st := Step{Name: "mqtt rights at " + u.Host, Fatal: true}
-	err := tryRights(ctx, cfg, u, ownTopic(cfg))
+// checkRights lets probes come back, as the running relay does: MQTT 3.1.1 acknowledges what the broker drops, and
+// Mosquitto grants subscriptions on which it delivers nothing.
+func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
+	rights := Step{Name: "mqtt rights at " + u.Host, Fatal: true}
+	l, err := checkListener(ctx, cfg, u)
 	if err != nil {
-		st.Note = fmt.Sprintf("cannot publish to and read %s/+ (%s): the broker's ACL must allow readwrite on %s/#, or change CHATRELAY_TOPIC_PREFIX",
-			cfg.Prefix, short(err), cfg.Prefix)
+		rights.Note = fmt.Sprintf("%s: %s, or change CHATRELAY_TOPIC_PREFIX", short(err), aclLine(cfg, u))
+		return []Step{rights}
+	}
+	defer func() {
+		if l != nil {
+			l.close()
+		}
+	}()
+	topic := cfg.Prefix + "/" + newProbeName()
+	ok, err := hears(ctx, l, l, topic, probeLeast, probePatience)
+	switch {
+	case err != nil:
+		rights.Note = remedy(err)
+		return []Step{rights}
+	case !ok:
+		rights.Note = fmt.Sprintf("a probe published below %s/ does not come back: %s, or change CHATRELAY_TOPIC_PREFIX",
+			cfg.Prefix, aclLine(cfg, u))
+		return []Step{rights}
+	}
+	rights.OK = true
+	rights.Note = fmt.Sprintf("reads and writes %s/+ (a right that is missing for single inboxes is not seen: MQTT 3.1.1 does not tell)", cfg.Prefix)
+	try := func(n int, patience time.Duration) (bool, error) {
+		for closed := 0; ; {
+			ok, err := hears(ctx, l, l, topic, n, patience)
+			if !errors.Is(err, errListener) {
+				return ok, err
+			}
+			l.close()
+			if l, err = checkListener(ctx, cfg, u); err != nil {
+				return false, err
+			}
+			if closed++; closed == 2 {
+				return false, nil
+			}
+		}
+	}
+	return []Step{rights, checkLengths(cfg, u, try)}
+}
+
+// checkLengths tries a message as long as is ever sent, and else looks for the broker's limit.
+func checkLengths(cfg *Config, u *url.URL, try func(int, time.Duration) (bool, error)) Step {
+	st := Step{Name: "mqtt message length at " + u.Host}
+	ok, err := try(cfg.longest(), lengthPause)
+	if err == nil && ok {
+		st.OK, st.Note = true, fmt.Sprintf("takes messages of %d bytes", cfg.longest())
 		return st
 	}
-	st.OK, st.Note = true, "reads and writes "+cfg.Prefix+"/+"
+	low := 0
+	if err == nil {
+		low, _, err = search(cfg.longest(), func(n int) (bool, error) { return try(n, lengthPause/3) })
+	}
+	if err != nil {
+		st.Note = remedy(err)
+		return st
+	}
+	st.Note = fmt.Sprintf("takes no message longer than %d bytes: longer ones are refused. %s to have %d", low, longFix, cfg.longest())
 	return st
 }
 
-func tryRights(ctx context.Context, cfg *Config, u *url.URL, topic string) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout/3)
-	defer cancel()
+func checkListener(ctx context.Context, cfg *Config, u *url.URL) (*listener, error) {
 	t, err := sideLogin(ctx, cfg, u)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer t.end()
-	if err := t.subscribe(cfg.Prefix + "/+"); err != nil {
-		return err
-	}
-	mark := newNonce()
-	if err := t.publish(topic, mark[:]); err != nil {
-		return err
-	}
-	for {
-		p, err := t.until(packets.Publish)
-		if err != nil {
-			return errors.New("the message did not come back")
-		}
-		if m := p.(*packets.PublishPacket); m.TopicName == topic && string(m.Payload) == string(mark[:]) {
-			return nil
-		}
-	}
+	return listen(t, cfg.Prefix+"/+")
 }

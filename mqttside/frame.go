@@ -77,7 +77,6 @@ func (w *wire) next() error {
 			return err
 		}
 		w.shorten(head, length)
-		w.sight.incoming()
 		return nil
 	}
 	if length > longestAnswer {
@@ -160,6 +159,8 @@ func (w *wire) show(kind byte, body []byte) error {
 			w.await(id)
 		}
 		return w.sight.ack(kind, id)
+	case packets.Pingresp:
+		w.pings.answer()
 	case packets.Suback:
 		if len(body) != 3 { // one filter was asked for; paho panics when more are answered
 			return errors.New("the broker sent a malformed SUBACK")

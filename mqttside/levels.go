@@ -52,6 +52,8 @@ func (b *brokers) level(host string, now time.Time) uint {
 	defer b.mu.Unlock()
 	at := b.of(host)
 	switch {
+	case at.single(now):
+		return levelPlain
 	case at.trying != 0:
 		return at.trying
 	case at.facts.level == levelPlain && recent(at.levelAt, now):
@@ -66,7 +68,7 @@ func (b *brokers) accepted(host string, level uint, now time.Time) (say string) 
 	defer b.mu.Unlock()
 	at := b.of(host)
 	// A plain level that holds on is not counted anew: the better one must be tried some time.
-	if at.facts.level != level || level == levelPlain && !recent(at.levelAt, now) {
+	if !at.single(now) && (at.facts.level != level || level == levelPlain && !recent(at.levelAt, now)) {
 		if at.facts.level != level && level == levelPlain {
 			say = "the broker has no bridge bit: own publishes come back and are dropped as duplicates"
 		}

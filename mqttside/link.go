@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ const noAnswer = 0xff // no CONNACK came
 // link is one connection to the broker with a paho client of its own. A client is not used twice: nothing of
 // an old connection (packet ids, acknowledgements, goroutines) can then reach the next one.
 type link struct {
+	echoes
 	s      *Side
 	gen    uint64
 	url    *url.URL
@@ -239,7 +241,19 @@ func (k *link) ack(kind byte, id uint16) error {
 	return nil
 }
 
-func (k *link) incoming() { k.progress() }
+// say publishes a probe. It takes no packet id, so paho has no part in it.
+func (k *link) say(topic string, payload []byte) error {
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.TopicName, p.Payload = topic, payload
+	var b bytes.Buffer
+	if err := p.Write(&b); err != nil {
+		return err
+	}
+	_, err := k.conn().Write(b.Bytes())
+	return err
+}
+
+func (k *link) fence(ctx context.Context) error { return k.conn().fence(ctx) }
 
 // asked tells whether the broker may have acted on our CONNECT although we do not know how.
 func (k *link) asked() bool {

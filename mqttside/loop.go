@@ -119,19 +119,34 @@ func (s *Side) plainer(ctx context.Context, k *link) bool {
 
 // serve makes a logged-in link useful and watches it until it closes or ctx ends.
 func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()) error {
-	if err := s.prepare(ctx, k); err != nil {
+	var known *silence
+	if err := s.prepare(ctx, k); errors.Is(err, errSubscribe) {
+		known = &silence{in: true, denied: true}
+	} else if err != nil {
 		return err
 	}
 	s.announce(k, "online")
-	s.setLive(k, "")
+	for {
+		if err := s.convince(ctx, k, known); err != nil {
+			return err
+		}
+		s.setLive(k, "")
+		s.sayConnected(k)
+		up()
+		var err error
+		if known, err = s.keepProving(ctx, k); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Side) sayConnected(k *link) {
 	say := s.log.Info()
 	if time.Since(s.renewed) < provenLife {
 		say = s.log.Debug() // it was known, and may be so every second
 	}
 	window, _ := s.brokers.window(k.url.Host, s.cfg.Window)
 	say.Str("broker", k.url.Host).Uint("level", k.level).Bool("session", k.present).Int("window", window).Msg("connected")
-	up()
-	return s.watch(ctx, k, nil)
 }
 
 // prepare waits until what was resumed is acknowledged, then subscribes. paho does not reserve the packet ids of

@@ -47,9 +47,13 @@ type outbox struct {
 	link    *link // nil: none is logged in
 	legs    map[uint16]*leg
 	seq     uint64
-	inside  int       // legs that count against the window
-	outside int       // the others
-	called  bool      // legs went back to the book since Send last asked
+	inside  int  // legs that count against the window
+	outside int  // the others
+	called  bool // legs went back to the book since Send last asked
+	trust   trust
+	held    []*leg    // acknowledged before a probe was heard
+	since   int       // messages settled since the last probe that was heard went out
+	longest int       // of them
 	moved   time.Time // when a broker last acknowledged something, or the box ceased to be empty
 }
 
@@ -126,7 +130,7 @@ func (o *outbox) count(l *leg, n int) {
 func (o *outbox) begin(k *link, f fate, session nonce) (maybe int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.link, o.moved, o.session = k, time.Now(), session
+	o.link, o.moved, o.session, o.trust = k, time.Now(), session, untried
 	if o.undone() {
 		o.recall()
 	}
@@ -198,8 +202,7 @@ func (o *outbox) ack(k *link, kind byte, id uint16) error {
 			o.bind(k, l)
 		}
 	case kind == packets.Puback && l.qos == 1, kind == packets.Pubcomp && l.phase == released:
-		o.remove(l)
-		o.desk.Close(bridge.Result{Ref: l.Ref})
+		o.settle(l)
 		o.changed.ring()
 	case kind != packets.Pubrec:
 		return fmt.Errorf("the broker answered a message of QoS %d out of turn, with packet type %d", l.qos, kind)

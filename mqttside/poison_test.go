@@ -1,18 +1,26 @@
 package mqttside
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 )
 
-// TestPoison: the broker closes the connection over a message that is too long for it. That one alone is dead.
+// TestPoison: the broker closes the connection over a message, whatever it does not like in it. That one alone is dead.
 func TestPoison(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, servers.MosquittoConfig{Extra: "max_packet_size 4000"})
+	r := newRig(t, servers.MosquittoConfig{})
+	r.trap.set(func(p proxy.Packet) proxy.Verdict {
+		if p.Dir == proxy.Up && p.Type == proxy.PUBLISH && bytes.Contains(p.Payload, []byte("xxxxx")) {
+			return proxy.CutBefore
+		}
+		return proxy.Pass
+	})
 	var good []bridge.Ref
 	for n := range 3 {
 		good = append(good, r.add(n))

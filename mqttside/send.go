@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"chatrelay/bridge"
 )
@@ -25,6 +26,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	default:
 		return bridge.Refuse("bad_kind", "this cannot be sent over MQTT")
 	}
+	length := s.probeLength(topic, len(out.Body))
 	for {
 		change := s.changed.wait()
 		if s.outbox.recalled() {
@@ -33,6 +35,17 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		k, qos, err := s.ready(out.Kind)
 		if err != nil {
 			return err
+		}
+		if k != nil {
+			switch fit, limit := s.prover.lengths.fits(k.url.Host, length, time.Now()); fit {
+			case fitsNot:
+				return bridge.Refuse("too_large", "the MQTT broker takes no message longer than %d bytes", limit)
+			case fitsMay:
+				s.changed.ring() // Run's goroutine finds it out
+				return errLonger
+			case fitNever:
+				k = nil
+			}
 		}
 		if k != nil && s.publish(k, topic, qos, out) {
 			return nil
@@ -51,10 +64,15 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	}
 }
 
+// errLonger: the lane alone waits.
+var errLonger = errors.New("mqtt: the broker took no message so long some time ago, and is asked again")
+
+const noticeMore = 4 << 10
+
 // noticeRoom is what a notice may be longer than the message it is about.
 func noticeRoom(k bridge.Kind) int {
 	if k == bridge.Notice {
-		return 4 << 10
+		return noticeMore
 	}
 	return 0
 }

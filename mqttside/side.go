@@ -36,6 +36,7 @@ type Side struct {
 	inbox   *inbox
 	acker   *acker
 	brokers *brokers
+	prover  prover
 
 	// Owned by Run's goroutine, or written before it starts others.
 	instance  string // of this process, in the status
@@ -71,6 +72,8 @@ func New(cfg Config, desk bridge.Desk) (*Side, error) {
 		rows: newRows(desk), inbox: newInbox(), brokers: newBrokers(desk), why: "not started",
 		instance: fmt.Sprintf("%x", newNonce()),
 	}
+	s.prover.closed = map[string]closure{}
+	s.prover.topic = s.cfg.Prefix + "/" + newProbeName()
 	s.outbox = newOutbox(desk, &s.changed)
 	s.acker = newAcker(s)
 	return s, nil
@@ -101,6 +104,7 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 		<-offered
 		s.leave(k)
 	}
+	s.prover.close()
 	s.stop()
 	end()
 	wg.Wait()
@@ -155,7 +159,7 @@ func (s *Side) doubt(ctx context.Context, u *url.URL) {
 	ask := s.unsure && s.home == u.Host
 	s.mu.Unlock()
 	f := unsure
-	if ask && s.filterAt == s.filter() && s.outbox.released() {
+	if ask && s.filterAt == s.subscription(s.brokers.level(u.Host, time.Now())) && s.outbox.released() {
 		f = s.witness(ctx, u)
 	}
 	s.mu.Lock()

@@ -44,7 +44,13 @@ func TestReplacedIDs(t *testing.T) {
 	}
 	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
-	tally(t, "in", 1, rounds*each, bodies(m))
+	var in []string // with the bridge bit no second login could hear probes: our own publishes come back
+	for _, b := range bodies(m) {
+		if !strings.HasSuffix(b, body("x", 0)) {
+			in = append(in, b)
+		}
+	}
+	tally(t, "in", 1, rounds*each, in)
 	tally(t, "out", 1, 1, p.hears(t, 1))
 	if !log.has("the broker replaces client ids") {
 		t.Error("not said")
@@ -71,7 +77,8 @@ func checkReplaced(t *testing.T, cfg Config) {
 	}
 }
 
-// TestSideLoginLeavesNothing: after side logins of every kind the broker has no session but the relay's.
+// TestSideLoginLeavesNothing: after side logins of every kind the broker has no session but the relay's, and while it
+// runs that of the login that hears its probes.
 func TestSideLoginLeavesNothing(t *testing.T) {
 	t.Parallel()
 	broker := servers.NewMosquitto(t, servers.MosquittoConfig{Extra: "sys_interval 1"})
@@ -92,8 +99,13 @@ func TestSideLoginLeavesNothing(t *testing.T) {
 	}
 	side.end()
 	watch := newPerson(t, broker.URL, "watch", "$SYS/broker/clients/total")
-	l.eventually(t, "the relay and the watcher alone", func() bool {
-		got := watch.all()
-		return len(got) > 0 && got[len(got)-1] == "$SYS/broker/clients/total 2"
-	})
+	total := func(want string) func() bool {
+		return func() bool {
+			got := watch.all()
+			return len(got) > 0 && got[len(got)-1] == "$SYS/broker/clients/total "+want
+		}
+	}
+	l.eventually(t, "the relay, its listener and the watcher alone", total("3"))
+	l.stop()
+	l.eventually(t, "the relay's session and the watcher alone", total("2"))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"chatrelay/bridge"
@@ -13,14 +14,23 @@ const answerTimeout = 10 * time.Second // for a SUBACK
 
 var errSubscribe = errors.New("the broker does not let us subscribe: allow it in the broker's ACL, or change CHATRELAY_TOPIC_PREFIX")
 
+// filterEnd stands behind the filter, where it is remembered. No filter holds it.
+const filterEnd = "\x00"
+
+// subscription is what is remembered of a SUBSCRIBE. The bridge bit acts at the SUBSCRIBE, and stays with the session.
+func (s *Side) subscription(level uint) string { return s.filter() + filterEnd + string(rune(level)) }
+
 // subscribe asks for all inboxes, unless the session does already: a SUBSCRIBE would bring retained messages
 // again. The filter is remembered with the session.
 func (s *Side) subscribe(ctx context.Context, k *link) error {
-	if s.filterAt == s.filter() {
+	wanted := s.subscription(k.level)
+	if s.filterAt == wanted {
 		return nil
 	}
-	if s.filterAt != "" {
-		k.client.Unsubscribe(s.filterAt) // of a former prefix; if it fails, its mail is refused as bad_topic
+	// One of another level goes, too: Mosquitto changes nothing at a second SUBSCRIBE but the QoS. The two packets go
+	// one behind the other.
+	if former, _, _ := strings.Cut(s.filterAt, filterEnd); former != "" {
+		k.client.Unsubscribe(former) // of a former prefix; if it fails, its mail is refused as bad_topic
 	}
 	t := k.client.Subscribe(s.filter(), 2, nil)
 	if err := t.Error(); err != nil {
@@ -43,7 +53,7 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 	case <-limit.C:
 		return errors.New("the broker does not answer SUBSCRIBE")
 	}
-	s.filterAt = s.filter()
+	s.filterAt = wanted
 	k.raise(s.desk.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
 	return nil
 }

@@ -43,7 +43,9 @@ func (s *Side) inboxOf(topic string) (string, bool) {
 	return landline, true
 }
 
-func (s *Side) landline(l string) bool { return l != "" && l != s.cfg.Own && s.cfg.Landline(l) }
+func (s *Side) landline(l string) bool {
+	return l != "" && l != s.cfg.Own && !isProbeName(l) && s.cfg.Landline(l)
+}
 
 // filter is what the side subscribes to.
 func (s *Side) filter() string { return s.cfg.Prefix + "/+" }

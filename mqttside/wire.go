@@ -27,7 +27,6 @@ type sight interface {
 	connack(present bool, code byte)
 	ack(kind byte, id uint16) error // PUBACK, PUBREC, PUBREL or PUBCOMP came, and paho has not seen it yet
 	suback(code byte)
-	incoming()         // a PUBLISH came
 	leaving(id uint16) // the PUBLISH of a packet id is about to be written
 	eased()            // no more than heldBytes wait now, or none for its turn
 	barred(err error)  // the book failed to commit what waits here; the wire closes next
@@ -49,6 +48,7 @@ type wire struct {
 	stop   context.CancelFunc // of what the flusher waits for
 
 	frame frame // owned by the reading goroutine
+	pings pings
 
 	mu       sync.Mutex // guards all below
 	err      error      // why it was closed
@@ -111,6 +111,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	switch p[0] >> 4 {
 	case packets.Puback, packets.Pubcomp:
 		w.add(w.turns.end(p, time.Now()))
+	case packets.Pingreq:
+		w.pings.ask()
+		w.add([][]byte{p})
 	default:
 		w.add([][]byte{p})
 	}
@@ -139,6 +142,19 @@ func (w *wire) add(ps [][]byte) {
 	case w.wake <- struct{}{}:
 	default: // it is awake
 	}
+}
+
+// fence waits until the broker has answered a ping behind all that was written: it has read that.
+func (w *wire) fence(ctx context.Context) error {
+	w.mu.Lock()
+	if w.err != nil {
+		defer w.mu.Unlock()
+		return w.err
+	}
+	n := w.pings.ask()
+	w.add([][]byte{{packets.Pingreq << 4, 0}})
+	w.mu.Unlock()
+	return w.pings.await(ctx, n, w.closed, w.reason)
 }
 
 // relent lets out what has waited too long for its turn.

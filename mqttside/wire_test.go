@@ -34,7 +34,6 @@ func (b *blind) ack(kind byte, _ uint16) error {
 	return nil
 }
 func (b *blind) suback(code byte)  { b.note(func() { b.subs = append(b.subs, code) }) }
-func (b *blind) incoming()         {}
 func (b *blind) leaving(id uint16) { b.note(func() { b.left = append(b.left, id) }) }
 func (b *blind) eased()            {}
 func (b *blind) barred(error)      { b.note(func() { b.barrs++ }) }

@@ -12,7 +12,7 @@ import (
 // Behind a load balancer that is what every restart of a broker looks like, and to publish again what is
 // released would double it each time. It logs in to the session, lets a message of its own come in by the
 // session's subscription, and leaves; what else the broker sends stays unacknowledged, and comes again.
-// The message goes to the relay's own name, which no relay passes on.
+// The message is a probe, which no relay passes on.
 func (s *Side) witness(ctx context.Context, u *url.URL) fate {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -29,8 +29,8 @@ func (s *Side) witness(ctx context.Context, u *url.URL) fate {
 		return unsure
 	}
 	defer other.end()
-	topic, mark := ownTopic(&s.cfg), newNonce()
-	if err := other.publish(topic, mark[:]); err != nil {
+	mark := newNonce()
+	if err := other.publish(s.prover.topic, probeBody(mark, 0)); err != nil {
 		return unsure
 	}
 	for {
@@ -38,16 +38,8 @@ func (s *Side) witness(ctx context.Context, u *url.URL) fate {
 		if err != nil {
 			return unsure
 		}
-		if m := p.(*packets.PublishPacket); m.TopicName == topic && string(m.Payload) == string(mark[:]) {
+		if m := p.(*packets.PublishPacket); m.TopicName == s.prover.topic && string(m.Payload) == string(probeBody(mark, 0)) {
 			return kept
 		}
 	}
-}
-
-// ownTopic is a topic among the inboxes that is nobody's.
-func ownTopic(cfg *Config) string {
-	if cfg.Own == "" {
-		return cfg.Prefix + "/chatrelay"
-	}
-	return cfg.Prefix + "/" + cfg.Own
 }

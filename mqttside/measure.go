@@ -1,0 +1,115 @@
+package mqttside
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const longFix = "raise the broker's limits (Mosquitto: message_size_limit, max_packet_size), or lower CHATRELAY_MAX_MESSAGE"
+
+// measure finds out the longest message that the broker passes on, up to the longest that is ever sent. It does so on
+// the second login where there is one: a broker may close the connection over a long message.
+func (s *Side) measure(ctx context.Context, k *link) error {
+	ctx, cancel := context.WithTimeout(ctx, measureLimit)
+	defer cancel()
+	host, most := k.url.Host, s.cfg.longest()
+	ok, err := s.longHeard(ctx, k, most, 2, lengthPause)
+	if err != nil {
+		return err
+	}
+	if ok {
+		s.prover.lengths.heard(host, most, time.Now())
+		return nil
+	}
+	s.log.Warn().Str("broker", host).Int("bytes", most).Str("fix", longFix).
+		Msg("the broker drops a message as long as CHATRELAY_MAX_MESSAGE allows: looking for its limit")
+	low, high, err := search(most, func(n int) (bool, error) { return s.longHeard(ctx, k, n, 1, lengthPause/3) })
+	if err != nil {
+		return err
+	}
+	delete(s.prover.closed, host)
+	s.prover.shorter = true
+	s.prover.lengths.missed(host, high, time.Now())
+	s.prover.lengths.heard(host, low, time.Now())
+	s.log.Warn().Str("broker", host).Int("bytes", low).Msg("the broker takes no message longer than this: longer ones are refused")
+	return nil
+}
+
+// tryLength finds out about one length, as a message waits for it.
+func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, measureLimit)
+	defer cancel()
+	ok, err := s.longHeard(ctx, k, n, 2, lengthPause/3)
+	switch {
+	case err != nil:
+		s.prover.lengths.missed(k.url.Host, n, time.Now()) // the message must not wait for ever
+	case ok:
+		s.prover.lengths.heard(k.url.Host, n, time.Now())
+		s.log.Info().Str("broker", k.url.Host).Int("bytes", n).Msg("the broker takes longer messages than before")
+	default:
+		s.prover.lengths.missed(k.url.Host, n, time.Now())
+	}
+	return err
+}
+
+// longHeard tries a probe of a length. A connection that the broker closes over it so many times means that it takes
+// no such.
+func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, patience time.Duration) (bool, error) {
+	for closed := 0; ; {
+		l, err := s.beside(ctx, k.url)
+		if errors.Is(err, errBeside) && k.level == levelPlain {
+			return s.longSelf(ctx, k, n, patience)
+		}
+		if err != nil {
+			return false, err
+		}
+		ok, err := hears(ctx, l, l, s.prover.topic, n, patience)
+		if !errors.Is(err, errListener) {
+			return ok, err
+		}
+		if closed++; closed == closings {
+			return false, nil
+		}
+	}
+}
+
+// closure is how often a broker closed the relay's own connection over a probe, and the shortest such.
+type closure struct{ times, length int }
+
+// longSelf tries it on the relay's own connection. If that ends over it, the next one remembers.
+func (s *Side) longSelf(ctx context.Context, k *link, n int, patience time.Duration) (bool, error) {
+	host := k.url.Host
+	before := s.prover.closed[host]
+	if before.times >= 2 && n >= before.length {
+		return false, nil
+	}
+	ok, err := hears(ctx, k, k, s.prover.topic, n, patience)
+	if err == nil || ctx.Err() != nil || k.alive() {
+		return ok, err
+	}
+	k.fail(err) // no other message is to blame
+	s.prover.closed[host] = closure{before.times + 1, n}
+	return false, err
+}
+
+// search halves the range between what is heard and what is not.
+func search(most int, try func(n int) (bool, error)) (low, high int, err error) {
+	low, high = probeLeast, most
+	for range lengthSteps {
+		if high-low < 2 {
+			break
+		}
+		middle := (low + high) / 2
+		ok, err := try(middle)
+		switch {
+		case err != nil:
+			return 0, 0, err
+		case ok:
+			low = middle
+		default:
+			high = middle
+		}
+	}
+	return low, high, nil
+}

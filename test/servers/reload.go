@@ -1,0 +1,36 @@
+package servers
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// SetACL replaces the acl_file of a broker that has one and lets it read that; living connections stay.
+func (m *Mosquitto) SetACL(acl string) error {
+	if err := writeFile(m.Dir, "acl", acl+"\n"); err != nil {
+		return err
+	}
+	return m.nudge(syscall.SIGHUP)
+}
+
+// SetMessageSizeLimit changes message_size_limit of a broker that has one and lets it read that.
+func (m *Mosquitto) SetMessageSizeLimit(bytes int) error {
+	file := filepath.Join(m.Dir, "mosquitto.conf")
+	conf, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("servers: %w", err)
+	}
+	lines := strings.Split(string(conf), "\n")
+	for i, l := range lines {
+		if strings.HasPrefix(l, "message_size_limit ") {
+			lines[i] = fmt.Sprint("message_size_limit ", bytes)
+		}
+	}
+	if err := writeFile(m.Dir, "mosquitto.conf", strings.Join(lines, "\n")); err != nil {
+		return err
+	}
+	return m.nudge(syscall.SIGHUP)
+}
