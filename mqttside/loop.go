@@ -31,7 +31,7 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 				return k
 			}
 			s.lose(k, err)
-			s.poison.autopsy(k, s.outbox, s.log)
+			s.examine(k)
 			if k.healthy() {
 				wait.reset()
 			}
@@ -55,6 +55,13 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 		s.idle(ctx, wait.next(time.Now(), floor(err)), err)
 	}
 	return nil
+}
+
+// examine looks for a message that closed a connection. Its length is not taken for granted any more.
+func (s *Side) examine(k *link) {
+	if s.poison.autopsy(k, s.outbox, s.log) {
+		s.prover.lengths.forget(k.url.Host)
+	}
 }
 
 // lose takes a closed link out of use. What is bound stays, to be resumed on the next one.
@@ -84,7 +91,7 @@ func (s *Side) connect(ctx context.Context) (*link, error) {
 			}
 			if k != nil {
 				s.outbox.end(k)
-				s.poison.autopsy(k, s.outbox, s.log) // what is resumed goes out before it is known that we are in
+				s.examine(k) // what is resumed goes out before it is known that we are in
 			}
 			if k == nil || !s.plainer(ctx, k) {
 				failed = append(failed, err)

@@ -20,25 +20,27 @@ type poison struct {
 
 // autopsy looks at how a connection ended: what was sent and acknowledged before the culprit has left the outbox,
 // so the culprit is the oldest there, and stays it.
-func (p *poison) autopsy(k *link, o *outbox, log zerolog.Logger) {
+// true: the culprit is set aside.
+func (p *poison) autopsy(k *link, o *outbox, log zerolog.Logger) bool {
 	k.mu.Lock()
 	quick, ours := !k.at.IsZero() && time.Since(k.at) < provenLife, k.fault || k.parted
 	k.mu.Unlock()
 	front, ok := o.front()
 	if !quick || ours || !ok {
 		*p = poison{}
-		return
+		return false
 	}
 	if front != p.ref {
 		*p = poison{ref: front}
 	}
 	if p.deaths++; p.deaths < deathsMost {
-		return
+		return false
 	}
 	log.Error().Stringer("ref", front).Int("connections", p.deaths).
 		Msg("the broker closes the connection over this message: it is set aside as dead (is it larger than the broker's max_packet_size?)")
 	o.bury(front, bridge.Refuse("poison", "the MQTT broker closes the connection over this message"))
 	*p = poison{}
+	return true
 }
 
 // front is the oldest leg, if the broker may have got it and has not acknowledged it in any way.

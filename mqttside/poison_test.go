@@ -1,26 +1,29 @@
 package mqttside
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
-	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 )
 
-// TestPoison: the broker closes the connection over a message, whatever it does not like in it. That one alone is dead.
+// TestPoison: the broker closes the connection over a message, as it has become too long for it. That one alone is
+// dead, and the next as long is refused at once.
 func TestPoison(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, servers.MosquittoConfig{})
-	r.trap.set(func(p proxy.Packet) proxy.Verdict {
-		if p.Dir == proxy.Up && p.Type == proxy.PUBLISH && bytes.Contains(p.Payload, []byte("xxxxx")) {
-			return proxy.CutBefore
-		}
-		return proxy.Pass
-	})
+	r := newRig(t, servers.MosquittoConfig{Persistence: true, Extra: "max_packet_size 1000000"})
+	l := start(t, r.m, r.cfg)
+	l.up(t) // so the longest message it takes is known, and does not hold any more
+	err := r.broker.Stop()
+	if err == nil {
+		err = r.broker.SetOption("max_packet_size", 4000)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.down(t, "")
 	var good []bridge.Ref
 	for n := range 3 {
 		good = append(good, r.add(n))
@@ -29,7 +32,13 @@ func TestPoison(t *testing.T) {
 	for n := 4; n < 7; n++ {
 		good = append(good, r.add(n))
 	}
-	start(t, r.m, r.cfg)
+	err = r.broker.Start()
+	if err == nil {
+		err = r.p.back()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.m.Until(t, "closed", bridgetest.AllClosed)
 	if state, err := r.m.Leg(poison); state != bridgetest.Closed || err == nil || !strings.Contains(err.Error(), "poison") {
 		t.Errorf("the poison is %v (%v), want it closed as poison", state, err)
@@ -38,6 +47,11 @@ func TestPoison(t *testing.T) {
 		if state, err := r.m.Leg(ref); state != bridgetest.Closed || err != nil {
 			t.Errorf("%v is %v (%v)", ref, state, err)
 		}
+	}
+	next := r.m.Add(bridge.Inbox, "1001", "2001", body(strings.Repeat("x", 5000), 7))
+	r.m.Until(t, "the next is closed", bridgetest.AllClosed)
+	if _, err := r.m.Leg(next); err == nil || !strings.Contains(err.Error(), "too_large") {
+		t.Errorf("the next as long: %v, want it refused for its length", err)
 	}
 	got := r.p.hears(t, len(good))
 	for i, n := range []int{0, 1, 2, 4, 5, 6} {

@@ -18,6 +18,14 @@ func (m *Mosquitto) SetACL(acl string) error {
 
 // SetMessageSizeLimit changes message_size_limit of a broker that has one and lets it read that.
 func (m *Mosquitto) SetMessageSizeLimit(bytes int) error {
+	if err := m.SetOption("message_size_limit", bytes); err != nil {
+		return err
+	}
+	return m.nudge(syscall.SIGHUP)
+}
+
+// SetOption changes a number in the broker's file, where it stands already. The broker reads it at its next start.
+func (m *Mosquitto) SetOption(name string, value int) error {
 	file := filepath.Join(m.Dir, "mosquitto.conf")
 	conf, err := os.ReadFile(file)
 	if err != nil {
@@ -25,12 +33,9 @@ func (m *Mosquitto) SetMessageSizeLimit(bytes int) error {
 	}
 	lines := strings.Split(string(conf), "\n")
 	for i, l := range lines {
-		if strings.HasPrefix(l, "message_size_limit ") {
-			lines[i] = fmt.Sprint("message_size_limit ", bytes)
+		if strings.HasPrefix(l, name+" ") {
+			lines[i] = fmt.Sprint(name, " ", value)
 		}
 	}
-	if err := writeFile(m.Dir, "mosquitto.conf", strings.Join(lines, "\n")); err != nil {
-		return err
-	}
-	return m.nudge(syscall.SIGHUP)
+	return writeFile(m.Dir, "mosquitto.conf", strings.Join(lines, "\n"))
 }
