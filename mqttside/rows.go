@@ -35,20 +35,29 @@ type rows struct {
 
 func newRows(desk bridge.Desk) *rows { return &rows{desk: desk, byID: map[uint16]*row{}} }
 
-// restore takes in the rows of a session; those of another are worth nothing.
+// restore takes in the rows of a session. Those of another are worth nothing, and go: what was in the intake's
+// hands when a session was lost is written behind its end.
 func (r *rows) restore(session nonce, state map[string][]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.session = session
 	known := make(chan struct{})
 	close(known)
+	var stale []bridge.StateRow
 	for key, value := range state {
 		text, ok := strings.CutPrefix(key, rowPrefix)
+		if !ok {
+			continue
+		}
 		id, err := strconv.ParseUint(text, 10, 16)
-		if !ok || err != nil || len(value) != len(nonce{})+1+16 || nonce(value[:8]) != session {
+		if err != nil || len(value) != len(nonce{})+1+16 || nonce(value[:8]) != session {
+			stale = append(stale, bridge.StateRow{Key: key})
 			continue
 		}
 		r.byID[uint16(id)] = &row{qos: value[8], hash: [16]byte(value[9:]), done: known}
+	}
+	if len(stale) > 0 {
+		r.desk.SetState(bridge.MQTT, stale...)
 	}
 }
 

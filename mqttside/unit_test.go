@@ -260,3 +260,30 @@ func TestRowsExpire(t *testing.T) {
 		t.Error("a row that may be redelivered is forgotten")
 	}
 }
+
+// Rows of a session that is gone do not stay in the book for ever; what is no row is let be.
+func TestStaleRowsGo(t *testing.T) {
+	m := bridgetest.NewMemory(t)
+	desk, session := m.Desk(), newNonce()
+	r := newRows(desk)
+	r.restore(session, nil)
+	x, state := r.open(1, 7, false, 2, digest("t", []byte("a")))
+	r.close(7, x, nil)
+	gone := newNonce()
+	old := bridge.StateRow{Key: rowKey(8), Value: append(append(gone[:], 2), make([]byte, 16)...)}
+	rows := append(state, old, bridge.StateRow{Key: "in.x", Value: []byte{1}}, bridge.StateRow{Key: stateSession, Value: session[:]})
+	if err := desk.Wait(t.Context(), desk.SetState(bridge.MQTT, rows...)); err != nil {
+		t.Fatal(err)
+	}
+	known, err := desk.State(t.Context(), bridge.MQTT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newRows(desk).restore(session, known)
+	if err := desk.Wait(t.Context(), desk.SetState(bridge.MQTT)); err != nil {
+		t.Fatal(err)
+	}
+	if m.Row("in.7") == nil || m.Row("in.8") != nil || m.Row("in.x") != nil || m.Row(stateSession) == nil {
+		t.Errorf("rows 7 %x, 8 %x, x %x, session %x", m.Row("in.7"), m.Row("in.8"), m.Row("in.x"), m.Row(stateSession))
+	}
+}

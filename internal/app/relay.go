@@ -222,7 +222,7 @@ const aliveWithin = 2 * time.Second
 func alive(j *journal.Journal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), aliveWithin)
 	defer cancel()
-	if err := j.Wait(ctx, j.SetState(0)); err != nil && ctx.Err() != nil {
+	if err := j.Answer(ctx); err != nil && ctx.Err() != nil {
 		return fmt.Errorf("its writer has not answered for %v", aliveWithin)
 	}
 	return nil

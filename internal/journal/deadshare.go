@@ -97,8 +97,8 @@ func (o *shedOp) apply(t *txn) {
 // sayShed logs what was put away, not more often than once a minute.
 func (j *Journal) sayShed() {
 	if now := j.opt.Clock(); j.shed > 0 && now.Sub(j.shedAt) >= sayAgain {
-		j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes).
-			Msg("dead letters were over their quarter of the book: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
+		j.say(j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+			"dead letters were over their quarter of the book: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
 		j.shed, j.shedAt = 0, now
 	}
 }

@@ -331,8 +331,27 @@ func (j *Journal) barrier(ctx context.Context) error {
 	if idle {
 		return nil
 	}
-	return j.Wait(ctx, j.SetState(0))
+	return j.Answer(ctx)
 }
+
+// Answer waits until the writer has answered all that was said before. An error: it could not be written, or ctx
+// ended. It may be asked for ever, also while the disk is full: nothing of it is kept.
+func (j *Journal) Answer(ctx context.Context) error {
+	j.mu.Lock()
+	j.ticket++
+	ticket := j.ticket
+	j.put(&barrierOp{ticket})
+	j.mu.Unlock()
+	return j.Wait(ctx, ticket)
+}
+
+// barrierOp changes nothing.
+type barrierOp struct{ ticket uint64 }
+
+func (o *barrierOp) size() (int, int)         { return 1, 0 }
+func (o *barrierOp) number() uint64           { return o.ticket }
+func (o *barrierOp) apply(*txn)               {}
+func (o *barrierOp) end(*Journal, error) bool { return false }
 
 // Delayed implements bridge.Ledger.
 func (j *Journal) Delayed(ctx context.Context, atLeast time.Duration) error {

@@ -137,6 +137,7 @@ type Journal struct {
 	space   space
 
 	// The writer's own.
+	sayings  []saying // for the log, once the lock is free
 	tx       uint32
 	ord      uint64 // last binding
 	lease    uint64 // numbers below it are covered by meta

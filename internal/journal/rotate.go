@@ -40,8 +40,8 @@ func (j *Journal) rotate() error {
 	j.dedup.recount()
 	if early > 0 {
 		j.counts[bridge.Count{Name: evicted}] += int64(early)
-		j.log.Warn().Int("keys", early).Int("limit", j.opt.DedupMaxKeys).
-			Msg("more keys than may be kept: the oldest are forgotten before their time")
+		j.say(j.log.Warn().Int("keys", early).Int("limit", j.opt.DedupMaxKeys),
+			"more keys than may be kept: the oldest are forgotten before their time")
 	}
 	j.ranSaved, j.folded = ran, false
 	return nil

@@ -93,14 +93,14 @@ func (j *Journal) sayFull() {
 		if j.full {
 			e = j.log.Error()
 		}
-		e.Bool("full", j.full).Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).
-			Int("deliveries", j.held).Int("max_pending", j.opt.MaxPending).Msg("room in the book")
+		j.say(e.Bool("full", j.full).Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).
+			Int("deliveries", j.held).Int("max_pending", j.opt.MaxPending), "room in the book")
 	}
 	j.sayShed()
 	if loud := j.dead.bytes > j.opt.MaxBytes/deadShare/2; loud != j.loud {
 		if j.loud = loud; loud {
-			j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes).
-				Msg("dead letters fill more than half of their quarter of the book; beyond it the oldest are put away: look at them, requeue or drop them")
+			j.say(j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+				"dead letters fill more than half of their quarter of the book; beyond it the oldest are put away: look at them, requeue or drop them")
 		}
 	}
 }

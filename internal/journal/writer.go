@@ -18,6 +18,7 @@ const (
 // with an error that ends the process.
 func (j *Journal) write() {
 	defer close(j.ended)
+	defer j.speak()
 	tick := time.NewTimer(idleEvery)
 	defer tick.Stop()
 	wait, hurry := idleEvery, false
@@ -26,6 +27,7 @@ func (j *Journal) write() {
 			j.die(err)
 			return
 		}
+		j.speak()
 		idle, over := j.pause()
 		if over {
 			j.settleLast()
@@ -51,6 +53,7 @@ func (j *Journal) write() {
 			j.die(err)
 			return
 		}
+		j.speak()
 		if hurry {
 			wait = min(wait*2, retryMost)
 		}
@@ -212,10 +215,10 @@ func (j *Journal) settleLast() {
 		}
 	}
 	if lost > 0 {
-		j.log.Warn().Int("operations", lost).Msg("the book had no room to the last; what was closed since may be sent again")
+		j.say(j.log.Warn().Int("operations", lost), "the book had no room to the last; what was closed since may be sent again")
 		return
 	}
 	if err := j.saveRan(); err != nil {
-		j.log.Warn().Err(err).Msg("the running time could not be written")
+		j.say(j.log.Warn().Err(err), "the running time could not be written")
 	}
 }
