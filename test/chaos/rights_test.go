@@ -1,0 +1,265 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chatrelay/test/e2e/clients"
+	"chatrelay/test/servers"
+	"chatrelay/test/stage"
+)
+
+// What the broker lets the relay do; all others, who have no user name, may do all.
+const (
+	mayAll     = "topic readwrite #\n\nuser chatrelay\ntopic readwrite chatrelay/#\ntopic readwrite /chat/#"
+	mayRead    = "topic readwrite #\n\nuser chatrelay\ntopic readwrite chatrelay/#\ntopic read /chat/#"
+	mayPublish = "topic readwrite #\n\nuser chatrelay\ntopic readwrite chatrelay/#\ntopic write /chat/#"
+)
+
+// news is what people hear, by the content of the message: the id of its stanza too.
+type news struct {
+	mu      sync.Mutex // guards both
+	arrived map[string]int
+	told    map[string][]string
+}
+
+func (n *news) HearMQTT(_ string, payload []byte) {
+	var e stage.Envelope
+	if json.Unmarshal(payload, &e) != nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e.Notice() {
+		n.told[label(e.About())] = append(n.told[label(e.About())], e.Status)
+		return
+	}
+	n.arrived[label(e.Content)]++
+}
+
+func (n *news) HearXMPP(_ string, s clients.Stanza) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case s.Type == "error":
+		n.told[s.ID] = append(n.told[s.ID], "error")
+	case s.Received != "":
+		n.told[s.Received] = append(n.told[s.Received], "sent")
+	}
+}
+
+// label is the first word of a content: the rest only makes it long.
+func label(content string) string {
+	word, _, _ := strings.Cut(content, " ")
+	return word
+}
+
+// count tells how many of the messages are so.
+func (n *news) count(ids []string, is func(arrived int, told []string) bool) (k int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, id := range ids {
+		if is(n.arrived[id], n.told[id]) {
+			k++
+		}
+	}
+	return k
+}
+
+func arrived(n int, _ []string) bool { return n > 0 }
+
+func failed(_ int, told []string) bool {
+	return len(told) > 0 && (told[len(told)-1] == "failed" || told[len(told)-1] == "error")
+}
+
+func saidSent(_ int, told []string) bool { return strings.Contains(strings.Join(told, " "), "sent") }
+
+// liedTo is who was told that it was sent, and not that it failed, though it did not arrive.
+func liedTo(n int, told []string) bool {
+	words := strings.Join(told, " ")
+	return n == 0 && strings.Contains(words, "sent") && !strings.Contains(words, "failed") && !strings.Contains(words, "error")
+}
+
+// rights is a stage whose broker has an ACL.
+type rights struct {
+	*stage.Stage
+	*news
+	t   *testing.T
+	ids []string
+}
+
+func newRights(t *testing.T, cfg servers.MosquittoConfig) *rights {
+	t.Helper()
+	cfg.ACL, cfg.MaxQueued = mayAll, 100_000
+	n := &news{arrived: map[string]int{}, told: map[string][]string{}}
+	s := stage.New(t, stage.Plan{Binary: binary, Start: servers.NewProsody, Broker: cfg, Heard: n, Env: map[string]string{"MQTT_USERNAME": "chatrelay"}})
+	return &rights{Stage: s, news: n, t: t}
+}
+
+// send says something by XMPP, with a receipt asked for; its id.
+func (r *rights) send(long int) string {
+	r.t.Helper()
+	id := fmt.Sprintf("m%d", len(r.ids))
+	e := stage.Direct("1001", "1002", strings.TrimSpace(id+" "+strings.Repeat("x", long)))
+	raw := fmt.Sprintf("<message to='%s' type='chat' id='%s'><body>%s</body><request xmlns='urn:xmpp:receipts'/></message>",
+		r.Receiver(), id, clients.Escape(e.String()))
+	if err := r.Person("1001").X.Raw(raw); err != nil {
+		r.t.Fatal(err)
+	}
+	r.ids = append(r.ids, id)
+	return id
+}
+
+func (r *rights) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// until polls, and says how long it took.
+func (r *rights) until(what string, limit time.Duration, ok func() bool) {
+	r.t.Helper()
+	began := time.Now()
+	for !ok() {
+		if time.Since(began) > limit {
+			r.t.Fatalf("not within %v: %s; arrived %d of %d, failed %d; %s", limit, what, r.count(r.ids, arrived), len(r.ids), r.count(r.ids, failed), r.Relay.Status())
+		}
+		time.Sleep(20 * time.Millisecond) // a poll's pause
+	}
+	r.t.Logf("%s after %v", what, time.Since(began).Round(100*time.Millisecond))
+}
+
+// unready tells whether the relay says that the broker's ACL is not right.
+func (r *rights) unready() bool {
+	ctx, cancel := context.WithTimeout(r.t.Context(), stage.Patience)
+	defer cancel()
+	code, body, err := r.Relay.Get(ctx, "/readyz")
+	return err == nil && code != http.StatusOK && strings.Contains(body, `topic readwrite /chat/#`)
+}
+
+// end wants all to have arrived once or to be told the truth, and the account to be right.
+func (r *rights) end() {
+	r.t.Helper()
+	r.until("all arrived, or their senders know", time.Minute, func() bool {
+		return r.count(r.ids, func(n int, told []string) bool { return n > 0 || failed(n, told) }) == len(r.ids)
+	})
+	if n := r.count(r.ids, liedTo); n > 0 {
+		r.t.Errorf("%d were sent and are missing", n)
+	}
+	r.Relay.Balanced()
+}
+
+func amount(short, long int) int {
+	if full {
+		return long
+	}
+	return short
+}
+
+// TestRights: a broker that acknowledges what it drops. None is sent and missing; the relay says what is wrong, and goes
+// on by itself when it is right.
+func TestRights(t *testing.T) {
+	for name, acl := range map[string]string{"no publish right": mayRead, "no subscribe right": mayPublish} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRights(t, servers.MosquittoConfig{})
+			r.Relay.Stop()
+			r.must(r.MQTT.SetACL(acl))
+			r.Relay.Launch()
+			r.until("it says what is wrong", 10*time.Second, r.unready)
+			for range amount(50, 1000) {
+				r.send(0)
+			}
+			r.until("all are taken", time.Minute, func() bool { return r.Relay.Status().Counts["pending"] == int64(len(r.ids)) })
+			if n := r.count(r.ids, saidSent) + r.count(r.ids, arrived); n > 0 {
+				t.Errorf("%d have left, or are said to have", n)
+			}
+			r.must(r.MQTT.SetACL(mayAll))
+			r.must(r.Relay.Ready(15 * time.Second))
+			r.end()
+			if n := r.count(r.ids, func(n int, _ []string) bool { return n == 1 }); n != len(r.ids) {
+				t.Errorf("%d of %d arrived once", n, len(r.ids))
+			}
+		})
+	}
+	t.Run("size limit", func(t *testing.T) {
+		t.Parallel()
+		r := newRights(t, servers.MosquittoConfig{MessageSizeLimit: 2000})
+		var long []string
+		for i := range amount(50, 1000) {
+			if i%10 == 0 {
+				long = append(long, r.send(3000))
+			} else {
+				r.send(0)
+			}
+		}
+		r.end()
+		if n := r.count(long, failed); n != len(long) {
+			t.Errorf("%d of %d long ones failed", n, len(long))
+		}
+		r.must(r.MQTT.SetMessageSizeLimit(1_000_000))
+		time.Sleep(11 * time.Second) // what was tried just now is not tried again sooner
+		last := r.send(3000)
+		r.until("a long one arrives", 4*time.Second, func() bool { return r.count([]string{last}, arrived) == 1 })
+	})
+	t.Run("taken away, then killed", func(t *testing.T) {
+		t.Parallel()
+		r := newRights(t, servers.MosquittoConfig{})
+		for range 10 {
+			r.send(0)
+		}
+		r.until("the first arrived", stage.Patience, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
+		r.must(r.MQTT.SetACL(mayRead))
+		for range amount(40, 990) {
+			r.send(0)
+		}
+		r.until("all are said to be sent", time.Minute, func() bool { return r.count(r.ids, saidSent) == len(r.ids) })
+		r.Relay.Kill()
+		r.Relay.Launch()
+		r.until("it says what is wrong", 10*time.Second, r.unready)
+		lost := r.ids[10:]
+		r.until("the senders of all that is missing know, by XMPP", 3*time.Minute, func() bool { return r.count(lost, failed) == len(lost) })
+		r.must(r.MQTT.SetACL(mayAll))
+		r.must(r.Relay.Ready(15 * time.Second))
+		r.send(0)
+		r.end()
+	})
+	t.Run("taken away under load", takenAwayUnderLoad)
+}
+
+// takenAwayUnderLoad takes a right away while messages flow: it is seen by the next probe.
+func takenAwayUnderLoad(t *testing.T) {
+	if !full {
+		t.Skip("half a minute: mqttside's TestRightTakenAway has it in small")
+	}
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{})
+	send := func(d time.Duration) {
+		for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(25 * time.Millisecond) { // the pace of the load
+			r.send(0)
+		}
+	}
+	send(5 * time.Second)
+	r.must(r.MQTT.SetACL(mayRead))
+	began := time.Now()
+	for !r.unready() {
+		send(200 * time.Millisecond)
+		if time.Since(began) > 45*time.Second {
+			t.Fatal("never said")
+		}
+	}
+	if took := time.Since(began); took > 35*time.Second {
+		t.Errorf("said after %v", took)
+	}
+	r.until("the senders of all that is missing know, by XMPP", 5*time.Minute, func() bool { return r.count(r.ids, liedTo) == 0 })
+	r.must(r.MQTT.SetACL(mayAll))
+	r.must(r.Relay.Ready(15 * time.Second))
+	r.end()
+}
