@@ -94,6 +94,13 @@ func (l *lengths) wanted(host string) int {
 	return l.of(host).want
 }
 
+// unwant: it could not be found out. Who wants it asks again.
+func (l *lengths) unwant(host string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(host).want = 0
+}
+
 // fit says whether a message of a length passes.
 type fit byte
 

@@ -144,6 +144,11 @@ func (l *listener) close() {
 	if l.alive() {
 		_ = l.write(packets.NewControlPacket(packets.Disconnect)) // it closes either way
 	}
+	l.drop()
+}
+
+// drop closes a connection that may be dead.
+func (l *listener) drop() {
 	l.fail(errListener)
 	l.wg.Wait()
 }

@@ -31,6 +31,9 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 				return k
 			}
 			s.lose(k, err)
+			if !errors.Is(err, errRenewed) {
+				s.prover.drop()
+			}
 			s.examine(k)
 			if k.healthy() {
 				wait.reset()

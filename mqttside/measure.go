@@ -43,7 +43,6 @@ func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
 	ok, err := s.longHeard(ctx, k, n, 2, lengthPause/3)
 	switch {
 	case err != nil:
-		s.prover.lengths.missed(k.url.Host, n, time.Now()) // the message must not wait for ever
 	case ok:
 		s.prover.lengths.heard(k.url.Host, n, time.Now())
 		s.log.Info().Str("broker", k.url.Host).Int("bytes", n).Msg("the broker takes longer messages than before")

@@ -23,7 +23,8 @@ const (
 	lengthPause   = 2 * time.Second  // the patience for the longest probe; for the steps of the search a third
 	listenLimit   = 5 * time.Second  // for a second login
 	measureLimit  = time.Minute
-	aloneAfter    = 3 // failed second logins in a row before the connection is to hear itself
+	aloneAfter    = 3 // failed second logins in a row, and for so long, before the connection is to hear itself
+	aloneFor      = 5 * time.Second
 )
 
 // silence says what probes were not heard although the broker works.
@@ -59,6 +60,7 @@ type prover struct {
 	listener *listener // at host; nil: none
 	host     string
 	failed   int                // second logins in a row that did not come about
+	since    time.Time          // when the first of them failed
 	closed   map[string]closure // brokers that closed the relay's own connection over a long probe
 	last     time.Time          // when a probe was heard, or failed to tell
 	told     string             // silence that was said last
@@ -73,11 +75,19 @@ func (p *prover) close() {
 	}
 }
 
+// drop ends it with the relay's own connection: it may have died of the same.
+func (p *prover) drop() {
+	if p.listener != nil {
+		p.listener.drop()
+		p.listener = nil
+	}
+}
+
 // convince lets probes go round until they are heard: nothing is published before. It says what is wrong. known is what
 // is known already.
 func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 	patience := probePatience
-	for {
+	for attempt := 0; ; attempt++ {
 		mark := s.desk.Mark()
 		var verdict error = known
 		if known == nil {
@@ -93,16 +103,13 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 			return nil
 		case errors.As(verdict, &known):
 			s.unproven(k, known)
-		case errors.Is(verdict, errBeside) && k.level != levelPlain && s.brokers.single(k.url.Host, time.Now()):
-			s.log.Warn().Err(verdict).Str("broker", k.url.Host).
-				Msg("nothing logs in beside the relay: it goes on without the bridge bit, and hears its own messages")
-			k.goodbye(errRenewed)
+		case s.alone(k, verdict):
 			return errRenewed
 		default:
 			s.setWhy(short(verdict))
 			s.log.Debug().Err(verdict).Msg("a probe could not be tried")
 		}
-		err := s.again(ctx, k, known)
+		err := s.again(ctx, k, known, attempt)
 		if known = nil; errors.Is(err, errSubscribe) {
 			known = &silence{in: true, denied: true}
 		} else if err != nil {
@@ -112,17 +119,36 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 	}
 }
 
+// alone ends a connection with the bridge bit where no second login can hear its probes.
+func (s *Side) alone(k *link, verdict error) bool {
+	if !errors.Is(verdict, errBeside) || k.level == levelPlain || !s.brokers.single(k.url.Host, time.Now()) {
+		return false
+	}
+	s.log.Warn().Err(verdict).Str("broker", k.url.Host).
+		Msg("nothing logs in beside the relay: it goes on without the bridge bit, and hears its own messages")
+	k.goodbye(errRenewed)
+	return true
+}
+
 // again prepares the next attempt on a connection where nothing was heard. What is in flight is waited for: it went out
-// in doubt. An ACL that was changed acts on a living connection, but a SUBSCRIBE may have been granted in silence.
-func (s *Side) again(ctx context.Context, k *link, quiet *silence) error {
-	until := time.Now().Add(probeRetry)
+// in doubt. An ACL that was changed acts on a living connection, but a SUBSCRIBE may have been granted in silence. It is
+// repeated only where that may be it: it brings all retained messages.
+func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) error {
+	wait := probeRetry
+	if quiet == nil { // it could not be tried
+		wait = min(probeRetry, 100*time.Millisecond<<min(attempt, 10))
+	}
+	until := time.Now().Add(wait)
 	if err := s.watch(ctx, k, func() bool { return time.Now().After(until) && s.outbox.empty() }); err != nil {
 		return err
 	}
-	if quiet == nil || !quiet.in {
+	if quiet == nil {
 		return nil
 	}
 	s.prover.close()
+	if !quiet.denied && (!quiet.in || quiet.out && (k.level != levelPlain || attempt%4 != 1)) {
+		return nil
+	}
 	s.filterAt = ""
 	return s.subscribe(ctx, k)
 }
@@ -201,7 +227,10 @@ func (s *Side) beside(ctx context.Context, u *url.URL) (*listener, error) {
 	case errors.Is(err, errSubscribe):
 		return nil, &silence{in: true, denied: true}
 	case err != nil:
-		if p.failed++; p.failed >= aloneAfter {
+		if p.failed++; p.failed == 1 {
+			p.since = time.Now()
+		}
+		if p.failed >= aloneAfter && time.Since(p.since) > aloneFor {
 			p.failed = 0
 			s.brokers.setLonely(u.Host, time.Now())
 		}
@@ -298,9 +327,12 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 			return nil, err
 		case errors.As(verdict, &quiet):
 			return quiet, nil
+		case s.alone(k, verdict):
+			return nil, errRenewed
 		case verdict != nil:
 			s.log.Debug().Err(verdict).Msg("a probe could not be tried")
-			s.prover.last = time.Now().Add(probePatience - probeBusy) // soon again
+			s.prover.lengths.unwant(host)
+			s.prover.last = time.Now().Add(probeRetry - probeBusy) // soon again
 		case want == 0:
 			s.outbox.probed(n)
 			s.proven(k, mark)
