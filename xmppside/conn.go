@@ -64,6 +64,9 @@ func (c *conn) message(m sm.Mark, e *element) {
 	if v.nudge != "" {
 		s.rooms.nudge(v.nudge)
 	}
+	if v.in.Refused != nil && v.in.Room != "" && v.in.Reply == "" {
+		s.rooms.refused(v.in.Room, v.in.Refused)
+	}
 	it := item{c: c, m: m, in: v.in}
 	if v.archiveID != "" && s.archive.known() {
 		it.in.WireID = wireID(v.archiveID, e)

@@ -12,6 +12,7 @@ func (s *Side) leaveWith(ctx context.Context, c *conn) {
 		return
 	}
 	s.stop()
+	s.st.Shut()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
 	defer cancel()
 	s.awaitReflections(drain)

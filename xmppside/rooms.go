@@ -32,6 +32,7 @@ type room struct {
 	doubt   bool   // somebody says that we are not in the room
 	again   bool   // it tells other things to those who join now
 	gone    string // why we are out
+	unheard unheard
 }
 
 func newRooms(s *Side) *rooms {

@@ -115,6 +115,10 @@ func TestAnonymousRoom(t *testing.T) {
 		if in := heard(m.Taken())[0]; in.Refused == nil || in.Refused.Reason != "anonymous_room" || in.Reply != "" {
 			t.Errorf("got %+v", in)
 		}
+		// Its speaker is not told, so we are.
+		if n := l.log.count("its speakers cannot be told"); n != 1 || l.rooms.unheardIn(room) != 1 {
+			t.Errorf("said %d times of %d", n, l.rooms.unheardIn(room))
+		}
 	})
 }
 

@@ -23,6 +23,7 @@ type Stream struct {
 	link        *Link      // the newest: the only one that may write
 	open        bool       // Send goes through link
 	over        bool       // logged out, or on the way there
+	shut        bool       // Send takes nothing any more
 	single      bool
 	out         outbox
 	in          inbox
@@ -97,7 +98,7 @@ func (s *Stream) Send(ctx context.Context, raw []byte, tag any) (uint64, error) 
 	for {
 		s.mu.Lock()
 		n, err := s.offer(raw, tag)
-		if err == nil || s.over {
+		if err == nil || s.over || s.shut {
 			s.mu.Unlock()
 			return n, err
 		}
@@ -111,6 +112,14 @@ func (s *Stream) Send(ctx context.Context, raw []byte, tag any) (uint64, error) 
 	}
 }
 
+// Shut makes Send return ErrDown from here on, while what was taken still leaves and is acknowledged. Logout comes later.
+func (s *Stream) Shut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut = true
+	s.broadcast()
+}
+
 // TrySend is Send without waiting: ErrDown or ErrFull instead.
 func (s *Stream) TrySend(raw []byte, tag any) (uint64, error) {
 	s.mu.Lock()
@@ -121,7 +130,7 @@ func (s *Stream) TrySend(raw []byte, tag any) (uint64, error) {
 // offer queues if there is room. s.mu is held, as in all unexported methods of Stream.
 func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 	switch {
-	case s.over || !s.open:
+	case s.over || s.shut || !s.open:
 		return 0, ErrDown
 	case s.out.tags >= s.cfg.Window, s.single && s.out.tags > 0:
 		return 0, ErrFull
