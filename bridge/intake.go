@@ -237,7 +237,7 @@ func (i *Intake) outcome(o offer) error {
 // notTaken logs that the wire keeps a message, or its sender is told to wait.
 func (i *Intake) notTaken(o offer, err error) {
 	if why := o.rec.Why; why != nil {
-		i.event("busy", zerolog.WarnLevel).Str("from", o.rec.From).Str("to", o.rec.Legs[0].To).
+		i.event("busy", zerolog.WarnLevel).Str("from", o.rec.From).Str("to", o.rec.Legs[len(o.rec.Legs)-1].To).
 			Msg("not taken: its sender, or who it is for, has a quarter of the journal already")
 		return
 	}

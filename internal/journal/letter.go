@@ -17,7 +17,7 @@ type letter struct {
 	body    []byte // nil: none, or only in the file
 	size    uint32 // of the body
 	origin  bridge.SideID
-	held    uint16 // mail legs that wait
+	held    uint16 // legs that wait, answers too
 	mail    uint16 // mail legs it was taken with; 0: a row that carries only answers
 	keys    uint16 // it was taken with
 	receipt bool   // is due at reply once it is sent

@@ -50,28 +50,30 @@ func (s *shares) change(h holder, legs, blocks int) {
 	s.held[key] = was
 }
 
-// add counts a delivery of a message that waits. Its body is held once by its sender, and by each destination.
+// add counts a delivery that waits. Its message's body is held once by the sender, for as long as anything of it
+// waits, be it only the notice that it failed; and by each destination.
 func (s *shares) add(l *leg) {
-	if m := l.letter; l.kind.Mail() {
-		once := 0
-		if m.held++; m.held == 1 {
-			once = m.blocks()
-		}
-		s.change(holder{false, m.origin, m.from}, 1, once)
-		s.change(holder{true, l.lane.side, l.to}, 1, m.blocks())
-	}
+	m := l.letter
+	m.held++
+	s.count(l, 1, m.held == 1)
 }
 
 // remove takes it off again.
 func (s *shares) remove(l *leg) {
-	if m := l.letter; l.kind.Mail() {
-		once := 0
-		if m.held--; m.held == 0 {
-			once = m.blocks()
-		}
-		s.change(holder{false, m.origin, m.from}, -1, -once)
-		s.change(holder{true, l.lane.side, l.to}, -1, -m.blocks())
+	m := l.letter
+	m.held--
+	s.count(l, -1, m.held == 0)
+}
+
+func (s *shares) count(l *leg, sign int, body bool) {
+	m, blocks := l.letter, sign*l.letter.blocks()
+	if l.kind.Mail() {
+		s.change(holder{true, l.lane.side, l.to}, sign, blocks)
 	}
+	if !body {
+		blocks = 0
+	}
+	s.change(holder{false, m.origin, m.from}, sign, blocks)
 }
 
 // blocks is about what a message takes in the file: body, row and keys.

@@ -66,6 +66,7 @@ func TestSenderHasAShare(t *testing.T) {
 	}
 	for range 120 {
 		b.settle(b.next(bridge.XMPP).Ref)
+		b.notice()
 	}
 	b.want(more, bridge.Taken) // it had left no key
 	b.sum()

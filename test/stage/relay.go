@@ -27,6 +27,8 @@ type Relay struct {
 
 	// Besides is environment for the next life that is not the relay's own.
 	Besides map[string]string
+	// Within is a command that the next life is run by; it ends as the relay itself.
+	Within []string
 
 	cmd  *exec.Cmd
 	done chan error // how the life ended; capacity 1
@@ -73,7 +75,8 @@ func (r *Relay) Launch() {
 		r.t.Fatal(err)
 	}
 	defer out.Close() // the child has its own
-	cmd := exec.Command(r.binary)
+	args := append(append([]string{}, r.Within...), r.binary)
+	cmd := exec.Command(args[0], args[1:]...)
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "CHATRELAY_") {
 			cmd.Env = append(cmd.Env, kv)

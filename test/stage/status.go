@@ -24,6 +24,7 @@ type Status struct {
 type Ledger struct {
 	Counts map[string]int64 `json:"counts"`
 	Door   int64            `json:"at_the_door"` // offers in this life, counted apart from the book
+	Open   int64            `json:"open"`        // deliveries to it that are not settled
 }
 
 func (s Status) String() string {
