@@ -100,18 +100,17 @@ func TestFairness(t *testing.T) {
 	big := stage.Grouped("1004", c.XMPP.Room("team"), strings.Repeat("x", 180_000))
 	c.stanza(t, "1004", big.String())
 	c.Relay.Until("copies on their way", func(s stage.Status) bool { return s.Sides["mqtt"].Open > 1000 })
+	open := func() int64 { return c.Relay.Status().Sides["mqtt"].Open }
 	for i := range 3 {
 		e := stage.Direct("1001", "1003", fmt.Sprint("meanwhile ", i))
-		began := time.Now()
+		before, began := open(), time.Now()
 		c.stanza(t, "1001", e.String())
 		c.h.wantMQTT(t, "1003", e.String())
-		took, open := time.Since(began), c.Relay.Status().Sides["mqtt"].Open
-		t.Logf("%v, with %d copies still to go", took.Round(time.Millisecond), open)
-		if i == 0 && open < 100 {
-			t.Errorf("only %d copies were still to go: this has shown nothing", open)
-		}
-		if took > 500*time.Millisecond {
-			t.Errorf("it took %v", took)
+		took, after := time.Since(began), open()
+		t.Logf("%v; %d copies left meanwhile, %d are still to go", took.Round(time.Millisecond), before-after, after)
+		// Counted, as time says more of the machine than of the turns.
+		if before-after > 400 || after < 100 {
+			t.Errorf("%d copies went before it, %d were still to go", before-after, after)
 		}
 	}
 	c.Relay.Until("all copies gone", func(s stage.Status) bool { return s.Counts["pending"] == 0 })
