@@ -25,6 +25,7 @@ type broker struct {
 	safe bool
 	question
 	lonely       time.Time // when no side login came about any more
+	saidQoS      bool      // that it has no QoS 2
 	saidReplaced bool      // that it replaces client ids
 }
 
@@ -183,13 +184,13 @@ func (b *brokers) setSafe(host string) {
 }
 
 // setLimits is what a login has found out; the zero value: nothing.
-func (b *brokers) setLimits(host string, l limits) {
+func (b *brokers) setLimits(host string, l limits, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
 	at.limits = l
 	switch {
-	case l.qos == 2 && at.noQoS2:
+	case l.qos == 2 && at.noQoS2 && !recent(at.qosAt, now):
 		at.noQoS2 = false
 		b.keep(host, at.facts)
 	case l.qos == 1 && !at.noQoS2:

@@ -17,17 +17,32 @@ type frame struct {
 	head []byte // a header of our own that stands in for the broker's
 	left int    // bytes to hand on
 	skip int    // bytes to leave out after them
+
+	greeted bool // CONNACK has come
 }
 
 // Read hands paho the packets one by one; each has been looked at before its first byte is handed on.
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.read(p)
 	if err != nil {
-		w.close(fmt.Errorf("read: %w", err))
+		broken := errors.As(err, new(breach))
+		if broken {
+			w.sight.breach()
+		} else {
+			err = fmt.Errorf("read: %w", err)
+		}
+		w.end(err, !broken)
 		return n, fmt.Errorf("mqttside: %w", w.reason())
 	}
 	return n, nil
 }
+
+// breach is what no broker may do.
+type breach string
+
+func breachf(format string, args ...any) error { return breach(fmt.Sprintf(format, args...)) }
+
+func (b breach) Error() string { return "the broker breaks MQTT: " + string(b) }
 
 func (w *wire) read(p []byte) (int, error) {
 	f := &w.frame
@@ -72,6 +87,9 @@ func (w *wire) next() error {
 	default:
 	}
 	w.frame.left = head + length
+	if err := w.allowed(kind); err != nil {
+		return err
+	}
 	if kind == packets.Publish {
 		if err := w.line(head, length); err != nil {
 			return err
@@ -80,7 +98,7 @@ func (w *wire) next() error {
 		return nil
 	}
 	if length > longestAnswer {
-		return fmt.Errorf("the broker sent a packet of type %d with %d bytes", kind, length)
+		return breachf("a packet of type %d with %d bytes", kind, length)
 	}
 	body, err := w.r.Peek(head + length)
 	if err != nil {
@@ -101,14 +119,36 @@ func (w *wire) header() (kind byte, head, length int, err error) {
 			return b[0] >> 4, head, length, nil
 		}
 	}
-	return 0, 0, 0, errors.New("the broker sent a malformed length")
+	return 0, 0, 0, breachf("a malformed length")
+}
+
+// allowed holds the kind of packet against what may come now (MQTT-2.2.1, MQTT-3.2.0-1, MQTT-3.2.0-2).
+func (w *wire) allowed(kind byte) error {
+	switch kind {
+	case packets.Connack:
+		if w.frame.greeted {
+			return breachf("a second CONNACK")
+		}
+		w.frame.greeted = true
+		return nil
+	case packets.Publish, packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp,
+		packets.Suback, packets.Unsuback, packets.Pingresp:
+		if !w.frame.greeted {
+			return breachf("a packet of type %d before CONNACK", kind)
+		}
+		return nil
+	}
+	return breachf("a packet of type %d, which no broker sends", kind)
 }
 
 // line puts a PUBLISH that takes a packet id in line (MQTT-3.3.2).
 func (w *wire) line(head, length int) error {
 	first, _ := w.r.Peek(1) // header has seen it
-	if first[0]&0x06 == 0 {
+	switch first[0] & 0x06 {
+	case 0:
 		return nil
+	case 0x06: // MQTT-3.3.1-4
+		return breachf("a PUBLISH of QoS 3")
 	}
 	at := head + 2
 	b, err := w.r.Peek(at)
@@ -117,12 +157,16 @@ func (w *wire) line(head, length int) error {
 	}
 	at += int(binary.BigEndian.Uint16(b[head:])) + 2
 	if at > head+length {
-		return errors.New("the broker sent a malformed PUBLISH")
+		return breachf("a malformed PUBLISH")
 	}
 	if b, err = w.r.Peek(at); err != nil {
 		return err
 	}
-	w.await(binary.BigEndian.Uint16(b[at-2:]))
+	id := binary.BigEndian.Uint16(b[at-2:])
+	if id == 0 { // MQTT-2.3.1-1
+		return breachf("a PUBLISH with the packet id 0")
+	}
+	w.await(id)
 	return nil
 }
 
@@ -147,12 +191,12 @@ func (w *wire) show(kind byte, body []byte) error {
 			return fmt.Errorf("the broker refuses the login with the unknown code %d", body[1])
 		}
 		if len(body) != 2 {
-			return errors.New("the broker sent a malformed CONNACK")
+			return breachf("a malformed CONNACK")
 		}
 		w.sight.connack(body[0]&1 != 0, body[1])
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
 		if len(body) != 2 {
-			return fmt.Errorf("the broker sent a malformed packet of type %d", kind)
+			return breachf("a malformed packet of type %d", kind)
 		}
 		id := binary.BigEndian.Uint16(body)
 		if kind == packets.Pubrel {
@@ -163,7 +207,7 @@ func (w *wire) show(kind byte, body []byte) error {
 		w.pings.answer()
 	case packets.Suback:
 		if len(body) != 3 { // one filter was asked for; paho panics when more are answered
-			return errors.New("the broker sent a malformed SUBACK")
+			return breachf("a malformed SUBACK")
 		}
 		w.sight.suback(body[2])
 	}

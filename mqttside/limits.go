@@ -36,7 +36,7 @@ func (s *Side) learn(ctx context.Context, u *url.URL) error {
 	case err == nil && got.receive > 0:
 		s.brokers.setSafe(u.Host)
 	}
-	s.brokers.setLimits(u.Host, got)
+	s.brokers.setLimits(u.Host, got, time.Now())
 	if version := errors.As(err, &refusal) && refusal.version(); version || !asks {
 		return s.trySide(ctx, u)
 	}

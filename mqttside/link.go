@@ -150,6 +150,15 @@ func (k *link) ours() bool {
 	return k.fault || k.parted
 }
 
+// ended tells how the far end closed an accepted login: quick, so soon after it that something about it is wrong; theirs
+// is false where we closed it ourselves, for whatever reason.
+func (k *link) ended(within time.Duration) (quick, theirs bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	quick = !k.at.IsZero() && time.Since(k.at) < within
+	return quick, k.wire != nil && k.wire.lost() && !k.fault && !k.parted
+}
+
 // closed ends with the connection.
 func (k *link) closed() <-chan struct{} { return k.conn().closed }
 
@@ -233,7 +242,11 @@ func (k *link) connack(present bool, code byte) {
 func (k *link) ack(kind byte, id uint16) error {
 	k.progress()
 	if kind != packets.Pubrel {
-		return k.s.outbox.ack(k, kind, id)
+		noQoS2, err := k.s.outbox.ack(k, kind, id)
+		if noQoS2 {
+			k.s.noQoS2(k, time.Now())
+		}
+		return err
 	}
 	if ticket := k.s.rows.release(id); ticket > 0 {
 		k.raise(ticket)
@@ -278,6 +291,13 @@ func (k *link) suback(code byte) {
 func (k *link) eased() { k.s.changed.ring() }
 
 func (k *link) leaving(id uint16) { k.s.outbox.leaving(k, id) }
+
+// breach: the broker does not keep to MQTT, and the wire closes next.
+func (k *link) breach() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fault = true
+}
 
 func (k *link) barred(error) {
 	k.mu.Lock()

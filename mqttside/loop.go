@@ -117,7 +117,8 @@ func (s *Side) admitted(k *link) {
 
 // plainer notes a login that was not accepted; true: try again at once, with a plainer level.
 func (s *Side) plainer(ctx context.Context, k *link) bool {
-	if k.conn() == nil || k.ours() || ctx.Err() != nil {
+	broken := k.conn() != nil && errors.As(k.conn().reason(), new(breach))
+	if k.conn() == nil || k.ours() && !broken || ctx.Err() != nil {
 		return false // the broker has not seen our CONNECT, or not been given the time to answer
 	}
 	again, say := s.brokers.refused(k.url.Host, k.level, answerOf(k.result()))

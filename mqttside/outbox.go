@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -126,8 +125,8 @@ func (o *outbox) count(l *leg, n int) {
 }
 
 // begin makes a link the one that counts, before paho resumes. fate is what became of the session. It returns how
-// many legs go out again although the broker may have had them.
-func (o *outbox) begin(k *link, f fate, session nonce) (maybe int) {
+// many legs go out again although the broker may have had them. noQoS2: it knows QoS 1 only.
+func (o *outbox) begin(k *link, f fate, session nonce, noQoS2 bool) (maybe int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.link, o.moved, o.session, o.trust = k, time.Now(), session, untried
@@ -135,7 +134,7 @@ func (o *outbox) begin(k *link, f fate, session nonce) (maybe int) {
 		o.recall()
 	}
 	for _, l := range o.ordered() {
-		if o.resume(k, l, f) {
+		if o.resume(k, l, f, noQoS2 && l.qos == 2) {
 			maybe++
 		}
 	}
@@ -145,19 +144,27 @@ func (o *outbox) begin(k *link, f fate, session nonce) (maybe int) {
 	return maybe
 }
 
-// resume makes a leg ready for a link; true: the broker may have had it and will take it for a new one.
-func (o *outbox) resume(k *link, l *leg, f fate) (maybe bool) {
+// resume makes a leg ready for a link; true: the broker may have had it and will take it for a new one. lower: it goes
+// on at QoS 1, and what had become of it at QoS 2 counts no more.
+func (o *outbox) resume(k *link, l *leg, f fate, lower bool) (maybe bool) {
+	anew := l.loose || l.session != o.session
 	switch {
-	case f == lost: // the packet ids mean nothing to the broker any more
-		maybe = l.written
+	case f == lost, // the packet ids mean nothing to the broker any more
+		f == unsure && l.phase == released, // PUBREL to a session that is new would lose it
+		lower:
+		maybe, anew = l.written, true
 		l.phase = published
-	case f == unsure && l.phase == released: // PUBREL to a session that is new would lose it
-		maybe = true
-		l.phase = published
-	case l.loose || l.session != o.session:
-	default:
+	case l.qos == 1 && l.Kind != bridge.Notice:
+		maybe = l.written // a broker may take a repeated PUBLISH for another one (MQTT-4.3.2)
+	}
+	if !anew {
 		k.raise(l.ticket) // the last connection may have ended before the commit
-		return false
+		return maybe
+	}
+	if lower {
+		o.count(l, -1)
+		l.qos = 1
+		o.count(l, 1)
 	}
 	l.session = o.session
 	o.bind(k, l)
@@ -183,14 +190,15 @@ func (o *outbox) end(k *link) {
 	}
 }
 
-// ack is the broker's answer on a link: the only truth about a leg. Del of paho's store would say no more. An error:
-// the answer does not fit, and paho would give the packet id to another message.
-func (o *outbox) ack(k *link, kind byte, id uint16) error {
+// ack is the broker's answer on a link: the only truth about a leg. Del of paho's store would say no more. noQoS2: it
+// was PUBACK to a message of QoS 2, by which a broker that has none says that it has the message (RabbitMQ, Azure IoT
+// Hub). An error: the answer does not fit, and paho would give the packet id to another message.
+func (o *outbox) ack(k *link, kind byte, id uint16) (noQoS2 bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := o.legs[id]
 	if l == nil || o.link != k {
-		return nil
+		return false, nil
 	}
 	o.moved = time.Now()
 	switch {
@@ -201,13 +209,14 @@ func (o *outbox) ack(k *link, kind byte, id uint16) error {
 		if l.Kind != bridge.Notice {
 			o.bind(k, l)
 		}
-	case kind == packets.Puback && l.qos == 1, kind == packets.Pubcomp && l.phase == released:
+	case kind == packets.Puback && l.phase == published, kind == packets.Pubcomp && l.phase == released:
+		noQoS2 = kind == packets.Puback && l.qos == 2
 		o.settle(l)
 		o.changed.ring()
 	case kind != packets.Pubrec:
-		return fmt.Errorf("the broker answered a message of QoS %d out of turn, with packet type %d", l.qos, kind)
+		return false, breachf("it answered a message of QoS %d out of turn, with packet type %d", l.qos, kind)
 	}
-	return nil
+	return noQoS2, nil
 }
 
 func (o *outbox) remove(l *leg) {

@@ -1,8 +1,6 @@
 package mqttside
 
 import (
-	"time"
-
 	"github.com/rs/zerolog"
 
 	"chatrelay/bridge"
@@ -22,11 +20,12 @@ type poison struct {
 // so the culprit is the oldest there, and stays it.
 // true: the culprit is set aside.
 func (p *poison) autopsy(k *link, o *outbox, log zerolog.Logger) bool {
-	k.mu.Lock()
-	quick, ours := !k.at.IsZero() && time.Since(k.at) < provenLife, k.fault || k.parted
-	k.mu.Unlock()
+	quick, theirs := k.ended(provenLife)
+	if quick && !theirs {
+		return false // it says nothing about any message
+	}
 	front, ok := o.front()
-	if !quick || ours || !ok {
+	if !quick || !ok {
 		*p = poison{}
 		return false
 	}

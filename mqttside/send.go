@@ -90,6 +90,9 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 	}
 	limit, roomy := s.brokers.window(k.url.Host, s.cfg.Window)
 	qos := s.cfg.QoS
+	if s.brokers.lacksQoS2(k.url.Host, time.Now()) {
+		qos = 1
+	}
 	if kind == bridge.Notice && roomy {
 		qos = 1
 	}

@@ -193,7 +193,7 @@ func (s *Side) begin(k *link, present bool) (sure bool) {
 	if f == lost {
 		k.raise(s.desk.SetState(bridge.MQTT, append(s.rows.renew(session), home, bridge.StateRow{Key: stateFilter})...))
 	}
-	maybe := s.outbox.begin(k, f, session)
+	maybe := s.outbox.begin(k, f, session, s.brokers.lacksQoS2(k.url.Host, time.Now()))
 	// Behind the bindings: they must not be believed without it.
 	s.desk.SetState(bridge.MQTT, home, bridge.StateRow{Key: stateLogin})
 	switch {

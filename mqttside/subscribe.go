@@ -43,9 +43,7 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 		if code > 2 { // 0x80: MQTT-3.9.3; paho's token says nothing of it
 			return fmt.Errorf("%s: %w", s.filter(), errSubscribe)
 		}
-		if code < 2 {
-			s.log.Warn().Uint8("qos", code).Msg("the broker grants the inboxes below QoS 2 only")
-		}
+		s.granted(k, code)
 	case <-k.closed():
 		return k.conn().reason()
 	case <-ctx.Done():

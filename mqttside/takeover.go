@@ -29,10 +29,11 @@ type fights struct {
 // for a fight unless another relay says that it is online.
 func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 	now := time.Now()
+	quick, theirs := k.ended(quickEnd)
 	k.mu.Lock()
-	quick, moved, ours := !k.at.IsZero() && now.Sub(k.at) < quickEnd, k.moved, k.fault || k.parted
+	moved := k.moved
 	k.mu.Unlock()
-	if !quick || ours {
+	if !quick || !theirs {
 		f.idle, f.said = 0, false
 		return false
 	}

@@ -20,7 +20,10 @@ const (
 	leaveTimeout = time.Second     // for the last bytes before a DISCONNECT closes the connection
 )
 
-var errBarrier = errors.New("the book did not commit in time")
+var (
+	errBarrier = errors.New("the book did not commit in time")
+	errWrite   = errors.New("write")
+)
 
 // sight is told what passes a wire. It never waits.
 type sight interface {
@@ -28,6 +31,7 @@ type sight interface {
 	ack(kind byte, id uint16) error // PUBACK, PUBREC, PUBREL or PUBCOMP came, and paho has not seen it yet
 	suback(code byte)
 	leaving(id uint16) // the PUBLISH of a packet id is about to be written
+	breach()           // what came breaks MQTT; the wire closes next
 	eased()            // no more than heldBytes wait now, or none for its turn
 	barred(err error)  // the book failed to commit what waits here; the wire closes next
 }
@@ -52,6 +56,7 @@ type wire struct {
 
 	mu       sync.Mutex // guards all below
 	err      error      // why it was closed
+	theirs   bool       // by the far end, or the network
 	farewell error      // why paho was told to disconnect
 	buf      []byte
 	segs     []segment
@@ -208,7 +213,7 @@ func (w *wire) flush(ctx context.Context) {
 		}
 		for w.take(&b) {
 			if err := b.write(ctx, w); err != nil {
-				w.close(err)
+				w.end(err, errors.Is(err, errWrite))
 				return
 			}
 		}
@@ -266,10 +271,10 @@ func (b *batch) write(ctx context.Context, w *wire) error {
 			segs = segs[1:]
 		}
 		if err := w.raw.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return fmt.Errorf("write: %w", err)
+			return fmt.Errorf("%w: %w", errWrite, err)
 		}
 		if _, err := w.raw.Write(rest[:n]); err != nil {
-			return fmt.Errorf("write: %w", err)
+			return fmt.Errorf("%w: %w", errWrite, err)
 		}
 		rest = rest[n:]
 		w.wrote(n)
@@ -315,14 +320,24 @@ var over = func() context.Context {
 	return ctx
 }()
 
-// close ends the wire once, for the first reason given.
-func (w *wire) close(why error) {
+// close ends the wire, for a reason of our own.
+func (w *wire) close(why error) { w.end(why, false) }
+
+// lost tells whether the far end or the network closed it.
+func (w *wire) lost() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.theirs
+}
+
+// end ends the wire once, for the first reason given.
+func (w *wire) end(why error, theirs bool) {
 	w.mu.Lock()
 	if w.err != nil {
 		w.mu.Unlock()
 		return
 	}
-	w.err = why
+	w.err, w.theirs = why, theirs
 	w.mu.Unlock()
 	close(w.closed)
 	w.stop()

@@ -36,6 +36,7 @@ func (b *blind) ack(kind byte, _ uint16) error {
 func (b *blind) suback(code byte)  { b.note(func() { b.subs = append(b.subs, code) }) }
 func (b *blind) leaving(id uint16) { b.note(func() { b.left = append(b.left, id) }) }
 func (b *blind) eased()            {}
+func (b *blind) breach()           {}
 func (b *blind) barred(error)      { b.note(func() { b.barrs++ }) }
 
 func publishPacket(id uint16) []byte {
@@ -141,6 +142,7 @@ func TestBarrierInTime(t *testing.T) {
 
 // TestFrames holds what paho gets to read against what a broker sent.
 func TestFrames(t *testing.T) {
+	const hi = "\x20\x02\x00\x00"                           // CONNACK
 	long := "0\x83\x01\x00\x01t" + strings.Repeat("x", 128) // a PUBLISH of 131 bytes
 	tests := []struct {
 		name, sent, want string
@@ -148,15 +150,21 @@ func TestFrames(t *testing.T) {
 		seen             string // kinds of acknowledgements
 	}{
 		{"whole packets", "\x20\x02\x01\x00\x40\x02\x00\x01\xd0\x00", "\x20\x02\x01\x00\x40\x02\x00\x01\xd0\x00", "", "\x04"},
-		{"every acknowledgement", "\x40\x02\x00\x01\x50\x02\x00\x01\x62\x02\x00\x01\x70\x02\x00\x01",
-			"\x40\x02\x00\x01\x50\x02\x00\x01\x62\x02\x00\x01\x70\x02\x00\x01", "", "\x04\x05\x06\x07"},
-		{"an oversize PUBLISH is cut", long + "\xd0\x00", "0\x64\x00\x01t" + strings.Repeat("x", 97) + "\xd0\x00", "", ""},
+		{"every acknowledgement", hi + "\x40\x02\x00\x01\x50\x02\x00\x01\x62\x02\x00\x01\x70\x02\x00\x01",
+			hi + "\x40\x02\x00\x01\x50\x02\x00\x01\x62\x02\x00\x01\x70\x02\x00\x01", "", "\x04\x05\x06\x07"},
+		{"an oversize PUBLISH is cut", hi + long + "\xd0\x00", hi + "0\x64\x00\x01t" + strings.Repeat("x", 97) + "\xd0\x00", "", ""},
 		{"CONNACK with an unknown code", "\x20\x02\x00\x80", "", "unknown code 128", ""},
 		{"CONNACK of MQTT 5", "\x20\x03\x00\x84\x00", "", "unknown code 132", ""},
-		{"an acknowledgement that is too long", "\x40\x03\x00\x01\x00", "", "malformed packet", ""},
-		{"SUBACK for more than was asked", "\x90\x04\x00\x01\x02\x02", "", "malformed SUBACK", ""},
-		{"SUBACK", "\x90\x03\x00\x01\x80", "\x90\x03\x00\x01\x80", "", ""},
-		{"a long packet that is no PUBLISH", "\xd0\x80\x10", "", "packet of type 13", ""},
+		{"an acknowledgement that is too long", hi + "\x40\x03\x00\x01\x00", hi, "malformed packet", ""},
+		{"SUBACK for more than was asked", hi + "\x90\x04\x00\x01\x02\x02", hi, "malformed SUBACK", ""},
+		{"SUBACK", hi + "\x90\x03\x00\x01\x80", hi + "\x90\x03\x00\x01\x80", "", ""},
+		{"a long packet that is no PUBLISH", hi + "\xd0\x80\x10", hi, "packet of type 13", ""},
+		{"a second CONNACK", hi + hi, hi, "breaks MQTT: a second CONNACK", ""},
+		{"something before CONNACK", "\x40\x02\x00\x01", "", "breaks MQTT: a packet of type 4 before CONNACK", ""},
+		{"a kind that is none", hi + "\x00\x00", hi, "breaks MQTT: a packet of type 0", ""},
+		{"a kind that clients send", hi + "\xc0\x00", hi, "breaks MQTT: a packet of type 12", ""},
+		{"QoS 3", hi + "\x36\x05\x00\x01t\x00\x01", hi, "breaks MQTT: a PUBLISH of QoS 3", ""},
+		{"the packet id 0", hi + "\x34\x05\x00\x01t\x00\x00", hi, "breaks MQTT: a PUBLISH with the packet id 0", ""},
 		{"a length without end", "\x30\xff\xff\xff\xff\x01", "", "malformed length", ""},
 	}
 	for _, tc := range tests {

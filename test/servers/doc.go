@@ -1,8 +1,8 @@
-// Package servers starts private instances of Debian's mosquitto, prosody and ejabberd on free loopback
-// ports, with all their data in one folder. Tests and the demo use it; the relay itself never does.
+// Package servers starts private instances of Debian's mosquitto, prosody, ejabberd and RabbitMQ, and of NATS' server (a
+// tool of go.mod), on free loopback ports, with all their data in one folder. Tests and the demo use it; the relay itself never does.
 //
-// It has two layers. StartMosquitto, StartProsody and StartEjabberd take a context (which bounds the
-// start, nothing more) and a folder, and return errors. NewMosquitto, NewProsody and NewEjabberd are the
+// It has two layers. StartMosquitto, StartProsody, StartEjabberd, StartRabbitMQ and StartNATS take a context (which bounds the
+// start, nothing more) and a folder, and return errors. NewMosquitto and so on are the
 // same for tests: the folder is the test's own, a failure fails the test, the server ends with the test,
 // and its log is shown when the test failed.
 //

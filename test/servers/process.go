@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type command struct {
 	env     []string
 	logFile string
 	ready   func(context.Context) error // one try at talking to it
+	// patience is how long the first good answer may take; 0: readyTimeout.
+	patience time.Duration
 }
 
 // process runs a command again and again.
@@ -179,7 +182,7 @@ func lookPath(binary string) (string, error) {
 
 // await asks until the server answers, ends, or the time is up.
 func (c *command) await(ctx context.Context, run *running) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.patience, readyTimeout))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -1,0 +1,282 @@
+package mqttside
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/servers"
+)
+
+// TestRabbitMQ is a broker without QoS 2, without MQTT 5, and that hangs up on the bridge bit. One start of it serves all.
+func TestRabbitMQ(t *testing.T) {
+	t.Parallel()
+	rabbit := servers.NewRabbitMQ(t)
+	t.Run("QoS 1", func(t *testing.T) { rabbitQoS(t, rabbit) })
+	t.Run("levels", func(t *testing.T) { otherLevels(t, rabbit.URL) })
+	t.Run("check", func(t *testing.T) { checkOther(t, rabbit.URL) })
+	t.Run("bound at QoS 2", func(t *testing.T) { rabbitMoved(t, rabbit) })
+}
+
+// rabbitQoS: each message arrives once and is settled, by a PUBACK, although it went out at QoS 2.
+func rabbitQoS(t *testing.T, rabbit *servers.RabbitMQ) {
+	p := newPerson(t, rabbit.URL, "person", "/chat/2001")
+	cfg, log := named(t, rabbit.URL, "qos")
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, cfg)
+	refs := []bridge.Ref{}
+	for i := range 20 {
+		refs = append(refs, m.Add(bridge.Inbox, "1001", "2001", body("x", i)))
+	}
+	m.Until(t, "closed", bridgetest.AllClosed)
+	for _, ref := range refs {
+		if _, err := m.Leg(ref); err != nil {
+			t.Errorf("%v is dead: %v", ref, err)
+		}
+	}
+	tally(t, "out", 1, 20, p.hears(t, 20))
+	p.says(t, "/chat/1001", body("y", 0))
+	m.Until(t, "taken", takenN(1))
+	if n := log.times("the broker has no QoS 2"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	l.up(t)
+	if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
+		t.Errorf("maybe_duplicate is %d", n)
+	}
+	l.stop() // and the next process knows it
+	cfg, log = named(t, rabbit.URL, "qos")
+	l = start(t, m, cfg)
+	l.up(t)
+	for i := range 5 {
+		m.Add(bridge.Inbox, "1001", "2001", body("z", i))
+	}
+	m.Until(t, "closed", bridgetest.AllClosed)
+	if log.has("no CONNACK in") || log.has("the broker has no QoS 2") {
+		t.Error("level or QoS was found out anew")
+	}
+	tally(t, "out", 1, 5, p.hears(t, 25)[20:])
+	l.stop()
+	// Subscribed by a relay that did not note what was granted: the first PUBACK tells.
+	d := m.Desk()
+	host := strings.TrimPrefix(rabbit.URL, "tcp://")
+	if err := d.Wait(t.Context(), d.SetState(bridge.MQTT, bridge.StateRow{
+		Key: stateBroker + host, Value: facts{level: levelPlain, levelAt: time.Now()}.bytes()})); err != nil {
+		t.Fatal(err)
+	}
+	cfg, log = named(t, rabbit.URL, "qos")
+	l = start(t, m, cfg)
+	l.up(t)
+	for i := range 20 {
+		m.Add(bridge.Inbox, "1001", "2001", body("w", i))
+	}
+	m.Until(t, "closed", bridgetest.AllClosed)
+	tally(t, "out", 1, 20, p.hears(t, 45)[25:])
+	if n := log.times("the broker has no QoS 2"); n != 1 || !l.brokers.lacksQoS2(host, time.Now()) {
+		t.Errorf("said %d times", n)
+	}
+	if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
+		t.Errorf("maybe_duplicate is %d", n)
+	}
+}
+
+// rabbitMoved has a message that Mosquitto had taken in part (PUBREC) and one that it had not, when it went away.
+func rabbitMoved(t *testing.T, rabbit *servers.RabbitMQ) {
+	r := newRig(t, servers.MosquittoConfig{})
+	p := newPerson(t, rabbit.URL, "person2", "/chat/2001")
+	before, _ := named(t, rabbit.URL, "moved") // what RabbitMQ lacks is known before
+	start(t, r.m, before).up(t)
+	r.m.Crash()
+	r.cfg.URLs, r.cfg.ClientID = append(r.cfg.URLs, rabbit.URL), before.ClientID
+	l := r.released(t)
+	r.m.Until(t, "closed at RabbitMQ", bridgetest.AllClosed)
+	l.up(t)
+	tally(t, "out", 1, 1, p.hears(t, 1))
+	if n := r.m.Counted(bridge.MaybeDuplicate); n != 1 {
+		t.Errorf("maybe_duplicate is %d, want 1", n)
+	}
+}
+
+// otherLevels goes from a broker that has the bridge bit to one that has not, and back, within one process.
+func otherLevels(t *testing.T, other string) {
+	mosquitto := servers.NewMosquitto(t, servers.MosquittoConfig{Persistence: true})
+	cfg, log := named(t, mosquitto.URL, "levels")
+	cfg.URLs = append(cfg.URLs, other)
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, cfg)
+	at := func(url string, level uint) {
+		t.Helper()
+		l.eventually(t, "up at "+url, func() bool {
+			k := l.current()
+			return k != nil && strings.HasSuffix(url, k.url.Host) && k.level == level
+		})
+	}
+	at(mosquitto.URL, levelBridge)
+	if err := mosquitto.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	at(other, levelPlain)
+	if err := mosquitto.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.current().close(errRenewed) // ours: back to the first one
+	at(mosquitto.URL, levelBridge)
+	if log.has("another client") {
+		t.Error("taken for a fight")
+	}
+}
+
+func checkOther(t *testing.T, url string) {
+	cfg, _ := named(t, url, "check")
+	plain := false
+	for _, s := range Check(t.Context(), cfg) {
+		if !s.OK {
+			t.Errorf("%+v", s)
+		}
+		plain = plain || strings.Contains(s.Note, "without the bridge bit")
+	}
+	if !plain {
+		t.Error("Check does not say that there is no bridge bit")
+	}
+}
+
+// TestNATS is a broker with QoS 2 that does not know the bridge bit, and answers so.
+func TestNATS(t *testing.T) {
+	t.Parallel()
+	nats := servers.NewNATS(t)
+	t.Run("levels", func(t *testing.T) { otherLevels(t, nats.URL) })
+	t.Run("check", func(t *testing.T) { checkOther(t, nats.URL) })
+	t.Run("both ways", func(t *testing.T) {
+		p := newPerson(t, nats.URL, "person", "/chat/2001")
+		cfg, log := named(t, nats.URL, "both")
+		m := bridgetest.NewMemory(t)
+		start(t, m, cfg).up(t)
+		for i := range 20 {
+			m.Add(bridge.Inbox, "1001", "2001", body("x", i))
+			p.says(t, "/chat/1001", body("y", i))
+		}
+		m.Until(t, "closed", bridgetest.AllClosed)
+		tally(t, "out", 1, 20, p.hears(t, 20))
+		if log.has("no QoS 2") {
+			t.Error("NATS has QoS 2")
+		}
+	})
+}
+
+// named is a configuration of its own client id, prefix for nobody else, and a log.
+func named(t *testing.T, url, name string) (Config, *testLog) {
+	t.Helper()
+	log := &testLog{tb: t}
+	cfg := testConfig(t, url)
+	cfg.ClientID = "relay-" + name
+	cfg.StatusTopic = fmt.Sprintf("chatrelay/%s/status", cfg.ClientID)
+	cfg.Log = cfg.Log.Output(log)
+	return cfg, log
+}
+
+func (l *testLog) times(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
+// TestLevelSearch walks through what brokers may do to a CONNECT.
+func TestLevelSearch(t *testing.T) {
+	now := time.Now()
+	newOne := func() *brokers { return newBrokers(bridgetest.NewMemory(t).Desk()) }
+	want := func(t *testing.T, b *brokers, level uint) {
+		t.Helper()
+		if got := b.level("h", now); got != level {
+			t.Errorf("level %#x, want %#x", got, level)
+		}
+	}
+	refused := func(t *testing.T, b *brokers, how answer, again bool) {
+		t.Helper()
+		if got, _ := b.refused("h", b.level("h", now), how); got != again {
+			t.Errorf("again %v, want %v", got, again)
+		}
+	}
+	t.Run("refused, then proven, and tried again after an hour", func(t *testing.T) {
+		b := newOne()
+		want(t, b, levelBridge)
+		refused(t, b, answerLevel, true)
+		want(t, b, levelPlain)
+		b.accepted("h", levelPlain, now)
+		want(t, b, levelPlain)
+		b.accepted("h", levelPlain, now.Add(factLife/2)) // holds on: not counted anew
+		again := now.Add(factLife + time.Second)
+		if got := b.level("h", again); got != levelBridge {
+			t.Errorf("after an hour level %#x", got)
+		}
+		b.refused("h", levelBridge, answerLevel)
+		b.accepted("h", levelPlain, again)
+		if got := b.level("h", again.Add(factLife/2)); got != levelPlain {
+			t.Errorf("level %#x right after it was tried in vain", got)
+		}
+	})
+	t.Run("no CONNACK at any level", func(t *testing.T) {
+		b := newOne()
+		refused(t, b, answerNone, false)
+		want(t, b, levelBridge)
+		refused(t, b, answerNone, true)
+		want(t, b, levelPlain)
+		refused(t, b, answerNone, false)
+		want(t, b, levelBridge) // once only
+		b.accepted("h", levelBridge, now)
+		want(t, b, levelBridge)
+	})
+	t.Run("a refused login is no refused level", func(t *testing.T) {
+		b := newOne()
+		refused(t, b, answerNone, false)
+		refused(t, b, answerLogin, false)
+		refused(t, b, answerNone, false)
+		want(t, b, levelBridge)
+	})
+	t.Run("each address by itself", func(t *testing.T) {
+		b := newOne()
+		b.refused("other", levelBridge, answerLevel)
+		b.accepted("other", levelPlain, now)
+		want(t, b, levelBridge)
+	})
+	t.Run("clock set back", func(t *testing.T) {
+		b := newOne()
+		b.accepted("h", levelPlain, now.Add(24*time.Hour))
+		want(t, b, levelBridge)
+	})
+}
+
+// TestFacts: what is known of a broker is known after a restart, and damaged rows are nothing.
+func TestFacts(t *testing.T) {
+	now := time.UnixMilli(time.Now().UnixMilli())
+	m := bridgetest.NewMemory(t)
+	b := newBrokers(m.Desk())
+	b.accepted("h:1", levelPlain, now)
+	b.setNoQoS2("h:1", now)
+	b.setReplaced("h:1")
+	m.Until(t, "committed", func(s bridgetest.Sum) bool { return s.Queued == 0 })
+	again := newBrokers(m.Desk())
+	again.restore(map[string][]byte{stateBroker + "h:1": m.Row(stateBroker + "h:1"), stateBroker + "x": {1, 2}, stateFilter: {3}})
+	if again.level("h:1", now) != levelPlain || !again.lacksQoS2("h:1", now) || !again.replaces("h:1") || again.asks("h:1", now) {
+		t.Errorf("after a restart: %+v", again.of("h:1").facts)
+	}
+	if again.of("x").facts != (facts{}) || again.sideSafe("h:1") {
+		t.Error("damage counts")
+	}
+	if again.lacksQoS2("h:1", now.Add(factLife+time.Second)) {
+		t.Error("a PUBACK counts for longer than an hour")
+	}
+	again.granted("h:1", 1)
+	if !again.lacksQoS2("h:1", now.Add(48*time.Hour)) {
+		t.Error("a SUBACK does not count as long as the session")
+	}
+	if again.granted("h:1", 2); again.lacksQoS2("h:1", now) {
+		t.Error("a SUBACK at QoS 2 does not count")
+	}
+	again.setLimits("h:1", limits{receive: 20, qos: 1}, now)
+	if !again.lacksQoS2("h:1", now) {
+		t.Error("Maximum QoS does not count")
+	}
+}
