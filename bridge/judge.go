@@ -38,7 +38,10 @@ func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 		if env.Notice {
 			env.From = "" // no notice is answered by another
 		}
-		return j.reject(rec, in, env.From, in.Refused), in.Refused
+		if j.reject(rec, in, env.From, in.Refused); in.Stored && err == nil {
+			j.recognise(rec, in, &env)
+		}
+		return rec, in.Refused
 	}
 	if err != nil {
 		why := refusalOf(err)
@@ -76,10 +79,18 @@ func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 func (j *judge) outsider(rec *Record, in *Inbound, env *message.Envelope) (*Record, *Refusal) {
 	why := notMember()
 	j.reject(rec, in, env.From, why)
+	j.recognise(rec, in, env)
+	return rec, why
+}
+
+// recognise gives a refusal the key by which the book may know the message.
+func (j *judge) recognise(rec *Record, in *Inbound, env *message.Envelope) {
+	if !env.Group() && env.To == "" {
+		env.To = in.To // as when it was taken
+	}
 	if env.Identified() {
 		rec.Keys = []message.Key{env.Key()}
 	}
-	return rec, why
 }
 
 // identify gives the record its keys. Content alone is no identity ("ok", "ok"): a message with neither id nor

@@ -419,3 +419,22 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	}
 }
+
+// What a wire may have stored and brings once more keeps the key by which the book knows it, as when it was taken.
+func TestJudgeRecognises(t *testing.T) {
+	retained := func(in *Inbound) { in.Refused, in.Stored = Refuse("retained", "no"), true }
+	for name, fields := range map[string]fields{"a direct message": nil, "without to": {"to": nil}} {
+		live, _ := newJudge(MQTT, newClock().now).record(new(mqttIn(envelope(fields))))
+		stored, why := newJudge(MQTT, newClock().now).record(new(with(mqttIn(envelope(fields)), retained)))
+		if why == nil || stored.Verdict != Reject || len(live.Keys) != 1 || len(stored.Keys) != 1 || stored.Keys[0] != live.Keys[0] {
+			t.Errorf("%s: keys %x, live %x, refusal %v", name, stored.Keys, live.Keys, why)
+		}
+	}
+	flagged, _ := newJudge(MQTT, newClock().now).record(new(with(mqttIn(envelope(nil)), func(in *Inbound) { in.Refused = Refuse("too_large", "no") })))
+	if len(flagged.Keys) != 0 {
+		t.Error("a refusal that is not the wire's own copy has a key")
+	}
+	if bad, _ := newJudge(MQTT, newClock().now).record(new(with(mqttIn([]byte("{")), retained))); len(bad.Keys) != 0 {
+		t.Error("what is no envelope has a key")
+	}
+}

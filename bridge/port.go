@@ -76,6 +76,9 @@ type Inbound struct {
 	// (and, for Refused, answered where it can be).
 	Ignored string   // fixed word: why it is no message for us (receipt, chat_state, history, …)
 	Refused *Refusal // why it cannot be taken (retained, oversize, unknown_sender, …)
+	// Stored: with Refused, it may be the wire's own copy of what was taken before (a retained message). What the book
+	// knows is a duplicate then, and nobody is told that it is refused.
+	Stored bool
 
 	// Reply is the side's own opaque handle for answering the sender on the same wire with a stanza
 	// error (XMPP; empty: it cannot). What stands before its first NUL names the sender: answers are

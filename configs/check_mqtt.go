@@ -34,6 +34,7 @@ func (m *MQTT) check() (out Problems) {
 	out.say(m.QoS < 0 || m.QoS > 2, "MQTT_QOS", fmt.Sprintf("is %d", m.QoS), "write 2 or 1")
 	out.say(m.Window < 1 || m.Window > mostWindow, "MQTT_WINDOW", fmt.Sprintf("is %d", m.Window),
 		fmt.Sprintf("it must be from 1 to %d; half of the broker's in-flight limit is right", mostWindow))
+	out.readable(m)
 	out.topics(m)
 	out.certificates(m, secure)
 	return out
@@ -57,6 +58,20 @@ func (p *Problems) brokers(urls []BrokerURL) (secure bool) {
 		p.say((plain || tls) && u.Hostname() == "", "MQTT_URL", fmt.Sprintf("names no host in place %d", i+1), remedy)
 	}
 	return secure
+}
+
+// readable keeps logins off the wire. Names are not looked up: what they mean could change.
+func (p *Problems) readable(m *MQTT) {
+	for i, text := range m.URLs {
+		u, err := url.Parse(string(text))
+		if err != nil || !slices.Contains([]string{"tcp", "mqtt", "ws"}, u.Scheme) || u.Hostname() == "" {
+			continue // encrypted, or reported above
+		}
+		login := m.Username != "" || u.User != nil
+		p.say(login && !m.TLSInsecure && !loopback(u.Hostname()), "MQTT_URL",
+			fmt.Sprintf("has no TLS in place %d, and the broker is not on loopback", i+1),
+			"write ssl or wss (or CHATRELAY_MQTT_TLS_INSECURE=true, if anybody on the way may read the password and all messages)")
+	}
 }
 
 func (p *Problems) topics(m *MQTT) {

@@ -31,12 +31,13 @@ type MQTT struct {
 	Username     string      `env:"MQTT_USERNAME" desc:"Login at the broker."`
 	Password     Secret      `env:"MQTT_PASSWORD" desc:"Its password."`
 	PasswordFile string      `env:"MQTT_PASSWORD_FILE" desc:"File that holds the password instead; read anew at each login."`
-	ClientID     string      `env:"MQTT_CLIENT_ID" envDefault:"chatrelay" desc:"Fixed, and unique per instance; never a landline."`
+	ClientID     string      `env:"MQTT_CLIENT_ID" envDefault:"chatrelay" desc:"Fixed; never a landline. One relay per account and topic prefix: a second one, whatever its client id, doubles every message."`
 	CAFile       string      `env:"MQTT_CA_FILE" shown:"system roots" desc:"PEM file with the authorities that may sign the broker's certificate."`
 	CertFile     string      `env:"MQTT_CERT_FILE" desc:"PEM file with the relay's own certificate, where the broker wants one."`
 	KeyFile      string      `env:"MQTT_KEY_FILE" desc:"PEM file with its key."`
+	TLSInsecure  bool        `env:"MQTT_TLS_INSECURE" envDefault:"false" desc:"true allows a login over tcp:// or ws:// beyond loopback: the password and all messages can then be read on the way."`
 	QoS          int         `env:"MQTT_QOS" envDefault:"2" desc:"Of what is published to inboxes: 2 (once) or 1 (at least once). 0 is refused: nothing would ever be confirmed."`
-	Window       int         `env:"MQTT_WINDOW" envDefault:"10" desc:"Publishes in flight, at most half of the broker's in-flight limit."`
+	Window       int         `env:"MQTT_WINDOW" envDefault:"10" desc:"Publishes in flight, at most half of the broker's in-flight limit, and at most 10 where the broker does not tell it (MQTT 5)."`
 	Prefix       string      `env:"TOPIC_PREFIX" envDefault:"/chat" desc:"The inbox of 1001 is the topic /chat/1001."`
 	StatusTopic  string      `env:"STATUS_TOPIC" shown:"chatrelay/<client id>/status" desc:"Retained topic that says whether the relay is there; off: none."`
 }
@@ -51,7 +52,7 @@ type XMPP struct {
 	TLSInsecure  bool    `env:"XMPP_TLS_INSECURE" envDefault:"false" desc:"true allows XMPP_TLS=off beyond loopback: the password and all mail can then be read on the way."`
 	CAFile       string  `env:"XMPP_CA_FILE" shown:"system roots" desc:"PEM file with the authorities that may sign the server's certificate."`
 	UserDomain   string  `env:"XMPP_USER_DOMAIN" shown:"domain of XMPP_JID" desc:"Where landlines live: 1001 is 1001@<this domain>."`
-	Resource     string  `env:"XMPP_RESOURCE" envDefault:"chatrelay" desc:"Resource of the relay's login, unique per instance."`
+	Resource     string  `env:"XMPP_RESOURCE" envDefault:"chatrelay" desc:"Resource of the relay's login. One relay per account and topic prefix: a second resource does not make a second relay possible."`
 	Nick         string  `env:"XMPP_NICK" envDefault:"chatrelay" desc:"The relay's nick in rooms."`
 	Rooms        JIDList `env:"XMPP_ROOMS" desc:"Rooms to serve, by bare JID, separated by commas; those of GROUPS_FILE are served anyway."`
 }

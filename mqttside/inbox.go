@@ -188,7 +188,9 @@ func (s *Side) judge(i *item) bridge.Inbound {
 	o.To = to
 	switch {
 	case m.Retained():
-		o.Refused = bridge.Refuse("retained", "retained messages are not relayed")
+		// Without the bridge bit a live one came without the flag, was relayed, and comes again with it after a new
+		// subscription.
+		o.Refused, o.Stored = bridge.Refuse("retained", "retained messages are not relayed"), true
 	case !ok:
 		o.Refused = bridge.Refuse("bad_topic", "the topic is not the inbox of a landline")
 	case len(m.Payload()) > s.cfg.MaxMessage:

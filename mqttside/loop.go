@@ -144,6 +144,10 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 		s.setLive(k, "")
 		s.sayConnected(k)
 		up()
+		if now := time.Now(); now.Sub(s.looked) > othersEvery && s.brokers.sideSafe(k.url.Host) {
+			s.looked = now
+			wg.Go(func() { s.lookForOthers(ctx, k.url) }) // ends with ctx or after probeTimeout
+		}
 		var err error
 		if known, err = s.keepProving(ctx, k); err != nil {
 			return err

@@ -88,8 +88,9 @@ func rabbitMoved(t *testing.T, rabbit *servers.RabbitMQ) {
 	r := newRig(t, servers.MosquittoConfig{})
 	p := newPerson(t, rabbit.URL, "person2", "/chat/2001")
 	before, _ := named(t, rabbit.URL, "moved") // what RabbitMQ lacks is known before
-	start(t, r.m, before).up(t)
-	r.m.Crash()
+	first := start(t, r.m, before)
+	first.up(t)
+	first.stop()
 	r.cfg.URLs, r.cfg.ClientID = append(r.cfg.URLs, rabbit.URL), before.ClientID
 	l := r.released(t)
 	r.m.Until(t, "closed at RabbitMQ", bridgetest.AllClosed)

@@ -45,6 +45,7 @@ type Side struct {
 	renewed   time.Time
 	saidRenew time.Time
 	fights    fights
+	looked    time.Time // for other relays
 	poison    poison
 
 	sending sync.Mutex // held around each Publish of a leg and while the live link changes

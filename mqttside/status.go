@@ -11,10 +11,11 @@ type presence struct {
 	ClientID string `json:"clientId"`
 	At       int64  `json:"at"`       // ms since the epoch; of the login, for a will
 	Instance string `json:"instance"` // of one process: tells two relays with one client id apart
+	Prefix   string `json:"prefix"`   // of the inboxes: two relays with one prefix deliver everything twice
 }
 
 func (s *Side) status(word string) []byte {
-	b, _ := json.Marshal(presence{word, s.cfg.ClientID, time.Now().UnixMilli(), s.instance}) // strings and a number never err
+	b, _ := json.Marshal(presence{word, s.cfg.ClientID, time.Now().UnixMilli(), s.instance, s.cfg.Prefix}) // strings and a number never err
 	return b
 }
 

@@ -49,7 +49,8 @@ func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 	}
 	if !f.said {
 		s.log.Error().Str("clientId", s.cfg.ClientID).
-			Msg("another client uses our client id: each throws the other out; give each relay a CHATRELAY_MQTT_CLIENT_ID of its own. Standing back")
+			Str("fix", "stop one of them: one relay per account and topic prefix; if it is no relay, give it another client id").
+			Msg("another client uses our client id: each throws the other out. Standing back")
 		f.said = true
 	}
 	return true
@@ -76,7 +77,7 @@ func (s *Side) another(ctx context.Context, k *link) bool {
 		return false
 	}
 	defer t.end()
-	if t.subscribe(s.cfg.StatusTopic) != nil {
+	if t.ask(s.cfg.StatusTopic) != nil {
 		return false
 	}
 	p, err := t.until(packets.Publish)

@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,11 +94,16 @@ func (t *talk) login(who session, user, password string, level byte) error {
 	return fmt.Errorf("the broker refuses the login: %w", packets.ConnErrors[code])
 }
 
-// subscribe asks for one filter at QoS 1.
-func (t *talk) subscribe(filter string) error {
+// ask asks for filters at QoS 1. Retained messages may come before the answer (MQTT-3.8.4-3).
+func (t *talk) ask(filters ...string) error {
 	p := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-	p.MessageID, p.Topics, p.Qoss = 1, []string{filter}, []byte{1}
-	if err := p.Write(t.conn); err != nil {
+	p.MessageID, p.Topics, p.Qoss = 1, filters, bytes.Repeat([]byte{1}, len(filters))
+	return p.Write(t.conn)
+}
+
+// subscribe asks for one filter and waits for the answer.
+func (t *talk) subscribe(filter string) error {
+	if err := t.ask(filter); err != nil {
 		return err
 	}
 	got, err := t.until(packets.Suback)
