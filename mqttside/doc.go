@@ -10,6 +10,8 @@
 //   - rows remember which inbound packet ids the book has, so that a redelivery is acknowledged, not offered.
 //   - each connection (link) has a paho client of its own. Nothing that takes a packet id is sent before
 //     what was resumed has been acknowledged, so ids cannot collide.
+//   - brokers is what each broker address is known to take: level, QoS, in-flight limit. limits asks for it before
+//     each CONNECT, in a login beside the relay; sidelogin is how such logins leave the relay's session alone.
 //   - a CONNECT without an answer leaves it open whether the session is still ours; witness finds out, and where it
 //     cannot, what the broker had taken in part goes out again, counted as maybe_duplicate.
 //
