@@ -389,15 +389,19 @@ func TestResumeBeforeNew(t *testing.T) {
 	for i := range 20 {
 		r.add(5 + i)
 	}
-	open := map[uint16]bool{}
+	type place struct { // what logs in beside the relay has ids of its own
+		conn int
+		id   uint16
+	}
+	open := map[place]bool{}
 	var clash []string
 	r.trap.set(func(p proxy.Packet) proxy.Verdict {
 		switch {
 		case p.Dir == proxy.Up && p.Type == proxy.PUBREL:
-			open[p.ID] = true
+			open[place{p.Conn, p.ID}] = true
 		case p.Dir == proxy.Down && p.Type == proxy.PUBCOMP:
-			delete(open, p.ID)
-		case p.Dir == proxy.Up && (p.Type == proxy.SUBSCRIBE || p.Type == proxy.PUBLISH && p.QoS() > 0) && open[p.ID]:
+			delete(open, place{p.Conn, p.ID})
+		case p.Dir == proxy.Up && (p.Type == proxy.SUBSCRIBE || p.Type == proxy.PUBLISH && p.QoS() > 0) && open[place{p.Conn, p.ID}]:
 			clash = append(clash, fmt.Sprintf("type %d takes the id %d of a PUBREL", p.Type, p.ID))
 		}
 		return proxy.Pass
