@@ -38,7 +38,7 @@ func hears(ctx context.Context, from, to party, topic string, length int, patien
 		if ok || err != nil {
 			return ok, err
 		}
-		if !time.Now().Before(end) {
+		if time.Now().Add(leastGrace / 2).After(end) {
 			return false, nil
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 )
 
@@ -284,4 +287,51 @@ func TestCheckRights(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestResumedInDoubt: what was in flight when the right was taken away is acknowledged on the next connection, where no
+// probe is heard. It is not settled for that: it goes again, and is counted.
+func TestResumedInDoubt(t *testing.T) {
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{ACL: aclAll})
+	trap := &trap{}
+	link := proxy.NewMQTT(t, r.broker.Addr, trap.filter)
+	r.cfg.URLs = []string{"tcp://" + link.Addr()}
+	l := start(t, r.m, r.cfg)
+	l.up(t)
+	trap.set(once(proxy.Up, proxy.PUBREL, proxy.CutBefore, func() {
+		if err := r.broker.SetACL(aclNoWrite); err != nil {
+			t.Error(err)
+		}
+	}))
+	ref := r.m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	l.down(t, `"topic readwrite /chat/#"`)
+	r.m.Until(t, "it goes again", func(s bridgetest.Sum) bool { return s.Counts[bridge.MaybeDuplicate] == 1 })
+	if state, err := r.m.Leg(ref); state == bridgetest.Closed {
+		t.Errorf("it is closed (%v), though nothing shows that it arrived", err)
+	}
+	if err := r.broker.SetACL(aclAll); err != nil {
+		t.Fatal(err)
+	}
+	r.m.Until(t, "closed", bridgetest.AllClosed)
+	r.p.hears(t, 1)
+}
+
+// TestAlone: where a broker lets no second login in, the relay's connection hears itself.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	f := newFakeBroker(t, func(_ int, p packets.ControlPacket) ([]packets.ControlPacket, bool) {
+		if c, ok := p.(*packets.ConnectPacket); ok && c.ClientIdentifier != "chatrelay" {
+			return []packets.ControlPacket{connack(packets.ErrRefusedIDRejected)}, true
+		}
+		return polite(p), false
+	})
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, testConfig(t, f.url()))
+	l.within(t, 15*time.Second, "up", func() bool { ok, _ := l.Up(); return ok })
+	if k := l.current(); k.level != levelPlain {
+		t.Errorf("level %#x", k.level)
+	}
+	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Until(t, "sent", bridgetest.AllClosed)
 }
