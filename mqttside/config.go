@@ -29,6 +29,10 @@ type Config struct {
 	MaxMessage  int    // bytes of a payload; 0: 192 KiB
 	Drain       time.Duration
 
+	// Room tells whether the journal takes messages again: until then what was dropped stays with the broker, and
+	// nothing is gained by asking for it. nil: always.
+	Room func() bool
+
 	Landline func(string) bool // nil: message.DefaultLandline
 	Own      string            // the relay's own account name, no landline
 	Log      zerolog.Logger
@@ -55,6 +59,9 @@ func (c *Config) prepare() ([]*url.URL, error) {
 	}
 	if c.Drain == 0 {
 		c.Drain = defaultDrain
+	}
+	if c.Room == nil {
+		c.Room = func() bool { return true }
 	}
 	if c.Landline == nil {
 		c.Landline = message.DefaultLandline

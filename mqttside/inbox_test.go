@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +120,32 @@ func TestFull(t *testing.T) {
 	if n := r.trap.count(proxy.Up, proxy.DISCONNECT); n < 2 {
 		t.Errorf("%d goodbyes: the will must not be published", n)
 	}
+}
+
+// TestFullForLong: while the journal has no room nothing is asked for again: each renewal would bring what is in
+// flight once more, for hours. What goes out goes on.
+func TestFullForLong(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, servers.MosquittoConfig{})
+	var room atomic.Bool
+	r.cfg.Room = room.Load
+	l := start(t, r.m, r.cfg)
+	l.up(t)
+	r.m.Judge(func(bridge.Inbound) error { return bridge.ErrFull })
+	before := r.trap.logins()
+	for i := range 5 {
+		r.p.says(t, "/chat/1001", body("y", i))
+	}
+	time.Sleep(2 * renewEvery) // what must not happen has no other sign
+	r.add(0)
+	r.m.Until(t, "mail goes out", bridgetest.AllClosed)
+	if n := r.trap.logins(); n != before {
+		t.Errorf("%d logins while the journal was full", n-before)
+	}
+	r.m.Judge(nil)
+	room.Store(true)
+	r.m.Until(t, "all taken", takenN(5))
+	tally(t, "in", 1, 5, bodies(r.m))
 }
 
 // slowInlet lets nothing in until it is opened.

@@ -126,6 +126,7 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 		return r.journal
 	}
 	mc, err1 := mqttConfig(c, log)
+	mc.Room = r.journal.Room
 	xc, err2 := xmppConfig(c, version, log)
 	if err := errors.Join(err1, err2); err != nil {
 		return err

@@ -40,6 +40,13 @@ func (j *Journal) Account() bridge.Account {
 	return a
 }
 
+// Room tells whether messages are taken: the book is not full, and can be written to.
+func (j *Journal) Room() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !j.space.full && !j.space.crowded && j.trouble == nil
+}
+
 // Dead is how many dead letters the book holds, and how much of it they fill.
 func (j *Journal) Dead() (n, bytes int64) {
 	j.mu.Lock()
