@@ -17,6 +17,7 @@ type bounce struct {
 	why   *bridge.Refusal
 	room  string // it was a room post
 	later bool   // the far side wants it again after a while (RFC 6120 §8.3.2, type wait)
+	seat  bool   // so a room answers who is not in it, too (XEP-0045 §7.4)
 }
 
 // classify looks at a stanza as it came from the server. Addresses are compared byte for byte: the server has
@@ -64,8 +65,9 @@ func (s *Side) classifyError(e *element, from string) verdict {
 	if room && from != bare {
 		return v // anybody in the room may have written it, and all of them know the ids of what we post
 	}
+	said := errorOf(e)
 	why := func(ref bridge.Ref) *bounce {
-		return &bounce{ref: ref, why: reasonOf(e), later: errorOf(e).kind == "wait"}
+		return &bounce{ref: ref, why: reasonOf(e), later: said.kind == "wait", seat: said.condition == "not-acceptable"}
 	}
 	if ref, ok := s.stamp.ref(e.get("id"), bare); ok {
 		v = ignored("bounce")

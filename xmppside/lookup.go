@@ -93,7 +93,7 @@ func (p *posts) seek(room string, seatless bool) time.Time {
 	r.silent = false // the join will tell
 	for _, x := range r.open {
 		if seatless && (x.stage == sent || x.stage == acked) {
-			x.stage, x.maybe = sought, true
+			x.stage, x.maybe = sought, x.refused == nil
 		}
 	}
 	since := r.soughtSince()

@@ -76,6 +76,8 @@ type post struct {
 	acked  time.Time
 	maybe  bool // sought, and the room may have it
 	behind bool // one before it, of the same sender, has to be sent again
+
+	refused *bridge.Refusal // the room may not have known us; nil: it said nothing of the kind
 }
 
 func newPosts(s *Side) *posts {
@@ -113,6 +115,8 @@ func (r *roomPosts) closed(now time.Time) error {
 	switch {
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == sought }):
 		return &laterError{"room " + r.jid + " is asked for what it has of us", lookAgainIn}
+	case slices.ContainsFunc(r.open, func(x *post) bool { return x.refused != nil }):
+		return &laterError{"room " + r.jid + " may not know us any more", lookAgainIn}
 	case r.silent:
 		return &laterError{"room " + r.jid + " does not answer", downPause}
 	case now.Before(r.hold):
@@ -203,6 +207,7 @@ func (p *posts) settle(r *roomPosts, i int) {
 
 // bounced takes what a room, or a server for it, gave back. An open post is dead with it, unless it may come again.
 func (p *posts) bounced(b *bounce) {
+	seated := p.s.rooms.nick(b.room) != ""
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[b.room]
@@ -214,6 +219,10 @@ func (p *posts) bounced(b *bounce) {
 		}
 	case b.later:
 		p.later(r, i)
+	case b.seat && seated: // a room that was restarted says so to all it had; the self-ping tells
+		x := r.open[i]
+		x.stage, x.acked, x.refused = acked, time.Now(), b.why
+		r.next = time.Time{}
 	default:
 		r.remove(i)
 		p.s.desk.Close(bridge.Result{Ref: b.ref, Err: b.why})

@@ -153,6 +153,45 @@ func TestForgedBounce(t *testing.T) {
 	}
 }
 
+// not-acceptable is what a room says to who is not in it, and may say of a message.
+func TestNotAcceptable(t *testing.T) {
+	notAcceptable := func(b *board, l *letter) {
+		b.t.Helper()
+		b.hear(fmt.Sprintf("<message type='error' from='%s' id='%s'><error type='cancel'><not-acceptable xmlns='%s'/></error></message>",
+			roomJID, l.id, nsStanzas))
+	}
+	for said, word := range map[seatState]string{seatKept: "bounce_not_acceptable", seatLost: "", seatSilent: ""} {
+		withBoard(t, func(b *board) {
+			l := b.mustPost("2001")
+			time.Sleep(10 * time.Millisecond)
+			notAcceptable(b, l)
+			b.want(l, bridgetest.Bound, "")
+			if due := b.rooms.posts.overdue(time.Now()); len(due) != 1 {
+				t.Error("the room is not asked whether it knows us")
+			}
+			b.rooms.posts.asked(roomJID, b.rooms.posts.atServer(roomJID), said)
+			time.Sleep(10 * time.Millisecond)
+			if word != "" {
+				b.want(l, bridgetest.Closed, word)
+				return
+			}
+			b.want(l, bridgetest.Bound, "")
+			b.rooms.posts.seek(roomJID, true)
+			b.rooms.posts.giveBack(roomJID)
+			time.Sleep(10 * time.Millisecond)
+			if b.want(l, bridgetest.Waiting, ""); b.m.Counted(bridge.MaybeDuplicate) != 0 {
+				t.Error("it certainly did not arrive, and is counted")
+			}
+		})
+	}
+	withBoard(t, func(b *board) { // banned
+		l := b.mustPost("2001")
+		b.rooms.lost(b.rooms.byJID[roomJID], "x")
+		notAcceptable(b, l)
+		b.want(l, bridgetest.Closed, "bounce_not_acceptable")
+	})
+}
+
 func TestOneAtATime(t *testing.T) {
 	withBoard(t, func(b *board) {
 		first, second, other := b.mustPost("2001"), b.mustPost("2001"), b.mustPost("2002")

@@ -85,6 +85,7 @@ module:hook("muc-occupant-groupchat", function(event)
 	if body == "talk" then deaf = false end
 	if deaf or body:find("swallow", 1, true) then return true end
 	if body == "deaf" then deaf = true end
+	if body == "forget" then event.room._occupants = {}; event.room._jid_nick = {} end
 end, 100);
 for _, name in ipairs { "iq/full", "iq/bare" } do
 	module:hook(name, function() if deaf then return true end end, 1000);
@@ -162,6 +163,32 @@ func TestStopBeforeReflection(t *testing.T) {
 	l.stop()
 	if st, err := m.Leg(post); st != bridgetest.Closed || err != nil {
 		t.Errorf("it is %s (%v)", st, err)
+	}
+}
+
+// A room that has lost all its occupants, as one that was restarted: what it gives back for that is sent again.
+func TestForgottenByTheRoom(t *testing.T) {
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
+	m := bridgetest.NewMemory(t)
+	alice := newPerson(t, x, "1001", x.Room("room"))
+	l, room := inRoom(t, x, m)
+	if err := alice.Send(room, "groupchat", "", "forget"); err != nil {
+		t.Fatal(err)
+	}
+	bob := newPerson(t, x, "1002", room) // comes behind that
+	for i := range 5 {
+		m.Add(bridge.Room, "2001", room, fmt.Sprint(i))
+	}
+	m.Until(t, "all closed", bridgetest.AllClosed)
+	var got []string
+	for _, s := range bob.must(t, 5, said) {
+		got = append(got, s.Body)
+	}
+	if want := "0 1 2 3 4"; strings.Join(got, " ") != want || m.Counted(bridge.MaybeDuplicate) != 0 {
+		t.Errorf("heard %v, want %s; maybe_duplicate is %d", got, want, m.Counted(bridge.MaybeDuplicate))
+	}
+	if n := l.log.count("does not know us any more"); n != 1 {
+		t.Errorf("said %d times", n)
 	}
 }
 

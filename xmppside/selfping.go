@@ -73,7 +73,7 @@ func (p *posts) overdue(now time.Time) (due []string) {
 
 // waitsSince tells whether our server has had a post for so long.
 func (r *roomPosts) waitsSince(t time.Time) bool {
-	return slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == acked && x.acked.Before(t) })
+	return slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == acked && (x.acked.Before(t) || x.refused != nil) })
 }
 
 // giveUp buries what no room says anything of. p.mu is held.
@@ -163,7 +163,12 @@ func (p *posts) drop(r *roomPosts, before []*post, now time.Time) {
 		if r.heard.After(last) {
 			last = r.heard
 		}
-		if i >= 0 && x.stage == acked && now.Sub(last) >= limit {
+		switch {
+		case i < 0 || x.stage != acked:
+		case x.refused != nil: // we are in the room, so it meant the message
+			r.remove(i)
+			p.s.desk.Close(bridge.Result{Ref: x.tag.ref, Err: x.refused})
+		case now.Sub(last) >= limit:
 			p.bury(r, i, "the room has taken the message and not passed it on")
 		}
 	}
