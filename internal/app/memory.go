@@ -13,7 +13,7 @@ import (
 )
 
 // What waits is held in memory, a few hundred bytes each. So as many may wait as fit: an outage of one side must end
-// in "full", never in a kill that the next start repeats. The figures were measured (docs/decisions/0011-memory.md).
+// in "full", never in a kill that the next start repeats. The figures were measured (docs/decisions/0015-memory-and-shares.md).
 const (
 	beside      = 24 << 20 // of a cgroup: what the Go runtime does not count (SQLite, the binary), at least
 	besidePart  = 8        // and at least this part
