@@ -129,8 +129,8 @@ func (b *Backlog) Arrived(n int) {
 			return
 		case arrived > had:
 			had, since = arrived, time.Now()
-		case time.Since(since) > time.Minute:
-			b.t.Fatalf("%d of %d have come, and none for a minute; %s", arrived, n, b.Memory)
+		case time.Since(since) > 2*time.Minute:
+			b.t.Fatalf("%d of %d have come, and none for two minutes; %s", arrived, n, b.Memory)
 		}
 		select {
 		case <-b.t.Context().Done():
