@@ -64,6 +64,20 @@ func (h *ear) take(ok func(event) bool) (event, <-chan struct{}, bool) {
 	return event{}, h.changed, false
 }
 
+// all are the events so far that ok likes; they stay.
+func (h *ear) all(ok func(event) bool) (out []event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range h.events {
+		if ok(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (h *ear) count(ok func(event) bool) int { return len(h.all(ok)) }
+
 // want waits for an event and takes it.
 func (h *ear) want(t *testing.T, what string, within time.Duration, ok func(event) bool) event {
 	t.Helper()

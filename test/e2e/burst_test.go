@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"chatrelay/test/servers"
+	"chatrelay/test/stage"
+)
+
+// The same burst goes into a room that takes one message in so many seconds, and bounces the rest to be sent later.
+const (
+	burst         = 15
+	burstInterval = 0.3
+)
+
+// TestRoomBurst: all of a burst arrives, in order, and no sender is told "sent" before the room has handed it out.
+func TestRoomBurst(t *testing.T) {
+	t.Parallel()
+	c := newForgivingChat(t, stage.Plan{Start: servers.NewEjabberd, XMPP: servers.XMPPConfig{RoomInterval: burstInterval}}, func(e event) bool {
+		return e.env.Status == "delayed" // on a busy machine
+	})
+	room := c.XMPP.Room("team")
+	var said []stage.Envelope
+	for i := range burst {
+		e := stage.Grouped("1003", room, fmt.Sprint("burst ", i))
+		c.publish(t, "1003", "1001", e.String())
+		said = append(said, e)
+	}
+	heard := func(e event) bool { return e.side == "xmpp" && e.inbox == "1001" && e.st.Type == "groupchat" }
+	sent := func(e event) bool { return e.env.Notice() && e.env.Status == "sent" }
+	for limit := time.Now().Add(2 * time.Minute); c.h.count(heard) < burst; time.Sleep(50 * time.Millisecond) { // a poll's pause
+		// A notice may be a step ahead of the people's clients, not more.
+		if n, most := c.h.count(sent), c.h.count(heard)+1; n > most {
+			t.Fatalf("%d are \"sent\", and %d were heard", n, most-1)
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%d of %d were heard", c.h.count(heard), burst)
+		}
+	}
+	var got, want []string
+	for i, e := range c.h.all(heard) {
+		got, want = append(got, e.env.Content), append(want, said[i].Content)
+	}
+	if strings.Join(got, ", ") != strings.Join(want, ", ") {
+		t.Errorf("heard %s", strings.Join(got, ", "))
+	}
+	for _, e := range said {
+		c.h.wantMQTT(t, "1001", e.String()) // the broker's own delivery
+		c.h.wantRoom(t, "chatrelay", e.String())
+		c.h.wantNotice(t, "1003", "sent", e.Content)
+	}
+	c.h.wantNothing(t)
+	c.Relay.Stop()
+}
