@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	_ "modernc.org/sqlite" // the driver
 )
@@ -25,6 +26,7 @@ const (
 type house struct {
 	dir  string
 	lock *os.File
+	sync func(dir string) error // makes the entries of a folder lasting
 }
 
 // enter makes the folder if need be and takes its lock.
@@ -42,7 +44,7 @@ func enter(dir string) (*house, error) {
 	if err := hold(lock); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), lock.Close())
 	}
-	return &house{dir: dir, lock: lock}, nil
+	return &house{dir: dir, lock: lock, sync: syncDir}, nil
 }
 
 func (h *house) leave() error {
@@ -95,6 +97,9 @@ func (h *house) plausible() error {
 
 // make writes an empty book under another name and gives it its own when it is complete on the disk.
 func (h *house) make(driver string) error {
+	if err := h.syncParents(); err != nil { // before there is a book: a start that finds one need not look
+		return err
+	}
 	draft := h.path() + ".new"
 	for _, left := range []string{draft, draft + "-journal", draft + "-wal", draft + "-shm"} {
 		if err := os.Remove(left); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -114,7 +119,27 @@ func (h *house) make(driver string) error {
 	if err := os.Rename(draft, h.path()); err != nil {
 		return err
 	}
-	return syncDir(h.dir)
+	return h.sync(h.dir)
+}
+
+// syncParents makes the way to a first book lasting. Which of the folders are new nobody knows: chatrelay check, or a
+// start that did not come to its end, may have made them. What is not ours to read was there before.
+func (h *house) syncParents() error {
+	dir, err := filepath.EvalSymlinks(h.dir)
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return err
+	}
+	for dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		err := h.sync(dir)
+		if err != nil && !errors.Is(err, os.ErrPermission) && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return nil
 }
 
 func fill(driver, path string) error {
@@ -145,7 +170,7 @@ func (h *house) remember(stamp string) error {
 	if _, err := h.lock.WriteAt([]byte(stamp), 0); err != nil {
 		return err
 	}
-	return errors.Join(h.lock.Sync(), syncDir(h.dir))
+	return errors.Join(h.lock.Sync(), h.sync(h.dir))
 }
 
 func syncDir(dir string) error {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"chatrelay/bridge"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // The bug that could corrupt a file with two connections (3.7.0 to 3.51.2) is not in this engine.
@@ -189,4 +191,46 @@ func TestUnfinishedBirth(t *testing.T) {
 	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a folder whose book is gone was taken for new: %v", err)
 	}
+}
+
+// A power cut must not take the folder of a first book away with what was acknowledged: each folder on the way to it
+// is synced, for any of them may be new.
+func TestParentsAreSynced(t *testing.T) {
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	dir := filepath.Join(root, "new", "folder")
+	h, err := enter(dir)
+	must(t, err)
+	var synced []string
+	h.sync = func(dir string) error {
+		synced = append(synced, dir)
+		if dir == filepath.Dir(root) {
+			return &os.PathError{Op: "open", Path: dir, Err: os.ErrPermission} // not ours, and so not new
+		}
+		return nil
+	}
+	must(t, h.prepare("sqlite"))
+	must(t, h.leave())
+	var want []string
+	for at := dir; at != filepath.Dir(at); {
+		at = filepath.Dir(at)
+		want = append(want, at)
+	}
+	want = append(want, dir)
+	if diff := cmp.Diff(want, synced); diff != "" {
+		t.Error(diff)
+	}
+	h, err = enter(filepath.Join(root, "another"))
+	must(t, err)
+	broken := errors.New("the disk is gone")
+	h.sync = func(dir string) error {
+		if dir == root {
+			return broken
+		}
+		return nil
+	}
+	if err := h.prepare("sqlite"); !errors.Is(err, broken) {
+		t.Errorf("got %v, want what the parent's sync said", err)
+	}
+	must(t, h.leave())
 }
