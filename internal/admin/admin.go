@@ -29,6 +29,23 @@ type Dead interface {
 	// Requeue and Drop end with ErrNoLetter where there is no such dead letter.
 	Requeue(ctx context.Context, ref bridge.Ref) error
 	Drop(ctx context.Context, ref bridge.Ref) error
+	// RequeueSome and DropSome change one batch of those that are picked, the oldest first.
+	RequeueSome(ctx context.Context, p Pick) (Batch, error)
+	DropSome(ctx context.Context, p Pick) (Batch, error)
+}
+
+// Pick says which dead letters are meant: those that fit all fields that are set.
+type Pick struct {
+	Reason, From, To string
+	Older            time.Duration // the message was taken longer ago
+	After            uint64        // go on behind this one
+}
+
+// Batch is what became of a batch.
+type Batch struct {
+	Changed int    `json:"changed"`
+	Next    uint64 `json:"next,omitempty"` // Pick.After for the rest; 0: that was all
+	Full    bool   `json:"full,omitempty"` // there is no room to requeue more
 }
 
 // ErrNoLetter says that no dead letter has that number.

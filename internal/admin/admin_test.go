@@ -53,6 +53,14 @@ func (w *world) DeadLetters(_ context.Context, limit int) ([]Letter, error) {
 }
 func (w *world) Requeue(_ context.Context, ref bridge.Ref) error { return w.change("requeue", ref) }
 func (w *world) Drop(_ context.Context, ref bridge.Ref) error    { return w.change("drop", ref) }
+
+func (w *world) RequeueSome(_ context.Context, p Pick) (Batch, error) { return w.some("requeue", p) }
+func (w *world) DropSome(_ context.Context, p Pick) (Batch, error)    { return w.some("drop", p) }
+
+func (w *world) some(what string, p Pick) (Batch, error) {
+	w.done = append(w.done, what+" "+p.Query())
+	return Batch{Changed: 7, Next: 300}, w.drawer
+}
 func (w *world) change(what string, ref bridge.Ref) error {
 	if w.drawer == nil {
 		w.done = append(w.done, what+" "+ref.String())
@@ -227,6 +235,17 @@ func TestDeadLetters(t *testing.T) {
 		"list fails":      {"GET /dead", errors.New("disk"), 503, "disk", nil},
 		"requeue":         {"POST /dead/3.0/requeue", nil, 200, `"done": "requeued"`, []string{"requeue 3.0"}},
 		"drop":            {"POST /dead/4.1/drop", nil, 200, `"done": "dropped"`, []string{"drop 4.1"}},
+		"some":            {"POST /dead/drop?reason=too_large&sender=1001&to=1002&older=36h&after=12", nil, 200, `"changed": 7`, []string{"drop after=12&older=36h0m0s&reason=too_large&sender=1001&to=1002"}},
+		"all":             {"POST /dead/requeue?all=true", nil, 200, `"next": 300`, []string{"requeue all=true"}},
+		"some fail":       {"POST /dead/drop?all=true", errors.New("disk"), 503, "disk", []string{"drop all=true"}},
+		"none are named":  {"POST /dead/drop", nil, 400, "say which are meant", nil},
+		"all, and some":   {"POST /dead/drop?all=true&to=1", nil, 400, "say which are meant", nil},
+		"not quite all":   {"POST /dead/drop?all=yes", nil, 400, "not known", nil},
+		"no such pick":    {"POST /dead/drop?from=1", nil, 400, "not known", nil},
+		"no age":          {"POST /dead/drop?older=soon", nil, 400, "such as 36h", nil},
+		"no value":        {"POST /dead/drop?reason=", nil, 400, "one value", nil},
+		"two values":      {"POST /dead/drop?to=1&to=2", nil, 400, "one value", nil},
+		"get drops none":  {"GET /dead/drop?all=true", nil, 405, "", nil},
 		"no such letter":  {"POST /dead/9.0/drop", ErrNoLetter, 404, "no such dead letter", nil},
 		"drop fails":      {"POST /dead/9.0/drop", errors.New("disk"), 503, "disk", nil},
 		"no number":       {"POST /dead/x/drop", nil, 400, "looks like 12.0", nil},

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"chatrelay/bridge"
 )
@@ -51,6 +53,77 @@ func (s *Server) change(done string, do func(context.Context, bridge.Ref) error)
 			answer(w, http.StatusOK, map[string]string{"ref": ref.String(), "done": done})
 		}
 	}
+}
+
+// changeSome changes a batch of those that the query picks; its answer says where the next batch begins.
+func (s *Server) changeSome(done string, do func(context.Context, Pick) (Batch, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p, err := parsePick(r.URL.Query())
+		if err != nil {
+			fail(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		b, err := do(r.Context(), p)
+		if err != nil {
+			fail(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		if b.Changed > 0 {
+			s.cfg.Log.Info().Str("done", done).Int("deliveries", b.Changed).Msg("dead letters changed by hand")
+		}
+		answer(w, http.StatusOK, b)
+	}
+}
+
+// parsePick reads a pick. That all are meant must be said.
+func parsePick(q url.Values) (p Pick, err error) {
+	for name, values := range q {
+		value := values[0]
+		switch {
+		case len(values) > 1 || value == "":
+			return p, fmt.Errorf("%s is to have one value", name)
+		case name == "reason":
+			p.Reason = value
+		case name == "sender":
+			p.From = value
+		case name == "to":
+			p.To = value
+		case name == "older":
+			if p.Older, err = time.ParseDuration(value); err != nil || p.Older <= 0 {
+				return p, errors.New("older is an age such as 36h")
+			}
+		case name == "after":
+			if p.After, err = strconv.ParseUint(value, 10, 63); err != nil {
+				return p, errors.New("after is a number")
+			}
+		case name != "all" || value != "true":
+			return p, fmt.Errorf("%s=… is not known here: reason, sender, to, older, all=true, after", name)
+		}
+	}
+	if picked := p.Reason != "" || p.From != "" || p.To != "" || q.Has("older"); picked == q.Has("all") {
+		return p, errors.New("say which are meant: reason, sender, to, older; or, by itself, all=true")
+	}
+	return p, nil
+}
+
+// Query is a pick as changeSome reads it.
+func (p Pick) Query() string {
+	q := url.Values{}
+	for name, value := range map[string]string{"reason": p.Reason, "sender": p.From, "to": p.To} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if p.Older > 0 {
+		q.Set("older", p.Older.String())
+	}
+	if len(q) == 0 {
+		q.Set("all", "true")
+	}
+	if p.After > 0 {
+		q.Set("after", strconv.FormatUint(p.After, 10))
+	}
+	return q.Encode()
 }
 
 // ParseRef reads what bridge.Ref's String writes: message, dot, leg.

@@ -23,6 +23,8 @@ func (s *Server) handler() (http.Handler, error) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /statusz", s.guarded(s.statusz))
 	mux.HandleFunc("GET /dead", s.guarded(s.list))
+	mux.HandleFunc("POST /dead/requeue", s.guarded(s.changeSome("requeued", s.cfg.Dead.RequeueSome)))
+	mux.HandleFunc("POST /dead/drop", s.guarded(s.changeSome("dropped", s.cfg.Dead.DropSome)))
 	mux.HandleFunc("POST /dead/{ref}/requeue", s.guarded(s.change("requeued", s.cfg.Dead.Requeue)))
 	mux.HandleFunc("POST /dead/{ref}/drop", s.guarded(s.change("dropped", s.cfg.Dead.Drop)))
 	// A page in the operator's browser must not be able to post here.

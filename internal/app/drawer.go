@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"time"
 
 	"chatrelay/bridge"
 	"chatrelay/internal/admin"
@@ -32,6 +33,26 @@ func (d drawer) Requeue(ctx context.Context, ref bridge.Ref) error {
 
 // Drop implements admin.Dead.
 func (d drawer) Drop(ctx context.Context, ref bridge.Ref) error { return noLetter(d.j.Drop(ctx, ref)) }
+
+// RequeueSome implements admin.Dead.
+func (d drawer) RequeueSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
+	b, err := d.j.RequeueSome(ctx, filterOf(p))
+	return admin.Batch(b), err
+}
+
+// DropSome implements admin.Dead.
+func (d drawer) DropSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
+	b, err := d.j.DropSome(ctx, filterOf(p))
+	return admin.Batch(b), err
+}
+
+func filterOf(p admin.Pick) journal.Filter {
+	f := journal.Filter{Reason: p.Reason, From: p.From, To: p.To, After: p.After}
+	if p.Older > 0 {
+		f.Before = time.Now().Add(-p.Older)
+	}
+	return f
+}
 
 func noLetter(err error) error {
 	if errors.Is(err, journal.ErrUnknown) {

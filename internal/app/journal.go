@@ -20,7 +20,9 @@ import (
 	"chatrelay/internal/journal"
 )
 
-const journalUsage = "journal ls [-dead] [-pending] [-after SEQ] [-limit N] | show MESSAGE | requeue LETTER… | drop LETTER…"
+const journalUsage = "journal ls [-dead] [-pending] [PICK] [-after SEQ] [-limit N] | show MESSAGE | " +
+	"requeue LETTER… | drop LETTER… | requeue PICK | drop PICK | requeue -all | drop -all; " +
+	"PICK is [-reason WORD] [-sender LANDLINE] [-to LANDLINE-OR-ROOM] [-older AGE, such as 36h]"
 
 // Journal looks into the book, beside a running relay or without one, and puts dead letters back or away.
 func Journal(p Process) error {
@@ -43,7 +45,7 @@ func Journal(p Process) error {
 	case "show":
 		return journalShow(ctx, &c, p.Out, args)
 	case "requeue", "drop":
-		return journalChange(ctx, &c, p.Out, verb, args)
+		return journalChange(ctx, &c, p, verb, args)
 	}
 	return fmt.Errorf("%w: %s", errUsage, journalUsage)
 }
@@ -53,12 +55,15 @@ func journalList(ctx context.Context, c *configs.Config, p Process, args []strin
 	flags := flag.NewFlagSet("journal ls", flag.ContinueOnError)
 	flags.SetOutput(p.Err)
 	flags.BoolVar(&f.Dead, "dead", false, "dead letters only")
+	pick := pickFlags(flags)
 	flags.BoolVar(&f.Pending, "pending", false, "what is still to be delivered only")
 	flags.Uint64Var(&f.After, "after", 0, "go on behind this SEQ")
 	flags.IntVar(&f.Limit, "limit", 100, "at most so many")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || f.Limit < 1 {
 		return fmt.Errorf("%w: %s", errUsage, journalUsage)
 	}
+	picked := filterOf(*pick)
+	f.Reason, f.From, f.To, f.Before = picked.Reason, picked.From, picked.To, picked.Before
 	r, err := journal.OpenReadOnly(c.Store.Dir)
 	if err != nil {
 		return err
@@ -117,7 +122,20 @@ func journalShow(ctx context.Context, c *configs.Config, out io.Writer, args []s
 }
 
 // journalChange asks the running relay, or changes the book itself when none runs.
-func journalChange(ctx context.Context, c *configs.Config, out io.Writer, verb string, args []string) error {
+func journalChange(ctx context.Context, c *configs.Config, p Process, verb string, args []string) error {
+	flags := flag.NewFlagSet("journal "+verb, flag.ContinueOnError)
+	flags.SetOutput(p.Err)
+	pick := pickFlags(flags)
+	all := flags.Bool("all", false, "all dead letters")
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("%w: %s", errUsage, journalUsage)
+	}
+	if flags.NFlag() > 0 {
+		if flags.NArg() > 0 || *all == (*pick != admin.Pick{}) || pick.Older < 0 {
+			return fmt.Errorf("%w: %s", errUsage, journalUsage)
+		}
+		return changeSome(ctx, c, p.Out, verb, *pick)
+	}
 	refs := make([]bridge.Ref, 0, len(args))
 	for _, a := range args {
 		ref, err := admin.ParseRef(a)
@@ -136,17 +154,14 @@ func journalChange(ctx context.Context, c *configs.Config, out io.Writer, verb s
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s: %d\n", verb, len(refs))
+	_, err = fmt.Fprintf(p.Out, "%s: %d\n", verb, len(refs))
 	return err
 }
 
 func changeRunning(ctx context.Context, c *configs.Config, verb string, refs []bridge.Ref) error {
-	token := ""
-	if secret := c.HTTP.Secret(); secret != nil {
-		var err error
-		if token, err = secret(); err != nil {
-			return err
-		}
+	token, err := tokenOf(c)
+	if err != nil {
+		return err
 	}
 	for _, ref := range refs {
 		if _, err := ask(ctx, &c.HTTP, http.MethodPost, "/dead/"+ref.String()+"/"+verb, token); err != nil {
@@ -154,6 +169,13 @@ func changeRunning(ctx context.Context, c *configs.Config, verb string, refs []b
 		}
 	}
 	return nil
+}
+
+func tokenOf(c *configs.Config) (string, error) {
+	if secret := c.HTTP.Secret(); secret != nil {
+		return secret()
+	}
+	return "", nil
 }
 
 func changeStopped(ctx context.Context, c *configs.Config, verb string, refs []bridge.Ref) error {

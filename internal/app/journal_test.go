@@ -18,7 +18,7 @@ import (
 // buried makes a book with dead letters, one for each text, and gives their numbers.
 func buried(t *testing.T, dir string, texts ...string) []bridge.Ref {
 	t.Helper()
-	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Log: zerolog.Nop()})
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Sync: "os", Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,28 +106,18 @@ func TestJournalAsksTheRelay(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	page, err := admin.New(admin.Config{Addr: "127.0.0.1:0", Loopback: true, Accounts: j, Door: door{}, Dead: drawer{j},
-		Alive: func() error { return alive(j) }, Clock: time.Now, Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, end := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- page.Run(ctx) }() // waited for below
-	defer func() {
-		end()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-	if out, err := command(dir, page.Addr(), "drop", refs[0].String()); err != nil || out != "drop: 1\n" {
+	page := pageOf(t, j)
+	if out, err := command(dir, page, "drop", refs[0].String()); err != nil || out != "drop: 1\n" {
 		t.Errorf("drop: %v %s", err, out)
 	}
-	if out, err := command(dir, page.Addr(), "requeue", refs[1].String()); err != nil || out != "requeue: 1\n" {
+	if out, err := command(dir, page, "requeue", refs[1].String()); err != nil || out != "requeue: 1\n" {
 		t.Errorf("requeue: %v %s", err, out)
 	}
-	if _, err := command(dir, page.Addr(), "drop", "9.9"); ExitCode(err) != ExitFailure || !strings.Contains(err.Error(), admin.ErrNoLetter.Error()) {
+	if _, err := command(dir, page, "drop", "9.9"); ExitCode(err) != ExitFailure || !strings.Contains(err.Error(), admin.ErrNoLetter.Error()) {
 		t.Errorf("an unknown letter: %v", err)
+	}
+	if out, err := command(dir, page, "drop", "-reason", "gone"); err != nil || out != "drop: 0\n" {
+		t.Errorf("drop -reason: %v %s", err, out)
 	}
 	if n, _ := j.Dead(); n != 0 || j.Account().Pending[bridge.XMPP] != 1 {
 		t.Errorf("%d dead, %d pending", n, j.Account().Pending[bridge.XMPP])
@@ -144,7 +134,8 @@ func TestJournalAsksTheRelay(t *testing.T) {
 func TestJournalUsage(t *testing.T) {
 	dir := t.TempDir()
 	buried(t, dir, "a")
-	for _, args := range [][]string{{}, {"list"}, {"ls", "x"}, {"ls", "-limit", "0"}, {"ls", "-nonsense"}, {"show"}, {"show", "x"}, {"drop"}, {"requeue", "1"}, {"drop", "0.0"}} {
+	for _, args := range [][]string{{}, {"list"}, {"ls", "x"}, {"ls", "-limit", "0"}, {"ls", "-nonsense"}, {"show"}, {"show", "x"}, {"drop"}, {"requeue", "1"}, {"drop", "0.0"},
+		{"drop", "-all", "1.0"}, {"drop", "-all", "-to", "1002"}, {"drop", "-reason", ""}, {"drop", "-older", "soon"}, {"drop", "-older", "-1h"}, {"requeue", "-nonsense"}} {
 		if _, err := command(dir, nobody, args...); ExitCode(err) != ExitConfiguration {
 			t.Errorf("%q: %v", args, err)
 		}
@@ -158,4 +149,71 @@ func TestJournalUsage(t *testing.T) {
 	if _, err := command(dir, nobody, "show", "77"); ExitCode(err) != ExitFailure {
 		t.Errorf("no letter: %v", err)
 	}
+}
+
+// Many are changed by what they have in common: beside a running relay, and without one.
+func TestJournalChangesSome(t *testing.T) {
+	dir := t.TempDir()
+	texts := make([]string, 600) // more than two batches
+	for i := range texts {
+		texts[i] = fmt.Sprint("text ", i)
+	}
+	buried(t, dir, texts...)
+	for _, args := range [][]string{{"-reason", "gone"}, {"-sender", "1002"}, {"-to", "1001"}, {"-older", "1h"}, {"-reason", "too_large", "-to", "1001"}} {
+		if out, err := command(dir, nobody, append([]string{"drop"}, args...)...); err != nil || out != "drop: 0\n" {
+			t.Errorf("drop %q: %v %s", args, err, out)
+		}
+		if out, err := command(dir, nobody, append([]string{"ls", "-dead"}, args...)...); err != nil || strings.Count(out, "\n") != 1 {
+			t.Errorf("ls %q: %v %s", args, err, out)
+		}
+	}
+	if out, err := command(dir, nobody, "requeue", "-sender", "1001", "-reason", "too_large"); err != nil || out != "requeue: 600\n" {
+		t.Fatalf("requeue: %v %s", err, out)
+	}
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := j.Shut(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for range texts {
+		out, err := j.Next(t.Context(), bridge.MQTT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Close(bridge.Result{Ref: out.Ref, Err: bridge.Refuse("gone", "no")})
+	}
+	page := pageOf(t, j)
+	if out, err := command(dir, page, "drop", "-older", "1ns", "-to", "1002", "-reason", "gone", "-sender", "1001"); err != nil || out != "drop: 600\n" {
+		t.Errorf("drop: %v %s", err, out)
+	}
+	if out, err := command(dir, page, "drop", "-all"); err != nil || out != "drop: 0\n" {
+		t.Errorf("drop -all: %v %s", err, out)
+	}
+	if n, _ := j.Dead(); n != 0 {
+		t.Errorf("%d are dead", n)
+	}
+}
+
+// pageOf serves a journal's status page and gives its address.
+func pageOf(t *testing.T, j *journal.Journal) string {
+	t.Helper()
+	page, err := admin.New(admin.Config{Addr: "127.0.0.1:0", Loopback: true, Accounts: j, Door: door{}, Dead: drawer{j},
+		Alive: func() error { return alive(j) }, Clock: time.Now, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- page.Run(ctx) }() // waited for below
+	t.Cleanup(func() {
+		end()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return page.Addr()
 }

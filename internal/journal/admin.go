@@ -14,11 +14,13 @@ import (
 	"chatrelay/bridge"
 )
 
-// Filter says what List lists. Neither Dead nor Pending means both.
+// Filter says what is meant: all that fits each field that is set. Neither Dead nor Pending means both.
 type Filter struct {
-	Dead, Pending bool
-	After         uint64 // Entry.Seq to go on behind
-	Limit         int    // 0: 100
+	Dead, Pending    bool
+	Reason, From, To string
+	Before           time.Time // the message was taken before
+	After            uint64    // Entry.Seq to go on behind
+	Limit            int       // 0: 100
 }
 
 // Entry is one leg as a person looks at it. It holds no content of the message.
@@ -104,14 +106,18 @@ func list(ctx context.Context, db execer, f Filter) ([]Entry, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	where := "WHERE l.seq > ? ORDER BY l.seq LIMIT ?"
-	switch {
-	case f.Dead && !f.Pending:
-		where = "WHERE l.state = 1 AND l.seq > ? ORDER BY l.seq LIMIT ?"
-	case f.Pending && !f.Dead:
-		where = "WHERE l.state = 0 AND l.seq > ? ORDER BY l.seq LIMIT ?"
+	where, args := "WHERE l.seq > ?", []any{int64(f.After)}
+	and := func(condition string, set bool, value any) {
+		if set {
+			where, args = where+" AND "+condition, append(args, value)
+		}
 	}
-	return query(ctx, db, entries+where, int64(f.After), f.Limit)
+	and("l.state = ?", f.Dead != f.Pending, f.Dead)
+	and("l.reason = ?", f.Reason != "", f.Reason)
+	and("m.sender = ?", f.From != "", f.From)
+	and("l.dest = ?", f.To != "", f.To)
+	and("m.at < ?", !f.Before.IsZero(), f.Before.UnixMilli())
+	return query(ctx, db, entries+where+" ORDER BY l.seq LIMIT ?", append(args, f.Limit)...)
 }
 
 func show(ctx context.Context, db execer, msg uint64) ([]Entry, []byte, error) {

@@ -50,13 +50,16 @@ func (j *Journal) loadDead() error {
 func (j *Journal) shedDead() {
 	if j.dead.bytes > j.opt.MaxBytes/deadShare && !j.shedding && j.broken == nil {
 		j.shedding = true
-		j.put(&shedOp{})
+		j.put(&shedOp{j: j})
 	}
 }
 
 type shedOp struct {
-	n   int
-	err error
+	j    *Journal
+	refs []bridge.Ref
+	read map[uint64]recalled
+	n    int
+	err  error
 }
 
 func (o *shedOp) size() (int, int) { return deadChunk, 0 }
@@ -72,18 +75,25 @@ func (o *shedOp) end(j *Journal, err error) bool {
 	return false
 }
 
-// apply reads what is in the file under the lock: in a chunk at a time, and only while there is too much.
+// prepare reads the oldest dead letters before the writer takes the lock.
+func (o *shedOp) prepare() {
+	if o.refs, o.err = o.j.oldestDead(); o.err == nil {
+		o.read, o.err = o.j.readDead(o.refs)
+	}
+}
+
+// apply puts them away, as long as there is too much.
 func (o *shedOp) apply(t *txn) {
 	j := t.j
 	share := j.opt.MaxBytes / deadShare
-	refs, err := j.oldestDead()
-	for _, ref := range refs {
+	err := o.err
+	for _, ref := range o.refs {
 		if err != nil || j.dead.bytes+t.dead.bytes <= share-share/deadEase {
 			break
 		}
 		var m *letter
-		if m, err = t.recall(ref.Msg); err != nil {
-			break
+		if m, err = t.recall(o.read, ref.Msg); m == nil {
+			continue
 		}
 		if l := m.leg(ref.Leg); l != nil && l.book.dead {
 			t.drop(m, l)

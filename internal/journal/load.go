@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"chatrelay/bridge"
@@ -254,11 +253,15 @@ func (j *Journal) loadLeg(m *letter, r *loadedLeg) error {
 func (j *Journal) loadMixed(r *loadedLeg) error {
 	m := j.letters[r.msg]
 	if m == nil {
-		var err error
-		if m, err = j.readDead(r.msg); errors.Is(err, sql.ErrNoRows) {
+		read, err := j.readDead([]bridge.Ref{{Msg: r.msg}})
+		if err != nil {
+			return err
+		}
+		row, ok := read[r.msg]
+		if !ok {
 			return fmt.Errorf("%w: leg %d.%d has no message", ErrDamaged, r.msg, r.num)
 		}
-		if err != nil {
+		if m, err = j.whole(row); err != nil {
 			return err
 		}
 		j.letters[m.id] = m

@@ -25,6 +25,9 @@ type op interface {
 	end(j *Journal, err error) (again bool)
 }
 
+// prepared operations read the file before the writer takes the lock to apply them.
+type prepared interface{ prepare() }
+
 // numbered operations have a ticket.
 type numbered interface{ number() uint64 }
 

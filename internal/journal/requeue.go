@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"chatrelay/bridge"
 	"chatrelay/message"
@@ -26,11 +28,14 @@ func (j *Journal) raise(ctx context.Context, what string, refs []bridge.Ref, do 
 	if len(refs) == 0 {
 		return nil
 	}
-	o := &raiseOp{j: j, refs: refs, do: do, done: make(chan error, 1)}
-	if err := j.enqueue(o); err != nil {
+	return j.waitRaised(ctx, what, &raiseOp{j: j, refs: refs, do: do, done: make(chan error, 1)})
+}
+
+func (j *Journal) waitRaised(ctx context.Context, what string, o *raiseOp) error {
+	err := j.enqueue(o)
+	if err != nil {
 		return fmt.Errorf("journal: %s: %w", what, err)
 	}
-	var err error
 	select {
 	case err = <-o.done:
 	case <-ctx.Done():
@@ -46,11 +51,16 @@ func (j *Journal) raise(ctx context.Context, what string, refs []bridge.Ref, do 
 }
 
 type raiseOp struct {
-	j    *Journal
-	refs []bridge.Ref
-	do   func(*txn, *letter, *leg)
-	err  error
-	done chan error // capacity 1
+	j     *Journal
+	refs  []bridge.Ref
+	do    func(*txn, *letter, *leg)
+	some  bool // those that are not dead any more are passed over
+	waits bool // what it does adds to what waits: it ends where there is no room for that
+	n     int  // how many were changed
+	full  bool
+	read  map[uint64]recalled // what the file has of them
+	err   error
+	done  chan error // capacity 1
 }
 
 func (o *raiseOp) size() (int, int) { return len(o.refs), 0 }
@@ -60,7 +70,10 @@ func (o *raiseOp) end(_ *Journal, err error) bool {
 	return false
 }
 
-// apply looks at all before it changes any. It is rare, so it may read the file under the lock.
+// prepare reads the letters before the writer takes the lock.
+func (o *raiseOp) prepare() { o.read, o.err = o.j.readDead(o.refs) }
+
+// apply looks at all before it changes any.
 func (o *raiseOp) apply(t *txn) {
 	type pair struct {
 		m *letter
@@ -69,38 +82,106 @@ func (o *raiseOp) apply(t *txn) {
 	var found []pair
 	seen := map[bridge.Ref]bool{}
 	for _, ref := range o.refs {
-		if seen[ref] {
+		if seen[ref] || o.err != nil {
 			continue
 		}
 		seen[ref] = true
-		m, err := t.recall(ref.Msg)
+		m, err := t.recall(o.read, ref.Msg)
 		if err != nil {
 			o.err = err
 			return
 		}
-		l := m.leg(ref.Leg)
-		if l == nil || !l.book.dead {
-			o.err = fmt.Errorf("leg %v: %w", ref, ErrUnknown)
-			return
+		var l *leg
+		if m != nil {
+			l = m.leg(ref.Leg)
 		}
-		found = append(found, pair{m, l})
+		switch {
+		case l != nil && l.book.dead:
+			found = append(found, pair{m, l})
+		case !o.some:
+			o.err = fmt.Errorf("leg %v: %w", ref, ErrUnknown)
+		}
+	}
+	if o.err != nil {
+		return
 	}
 	for _, p := range found {
+		if o.waits && t.j.crowds(o.n+1) {
+			o.full = true
+			return
+		}
 		o.do(t, p.m, p.l)
+		o.n++
 	}
 }
 
-// recall gives the letter of a dead leg, from the file unless memory has it. What it reads stays in memory
-// only if something becomes of it.
-func (t *txn) recall(id uint64) (*letter, error) {
+// recalled is a message with its dead legs as the file has them.
+type recalled struct {
+	m    *letter
+	legs []loadedLeg
+}
+
+// readDead reads messages with dead legs, many at a time. Only the writer calls it.
+func (j *Journal) readDead(refs []bridge.Ref) (map[uint64]recalled, error) {
+	read := map[uint64]recalled{}
+	for chunk := range slices.Chunk(refs, 64) {
+		ids := make([]any, len(chunk))
+		for i, ref := range chunk {
+			ids[i] = int64(ref.Msg)
+		}
+		in := "(?" + strings.Repeat(",?", len(ids)-1) + ")"
+		err := j.rows(func(rows *sql.Rows) error {
+			m, err := scanLetter(rows.Scan)
+			if err == nil {
+				read[m.id] = recalled{m: m}
+			}
+			return err
+		}, "SELECT "+letterColumns+" FROM messages WHERE id IN "+in, ids...)
+		if err != nil {
+			return nil, err
+		}
+		legs := map[uint64][]loadedLeg{}
+		err = j.rows(func(rows *sql.Rows) error {
+			var r loadedLeg
+			err := r.scan(rows.Scan)
+			legs[r.msg] = append(legs[r.msg], r)
+			return err
+		}, "SELECT "+legColumns+" FROM legs WHERE state = 1 AND msg IN "+in, ids...)
+		if err != nil {
+			return nil, err
+		}
+		for id, found := range legs {
+			if r, ok := read[id]; ok {
+				read[id] = recalled{r.m, found}
+			}
+		}
+	}
+	return read, nil
+}
+
+// whole makes a letter of what was read.
+func (j *Journal) whole(row recalled) (*letter, error) {
+	for i := range row.legs {
+		if _, err := j.join(row.m, &row.legs[i]); err != nil {
+			return nil, err
+		}
+	}
+	row.m.born = j.bornAt(row.m.at)
+	return row.m, nil
+}
+
+// recall gives the letter of a dead leg, from what was read of the file unless memory has it; nil: there is none.
+// It stays in memory only if something becomes of it.
+func (t *txn) recall(read map[uint64]recalled, id uint64) (*letter, error) {
 	j := t.j
 	if m := j.letters[id]; m != nil {
 		return m, nil
 	}
-	m, err := j.readDead(id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("message %d: %w", id, ErrUnknown)
+	row, ok := read[id]
+	if !ok {
+		return nil, nil
 	}
+	m, err := j.whole(row)
 	if err != nil {
 		return nil, err
 	}
@@ -108,23 +189,6 @@ func (t *txn) recall(id uint64) (*letter, error) {
 	t.undo = append(t.undo, func() { delete(j.letters, id) })
 	t.closed = append(t.closed, m) // if nothing is done with it, it leaves memory again
 	return m, nil
-}
-
-// readDead reads a message with its dead legs from the file.
-func (j *Journal) readDead(id uint64) (*letter, error) {
-	m, err := scanLetter(j.conn.QueryRowContext(context.Background(), "SELECT "+letterColumns+" FROM messages WHERE id = ?", int64(id)).Scan)
-	if err != nil {
-		return nil, err
-	}
-	m.born = j.bornAt(m.at)
-	return m, j.rows(func(rows *sql.Rows) error {
-		var r loadedLeg
-		if err := r.scan(rows.Scan); err != nil {
-			return err
-		}
-		_, err := j.join(m, &r)
-		return err
-	}, "SELECT "+legColumns+" FROM legs WHERE msg = ? AND state = 1", int64(id))
 }
 
 func (t *txn) requeue(m *letter, l *leg) {

@@ -92,6 +92,11 @@ func (j *Journal) commit(batch []op) error {
 			return j.failed(batch, err)
 		}
 	}
+	for _, o := range batch {
+		if p, ok := o.(prepared); ok {
+			p.prepare()
+		}
+	}
 	t := j.plan(batch)
 	if j.ran()-j.ranSaved >= saveEvery.Milliseconds() {
 		t.meta[metaRan] = j.ran()

@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"chatrelay/configs"
+	"chatrelay/internal/admin"
+	"chatrelay/internal/journal"
+)
+
+func pickFlags(flags *flag.FlagSet) *admin.Pick {
+	p := &admin.Pick{}
+	flags.StringVar(&p.Reason, "reason", "", "those with this reason, such as too_large")
+	flags.StringVar(&p.From, "sender", "", "those from this landline")
+	flags.StringVar(&p.To, "to", "", "those to this landline or room")
+	flags.DurationVar(&p.Older, "older", 0, "those of messages that were taken longer ago, such as 36h")
+	return p
+}
+
+// changeSome changes all dead letters that are picked, a batch at a time, and says how many in any case.
+func changeSome(ctx context.Context, c *configs.Config, out io.Writer, verb string, p admin.Pick) error {
+	change, closing, err := changer(ctx, c, verb)
+	if err != nil {
+		return err
+	}
+	n, err := batches(ctx, change, p)
+	_, said := fmt.Fprintf(out, "%s: %d\n", verb, n)
+	return errors.Join(err, closing(), said)
+}
+
+type changeBatch func(context.Context, admin.Pick) (admin.Batch, error)
+
+// changer asks the running relay, or changes the book itself when none runs.
+func changer(ctx context.Context, c *configs.Config, verb string) (change changeBatch, closing func() error, err error) {
+	token, err := tokenOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	running := func(ctx context.Context, p admin.Pick) (b admin.Batch, err error) {
+		body, err := ask(ctx, &c.HTTP, http.MethodPost, "/dead/"+verb+"?"+p.Query(), token)
+		if err == nil {
+			err = json.Unmarshal(body, &b)
+		}
+		return b, err
+	}
+	if _, err := ask(ctx, &c.HTTP, http.MethodGet, "/livez", ""); !errors.Is(err, syscall.ECONNREFUSED) {
+		return running, func() error { return nil }, nil // what else may be wrong it says itself
+	}
+	j, err := journal.Open(ctx, bookOptions(c, zerolog.Nop()))
+	if err != nil {
+		return nil, nil, err
+	}
+	d := drawer{j}
+	if verb == "drop" {
+		return d.DropSome, j.Shut, nil
+	}
+	return d.RequeueSome, j.Shut, nil
+}
+
+func batches(ctx context.Context, change changeBatch, p admin.Pick) (n int, err error) {
+	for {
+		b, err := change(ctx, p)
+		if err != nil {
+			return n, err
+		}
+		n += b.Changed
+		switch {
+		case b.Full:
+			return n, errors.New("the journal has no room for more that waits (CHATRELAY_STORE_MAX_PENDING): requeue the rest when these are delivered")
+		case b.Next == 0:
+			return n, nil
+		}
+		p.After = b.Next
+	}
+}
