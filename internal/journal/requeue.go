@@ -106,7 +106,7 @@ func (o *raiseOp) apply(t *txn) {
 		return
 	}
 	for _, p := range found {
-		if o.waits && t.j.crowds(o.n+1) {
+		if most := t.j.opt.MaxPending; o.waits && most > 0 && t.j.held+o.n >= most {
 			o.full = true
 			return
 		}
