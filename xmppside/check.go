@@ -38,7 +38,7 @@ func Check(ctx context.Context, cfg Config) []Step {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	steps := []Step{{Name: "xmpp configuration", OK: true, Note: fmt.Sprintf("%s, landlines at %s", cfg.JID, cfg.UserDomain)}}
-	st := sm.New(sm.Config{Resource: cfg.Resource + checkMark}, sm.State{})
+	st := sm.New(sm.Config{Account: cfg.JID, Resource: cfg.Resource + checkMark}, sm.State{})
 	k, err := newDoor(&cfg, me).open(ctx, st)
 	login := Step{Name: "xmpp login", Fatal: true, OK: err == nil}
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stream"
 
+	"chatrelay/bridge"
 	"chatrelay/internal/dial"
 	"chatrelay/xmppside/sm"
 )
@@ -28,6 +29,7 @@ type door struct {
 	cfg   *Config
 	me    jid.JID
 	avoid string // a location that did not let us in
+	said  string // what was complained of last
 }
 
 // line is one logged-in connection.
@@ -38,6 +40,7 @@ type line struct {
 	addr   string // where the server is
 	tls    string // version; empty: none
 	limit  int    // bytes of a stanza that the server takes; 0: it did not say
+	absurd string // what it said instead of a limit
 	asking asking
 	askers askers
 }
@@ -87,11 +90,12 @@ func (d *door) try(ctx context.Context, st *sm.Stream, address string) (*line, e
 		return nil, &loginError{condition: "no-password", err: err}
 	}
 	dialCtx, done := context.WithTimeout(ctx, dialTimeout)
-	nc, err := dial.TCP(dialCtx, withPort(address), userTime)
+	bare, err := dial.TCP(dialCtx, withPort(address), userTime)
 	done()
 	if err != nil {
 		return nil, err
 	}
+	nc := &greeting{Conn: bare}
 	l := st.Link(nc)
 	stop := context.AfterFunc(ctx, l.Close)
 	k, err := d.login(ctx, l, nc, password)
@@ -105,7 +109,9 @@ func (d *door) try(ctx context.Context, st *sm.Stream, address string) (*line, e
 		}
 		return nil, err
 	}
+	nc.closed.Store(true)
 	k.addr = address
+	d.complain(k.absurd)
 	return k, nil
 }
 
@@ -115,7 +121,7 @@ func (d *door) login(ctx context.Context, l *sm.Link, nc net.Conn, password stri
 		return nil, err
 	}
 	k := &line{l: l}
-	mechanisms := []sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1} // never PLUS: mellium does not fall back
+	mechanisms := []sasl.Mechanism{bounded(sasl.ScramSha256), bounded(sasl.ScramSha1)} // never PLUS: mellium does not fall back
 	var features []xmpp.StreamFeature
 	var rw net.Conn = nc
 	state := xmpp.Secure
@@ -133,7 +139,7 @@ func (d *door) login(ctx context.Context, l *sm.Link, nc net.Conn, password stri
 		features = append(features, xmpp.StartTLS(conf))
 		mechanisms = append(mechanisms, sasl.Plain)
 	}
-	features = append(features, l.SASL(noticing(xmpp.SASL("", password, mechanisms...))), l.Bind(), k.limits())
+	features = append(features, l.SASL(k.noticing(xmpp.SASL("", password, mechanisms...))), l.Bind(), k.limits())
 	k.sess, err = xmpp.NewSession(context.WithoutCancel(ctx), d.me.Domain(), d.me, rw, state,
 		xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
 			return xmpp.StreamConfig{Features: features}
@@ -163,6 +169,12 @@ func (k *line) verify(mode string) error {
 	return nil
 }
 
+// RFC 6120 §13.12: no server may take less than leastStanza.
+const (
+	leastStanza = 10_000
+	mostStanza  = 1 << 30
+)
+
 // limits reads what the server says of stanza sizes (XEP-0478). There is nothing to negotiate.
 func (k *line) limits() xmpp.StreamFeature {
 	return xmpp.StreamFeature{
@@ -172,12 +184,27 @@ func (k *line) limits() xmpp.StreamFeature {
 				Max string `xml:"urn:xmpp:stream-limits:0 max-bytes"`
 			}
 			err := d.DecodeElement(&said, start)
-			if n, bad := strconv.Atoi(strings.TrimSpace(said.Max)); bad == nil && n > 0 {
-				k.limit = n
+			text := strings.TrimSpace(said.Max)
+			n, bad := strconv.Atoi(text)
+			switch {
+			case text == "":
+			case bad != nil || n < leastStanza || n > mostStanza:
+				k.absurd = text[:min(len(text), 40)]
+			default:
+				k.limit, k.absurd = n, ""
 			}
 			return false, nil, err
 		},
 	}
+}
+
+// complain says that a limit is not believed, when that starts or changes: with it each message would be refused.
+func (d *door) complain(absurd string) {
+	if absurd != "" && absurd != d.said {
+		d.cfg.Log.Warn().Str("side", bridge.XMPP.String()).Str("max_bytes", absurd).Int("least", leastStanza).
+			Msg("the server announces a limit for stanzas that cannot be right (XEP-0478); it is ignored")
+	}
+	d.said = absurd
 }
 
 // loginError: the server does not let us in. Trying again soon would not help, and might lock the account.
@@ -187,6 +214,9 @@ type loginError struct {
 }
 
 func (e *loginError) Error() string {
+	if hostile, ok := errors.AsType[*challengeError](e.err); ok {
+		return "login given up: " + hostile.Error() + "; check CHATRELAY_XMPP_ADDR and the server's SASL settings"
+	}
 	return "login refused (" + e.condition + "): check CHATRELAY_XMPP_PASSWORD and CHATRELAY_XMPP_JID: " + e.err.Error()
 }
 
@@ -197,12 +227,19 @@ func isLogin(err error) bool {
 	return errors.As(err, &e)
 }
 
-// noticing tells a refusal by SASL from a connection that broke meanwhile. Mellium's own type is internal.
-func noticing(f xmpp.StreamFeature) xmpp.StreamFeature {
+// noticing tells a refusal by SASL from a connection that broke meanwhile. Mellium's own type is internal. What was said
+// before the login counts no more: without TLS anybody may have said it.
+func (k *line) noticing(f xmpp.StreamFeature) xmpp.StreamFeature {
 	negotiate := f.Negotiate
 	f.Negotiate = func(ctx context.Context, s *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
 		mask, rw, err := negotiate(ctx, s, data)
-		if err != nil && !isNetwork(err) {
+		var hostile *challengeError
+		switch {
+		case err == nil:
+			k.limit, k.absurd = 0, ""
+		case errors.As(err, &hostile):
+			err = &loginError{condition: "bad-challenge", err: err}
+		case !isNetwork(err):
 			err = &loginError{condition: saslCondition(err), err: err}
 		}
 		return mask, rw, err
@@ -234,7 +271,7 @@ func isNetwork(err error) bool {
 	var ne net.Error
 	var se *xml.SyntaxError
 	var me stream.Error
-	return errors.As(err, &ne) || errors.As(err, &se) || errors.As(err, &me) ||
+	return errors.Is(err, errGreeting) || errors.Is(err, sm.ErrTooLarge) || errors.As(err, &ne) || errors.As(err, &se) || errors.As(err, &me) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	"mellium.im/xmpp/jid"
 
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
@@ -180,18 +182,36 @@ func TestLocation(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	for text, want := range map[string]int{
-		"<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10000</max-bytes><idle-seconds>9</idle-seconds></limits>": 10000,
-		"<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>x</max-bytes></limits>":                                   0,
-		"<limits xmlns='urn:xmpp:stream-limits:0'/>":                                                                   0,
+	for text, want := range map[string]struct {
+		limit  int
+		absurd string
+	}{
+		"<max-bytes>10000</max-bytes><idle-seconds>9</idle-seconds>": {10000, ""},
+		"<max-bytes> 262144 </max-bytes>":                            {262144, ""},
+		"<max-bytes>1</max-bytes>":                                   {0, "1"},
+		"<max-bytes>9999</max-bytes>":                                {0, "9999"},
+		"<max-bytes>0</max-bytes>":                                   {0, "0"},
+		"<max-bytes>-5</max-bytes>":                                  {0, "-5"},
+		"<max-bytes>9223372036854775807</max-bytes>":                 {0, "9223372036854775807"},
+		"<max-bytes>" + strings.Repeat("9", 100) + "</max-bytes>":    {0, strings.Repeat("9", 40)},
+		"<max-bytes>x</max-bytes>":                                   {0, "x"},
+		"":                                                           {0, ""},
 	} {
 		k := &line{}
-		d := xml.NewDecoder(strings.NewReader(text))
+		d := xml.NewDecoder(strings.NewReader("<limits xmlns='urn:xmpp:stream-limits:0'>" + text + "</limits>"))
 		tok, _ := d.Token()
 		start := tok.(xml.StartElement)
-		if required, _, err := k.limits().Parse(t.Context(), d, &start); err != nil || required || k.limit != want {
-			t.Errorf("%s: %d (%v), want %d", text, k.limit, err, want)
+		if required, _, err := k.limits().Parse(t.Context(), d, &start); err != nil || required || k.limit != want.limit || k.absurd != want.absurd {
+			t.Errorf("%s: %d, %q (%v), want %+v", text, k.limit, k.absurd, err, want)
 		}
+	}
+	var log bytes.Buffer
+	d := newDoor(&Config{Log: zerolog.New(&log)}, jid.JID{})
+	for _, absurd := range []string{"1", "1", "2", "", "2"} {
+		d.complain(absurd)
+	}
+	if n := strings.Count(log.String(), "max_bytes"); n != 3 {
+		t.Errorf("said %d times, want 3: %s", n, log.String())
 	}
 }
 

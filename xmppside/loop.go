@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"chatrelay/bridge"
 	"chatrelay/xmppside/sm"
 )
 
@@ -53,6 +54,9 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 	c := &conn{line: k, s: s}
 	end := s.serve(ctx, c)
 	s.redone = errors.Is(end.Err, sm.ErrRedo)
+	if errors.Is(end.Err, sm.ErrTooLarge) {
+		s.desk.Count(bridge.XMPP, "oversized", 1)
+	}
 	s.autopsy(c, end)
 	age := c.age(time.Now())
 	if age > 0 {

@@ -43,7 +43,7 @@ func countRow(s sm.Session) []bridge.StateRow {
 
 // savedSession reads the stream of before, and lists what is left over of older ones.
 func savedSession(state map[string][]byte) (x sm.Session, stale []bridge.StateRow) {
-	if json.Unmarshal(state[keyStream], &x) != nil {
+	if json.Unmarshal(state[keyStream], &x) != nil || len(x.ID) >= mostID {
 		x = sm.Session{}
 	}
 	for key, value := range state {

@@ -134,7 +134,7 @@ func (s *Side) begin(ctx context.Context) error {
 		return fmt.Errorf("xmpp: read bound legs: %w", err)
 	}
 	s.st = sm.New(sm.Config{
-		Resource: s.cfg.Resource, Window: s.window, ReadSize: readSize, AskEvery: askEvery, DeadAfter: deadAfter, Book: s.ledger, Acked: s.ledger.acked,
+		Account: s.me.String(), Resource: s.cfg.Resource, Window: s.window, ReadSize: readSize, AskEvery: askEvery, DeadAfter: deadAfter, Book: s.ledger, Acked: s.ledger.acked,
 	}, sm.State{Session: saved, Queue: queue})
 	return nil
 }

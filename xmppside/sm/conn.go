@@ -26,6 +26,7 @@ type conn struct {
 	finished uint64 // stanzas that have been read
 	entered  uint64 // stanzas that a handler saw, or nobody will
 	inError  bool
+	broken   error  // nothing more is read
 	errRaw   []byte // the server's <stream:error/>; also read once the reader has ended
 
 	// Guarded by Stream.mu.
@@ -63,6 +64,9 @@ func (c *conn) ConnectionState() tls.ConnectionState {
 
 // ReadByte is what xml.Decoder calls.
 func (c *conn) ReadByte() (byte, error) {
+	if c.broken != nil {
+		return 0, c.broken
+	}
 	if c.finished != c.entered {
 		// Somebody reads on and no handler saw that stanza: mellium gave it to a waiting SendIQ.
 		c.entered = c.finished
@@ -78,6 +82,9 @@ func (c *conn) ReadByte() (byte, error) {
 	b := c.buf[c.r]
 	c.r++
 	c.count(b)
+	if c.in.tooLarge() {
+		return 0, c.tooLarge()
+	}
 	return b, nil
 }
 

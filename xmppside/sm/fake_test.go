@@ -140,13 +140,15 @@ func (f *fake) authenticate(withSM bool) {
 }
 
 // bind answers the bind request.
-func (f *fake) bind() {
+func (f *fake) bind() { f.bindAs("receiver@chat.test/relay") }
+
+func (f *fake) bindAs(full string) {
 	f.t.Helper()
 	req := f.until("xmpp-bind")
 	iq := req[len(req)-1]
 	_, rest, _ := strings.Cut(iq, "id='")
 	id, _, _ := strings.Cut(rest, "'")
-	f.writef(`<iq type='result' id='%s'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>receiver@chat.test/relay</jid></bind></iq>`, id)
+	f.writef(`<iq type='result' id='%s'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>%s</jid></bind></iq>`, id, full)
 }
 
 // fresh plays a login that binds and enables.

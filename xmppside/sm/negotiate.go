@@ -16,6 +16,9 @@ import (
 	"mellium.im/xmpp/stanza"
 )
 
+// mostID is how long the server's name for a stream may be: it is kept with each stanza that is under way.
+const mostID = 1023
+
 const nsBind = "urn:ietf:params:xml:ns:xmpp-bind"
 
 var errEnd = io.EOF
@@ -65,12 +68,18 @@ func (g *login) run() error {
 		return g.fresh(false)
 	}
 	old := g.l.st.Session()
-	if old.ID != "" {
+	if old.ID != "" && g.l.st.account(old.JID) {
 		if resumed, err := g.resume(old); resumed || err != nil {
 			return err
 		}
 	}
 	return g.fresh(true)
+}
+
+// account tells whether a full JID is of our account.
+func (s *Stream) account(full string) bool {
+	bare, _, _ := strings.Cut(full, "/")
+	return s.cfg.Account == "" || bare == s.cfg.Account
 }
 
 // resume asks for the old stream (XEP-0198 §5). When it is refused the same stream goes on with bind.
@@ -91,6 +100,10 @@ func (g *login) resume(old Session) (bool, error) {
 	case "resumed":
 		if err != nil {
 			return false, fmt.Errorf("resumed: %w", err)
+		}
+		if got := attr(&start, "previd"); got != old.ID {
+			g.l.st.Forget()
+			return false, fmt.Errorf("%w: it resumes another stream than the one we asked for", ErrProtocol)
 		}
 		return true, g.resumed(old, uint32(h))
 	case "failed":
@@ -157,6 +170,9 @@ func (g *login) fresh(offered bool) error {
 	me, err := g.bind()
 	if err != nil {
 		return err
+	}
+	if !g.l.st.account(me.String()) {
+		return fmt.Errorf("%w: %s", ErrAccount, me)
 	}
 	sess := Session{JID: me.String()}
 	managed := false
@@ -233,7 +249,12 @@ func (g *login) enable(sess *Session) (bool, error) {
 	}
 	if r := attr(&start, "resume"); r == "true" || r == "1" {
 		sess.ID = attr(&start, "id")
-		sess.Location = attr(&start, "location")
+		if at := attr(&start, "location"); len(at) <= mostID {
+			sess.Location = at
+		}
+	}
+	if len(sess.ID) > mostID {
+		return false, fmt.Errorf("the server's name for the stream has %d bytes, more than %d", len(sess.ID), mostID)
 	}
 	if s, err := strconv.ParseUint(attr(&start, "max"), 10, 31); err == nil {
 		sess.Max = time.Duration(s) * time.Second

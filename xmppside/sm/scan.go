@@ -38,9 +38,14 @@ type scanner struct {
 	slash bool    // the last byte of the tag was a slash
 	tail  [2]byte // the last bytes, for the ends of comments and the like
 	bang  []byte  // what followed <!
+
+	// Since the last element below the root has ended.
+	size  int // bytes
+	nodes int // start tags and attributes
 }
 
 func (s *scanner) step(b byte) event {
+	s.size++
 	switch s.state {
 	case inText:
 		if b == '<' {
@@ -83,6 +88,7 @@ func (s *scanner) less(b byte) {
 	case '!':
 		s.state, s.bang = afterBang, s.bang[:0]
 	default:
+		s.nodes++
 		s.state, s.slash = inName, false
 		if s.depth == 1 {
 			s.name = append(s.name[:0], b)
@@ -111,6 +117,7 @@ func (s *scanner) inName(b byte) event {
 func (s *scanner) inTag(b byte) event {
 	switch b {
 	case '"', '\'':
+		s.nodes++
 		s.state, s.quote = inQuote, b
 	case '/':
 		s.slash = true
@@ -132,6 +139,7 @@ func (s *scanner) up() event {
 	s.depth--
 	switch s.depth {
 	case 1:
+		s.size, s.nodes = 0, 0
 		return closed
 	case 0:
 		return streamEnd

@@ -24,6 +24,10 @@ var (
 	ErrSilent = errors.New("sm: connection is silent")
 	// ErrBook: the Book did not commit, or not in time. Reconnect.
 	ErrBook = errors.New("sm: book did not commit")
+	// ErrTooLarge: the server sent a stanza that is not read to its end. It counts as handled. Reconnect.
+	ErrTooLarge = errors.New("sm: the server sends a stanza above 4 MiB, or of too many parts: it is passed over")
+	// ErrAccount: the server bound an account that is not Config.Account. Nothing is sent to it.
+	ErrAccount = errors.New("sm: the server bound an account that is not ours")
 	// ErrRedo: Mark.Redo ended the connection. Reconnect.
 	ErrRedo = errors.New("sm: stanza is to be delivered again")
 )
@@ -71,6 +75,7 @@ type Book interface {
 
 // Config is how a Stream behaves. Zero values mean the defaults in brackets.
 type Config struct {
+	Account  string // bare JID that the server must bind; empty: any
 	Resource string // asked for when binding; empty: the server makes one
 	Window   int    // unacknowledged stanzas with a tag after which Send waits [400]
 	ReadSize int    // bytes that the server reads at a time: it shall never stand within a stanza, save a larger one [no bound]
