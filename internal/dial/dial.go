@@ -4,6 +4,7 @@ package dial
 import (
 	"context"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -20,14 +21,17 @@ type outcome struct {
 //
 // When there is no answer, another attempt is made beside the one that waits, after 250 ms, 500 ms, 1 s and so on:
 // a server to which all return at once (ejabberd takes 5 at a time) drops what it has no room for, and the kernel
-// asks again only after 1, 3 and 7 s. The attempt that ends first, well or not, decides; the others are closed.
+// asks again only after 1, 3 and 7 s. The attempt that ends first, well or not, decides; the others are closed, and have
+// ended when TCP returns.
 func TCP(ctx context.Context, address string, silence time.Duration) (net.Conn, error) {
 	d := net.Dialer{ControlContext: userTimeout(silence),
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the attempts
 	outcomes, decided := make(chan outcome), make(chan struct{})
+	var attempts sync.WaitGroup
+	defer attempts.Wait()
 	defer close(decided)
+	defer cancel() // ends them
 	attempt := func() {
 		conn, err := d.DialContext(ctx, "tcp", address)
 		select {
@@ -39,7 +43,7 @@ func TCP(ctx context.Context, address string, silence time.Duration) (net.Conn, 
 		}
 	}
 	for wait := again; ; wait *= 2 {
-		go attempt()
+		attempts.Go(attempt)
 		patience := time.NewTimer(wait)
 		select {
 		case first := <-outcomes:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -58,6 +60,53 @@ func TestEnd(t *testing.T) {
 	if timeout := net.Error(nil); !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("got %v, want a timeout", err)
 	}
+}
+
+// TestNothingLeft: when it returns, no attempt is under way and no descriptor is open, however it ended.
+func TestNothingLeft(t *testing.T) {
+	for name, connected := range map[string]bool{"connected": true, "given up": false} {
+		t.Run(name, func(t *testing.T) {
+			l := narrow(t)
+			fill(t, l.Addr().String())
+			before := sockets(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if connected {
+				time.AfterFunc(900*time.Millisecond, func() { drain(l) }) // three attempts; ends with the listener
+			} else {
+				time.AfterFunc(900*time.Millisecond, cancel)
+			}
+			conn, err := dial.TCP(ctx, l.Addr().String(), time.Minute)
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			if n := strings.Count(string(stacks), "created by chatrelay/internal/dial.TCP") + strings.Count(string(stacks), "dial.TCP.func"); n > 0 {
+				t.Errorf("%d attempts are left:\n%s", n, stacks)
+			}
+			if (err == nil) != connected {
+				t.Errorf("got %v", err)
+			}
+			if conn != nil {
+				_ = conn.Close()
+			} else if after := sockets(t); after > before {
+				t.Errorf("%d sockets, %d before", after, before)
+			}
+		})
+	}
+}
+
+// sockets counts those of this process.
+func sockets(t *testing.T) (n int) {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range all {
+		if at, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(at, "socket:") {
+			n++
+		}
+	}
+	return n
 }
 
 // TestUserTimeout: the kernel knows for how long silence is borne.
