@@ -10,7 +10,6 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
-	"chatrelay/test/e2e/clients"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 )
@@ -166,32 +165,6 @@ func TestStopBeforeReflection(t *testing.T) {
 	}
 }
 
-// A room that has lost all its occupants, as one that was restarted: what it gives back for that is sent again.
-func TestForgottenByTheRoom(t *testing.T) {
-	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
-	m := bridgetest.NewMemory(t)
-	alice := newPerson(t, x, "1001", x.Room("room"))
-	l, room := inRoom(t, x, m)
-	if err := alice.Send(room, "groupchat", "", "forget"); err != nil {
-		t.Fatal(err)
-	}
-	bob := newPerson(t, x, "1002", room) // comes behind that
-	for i := range 5 {
-		m.Add(bridge.Room, "2001", room, fmt.Sprint(i))
-	}
-	m.Until(t, "all closed", bridgetest.AllClosed)
-	var got []string
-	for _, s := range bob.must(t, 5, said) {
-		got = append(got, s.Body)
-	}
-	if want := "0 1 2 3 4"; strings.Join(got, " ") != want || m.Counted(bridge.MaybeDuplicate) != 0 {
-		t.Errorf("heard %v, want %s; maybe_duplicate is %d", got, want, m.Counted(bridge.MaybeDuplicate))
-	}
-	if n := l.log.count("does not know us any more"); n != 1 {
-		t.Errorf("said %d times", n)
-	}
-}
-
 // A room that answers nothing gets nothing more, and what it has is not sent again.
 func TestDeafRoom(t *testing.T) {
 	t.Parallel()
@@ -226,82 +199,6 @@ func TestDeafRoom(t *testing.T) {
 	}
 }
 
-// Whoever is told "sent" was heard: the relay is banned in the middle of a burst, and let in again.
-func TestBanned(t *testing.T) {
-	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomOwner: "1001"}
-	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
-		alice := newPerson(t, x, "1001", x.Room("room"))
-		m := bridgetest.NewMemory(t)
-		l, room := inRoom(t, x, m)
-		affiliation := func(id, word string) {
-			t.Helper()
-			alice.raw(t, "<iq type='set' id='"+id+"' to='"+room+"'><query xmlns='http://jabber.org/protocol/muc#admin'><item jid='"+
-				l.cfg.JID+"' affiliation='"+word+"'/></query></iq>")
-		}
-		var refs []bridge.Ref
-		post := func() { refs = append(refs, m.Add(bridge.Room, "2001", room, fmt.Sprint(len(refs)))) }
-		l.eventually(t, "under way", func() bool { post(); return len(refs) == 50 })
-		affiliation("b1", "outcast")
-		l.eventually(t, "banned", func() bool { post(); return !l.rooms.joined(room) })
-		post()
-		affiliation("b2", "none")
-		m.Until(t, "all closed", bridgetest.AllClosed)
-		delivered := 0
-		for _, ref := range refs {
-			if _, err := m.Leg(ref); err == nil {
-				delivered++
-			}
-		}
-		times := map[string]int{}
-		for _, s := range alice.must(t, delivered, said) {
-			times[s.Body]++
-		}
-		for i, ref := range refs {
-			if _, err := m.Leg(ref); (err == nil) != (times[fmt.Sprint(i)] > 0) || times[fmt.Sprint(i)] > 1 {
-				t.Errorf("%d: heard %d times, closed with %v", i, times[fmt.Sprint(i)], err)
-			}
-		}
-		t.Logf("%d of %d delivered", delivered, len(refs))
-	})
-}
-
-// Anybody in a room knows the id of what we post there, and may write an error about it to our occupant.
-func TestBounceByAnOccupant(t *testing.T) {
-	bothServers(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}}, func(t *testing.T, x *servers.XMPP) {
-		alice := newPerson(t, x, "1001", x.Room("room"))
-		m := bridgetest.NewMemory(t)
-		l, room := inRoom(t, x, m)
-		m.Add(bridge.Room, "2001", room, "x")
-		id := alice.must(t, 1, said)[0].ID
-		m.Until(t, "closed", bridgetest.AllClosed)
-		alice.raw(t, "<message to='"+room+"/chatrelay' type='error' id='"+id+
-			"'><error type='cancel'><feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
-		l.eventually(t, "it came", func() bool { return ignoredAs(m.Taken(), "error")+ignoredAs(m.Taken(), "bounce") == 1 })
-		if n := m.Counted("bounced"); n != 0 {
-			t.Errorf("bounced is %d", n)
-		}
-	})
-}
-
-// Two sessions of one person under one nick, as two tabs are: what either says is heard.
-func TestTwoSessions(t *testing.T) {
-	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}})
-	room := x.Room("room")
-	before := newSession(t, x, "1001", "tab1", room)
-	m := bridgetest.NewMemory(t)
-	l, _ := inRoom(t, x, m)
-	after := newSession(t, x, "1001", "tab2", room)
-	for i, p := range []*person{before, after} {
-		if err := p.Send(room, "groupchat", "", fmt.Sprint(i)); err != nil {
-			t.Fatal(err)
-		}
-		l.eventually(t, "heard", func() bool { return len(heard(m.Taken())) == i+1 })
-		if in := heard(m.Taken())[i]; in.From != "1001" || in.Refused != nil {
-			t.Errorf("got %+v", in)
-		}
-	}
-}
-
 func TestNotReflected(t *testing.T) {
 	t.Parallel()
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
@@ -316,81 +213,5 @@ func TestNotReflected(t *testing.T) {
 	m.Until(t, "both", bridgetest.AllClosed)
 	if _, err := m.Leg(dropped); refusalWord(err) != "not_reflected" {
 		t.Errorf("closed with %v", err)
-	}
-}
-
-// The room's answer is the truth: what it bounces was not sent.
-func TestVoiceTaken(t *testing.T) {
-	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomOwner: "1001"}
-	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
-		alice := newPerson(t, x, "1001", x.Room("room"))
-		m := bridgetest.NewMemory(t)
-		l, room := inRoom(t, x, m)
-		alice.raw(t, "<iq type='set' id='v1' to='"+room+"'><query xmlns='http://jabber.org/protocol/muc#admin'><item nick='chatrelay' role='visitor'/></query></iq>")
-		if err := alice.Send(room, "groupchat", "", "behind"); err != nil {
-			t.Fatal(err)
-		}
-		l.eventually(t, "silenced", func() bool { return len(heard(m.Taken())) == 1 })
-		ref := m.Add(bridge.Room, "2001", room, "mute")
-		m.Until(t, "closed", bridgetest.AllClosed)
-		if _, err := m.Leg(ref); refusalWord(err) != "bounce_forbidden" {
-			t.Errorf("closed with %v", err)
-		}
-		if !l.rooms.joined(room) {
-			t.Error("out of the room")
-		}
-	})
-}
-
-// A stream that is lost with posts which were acknowledged and not reflected: what the room has is not sent again.
-func TestLostBeforeReflection(t *testing.T) {
-	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}}
-	t.Run("history", func(t *testing.T) { lostBeforeReflection(t, servers.NewProsody(t, cfg), false) })
-	cfg.RoomArchive = true
-	t.Run("archive", func(t *testing.T) {
-		bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) { lostBeforeReflection(t, x, true) })
-	})
-}
-
-func lostBeforeReflection(t *testing.T, x *servers.XMPP, archive bool) {
-	alice := newPerson(t, x, "1001", x.Room("room"))
-	m := bridgetest.NewMemory(t)
-	link := proxy.New(t, x.Addr)
-	cfg := func(c *Config) { c.Addr = link.Addr() }
-	l, room := inRoom(t, x, m, cfg)
-	link.Stall(proxy.Down, true) // neither reflections nor acknowledgements
-	for i := range 5 {
-		m.Add(bridge.Room, "2001", room, fmt.Sprint(i))
-	}
-	alice.must(t, 5, said)
-	if archive { // more than the history holds
-		for range 30 {
-			if err := alice.Send(room, "groupchat", "", "noise"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		alice.must(t, 35, said)
-	}
-	l.die(link.Cut)
-	link.Stall(proxy.Down, false)
-	m.Forget(keyStream) // nothing to be resumed
-	inRoom(t, x, m, cfg)
-	m.Until(t, "all closed", bridgetest.AllClosed)
-	m.Add(bridge.Room, "2001", room, "5")
-	m.Until(t, "one more", bridgetest.AllClosed)
-	var got []string
-	for _, s := range alice.must(t, 6, func(s clients.Stanza) bool { return said(s) && s.Body != "noise" }) {
-		got = append(got, s.Body)
-	}
-	if want := "0 1 2 3 4 5"; strings.Join(got, " ") != want {
-		t.Errorf("heard %v, want %s", got, want)
-	}
-	if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
-		t.Errorf("maybe_duplicate is %d", n)
-	}
-	for _, in := range heard(m.Taken()) {
-		if string(in.Body) != "noise" || in.Redelivered {
-			t.Errorf("of the history is taken for news: %s", in.Body)
-		}
 	}
 }

@@ -96,14 +96,3 @@ func (s *Side) ready(ctx context.Context) (*conn, int, error) {
 }
 
 var errNoLogin = errors.New("xmpp: not logged in")
-
-// write sends a stanza that is in no book, beside the window. It does not wait for the network.
-func (s *Side) write(raw []byte) error {
-	s.mu.Lock()
-	c := s.current
-	s.mu.Unlock()
-	if c == nil {
-		return errNoLogin
-	}
-	return c.write(raw)
-}
