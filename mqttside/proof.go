@@ -146,7 +146,7 @@ func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) 
 		return nil
 	}
 	s.prover.close()
-	if !quiet.denied && (!quiet.in || quiet.out && (k.level != levelPlain || attempt%4 != 1)) {
+	if !quiet.denied && (!quiet.in || quiet.out && (k.level != levelPlain || attempt%4 != 0)) {
 		return nil
 	}
 	s.filterAt = ""
@@ -183,14 +183,18 @@ func (s *Side) tryAll(ctx context.Context, k *link, patience time.Duration) erro
 
 // tryProbes lets a probe of a length go out, and a small one come in.
 func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.Duration) error {
-	if k.level == levelPlain {
+	var l *listener
+	err := errBeside
+	if k.level != levelPlain || !s.brokers.single(k.url.Host, time.Now()) {
+		l, err = s.beside(ctx, k.url)
+	}
+	if k.level == levelPlain && errors.Is(err, errBeside) {
 		ok, err := hears(ctx, k, k, s.prover.topic, long, patience)
 		if err == nil && !ok {
 			return &silence{out: true, in: true}
 		}
 		return err
 	}
-	l, err := s.beside(ctx, k.url)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -334,4 +335,25 @@ func TestAlone(t *testing.T) {
 	}
 	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
+}
+
+// TestSelfHearing: where nothing logs in beside the relay any more, a session that was made with the bridge bit hears
+// what its own connection says: Mosquitto keeps the bit with the subscription.
+func TestSelfHearing(t *testing.T) {
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{ACL: aclAll})
+	l := start(t, r.m, r.cfg)
+	l.up(t)
+	l.brokers.setLonely(strings.TrimPrefix(r.broker.URL, "tcp://"), time.Now())
+	for _, unsure := range []bool{true, false} { // whether it is known what the session subscribes to
+		before := l.current()
+		l.mu.Lock()
+		l.unsure = unsure
+		l.mu.Unlock()
+		before.close(errors.New("cut by the test"))
+		l.within(t, 10*time.Second, "up", func() bool { k := l.current(); return k != nil && k != before })
+		if k := l.current(); k.level != levelPlain {
+			t.Errorf("level %#x", k.level)
+		}
+	}
 }

@@ -29,7 +29,11 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 	}
 	// One of another level goes, too: Mosquitto changes nothing at a second SUBSCRIBE but the QoS. The two packets go
 	// one behind the other.
-	if former, _, _ := strings.Cut(s.filterAt, filterEnd); former != "" {
+	former, _, _ := strings.Cut(s.filterAt, filterEnd)
+	if former == "" && k.level == levelPlain {
+		former = s.filter() // the session may have it with the bridge bit
+	}
+	if former != "" {
 		k.client.Unsubscribe(former) // of a former prefix; if it fails, its mail is refused as bad_topic
 	}
 	t := k.client.Subscribe(s.filter(), 2, nil)
