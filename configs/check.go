@@ -70,6 +70,7 @@ func (m *Mail) check() (out Problems) {
 	out.say(m.MaxMessage < leastMessage || m.MaxMessage > mostMessage, "MAX_MESSAGE", "is "+m.MaxMessage.String(),
 		fmt.Sprintf("it must be from %v to %v", Size(leastMessage), Size(mostMessage)))
 	out.addresses("TRUSTED_JIDS", m.Trusted)
+	out.oneOf("GROUP_SENDERS", m.GroupSenders, GroupMembers, "any")
 	re, err := compile(m.LandlinePattern)
 	if err != nil {
 		out.say(true, "LANDLINE_PATTERN", fmt.Sprintf("is no regular expression (%v)", err), "write one in RE2 syntax, such as [0-9]{4}")

@@ -64,8 +64,12 @@ type Mail struct {
 	Notices         Notices `env:"NOTICES" envDefault:"sent,delayed,failed" desc:"What senders are told: any of sent, delayed, failed; or off."`
 	IdentityFile    string  `env:"IDENTITY_FILE" desc:"CSV, landline,jid: landlines whose JID is not <landline>@<user domain>."`
 	GroupsFile      string  `env:"GROUPS_FILE" desc:"CSV, groupJid,landline: one member a line, no header."`
+	GroupSenders    string  `env:"GROUP_SENDERS" envDefault:"members" desc:"Who may post to a group: members (who has a row for its room in GROUPS_FILE, may speak in the room, or is on its lists as member, admin or owner, but never who is banned there or may only listen), or any: whoever has a landline."`
 	Trusted         JIDList `env:"TRUSTED_JIDS" desc:"Bare JIDs of backends that may speak for others, separated by commas."`
 }
+
+// GroupMembers is the value of Mail.GroupSenders under which not everybody may post to groups.
+const GroupMembers = "members"
 
 // Store is the journal.
 type Store struct {

@@ -97,6 +97,7 @@ type seat struct {
 	said             chan struct{} // closed once it said something
 	refused          string
 	ours, open, once bool
+	made, others     bool // our presence has made it; somebody else is there
 }
 
 func (p *probe) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
@@ -124,7 +125,9 @@ func (p *probe) presence(e *element) {
 	for _, c := range codes {
 		s.ours = s.ours || c == "110"
 		s.open = s.open || c == "100"
+		s.made = s.made || c == "201"
 	}
+	s.others = s.others || !s.ours && e.get("type") == "" // everybody else comes before us (XEP-0045 §7.2.2)
 	if e.get("type") == "error" {
 		s.refused = errorOf(e).condition
 	}
@@ -161,13 +164,8 @@ func (p *probe) archived(ctx context.Context) Step {
 // room looks whether a room is there, lets us in, and shows who speaks.
 func (p *probe) room(ctx context.Context, room, nick string) Step {
 	st := Step{Name: "xmpp room " + room}
-	info, err := p.ask(ctx, room, "get", "<query xmlns='"+nsDisco+"'/>")
-	switch {
-	case err != nil:
-		st.Note = fmt.Sprintf("there is no such room (%s): make it, or take it out of CHATRELAY_XMPP_ROOMS", err)
-		return st
-	case !hasFeature(info, nsMUC):
-		st.Note = "this is not a room: take it out of CHATRELAY_XMPP_ROOMS"
+	if err := findRoom(ctx, p.line, room); err != nil {
+		st.Note = err.Error()
 		return st
 	}
 	s := &seat{said: make(chan struct{})}
@@ -186,16 +184,31 @@ func (p *probe) room(ctx context.Context, room, nick string) Step {
 		st.Note = "the room does not answer"
 		return st
 	}
-	_ = p.write(leavePresence(room + "/" + nick)) // fails with the line
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	said := *s
+	p.mu.Unlock()
+	if said.made {
+		unmake(ctx, p.line, room, nick, !said.others)
+		st.Note = errNoRoom.Error()
+		return st
+	}
+	_ = p.write(leavePresence(room + "/" + nick)) // fails with the line
 	switch {
-	case s.refused != "":
-		st.Note = "the room refuses us: " + refusedText(s.refused)
-	case !s.open:
+	case said.refused != "":
+		st.Note = "the room refuses us: " + refusedText(said.refused)
+	case !said.open:
 		st.Note = "the room is anonymous, so what is said there is refused: let it show real addresses to everybody (muc#roomconfig_whois=anyone)"
 	default:
-		st.OK, st.Note = true, "shows real addresses"
+		st.OK, st.Note = true, "shows real addresses"+p.lists(ctx, room)
 	}
 	return st
+}
+
+// lists tells whether a room shows us who is banned.
+func (p *probe) lists(ctx context.Context, room string) string {
+	_, err := p.ask(ctx, room, "get", listQuery(outcast))
+	if isAnswer(err) {
+		return "; not its ban list: " + adminFix + ", so that nobody who is banned there posts by a row in CHATRELAY_GROUPS_FILE"
+	}
+	return ""
 }

@@ -52,6 +52,7 @@ func (c *conn) message(m sm.Mark, e *element) {
 		return
 	}
 	s.rooms.configured(e)
+	s.rooms.affiliated(e)
 	s.rooms.posts.reflected(e)
 	v := s.classify(e)
 	switch b := v.bounced; {

@@ -27,6 +27,8 @@ const (
 	nsVersion   = "jabber:iq:version"
 	nsMUC       = "http://jabber.org/protocol/muc"
 	nsMUCUser   = "http://jabber.org/protocol/muc#user"
+	nsMUCAdmin  = "http://jabber.org/protocol/muc#admin"
+	nsMUCOwner  = "http://jabber.org/protocol/muc#owner"
 	nsDelay     = "urn:xmpp:delay"
 	nsOldDelay  = "jabber:x:delay"
 	nsReceipts  = "urn:xmpp:receipts"

@@ -24,6 +24,7 @@ const (
 	keyRoom     = "room."     // and its JID: our nick there
 	keySlow     = "slow."     // and a room's JID: when it last wanted a post later, Unix ms, 8 bytes
 	keyOccupant = "occupant." // and room/nick: the bare JID behind it
+	keyRole     = "role."     // and room/nick: that occupant's role
 )
 
 // countKey is where the h of a stream is kept that goes with each record. Each stream has a key of its own: a

@@ -32,6 +32,7 @@ func (rs *rooms) keep(c *conn) (settled <-chan struct{}) {
 // keep joins, looks from time to time whether we are still there, and joins again.
 func (r *room) keep(rs *rooms, c *conn, tried func()) {
 	defer tried()
+	defer rs.unsure(r)
 	ctx := c.l.Context()
 	log := rs.s.log.With().Str("room", r.jid).Logger()
 	var wait backoff
@@ -39,6 +40,10 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 	for ctx.Err() == nil {
 		since := time.Now()
 		err := r.enter(ctx, rs, c, check)
+		if err == nil {
+			err = r.learn(ctx, rs, c)
+		}
+		rs.complain(r, err)
 		tried()
 		switch {
 		case ctx.Err() != nil:
@@ -54,9 +59,11 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 			if check, err = r.stay(ctx, rs); check {
 				continue
 			}
+			rs.unsure(r)
 			if rs.s.leaving() {
 				return // the room only says goodbye
 			}
+			rs.complain(r, err)
 			if err != nil && err.Error() != trouble {
 				log.Warn().Err(err).Msg("no longer in the room; joining again")
 				trouble = err.Error()
@@ -76,6 +83,11 @@ func (r *room) enter(ctx context.Context, rs *rooms, c *conn, check bool) error 
 	in, again := r.in, r.again
 	r.again = false
 	rs.mu.Unlock()
+	if in == "" {
+		if err := findRoom(ctx, c.line, r.jid); err != nil {
+			return err
+		}
+	}
 	if in == "" || again || rs.posts.seeking(r.jid) {
 		if err := r.join(ctx, rs, c); err != nil {
 			return err
@@ -126,6 +138,9 @@ func (r *room) join(ctx context.Context, rs *rooms, c *conn) error {
 			return err
 		case refused == "":
 			return nil
+		case refused == created:
+			r.unmake(ctx, rs, c, nick)
+			return errNoRoom
 		case refused != "conflict" || n > mostNicks:
 			return fmt.Errorf("the room refuses us: %s", refusedText(refused))
 		}
@@ -207,14 +222,15 @@ func (r *room) prove(ctx context.Context, rs *rooms, c *conn, nick string) error
 	return fmt.Errorf("the room does not know us any more (%s)", condition)
 }
 
+const anonymousRoom = "the room is anonymous: what is said there is refused. Let it show real addresses to everybody (muc#roomconfig_whois=anyone)"
+
 // warn says once in a login that the room hides who speaks.
 func (r *room) warn(rs *rooms) {
 	rs.mu.Lock()
 	open := r.open
 	rs.mu.Unlock()
 	if !open {
-		rs.s.log.Warn().Str("room", r.jid).
-			Msg("the room is anonymous: what is said there is refused. Let it show real addresses to everybody (muc#roomconfig_whois=anyone)")
+		rs.s.log.Warn().Str("room", r.jid).Msg(anonymousRoom)
 	}
 }
 

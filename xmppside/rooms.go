@@ -33,6 +33,8 @@ type room struct {
 	again   bool   // it tells other things to those who join now
 	gone    string // why we are out
 	unheard unheard
+	why     string // why we are not in, for people
+	who     membership
 }
 
 func newRooms(s *Side) *rooms {
@@ -64,7 +66,11 @@ func (rs *rooms) restore(state map[string][]byte) {
 			}
 			stale = append(stale, bridge.StateRow{Key: key})
 		}
+		if at, ok := strings.CutPrefix(key, keyRole); ok && !rs.restoreRole(at, string(value)) {
+			stale = append(stale, bridge.StateRow{Key: key})
+		}
 	}
+	rs.completeRoles()
 	if len(stale) > 0 {
 		rs.s.desk.SetState(bridge.XMPP, stale...)
 	}
@@ -94,7 +100,7 @@ func (r *room) clear() (rows []bridge.StateRow) {
 	}
 	r.in, r.refused, r.gone = "", "", ""
 	r.people = map[string]string{}
-	return rows
+	return append(rows, r.forgetRoles()...)
 }
 
 // unserved takes the occupants that are to be withdrawn.
@@ -176,9 +182,9 @@ func (rs *rooms) presence(e *element) {
 	case "error":
 		r.refused = errorOf(e).condition
 	case "unavailable":
-		rows = r.leaves(nick, e)
+		rows = append(r.notes(nick, e), r.leaves(nick, e)...)
 	case "":
-		rows = r.enters(nick, e)
+		rows = append(r.notes(nick, e), r.enters(nick, e)...)
 	}
 	if len(rows) > 0 {
 		rs.s.desk.SetState(bridge.XMPP, rows...)
@@ -194,6 +200,10 @@ func (r *room) enters(nick string, e *element) (rows []bridge.StateRow) {
 	}
 	rows = r.know(nick, realOf(e.only(nsMUCUser, "x")))
 	codes := statuses(e)
+	if slices.Contains(codes, "201") && r.in == "" {
+		r.refused = created // it is to go away again
+		return rows
+	}
 	if slices.Contains(codes, "110") && r.in != nick { // XEP-0045 §7.2.2: that is us
 		r.in, r.gone, r.refused, r.doubt = nick, "", "", false
 		rows = append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(nick)})

@@ -76,6 +76,7 @@ type Config struct {
 	Version  string
 
 	Sides    []Side
+	Rooms    bridge.Rooms // nil: there are none
 	Accounts bridge.Accounts
 	Door     Door
 	Dead     Dead

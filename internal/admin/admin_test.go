@@ -33,6 +33,7 @@ type world struct {
 	token    string
 	tokenErr error
 	now      time.Time
+	rooms    []bridge.RoomState
 	log      bytes.Buffer
 }
 
@@ -44,7 +45,8 @@ type fakeSide struct {
 func (s *fakeSide) ID() bridge.SideID  { return s.id }
 func (s *fakeSide) Up() (bool, string) { return s.why == "", s.why }
 
-func (w *world) Account() bridge.Account { return w.account }
+func (w *world) Rooms() []bridge.RoomState { return w.rooms }
+func (w *world) Account() bridge.Account   { return w.account }
 func (w *world) Received(side bridge.SideID) int64 {
 	return map[bridge.SideID]int64{bridge.MQTT: 12, bridge.XMPP: 30}[side]
 }
@@ -70,14 +72,15 @@ func (w *world) change(what string, ref bridge.Ref) error {
 
 func newWorld() *world {
 	return &world{
-		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), mqtt: fakeSide{id: bridge.MQTT}, xmpp: fakeSide{id: bridge.XMPP},
+		rooms: []bridge.RoomState{{Room: "team@rooms.example.org", Up: true}},
+		now:   time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), mqtt: fakeSide{id: bridge.MQTT}, xmpp: fakeSide{id: bridge.XMPP},
 		account: bridge.Account{Counts: map[bridge.Count]int64{}, Pending: map[bridge.SideID]int64{}, Open: map[bridge.SideID]int64{}},
 	}
 }
 
 func (w *world) config() Config {
 	return Config{
-		Addr: "127.0.0.1:0", Loopback: true, Version: "v1", Sides: []Side{&w.mqtt, &w.xmpp}, Accounts: w, Door: w, Dead: w,
+		Addr: "127.0.0.1:0", Loopback: true, Version: "v1", Sides: []Side{&w.mqtt, &w.xmpp}, Rooms: w, Accounts: w, Door: w, Dead: w,
 		Alive: func() error { return w.alive }, Clock: func() time.Time { return w.now }, Log: zerolog.New(&w.log),
 	}
 }
@@ -123,6 +126,8 @@ func TestHealth(t *testing.T) {
 		says        string // of /readyz
 	}{
 		"all well":     {func(*world) {}, 200, 200, `"ok": true`},
+		"a room away":  {func(w *world) { w.rooms[0].Up, w.rooms[0].Why = false, "no such room" }, 200, 200, `"room team@rooms.example.org: no such room"`},
+		"xmpp and all": {func(w *world) { w.xmpp.why, w.rooms[0].Why = "gone", "gone too" }, 200, 503, "\"xmpp: gone\"\n  ]\n}"},
 		"mqtt down":    {func(w *world) { w.mqtt.why = "connection refused" }, 200, 503, "mqtt: connection refused"},
 		"xmpp down":    {func(w *world) { w.xmpp.why = "not authorized" }, 200, 503, "xmpp: not authorized"},
 		"disk full":    {func(w *world) { w.account.Trouble = "no space left" }, 200, 503, "journal: no space left"},

@@ -10,6 +10,8 @@ import (
 type health struct {
 	OK      bool     `json:"ok"`
 	Reasons []string `json:"reasons,omitempty"` // why not
+	// Warnings do not make it not ready.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
@@ -43,7 +45,7 @@ func (s *Server) ready(a bridge.Account) health {
 			why = append(why, side.ID().String()+": "+reason)
 		}
 	}
-	return health{OK: len(why) == 0, Reasons: why}
+	return health{OK: len(why) == 0, Reasons: why, Warnings: s.warnings()}
 }
 
 func (h health) write(w http.ResponseWriter) {

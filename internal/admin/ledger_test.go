@@ -38,6 +38,7 @@ func busy() bridge.Account {
 func TestStatus(t *testing.T) {
 	w := newWorld()
 	w.account, w.xmpp.why = busy(), "logging in"
+	w.rooms = append(w.rooms, bridge.RoomState{Room: "b@rooms.example.org", Why: "no such room"})
 	code, body := get(t, w.page(t, true), "/statusz")
 	if code != 200 {
 		t.Fatalf("%d %s", code, body)
@@ -61,6 +62,7 @@ func TestStatus(t *testing.T) {
 				"counts":  counts{"received": 30.0, "delivered": 20.0, "duplicate": 0.0, "ignored": 2.0, "refused": 5.0, "dead": 0.0, "pending": 3.0, "bounced": 2.0, "maybe_duplicate": 7.0, "evicted": 6.0},
 				"reasons": counts{"refused bad_to": 1.0, "refused from_mismatch": 4.0, "ignored receipt": 2.0, "bounced item_not_found": 2.0}},
 		},
+		"rooms": map[string]any{"team@rooms.example.org": map[string]any{"up": true}, "b@rooms.example.org": map[string]any{"up": false, "reason": "no such room"}},
 		"store": map[string]any{"bytes": 4096.0, "limit": float64(1 << 30), "full": false, "keys": 17.0, "oldest_pending_seconds": 5.0, "pending": 9.0, "pending_limit": 100.0},
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -99,6 +101,7 @@ func TestBalance(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	w := newWorld()
 	w.account, w.xmpp.why = busy(), "logging in"
+	w.rooms = append(w.rooms, bridge.RoomState{Room: "b@rooms.example.org", Why: "no such room"})
 	code, body := get(t, w.page(t, false), "/metrics")
 	if code != 200 {
 		t.Fatalf("%d %s", code, body)
@@ -112,6 +115,7 @@ func TestMetrics(t *testing.T) {
 		`chatrelay_maybe_duplicate_total{side="mqtt"} 0`, `chatrelay_events_total{name="evicted",side="xmpp"} 6`,
 		`chatrelay_door_offers_total{side="mqtt"} 12`, `chatrelay_pending{side="xmpp"} 3`, `chatrelay_open_legs{side="mqtt"} 4`,
 		`chatrelay_oldest_pending_seconds 5`, `chatrelay_side_up{side="mqtt"} 1`, `chatrelay_side_up{side="xmpp"} 0`, `chatrelay_ready 0`,
+		`chatrelay_room_up{room="team@rooms.example.org"} 1`, `chatrelay_room_up{room="b@rooms.example.org"} 0`,
 		`chatrelay_known_keys 17`, `chatrelay_store_bytes 4096`, `chatrelay_store_limit_bytes 1.073741824e+09`, `chatrelay_store_full 0`,
 		`chatrelay_store_pending 9`, `chatrelay_store_pending_limit 100`,
 		`chatrelay_store_trouble 0`, `chatrelay_build_info{go="go1.`, `version="v1"} 1`, "go_goroutines ", "process_open_fds ",

@@ -11,7 +11,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// metric declares one. Labels have few, fixed values: never a user or a topic.
+// metric declares one. Labels have few, fixed values: never a user or a topic. The rooms are those of the configuration.
 type metric struct {
 	name, help string
 	kind       prometheus.ValueType
@@ -42,6 +42,7 @@ func table() []metric {
 		{"open_legs", "Deliveries that are not settled, by the side they go to.", gauge, side},
 		{"oldest_pending_seconds", "How long the oldest pending message has waited.", gauge, nil},
 		{"side_up", "1: the side is logged in and ready.", gauge, side},
+		{"room_up", "1: the relay is in this served room.", gauge, []string{"room"}},
 		{"ready", "1: as /readyz.", gauge, nil},
 		{"known_keys", "Messages that would be known again.", gauge, nil},
 		{"store_bytes", "Bytes of the journal in use.", gauge, nil},
@@ -105,6 +106,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		put("door_offers_total", float64(cfg.Door.Received(id)), name)
 		put("pending", float64(a.Pending[id]), name)
 		put("open_legs", float64(a.Open[id]), name)
+	}
+	for _, r := range c.server.rooms() {
+		put("room_up", number(r.Up), r.Room)
 	}
 	put("oldest_pending_seconds", a.Oldest.Seconds())
 	put("ready", number(c.server.ready(a).OK))

@@ -57,6 +57,7 @@ type status struct {
 	Ready   health  `json:"ready"`
 	ledger
 	Sides map[string]sideStatus `json:"sides"`
+	Rooms map[string]roomStatus `json:"rooms"` // the served ones
 	Store storeStatus           `json:"store"`
 }
 
@@ -67,7 +68,7 @@ func (s *Server) statusz(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) status(a bridge.Account, now time.Time) status {
 	out := status{
 		Version: s.cfg.Version, Started: s.started.UTC().Format(time.RFC3339), Uptime: now.Sub(s.started).Seconds(),
-		Ready: s.ready(a), ledger: ledgerOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)),
+		Ready: s.ready(a), ledger: ledgerOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)), Rooms: s.roomStatus(),
 		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Pending: a.Deliveries, Most: a.MaxDeliveries, Full: a.Full, Trouble: a.Trouble, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
 	}
 	for _, side := range s.cfg.Sides {

@@ -73,6 +73,7 @@ type relay struct {
 	sides    []bridge.Side
 	intakes  map[bridge.SideID]*bridge.Intake
 	couriers []*bridge.Courier
+	rooms    *xmppside.Side
 	page     *admin.Server
 }
 
@@ -102,7 +103,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	}
 	r.page, err = admin.New(admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
-		Sides: r.shown(), Accounts: r.journal, Door: door(r.intakes), Dead: drawer{r.journal},
+		Sides: r.shown(), Rooms: r.rooms, Accounts: r.journal, Door: door(r.intakes), Dead: drawer{r.journal},
 		Alive: func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
 	})
 	return r, err
@@ -136,6 +137,7 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
+	r.rooms = x
 	for _, s := range []bridge.Side{m, x} {
 		if seams.Side != nil {
 			s = seams.Side(s)
@@ -158,14 +160,17 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Seams) e
 	if seams.Ledger != nil {
 		r.ledger = seams.Ledger(r.ledger)
 	}
-	n := c.Mail.Notices
+	n, senders := c.Mail.Notices, bridge.NewSenders(c.Groups, nil)
+	if c.Mail.GroupSenders == configs.GroupMembers {
+		senders = bridge.NewSenders(c.Groups, r.rooms)
+	}
 	for _, s := range r.sides {
 		r.intakes[s.ID()] = bridge.NewIntake(bridge.IntakeConfig{
-			Side: s.ID(), Groups: c.Groups, Book: book, Log: log,
+			Side: s.ID(), Groups: c.Groups, Senders: senders, Book: book, Log: log,
 			Rules:   message.Rules{MaxBytes: int(c.Mail.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
 			Notices: bridge.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed},
 		})
-		r.couriers = append(r.couriers, bridge.NewCourier(r.ledger, s, nil, nil, log))
+		r.couriers = append(r.couriers, bridge.NewCourier(r.ledger, s, senders, nil, log))
 	}
 	return nil
 }

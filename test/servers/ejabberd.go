@@ -110,6 +110,9 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 	if cfg.RoomInterval > 0 {
 		rooms["min_message_interval"] = cfg.RoomInterval
 	}
+	if cfg.SleepyRooms {
+		rooms["preload_rooms"], rooms["hibernation_timeout"] = false, "1 second"
+	}
 	modules := m{"mod_admin_extra": m{}, "mod_http_api": m{}, "mod_bosh": m{}, "mod_carboncopy": m{}, "mod_disco": m{},
 		"mod_muc": rooms, "mod_muc_admin": m{}, "mod_offline": m{"access_max_user_messages": "max_user_offline_messages"},
 		"mod_blocking": m{}, "mod_privacy": m{}, "mod_ping": m{}, "mod_roster": m{}, "mod_version": m{}}

@@ -32,6 +32,7 @@ type XMPPConfig struct {
 	RoomArchive    bool     // rooms have an archive (XEP-0313)
 	RoomInterval   float64  // seconds between an occupant's messages (ejabberd's min_message_interval)
 	RoomPlugin     string   // Lua of a module for Prosody's rooms
+	SleepyRooms    bool     // rooms that nobody is in leave memory at once, and are not read back at a start
 }
 
 // XMPP is a server of one's own.

@@ -1,0 +1,98 @@
+package xmppside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"chatrelay/bridge"
+)
+
+// No room is ever made by the relay: one that it made would belong to it alone, and Prosody would lock everybody else
+// out. So a room is asked whether it is there before it is joined.
+
+var (
+	errNoRoom  = errors.New("there is no such room: make it first, or take it out of CHATRELAY_XMPP_ROOMS and CHATRELAY_GROUPS_FILE")
+	errNotRoom = errors.New("this is not a room: take it out of CHATRELAY_XMPP_ROOMS and CHATRELAY_GROUPS_FILE")
+)
+
+// created stands for a condition of a refusal: our presence has made the room (XEP-0045 §10.1.1, status 201).
+const created = "created"
+
+// findRoom asks for a room (XEP-0045 §6.4). A room that says no to the question is there.
+func findRoom(ctx context.Context, k *line, room string) error {
+	info, err := k.ask(ctx, room, "get", "<query xmlns='"+nsDisco+"'/>")
+	switch {
+	case isCondition(err, "item-not-found", "gone"):
+		return errNoRoom
+	case isCondition(err, "remote-server-not-found", "remote-server-timeout", "service-unavailable", "internal-server-error", "resource-constraint"):
+		return fmt.Errorf("the room's service cannot be reached (%w)", err)
+	case isAnswer(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the room does not answer (%w)", err)
+	case !hasFeature(info, nsMUC):
+		return errNotRoom
+	}
+	return nil
+}
+
+// isAnswer tells whether an error was said by whom we asked.
+func isAnswer(err error) bool {
+	_, said := errors.AsType[*iqError](err)
+	return said
+}
+
+// unmake takes back a room that our presence has made all the same: it went away between question and join.
+func unmake(ctx context.Context, k *line, room, nick string, alone bool) {
+	if alone { // XEP-0045 §10.9
+		if _, err := k.ask(ctx, room, "set", "<query xmlns='"+nsMUCOwner+"'><destroy/></query>"); err == nil {
+			return
+		}
+	}
+	_ = k.write(leavePresence(room + "/" + nick)) // fails with the line
+}
+
+// unmake needs the nick under which the room was made.
+func (r *room) unmake(ctx context.Context, rs *rooms, c *conn, nick string) {
+	rs.mu.Lock()
+	alone := true
+	for other := range r.people {
+		alone = alone && other == nick
+	}
+	rs.s.desk.SetState(bridge.XMPP, r.clear()...)
+	rs.mu.Unlock()
+	unmake(ctx, c.line, r.jid, nick, alone)
+}
+
+// Rooms implements bridge.Rooms.
+func (s *Side) Rooms() []bridge.RoomState { return s.rooms.states() }
+
+func (rs *rooms) states() []bridge.RoomState {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	out := make([]bridge.RoomState, 0, len(rs.byJID))
+	for _, j := range rs.s.cfg.Rooms { // sorted
+		r := rs.byJID[j]
+		state := bridge.RoomState{Room: j, Up: r.in != "", Why: r.why}
+		if state.Up {
+			state.Why = ""
+			if !r.open {
+				state.Why = anonymousRoom
+			}
+		} else if state.Why == "" {
+			state.Why = "not joined yet"
+		}
+		out = append(out, state)
+	}
+	return out
+}
+
+// complain keeps for people why we are not in the room.
+func (rs *rooms) complain(r *room, err error) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if r.why = ""; err != nil {
+		r.why = err.Error()
+	}
+}

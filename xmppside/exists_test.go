@@ -1,0 +1,92 @@
+package xmppside
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/servers"
+)
+
+// there tells whether a room is there, as its server says it to the relay's own login.
+func (l *life) there(t *testing.T, room string) bool {
+	t.Helper()
+	l.mu.Lock()
+	c := l.current
+	l.mu.Unlock()
+	err := findRoom(t.Context(), c.line, room)
+	if err != nil && !errors.Is(err, errNoRoom) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// A room that nobody has made is not made by the relay. Once somebody makes it, it is joined, and what waited is posted.
+func TestNoSuchRoom(t *testing.T) {
+	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
+		room := x.Room("later")
+		m := bridgetest.NewMemory(t)
+		c := testConfig(x)
+		c.Rooms = []string{room}
+		if s := step(t, Check(t.Context(), c), "room"); s.OK || s.Fatal || !strings.Contains(s.Note, errNoRoom.Error()) {
+			t.Errorf("check says %+v", s)
+		}
+		l := start(t, m, c).up(t)
+		l.eventually(t, "it is said", func() bool { return l.log.count(errNoRoom.Error()) == 1 })
+		if want := (bridge.RoomState{Room: room, Why: errNoRoom.Error()}); l.Rooms()[0] != want {
+			t.Errorf("shown as %+v", l.Rooms()[0])
+		}
+		if s := l.Standing(room, "1001"); s != bridge.StandingUnknown {
+			t.Errorf("standing %d", s)
+		}
+		m.Add(bridge.Room, "2001", room, `{"n":1}`)
+		if l.there(t, room) {
+			t.Fatal("the relay has made the room")
+		}
+		alice := newPerson(t, x, "1001", room) // makes it
+		alice.must(t, 1, said)
+		m.Until(t, "posted", bridgetest.AllClosed)
+		if s := l.Rooms()[0]; !s.Up || s.Why != "" {
+			t.Errorf("shown as %+v", s)
+		}
+	})
+}
+
+// Between question and join a room may go. What our presence makes then goes away again.
+func TestRoomMadeByMistake(t *testing.T) {
+	bothServers(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}}, func(t *testing.T, x *servers.XMPP) {
+		gone := x.Room("gone")
+		l, _ := inRoom(t, x, bridgetest.NewMemory(t), func(c *Config) { c.Rooms = append(c.Rooms, gone) })
+		l.eventually(t, "it is missing", func() bool { return l.log.count(errNoRoom.Error()) == 1 })
+		r := l.rooms.byJID[gone]
+		l.mu.Lock()
+		c := l.current
+		l.mu.Unlock()
+		if err := r.join(t.Context(), l.rooms, c); !errors.Is(err, errNoRoom) {
+			t.Fatalf("joined a room that was not there: %v", err)
+		}
+		if l.rooms.joined(gone) || l.there(t, gone) {
+			t.Error("the room is still there")
+		}
+	})
+}
+
+// A room that sleeps on the server's disk is no missing one.
+func TestSleepyRoom(t *testing.T) {
+	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, SleepyRooms: true, Settled: true}
+	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
+		if x.Name == "ejabberd" {
+			alice := newPerson(t, x, "1001", x.Room("room"))
+			alice.Close()
+			before := strings.Count(x.Log(), "Hibernating room")
+			l := &life{}
+			l.eventually(t, "the room sleeps", func() bool { return strings.Count(x.Log(), "Hibernating room") > before })
+		}
+		l, _ := inRoom(t, x, bridgetest.NewMemory(t))
+		if n := l.log.count("no such room"); n != 0 {
+			t.Errorf("%d times taken for missing", n)
+		}
+	})
+}

@@ -1,0 +1,318 @@
+package xmppside
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// membership is what is known of who belongs to a room: voices of those who are in it, and affiliations, of its lists
+// (XEP-0045 §9) and from what it says as they change. Guarded by rooms.mu.
+type membership struct {
+	roles        map[string]string // by nick; also in the book, as occupants are
+	affiliations map[string]string // by bare JID or domain; none is left out
+
+	sure     *conn     // the login on which all of it was true, once it was learnt
+	since    time.Time // since when it is not known; zero: it is, or nobody has asked
+	asked    time.Time // when the lists were; zero: not since we came in
+	news     map[string]string
+	cut      int // how often a login ended while a list was asked
+	unlisted bool
+}
+
+const (
+	// A room that was not there for so long is out of reach: inbox copies of those who have a row wait no longer. A
+	// restart of relay or server takes a few seconds.
+	outOfReachAfter = 30 * time.Second
+	lostAfter       = 24 * time.Hour   // a room is given up then
+	askListsEvery   = 10 * time.Minute // changes are told as they come; this is in case one was not
+	mostCuts        = 2
+)
+
+const (
+	outcast = "outcast"
+	visitor = "visitor"
+)
+
+// Standing implements bridge.Standings.
+func (s *Side) Standing(room, landline string) bridge.Standing {
+	bare, why := s.addr.jidOf(landline)
+	if why != nil {
+		bare = "" // nobody's address: only a row can make him a member
+	}
+	s.mu.Lock()
+	c := s.current
+	s.mu.Unlock()
+	return s.rooms.standing(room, bare, c, time.Now())
+}
+
+func (rs *rooms) standing(j, bare string, c *conn, now time.Time) bridge.Standing {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.byJID[j]
+	switch {
+	case r == nil:
+		return bridge.StandingNone
+	case r.in != "" && r.who.sure == c && c != nil && c.l.Context().Err() == nil:
+		return r.standing(bare)
+	}
+	if r.who.since.IsZero() {
+		r.who.since = now
+	}
+	away := now.Sub(r.who.since)
+	lost := away > lostAfter && c != nil && c.age(now) > lostAfter
+	switch {
+	case r.affiliation(bare) == outcast && lost:
+		return bridge.StandingOutcast
+	case lost:
+		return bridge.StandingLost
+	case away > outOfReachAfter && r.affiliation(bare) != outcast:
+		return bridge.StandingOutOfReach
+	}
+	return bridge.StandingUnknown
+}
+
+// standing needs rooms.mu.
+func (r *room) standing(bare string) bridge.Standing {
+	if bare == "" {
+		return bridge.StandingNone
+	}
+	affiliation := r.affiliation(bare)
+	if affiliation == outcast {
+		return bridge.StandingOutcast
+	}
+	there := false
+	for nick, real := range r.people {
+		if bareOf(real) != bare {
+			continue
+		}
+		if role := r.who.roles[nick]; role == "participant" || role == "moderator" {
+			return bridge.StandingMember
+		}
+		there = true
+	}
+	switch {
+	case there: // his voice was taken, or the room is moderated and he was given none
+		return bridge.StandingVisitor
+	case affiliation != "":
+		return bridge.StandingMember
+	}
+	return bridge.StandingNone
+}
+
+// affiliation needs rooms.mu. A whole domain can be banned.
+func (r *room) affiliation(bare string) string {
+	if a := r.who.affiliations[bare]; a != "" {
+		return a
+	}
+	if domain := domainOf(bare); r.who.affiliations[domain] == outcast {
+		return outcast
+	}
+	return ""
+}
+
+// notes takes what a presence says of roles and affiliations. It needs rooms.mu, and who sits behind the nick.
+func (r *room) notes(nick string, e *element) (rows []bridge.StateRow) {
+	x := e.only(nsMUCUser, "x")
+	if nick == "" || x == nil {
+		return nil
+	}
+	role := ""
+	for _, it := range x.all(nsMUCUser, "item") {
+		real := it.get("jid")
+		if real == "" {
+			real = r.people[nick]
+		}
+		r.affiliate(bareOf(real), it.get("affiliation"))
+		role = it.get("role")
+	}
+	key := keyRole + r.jid + "/" + nick
+	switch {
+	case e.get("type") == "unavailable" || role == "" || role == "none":
+		if _, known := r.who.roles[nick]; known {
+			delete(r.who.roles, nick)
+			rows = append(rows, bridge.StateRow{Key: key})
+		}
+	case r.who.roles[nick] != role:
+		r.who.setRole(nick, role)
+		rows = append(rows, bridge.StateRow{Key: key, Value: []byte(role)})
+	}
+	return rows
+}
+
+func (m *membership) setRole(nick, role string) {
+	if m.roles == nil {
+		m.roles = map[string]string{}
+	}
+	m.roles[nick] = role
+}
+
+// affiliate needs rooms.mu.
+func (r *room) affiliate(bare, affiliation string) {
+	if bare == "" {
+		return
+	}
+	m := &r.who
+	if m.affiliations == nil {
+		m.affiliations = map[string]string{}
+	}
+	switch affiliation {
+	case outcast, "member", "admin", "owner":
+		m.affiliations[bare] = affiliation
+	case "none":
+		delete(m.affiliations, bare)
+	default:
+		return
+	}
+	if m.news != nil {
+		m.news[bare] = affiliation
+	}
+}
+
+// affiliated follows changes for people who are not in the room: it tells them by message (XEP-0045 §9).
+func (rs *rooms) affiliated(e *element) {
+	r := rs.byJID[bareOf(e.get("from"))]
+	if r == nil || resourceOf(e.get("from")) != "" || e.get("type") == "error" {
+		return
+	}
+	x := e.only(nsMUCUser, "x")
+	if x == nil {
+		return
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, it := range x.all(nsMUCUser, "item") {
+		r.affiliate(bareOf(it.get("jid")), it.get("affiliation"))
+	}
+}
+
+// forgetRoles needs rooms.mu. Who was banned when the room was left is taken to be so until it says otherwise.
+func (r *room) forgetRoles() (rows []bridge.StateRow) {
+	for nick := range r.who.roles {
+		rows = append(rows, bridge.StateRow{Key: keyRole + r.jid + "/" + nick})
+	}
+	r.who.roles, r.who.sure, r.who.asked = nil, nil, time.Time{}
+	for bare, a := range r.who.affiliations {
+		if a != outcast {
+			delete(r.who.affiliations, bare)
+		}
+	}
+	return rows
+}
+
+// restoreRole takes in what the book remembers of an occupant; false: of none that is here.
+func (rs *rooms) restoreRole(at, role string) bool {
+	r := rs.byJID[bareOf(at)]
+	if r == nil {
+		return false
+	}
+	r.who.setRole(resourceOf(at), role)
+	return true
+}
+
+// completeRoles joins a room anew whose book is of a version that kept no roles. It needs rooms.mu.
+func (rs *rooms) completeRoles() {
+	for _, r := range rs.byJID {
+		for nick := range r.people {
+			if r.who.roles[nick] == "" {
+				r.again = true
+			}
+		}
+	}
+}
+
+// learn makes sure that it is known who belongs to the room we are in.
+func (r *room) learn(ctx context.Context, rs *rooms, c *conn) error {
+	rs.mu.Lock()
+	due := time.Since(r.who.asked) > askListsEvery && r.who.cut < mostCuts
+	if due {
+		r.who.cut++ // until they have come
+		r.who.news = map[string]string{}
+	}
+	rs.mu.Unlock()
+	if due {
+		if err := r.askLists(ctx, rs, c); err != nil {
+			return err
+		}
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r.who.sure, r.who.since = c, time.Time{}
+	return nil
+}
+
+// askLists asks who is banned, and who belongs to the room. A list that we may not see leaves what is known otherwise.
+func (r *room) askLists(ctx context.Context, rs *rooms, c *conn) error {
+	found := map[string]string{}
+	var hidden []string
+	for _, list := range []string{outcast, "member", "admin", "owner"} {
+		answer, err := c.ask(ctx, r.jid, "get", listQuery(list))
+		if refused := isAnswer(err); err != nil && !refused {
+			if ctx.Err() == nil { // a room that does not answer does not end logins
+				rs.mu.Lock()
+				r.who.cut--
+				rs.mu.Unlock()
+			}
+			return &listError{err}
+		} else if refused {
+			hidden = append(hidden, list)
+			continue
+		}
+		if q := answer.child(nsMUCAdmin, "query"); q != nil {
+			for _, it := range q.all(nsMUCAdmin, "item") {
+				found[bareOf(it.get("jid"))] = list
+			}
+		}
+	}
+	rs.mu.Lock()
+	r.take(found, hidden)
+	rs.mu.Unlock()
+	if slices.Contains(hidden, outcast) && !r.who.unlisted {
+		r.who.unlisted = true // of this goroutine, and of the next login's behind it
+		rs.s.log.Warn().Str("room", r.jid).Msg("the room does not show its ban list to the relay: who is banned while he is not in the room, and has a row in CHATRELAY_GROUPS_FILE, may post. " + adminFix)
+	}
+	return nil
+}
+
+func listQuery(list string) string {
+	return "<query xmlns='" + nsMUCAdmin + "'><item affiliation='" + list + "'/></query>"
+}
+
+const adminFix = "Make the relay's account an admin of the room"
+
+// take puts lists in the place of what was known. It needs rooms.mu.
+func (r *room) take(found map[string]string, hidden []string) {
+	for bare, a := range r.who.affiliations {
+		if slices.Contains(hidden, a) && found[bare] == "" {
+			found[bare] = a
+		}
+	}
+	delete(found, "")
+	news := r.who.news
+	r.who.affiliations, r.who.news = found, nil
+	for bare, a := range news { // said while we asked
+		r.affiliate(bare, a)
+	}
+	r.who.asked, r.who.cut = time.Now(), 0
+}
+
+// unsure notes that we may not be in the room any more.
+func (rs *rooms) unsure(r *room) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if r.who.sure = nil; r.who.since.IsZero() {
+		r.who.since = time.Now()
+	}
+}
+
+// listError: the room does not say who belongs to it.
+type listError struct{ err error }
+
+func (e *listError) Error() string {
+	return "the room does not say who belongs to it: " + strings.TrimPrefix(e.err.Error(), "xmpp: ")
+}
+
+func (e *listError) Unwrap() error { return e.err }

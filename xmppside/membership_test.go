@@ -1,0 +1,188 @@
+package xmppside
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/proxy"
+	"chatrelay/test/servers"
+)
+
+// affiliates changes what a room's owner may change: an affiliation, or the role of a nick.
+func (p *person) affiliates(t *testing.T, room, item string) {
+	t.Helper()
+	p.raw(t, fmt.Sprintf("<iq type='set' id='a' to='%s'><query xmlns='%s'><item %s/></query></iq>", room, nsMUCAdmin, item))
+}
+
+// stands waits until a room says of a landline what it should.
+func (l *life) stands(t *testing.T, room, landline string, want bridge.Standing) {
+	t.Helper()
+	l.eventually(t, fmt.Sprintf("%s has standing %d", landline, want), func() bool {
+		return l.Standing(room, landline) == want
+	})
+}
+
+// Who belongs to a room is known from its lists, its presences and its messages about the absent, over a kill and a
+// resumption, and not while the relay is away.
+func TestStanding(t *testing.T) {
+	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomOwner: "1001"}
+	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
+		room := x.Room("room")
+		owner := newPerson(t, x, "1001", room)
+		owner.affiliates(t, room, "affiliation='admin' jid='"+x.JID("receiver")+"'")
+		owner.affiliates(t, room, "affiliation='outcast' jid='"+x.JID("1003")+"'")
+		m := bridgetest.NewMemory(t)
+		link := proxy.New(t, x.Addr)
+		c := testConfig(x)
+		c.Addr, c.Rooms = link.Addr(), []string{room}
+		l := start(t, m, c).up(t)
+		l.stands(t, room, "1001", bridge.StandingMember)
+		l.stands(t, room, "1003", bridge.StandingOutcast) // banned before we came, and not there
+		l.stands(t, room, "1002", bridge.StandingNone)
+		l.stands(t, room, "No-Address", bridge.StandingNone)
+		l.stands(t, "other@"+x.RoomService, "1001", bridge.StandingNone)
+
+		owner.affiliates(t, room, "affiliation='member' jid='"+x.JID("1002")+"'") // who is not there
+		l.stands(t, room, "1002", bridge.StandingMember)
+		owner.affiliates(t, room, "affiliation='none' jid='"+x.JID("1002")+"'")
+		l.stands(t, room, "1002", bridge.StandingNone)
+		ben := newPerson(t, x, "1002", room)
+		owner.affiliates(t, room, "role='participant' nick='1002'") // ejabberd makes him a visitor after that
+		l.stands(t, room, "1002", bridge.StandingMember)
+		owner.affiliates(t, room, "role='visitor' nick='1002'")
+		l.stands(t, room, "1002", bridge.StandingVisitor)
+
+		l.die(link.Cut)
+		if s := l.Standing(room, "1001"); s != bridge.StandingUnknown {
+			t.Errorf("without a login 1001 has standing %d", s)
+		}
+		owner.affiliates(t, room, "affiliation='none' jid='"+x.JID("1003")+"'")
+		l = start(t, m, c).up(t)
+		l.stands(t, room, "1002", bridge.StandingVisitor) // his presence does not come again
+		l.stands(t, room, "1003", bridge.StandingNone)
+		if l.log.count(`"resumed":true`) != 1 {
+			t.Fatal("not resumed")
+		}
+		owner.affiliates(t, room, "role='participant' nick='1002'")
+		l.stands(t, room, "1002", bridge.StandingMember)
+		owner.affiliates(t, room, "role='none' nick='1002'") // kicked
+		l.stands(t, room, "1002", bridge.StandingNone)
+		ben.Close()
+		newPerson(t, x, "1002", room)
+		owner.affiliates(t, room, "role='participant' nick='1002'")
+		l.stands(t, room, "1002", bridge.StandingMember)
+		owner.affiliates(t, room, "affiliation='outcast' jid='"+x.JID("1002")+"'") // banned
+		l.stands(t, room, "1002", bridge.StandingOutcast)
+
+		// After a restart of the server it is asked afresh.
+		link.Refuse(true)
+		link.Cut()
+		l.down(t, "")
+		if s := l.Standing(room, "1002"); s != bridge.StandingUnknown {
+			t.Errorf("while nothing is known 1002 has standing %d", s)
+		}
+		link.Refuse(false)
+		l.stands(t, room, "1002", bridge.StandingOutcast)
+	})
+}
+
+// A relay that may not see a room's lists goes by what it sees there, and says so.
+func TestStandingWithoutLists(t *testing.T) {
+	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomOwner: "1001"}
+	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
+		owner := newPerson(t, x, "1001", x.Room("room"))
+		l, room := inRoom(t, x, bridgetest.NewMemory(t))
+		l.stands(t, room, "1002", bridge.StandingNone)
+		l.eventually(t, "it is said", func() bool { return l.log.count("does not show its ban list") == 1 })
+		owner.affiliates(t, room, "affiliation='outcast' jid='"+x.JID("1003")+"'")
+		l.stands(t, room, "1003", bridge.StandingOutcast)
+		owner.affiliates(t, room, "affiliation='none' jid='"+x.JID("1003")+"'")
+		l.stands(t, room, "1003", bridge.StandingNone)
+	})
+}
+
+// A room that stays away is out of reach after a while, and lost after a day with a login; but one whom it had banned
+// does not gain by that.
+func TestStandingOutOfReach(t *testing.T) {
+	const room = "team@rooms.example.org"
+	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
+	r, now := s.rooms.byJID[room], time.Now()
+	r.affiliate("1003@chat.test", outcast)
+	r.affiliate("evil.example", outcast)
+	wants := func(when string, c *conn, after time.Duration, rest, banned bridge.Standing) {
+		t.Helper()
+		for bare, want := range map[string]bridge.Standing{"1001@chat.test": rest, "1003@chat.test": banned, "1001@evil.example": banned} {
+			if got := s.rooms.standing(room, bare, c, now.Add(after)); got != want {
+				t.Errorf("%s: %s has standing %d, want %d", when, bare, got, want)
+			}
+		}
+	}
+	wants("at first", nil, 0, bridge.StandingUnknown, bridge.StandingUnknown)
+	wants("after a minute", nil, time.Minute, bridge.StandingOutOfReach, bridge.StandingUnknown)
+	wants("after days without a login", nil, 72*time.Hour, bridge.StandingOutOfReach, bridge.StandingUnknown)
+	fresh, old := &conn{}, &conn{}
+	fresh.opened.Store(now.Add(71 * time.Hour).UnixNano())
+	old.opened.Store(now.Add(time.Hour).UnixNano())
+	wants("after days, with a fresh login", fresh, 72*time.Hour, bridge.StandingOutOfReach, bridge.StandingUnknown)
+	wants("after days, with a login", old, 72*time.Hour, bridge.StandingLost, bridge.StandingOutcast)
+}
+
+// What is said of somebody while the lists are on their way is newer than they are.
+func TestListsAndNews(t *testing.T) {
+	r := &room{jid: "team@rooms.example.org"}
+	r.affiliate("old@x", "member")
+	r.affiliate("hidden@x", "owner")
+	r.who.news = map[string]string{}
+	r.affiliate("new@x", outcast)
+	r.affiliate("gone@x", "none")
+	r.take(map[string]string{"new@x": "member", "gone@x": "admin", "kept@x": "member", "": "member"}, []string{"owner"})
+	for bare, want := range map[string]string{"old@x": "", "hidden@x": "owner", "new@x": outcast, "gone@x": "", "kept@x": "member"} {
+		if got := r.affiliation(bare); got != want {
+			t.Errorf("%s is %q, want %q", bare, got, want)
+		}
+	}
+}
+
+// Nobody but the room says who belongs to it.
+func TestForgedAffiliations(t *testing.T) {
+	const room = "team@rooms.example.org"
+	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
+	x := func(n string) string {
+		return "<x xmlns='" + nsMUCUser + "'><item affiliation='owner' jid='" + n + "@chat.test'/></x>"
+	}
+	for _, stanza := range []string{
+		"<message from='" + room + "/mallory'>" + x("a") + "</message>",
+		"<message from='" + room + "/mallory' type='groupchat'><body>hi</body>" + x("b") + "</message>",
+		"<message from='mallory@chat.test'>" + x("c") + "</message>",
+		"<message from='" + room + "' type='error'>" + x("d") + "</message>",
+		"<message from='" + room + "'>" + x("e") + x("f") + "</message>",
+	} {
+		s.rooms.affiliated(parse(t, stanza))
+	}
+	if n := len(s.rooms.byJID[room].who.affiliations); n != 0 {
+		t.Errorf("believed: %v", s.rooms.byJID[room].who.affiliations)
+	}
+	s.rooms.affiliated(parse(t, "<message from='"+room+"'>"+x("g")+"</message>"))
+	if got := s.rooms.byJID[room].affiliation("g@chat.test"); got != "owner" {
+		t.Errorf("the room's own word: %q", got)
+	}
+}
+
+// A room of whose occupants the book has no roles is joined anew.
+func TestRolesAreCompleted(t *testing.T) {
+	const room = "team@rooms.example.org"
+	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
+	s.rooms.restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x")})
+	if r := s.rooms.byJID[room]; !r.again {
+		t.Error("the version before kept no roles, and it is not asked")
+	}
+	s = unit(t, func(c *Config) { c.Rooms = []string{room} })
+	s.rooms.restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x"),
+		keyRole + room + "/anna": []byte("participant"), keyRole + "left@rooms.example.org/x": []byte("visitor")})
+	if r := s.rooms.byJID[room]; r.again || r.standing("1001@chat.test") != bridge.StandingMember {
+		t.Errorf("again %v, standing %d", r.again, r.standing("1001@chat.test"))
+	}
+}
