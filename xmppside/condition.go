@@ -28,7 +28,7 @@ func laterCondition(reason string) condition {
 // conditionOf finds the one for a refusal's word. What a sender did wrong in an envelope is bad-request.
 func conditionOf(reason string) condition {
 	switch reason {
-	case "from_mismatch", "unknown_sender":
+	case "from_mismatch", "unknown_sender", bridge.NotMember:
 		return condition{"auth", "forbidden"}
 	case "full":
 		return condition{"wait", "resource-constraint"}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -39,6 +41,7 @@ func Check(p Process) error {
 	steps := []step{{name: "configuration", ok: true, note: fmt.Sprintf("%d rooms, %d identity rows", len(c.Groups), len(c.Identity))}}
 	steps = append(steps, checkStore(&c))
 	steps = append(steps, checkSides(ctx, &c, p.Version)...)
+	steps = append(steps, checkGroups(&c)...)
 	return report(p.Out, steps)
 }
 
@@ -78,6 +81,22 @@ func checkSides(ctx context.Context, c *configs.Config, version string) (out []s
 	}
 	for _, s := range xmppside.Check(ctx, xc) {
 		out = append(out, step{s.Name, s.OK, s.Fatal, s.Note})
+	}
+	return out
+}
+
+// checkGroups warns of rooms without rows: nobody's inbox gets what is said there, and by MQTT only those may post whom
+// the relay sees in the room.
+func checkGroups(c *configs.Config) (out []step) {
+	for _, room := range slices.Sorted(maps.Keys(c.Groups)) {
+		if len(c.Groups[room]) > 0 {
+			continue
+		}
+		note := "no row in CHATRELAY_GROUPS_FILE: no inbox gets its messages"
+		if c.Mail.GroupSenders == configs.GroupMembers {
+			note += ", and it is open to MQTT senders only while they are seen there"
+		}
+		out = append(out, step{name: "group " + room, note: note})
 	}
 	return out
 }
