@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 
 	"chatrelay/bridge"
 )
@@ -97,7 +98,7 @@ const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second
-	idleTimeout   = time.Minute
+	idleTimeout   = 15 * time.Second // whoever waits behind mostConnections shall not wait long
 	goodbye       = time.Second
 	mostHeader    = 16 << 10
 	mostBody      = 4 << 10
@@ -110,10 +111,11 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.listener, err = net.Listen("tcp", cfg.Addr)
+	l, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("admin: CHATRELAY_HTTP_ADDR: %w", err)
 	}
+	s.listener = netutil.LimitListener(l, connections(descriptors()))
 	s.server = &http.Server{
 		Handler: handler, MaxHeaderBytes: mostHeader,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,

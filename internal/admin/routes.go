@@ -20,7 +20,9 @@ func (s *Server) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		DisableCompression: true, // it costs more memory for each connection than all the rest
+	}))
 	mux.HandleFunc("GET /statusz", s.guarded(s.statusz))
 	mux.HandleFunc("GET /dead", s.guarded(s.list))
 	mux.HandleFunc("POST /dead/requeue", s.guarded(s.changeSome("requeued", s.cfg.Dead.RequeueSome)))
@@ -37,12 +39,13 @@ func (s *Server) handler() (http.Handler, error) {
 	}), nil
 }
 
-// guarded asks for the token, save on loopback, where the name that was asked for must be loopback's too: a
-// foreign name that was made to point here (DNS rebinding) comes from a web page.
+// guarded asks for the token where one is set: on loopback, too, as who asks there may be another user, or a proxy
+// that asks for others. Without one it answers on loopback only, where the name that was asked for must be loopback's:
+// a foreign name that was made to point here (DNS rebinding) comes from a web page.
 func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case s.cfg.Loopback && localName(r.Host):
+		case s.cfg.Token == nil && s.cfg.Loopback && localName(r.Host):
 		case s.cfg.Token == nil:
 			fail(w, http.StatusForbidden, "set CHATRELAY_HTTP_TOKEN, or ask on loopback: without a token this is not shown to others")
 			return
