@@ -169,7 +169,8 @@ func (b *Backlog) Full() (pending, limit int64) {
 			break
 		}
 		if time.Now().After(late) {
-			b.t.Fatalf("it never was full: %s %v; %s", body, err, b.Memory)
+			_, page, _ := b.Relay.Get(b.t.Context(), "/statusz")
+			b.t.Fatalf("it never was full: %s %v; %s\n%s\nthe broker: %s", body, err, b.Memory, page, b.MQTT.Log())
 		}
 		time.Sleep(20 * time.Millisecond) // a poll's pause
 	}
