@@ -199,9 +199,11 @@ func TestJournalChangesSome(t *testing.T) {
 }
 
 // pageOf serves a journal's status page and gives its address.
-func pageOf(t *testing.T, j *journal.Journal) string {
+func pageOf(t *testing.T, j *journal.Journal) string { return guardedPage(t, j, nil) }
+
+func guardedPage(t *testing.T, j *journal.Journal, token func() (string, error)) string {
 	t.Helper()
-	page, err := admin.New(admin.Config{Addr: "127.0.0.1:0", Loopback: true, Accounts: j, Door: door{}, Dead: drawer{j},
+	page, err := admin.New(admin.Config{Token: token, Addr: "127.0.0.1:0", Loopback: true, Accounts: j, Door: door{}, Dead: drawer{j},
 		Alive: func() error { return alive(j) }, Clock: time.Now, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
@@ -216,4 +218,35 @@ func pageOf(t *testing.T, j *journal.Journal) string {
 		}
 	})
 	return page.Addr()
+}
+
+// The commands on the relay's own machine go by the token of their environment, where the page asks for one.
+func TestCommandsWithToken(t *testing.T) {
+	dir := t.TempDir()
+	refs := buried(t, dir, "a")
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := j.Shut(); err != nil {
+			t.Error(err)
+		}
+	}()
+	page := guardedPage(t, j, func() (string, error) { return "sesame", nil })
+	if _, err := command(dir, page, "drop", refs[0].String()); err == nil || !strings.Contains(err.Error(), "CHATRELAY_HTTP_TOKEN") {
+		t.Errorf("without the token: %v", err)
+	}
+	run := func(do func(Process) error, args ...string) (string, error) {
+		var out strings.Builder
+		err := do(Process{Args: args, Out: &out, Err: &out,
+			Environ: []string{"CHATRELAY_STORE=" + dir, "CHATRELAY_HTTP_ADDR=" + page, "CHATRELAY_HTTP_TOKEN=sesame"}})
+		return out.String(), err
+	}
+	if out, err := run(Journal, "drop", refs[0].String()); err != nil || out != "drop: 1\n" {
+		t.Errorf("drop: %v %s", err, out)
+	}
+	if out, err := run(Health); err != nil || out != "alive\n" {
+		t.Errorf("health: %v %s", err, out)
+	}
 }
