@@ -27,6 +27,8 @@ type archive struct {
 	s    *Side
 	sent atomic.Int64 // stanzas of ours that the server has
 
+	emptied bool // the offline store, once; owned by Run's goroutine, and by prepare's
+
 	walking chan struct{} // capacity 1: one walk at a time, as they share the trail
 
 	mu      sync.Mutex // guards all below
@@ -36,6 +38,8 @@ type archive struct {
 	at      cursor // as far as the book has it
 	trail   trail  // as far as it was read
 	filling bool   // there is a gap: live messages must not move the cursor over it
+	policy  policy
+	ahead   ahead
 	opened  string // the stream whose login was gone through with
 	walked  string // the stream behind whose login the gap was filled
 	queries map[string]*wanted
@@ -76,6 +80,8 @@ func (a *archive) restore(state map[string][]byte, stream string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, a.offered = state[keyArchive]
+	_, a.policy.lasting = state[keyAlways]
+	_, a.emptied = state[keyEmptied]
 	a.has = json.Unmarshal(state[keyCursor], &a.at) == nil
 	a.trail.at = a.at
 	a.opened, a.walked = string(state[keyOpened]), string(state[keyWalked])
@@ -187,27 +193,7 @@ func (a *archive) filled() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.filling = false
-}
-
-// begin takes what is in the archive before we are available, so that it comes before what is live. It tells
-// whether the archive is to be read (again) afterwards: Prosody keeps back what it had stored for us from one who
-// has asked the archive, and what comes between the last page and our presence is stored. Without a cursor the
-// archive is asked only then, for the same reason.
-//
-// What was sent behind the cursor is searched for on the way. An error: the archive cannot be read now.
-func (a *archive) begin(ctx context.Context, c *conn, f *search) (again bool, err error) {
-	if err := a.discover(ctx, c); err != nil {
-		return true, err
-	}
-	if !a.known() {
-		a.filled()
-		return false, nil
-	}
-	if _, has := a.position(); !has {
-		return true, nil
-	}
-	a.find(ctx, c, f)
-	return true, a.fill(ctx, c, f)
+	a.remember(a.offered && a.policy.always())
 }
 
 func (a *archive) complain(err error) {
@@ -215,11 +201,12 @@ func (a *archive) complain(err error) {
 }
 
 // keepFilling fills the gap, and tries again while that fails. trouble was said already. tried is called after the
-// first attempt.
-func (a *archive) keepFilling(ctx context.Context, c *conn, trouble string, tried func()) {
+// first attempt; what was sent is searched for in that one.
+func (a *archive) keepFilling(ctx context.Context, c *conn, trouble string, f *search, tried func()) {
 	defer tried()
 	for {
-		err := a.catchUp(ctx, c)
+		err := a.catchUp(ctx, c, f)
+		f = &search{}
 		tried()
 		switch {
 		case err == nil, ctx.Err() != nil:
@@ -235,7 +222,7 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, trouble string, trie
 }
 
 // catchUp fills the gap, or finds that there is none.
-func (a *archive) catchUp(ctx context.Context, c *conn) error {
+func (a *archive) catchUp(ctx context.Context, c *conn, f *search) error {
 	a.mu.Lock()
 	asked, has := a.asked, a.has
 	a.mu.Unlock()
@@ -248,7 +235,7 @@ func (a *archive) catchUp(ctx context.Context, c *conn) error {
 	switch {
 	case !a.known():
 	case has:
-		err = a.fill(ctx, c, &search{})
+		err = a.fill(ctx, c, f)
 	default:
 		err = a.anchor(ctx, c)
 	}
@@ -274,8 +261,10 @@ func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
 	for m := range slices.Chunk(at.marks(), markBytes) {
 		taken[string(m)] = true
 	}
-	err := a.each(ctx, c, query{after: at.ID, max: pageSize}, time.UnixMilli(at.At).Add(-skew), func(m sm.Mark, r result) bool {
+	q := query{after: at.ID, max: pageSize}
+	err := a.each(ctx, c, &q, at.since(), func(m sm.Mark, r result) bool {
 		f.see(r)
+		c.hold.meet(&r, at.ID == "" || q.byTime(), a.s.inbox.push)
 		at := a.read(&r)
 		if taken[r.mark[:markBytes]] {
 			m.Done()
@@ -290,6 +279,9 @@ func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
 	// What was ours, or no message for us, moves the cursor too, once all before it is in the book.
 	if a.s.inbox.settled(ctx) != nil || ctx.Err() != nil { // what could not be kept ends ctx first
 		return ctx.Err()
+	}
+	if at.ID != "" && !q.byTime() {
+		c.hold.walked()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

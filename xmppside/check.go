@@ -156,9 +156,21 @@ func (p *probe) archived(ctx context.Context) Step {
 	case !offered:
 		st.Note = "not offered: what waits for the relay in the server's memory is lost if the server dies while the relay is away. Enable mam (Prosody) or mod_mam (ejabberd)"
 	default:
-		st.OK, st.Note = true, "offered: gaps are filled from it"
+		st.OK, st.Note = p.policy(ctx)
 	}
 	return st
+}
+
+// policy tells what is archived of the relay's account (XEP-0441). The relay itself sets it.
+func (p *probe) policy(ctx context.Context) (ok bool, note string) {
+	prefs, err := preferencesOf(ctx, p.line, "get", askPrefs)
+	switch {
+	case err != nil:
+		return false, "offered, but the server does not say what it archives (" + err.Error() + "): the relay takes the offline store first"
+	case prefs.always():
+		return true, "offered, its policy is always: gaps are filled from it"
+	}
+	return false, "offered, its policy is " + prefs.String() + ": the relay sets it to always at its start. Where the server refuses that, set default_archive_policy = true (Prosody) or mod_mam's default: always (ejabberd)"
 }
 
 // room looks whether a room is there, lets us in, and shows who speaks.

@@ -90,7 +90,8 @@ type item struct {
 	c        *conn
 	m        sm.Mark
 	in       bridge.Inbound
-	archived string  // its id in the archive, when it moves the cursor and came live
-	cursor   *cursor // where the archive stands behind it
-	period   int     // of the inbox
+	archived string    // its id in the archive, when it moves the cursor and came live
+	stored   time.Time // when the server stored it for us; zero: it came live
+	cursor   *cursor   // where the archive stands behind it
+	period   int       // of the inbox
 }

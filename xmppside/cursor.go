@@ -30,6 +30,9 @@ func (c cursor) row() bridge.StateRow {
 	return bridge.StateRow{Key: keyCursor, Value: value}
 }
 
+// since is a time before which all was taken, by the clocks of both.
+func (c cursor) since() time.Time { return time.UnixMilli(c.At).Add(-skew) }
+
 // marks are all, one behind the other.
 func (c cursor) marks() []byte { return slices.Concat(c.Taken, c.More) }
 

@@ -30,7 +30,7 @@ func (a *archive) discover(ctx context.Context, c *conn) error {
 	if offered != before {
 		a.s.desk.SetState(bridge.XMPP, row)
 	}
-	return nil
+	return a.prefer(ctx, c, offered)
 }
 
 // hasArchive asks our own account (XEP-0313 §8).

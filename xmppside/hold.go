@@ -2,8 +2,11 @@ package xmppside
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"chatrelay/bridge"
 )
 
 const (
@@ -12,43 +15,204 @@ const (
 	holdItem   = 512             // what a held message costs besides its body, about
 )
 
-// hold keeps live messages back after a fresh login while the server brings what it had stored for us, or its archive
+// hold keeps messages back after a fresh login while the server brings what it had stored for us, or its archive
 // is asked for what came just before: ejabberd routes live mail to a session before it has looked into the store, and the
 // older would come behind the newer. Without an archive it ends with the answer to a ping sent behind the presence.
+//
+// Live messages are held always. Stored ones are where some may be in the store alone and others in the archive alone, and
+// until that is known: what an interrupted login had not acknowledged may come before we have said a word.
 type hold struct {
-	mu    sync.Mutex // guards all below; held while release passes on, so that nothing overtakes
-	on    bool
-	items []item
-	bytes int
+	mu       sync.Mutex // guards all below; held while release passes on, so that nothing overtakes
+	on       bool
+	stored   bool      // stored ones too
+	since    time.Time // what was archived before was taken long ago, though it is in the store; zero: that has nothing so old
+	complete bool      // the archive was read from the cursor to its end
+
+	items  []keptItem     // as they came
+	next   int            // what is before is passed on, or waits for the archive or the end
+	early  int            // how many came before we were available
+	places map[string]int // of archived ones, by WireID
+	bytes  int
 }
 
-func (h *hold) begin() {
+type keptItem struct {
+	item
+	gone bool // passed on
+}
+
+// begin holds live messages, and stored ones.
+func (h *hold) begin(stored bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.on = true
+	h.on, h.stored, h.places = true, stored, map[string]int{}
 }
 
-// keep takes a live message; false: nothing is held now.
+// live holds live messages only, from here on.
+func (h *hold) live(push func(item)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.items {
+		if it := &h.items[i]; !it.stored.IsZero() && !it.gone {
+			push(h.take(it))
+		}
+	}
+	h.stored = false
+}
+
+// old says up to when what was archived was taken long ago.
+func (h *hold) old(since time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.since = since
+}
+
+// passes tells whether a message need not wait.
+func (h *hold) passes(it *item) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !it.stored.IsZero() && !h.stored
+}
+
+// keep takes a message; false: nothing is held now.
 func (h *hold) keep(it item) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.on || h.bytes > holdBytes {
 		return false
 	}
-	h.items = append(h.items, it)
-	h.bytes += len(it.in.Body) + holdItem
+	if it.archived != "" {
+		h.places[it.in.WireID] = len(h.items)
+	}
+	h.items = append(h.items, keptItem{item: it})
+	h.bytes += it.weight()
 	return true
 }
 
-// release passes on what was held, in order. Whatever ends the hold calls it; the first call counts.
+func (it *item) weight() int { return len(it.in.Body) + holdItem }
+
+// take passes an item on, so that it goes no second time. h.mu is held.
+func (h *hold) take(it *keptItem) item {
+	out := it.item
+	h.bytes -= out.weight()
+	*it = keptItem{gone: true} // its body is not kept
+	return out
+}
+
+// appear notes that from here on the server brings what it had stored.
+func (h *hold) appear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.early = len(h.items)
+}
+
+// sort puts what was stored into one row. ejabberd hands some of what an interrupted login had not acknowledged to the next
+// before that appears, and stores the rest once more: each is in order, and both say when they were stored first.
+func (h *hold) sort() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.inOrder()
+}
+
+// inOrder is sort. h.mu is held.
+func (h *hold) inOrder() {
+	if h.early == 0 || !h.stored {
+		return
+	}
+	var rows [2][]keptItem
+	var live []keptItem
+	for i, it := range h.items {
+		switch {
+		case it.gone:
+		case it.stored.IsZero():
+			live = append(live, it)
+		case i < h.early:
+			rows[0] = append(rows[0], it)
+		default:
+			rows[1] = append(rows[1], it)
+		}
+	}
+	h.items = h.items[:0:0]
+	for len(rows[0]) > 0 && len(rows[1]) > 0 {
+		older := &rows[0]
+		if rows[1][0].stored.Before(rows[0][0].stored) {
+			older = &rows[1]
+		}
+		h.items, *older = append(h.items, (*older)[0]), (*older)[1:]
+	}
+	h.items, h.places = slices.Concat(h.items, rows[0], rows[1], live), map[string]int{}
+	for i, it := range h.items {
+		if it.archived != "" {
+			h.places[it.in.WireID] = i
+		}
+	}
+	h.early, h.next = 0, 0
+}
+
+// release passes on what was held: what was stored goes first. Whatever ends the hold calls it; the first call counts.
 func (h *hold) release(push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.on = false
-	for _, it := range h.items {
-		push(it)
+	h.inOrder()
+	for _, stored := range []bool{true, false} {
+		for i := range h.items {
+			if it := &h.items[i]; !it.gone && it.stored.IsZero() != stored {
+				push(h.known(h.take(it), h.complete))
+			}
+		}
 	}
-	h.items, h.bytes = nil, 0
+	h.items, h.next, h.places = nil, 0, nil
+}
+
+// meet passes on what was stored before an archived message, and lets the held copy of that itself go: it is
+// taken from the archive. byTime: the archive's beginning is behind where we were.
+func (h *hold) meet(r *result, byTime bool, push func(item)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.stored {
+		return
+	}
+	same, held := h.places[r.mark]
+	for ; h.next < len(h.items); h.next++ {
+		it := &h.items[h.next]
+		if held && h.next >= same || !held && !it.stored.IsZero() && !it.stored.Before(r.at) {
+			break
+		}
+		if !it.gone && !it.stored.IsZero() && (it.archived == "" || byTime) { // else it may come yet
+			push(h.known(h.take(it), false))
+		}
+	}
+	if held && !h.items[same].gone {
+		out := h.take(&h.items[same])
+		out.m.Done()
+	}
+}
+
+// walked notes that the archive was read from the cursor to its end: what is archived, and was not met, is before that.
+func (h *hold) walked() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.complete = true
+}
+
+// known makes nothing of a stored message that was taken from the archive long ago. A stored message never moves the
+// cursor. h.mu is held.
+func (h *hold) known(it item, complete bool) item {
+	if !h.stored || it.stored.IsZero() {
+		return it
+	}
+	if it.archived != "" && !h.since.IsZero() && (complete || it.stored.Before(h.since)) {
+		it.in = bridge.Inbound{Ignored: "stored_before"}
+	}
+	it.archived = ""
+	return it
+}
+
+// late is a message that comes when nothing is held any more.
+func (h *hold) late(it item) item {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known(it, false)
 }
 
 // unstore waits until the server has brought what it had stored, and lets live messages go on.
@@ -61,24 +225,27 @@ func (c *conn) unstore(ctx context.Context) {
 
 // admit offers a message, unless it has to wait for older ones.
 func (c *conn) admit(it item, e *element) {
-	if c.s.stored(e) {
+	it.stored = c.s.stored(e)
+	switch {
+	case c.hold.passes(&it):
 		c.s.inbox.push(it)
-		return
+	case !c.hold.keep(it):
+		c.hold.release(c.s.inbox.push) // too much is held: what is held goes first
+		c.s.inbox.push(c.hold.late(it))
 	}
-	if c.hold.keep(it) {
-		return
-	}
-	c.hold.release(c.s.inbox.push) // too much is held: what is held goes first
-	c.s.inbox.push(it)
 }
 
-// stored tells whether our own server kept a message for us, and says so in its own name or in our account's (XEP-0203).
-// A stamp without a name, or in another's, is the sender's own: he wrote it long ago, and it came now.
-func (s *Side) stored(e *element) bool {
+// stored is when our own server stored a message for us: it says so in its own name or in our account's (XEP-0203). Zero: it
+// did not. A stamp without a name, or in another's, is the sender's own: he wrote it long ago, and it came now.
+func (s *Side) stored(e *element) time.Time {
 	for _, d := range e.all(nsDelay, "delay") {
 		if by := d.get("from"); by == s.addr.own || by == domainOf(s.addr.own) {
-			return true
+			at, err := time.Parse(time.RFC3339, d.get("stamp"))
+			if err != nil || at.IsZero() {
+				at = time.Now()
+			}
+			return at
 		}
 	}
-	return false
+	return time.Time{}
 }

@@ -3,7 +3,9 @@ package xmppside
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"chatrelay/bridge"
 )
@@ -20,7 +22,7 @@ func TestHold(t *testing.T) {
 	if h.keep(heldItem(1, 1)) {
 		t.Error("held before it began")
 	}
-	h.begin()
+	h.begin(false)
 	for n := 2; n < 5; n++ {
 		if !h.keep(heldItem(n, 10)) {
 			t.Fatalf("%d was not held", n)
@@ -41,7 +43,7 @@ func TestHold(t *testing.T) {
 
 func TestHoldIsBounded(t *testing.T) {
 	var h hold
-	h.begin()
+	h.begin(false)
 	n := 0
 	for h.keep(heldItem(n, 1<<20)) {
 		if n++; n > 100 {
@@ -64,11 +66,168 @@ func TestStored(t *testing.T) {
 		"1001@chat.test":            false,
 	} {
 		e := parse(t, fmt.Sprintf("<message xmlns='jabber:client' from='1001@chat.test/a'><body>x</body><delay xmlns='urn:xmpp:delay' from='%s' stamp='2026-01-01T00:00:00Z'/></message>", from))
-		if got := s.stored(e); got != want {
+		if got := !s.stored(e).IsZero(); got != want {
 			t.Errorf("delay from %q: %v, want %v", from, got, want)
 		}
 	}
-	if s.stored(parse(t, "<message xmlns='jabber:client'><body>x</body></message>")) {
+	if !s.stored(parse(t, "<message xmlns='jabber:client'><body>x</body></message>")).IsZero() {
 		t.Error("a live message counts as stored")
+	}
+}
+
+// heldAs is a stored message (second of a minute; 0: live) with its id in the archive; empty: none.
+func heldAs(body string, second int, archived string) item {
+	it := item{archived: archived, in: bridge.Inbound{Body: []byte(body)}}
+	if second > 0 {
+		it.stored = time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC)
+	}
+	if archived != "" {
+		it.in.WireID = wireID(archived, nil)
+	}
+	return it
+}
+
+func TestMerge(t *testing.T) {
+	read := func(second int, id string) result {
+		return result{id: id, at: time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC), mark: wireID(id, nil)}
+	}
+	since := time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)
+	for name, c := range map[string]struct {
+		held    []item
+		archive []result
+		byTime  bool
+		cut     bool // the archive was not read to its end
+		want    string
+	}{
+		"nothing is archived": {
+			held: []item{heldAs("a", 10, ""), heldAs("b", 11, ""), heldAs("live", 0, "l")},
+			want: "a b live",
+		},
+		"all is, and live ones too": {
+			held:    []item{heldAs("live", 0, "3"), heldAs("a", 10, "1"), heldAs("b", 10, "2"), heldAs("later", 0, "4")},
+			archive: []result{read(10, "1"), read(10, "2"), read(11, "3")},
+			want:    "#1 #2 #3 later",
+		},
+		"archived from somewhere on": {
+			held:    []item{heldAs("a", 10, ""), heldAs("b", 10, ""), heldAs("c", 10, "1")},
+			archive: []result{read(10, "1")},
+			want:    "a b #1",
+		},
+		"archived up to somewhere": {
+			held:    []item{heldAs("a", 10, "1"), heldAs("b", 10, "")},
+			archive: []result{read(10, "1")},
+			want:    "#1 b",
+		},
+		"another client took some": {
+			held:    []item{heldAs("a", 10, "1"), heldAs("d", 12, "4"), heldAs("e", 13, "")},
+			archive: []result{read(10, "1"), read(11, "2"), read(11, "3"), read(12, "4"), read(14, "5")},
+			want:    "#1 #2 #3 #4 e #5",
+		},
+		"taken long before": {
+			held:    []item{heldAs("a", 3, "1"), heldAs("b", 9, "2"), heldAs("c", 10, ""), heldAs("d", 11, "3")},
+			archive: []result{read(11, "3")},
+			want:    "c #3 -",
+		},
+		"dropped by the archive": {
+			held:    []item{heldAs("old", 3, "0"), heldAs("a", 9, "1"), heldAs("b", 10, "2"), heldAs("c", 10, "3")},
+			archive: []result{read(10, "3"), read(11, "4")},
+			byTime:  true,
+			want:    "- a b #3 #4",
+		},
+		"all of it dropped": {
+			held:    []item{heldAs("a", 9, "1"), heldAs("b", 10, "2")},
+			archive: []result{read(11, "4")},
+			byTime:  true,
+			want:    "a b #4",
+		},
+		"the archive breaks off": {
+			held:    []item{heldAs("old", 3, "0"), heldAs("a", 9, "1"), heldAs("b", 10, "2"), heldAs("live", 0, "3")},
+			archive: []result{read(9, "1")},
+			cut:     true,
+			want:    "#1 - b live",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h hold
+			var out []string
+			push := func(it item) {
+				switch {
+				case it.in.Ignored == "stored_before":
+					if n := len(out); n == 0 || out[n-1] != "-" {
+						out = append(out, "-")
+					}
+				case !it.stored.IsZero() && it.archived != "":
+					t.Errorf("%s would move the cursor", it.in.Body)
+				default:
+					out = append(out, string(it.in.Body))
+				}
+			}
+			h.begin(true)
+			h.old(since)
+			for _, it := range c.held {
+				if !h.keep(it) {
+					t.Fatal("not held")
+				}
+			}
+			for _, r := range c.archive {
+				h.meet(&r, c.byTime, push)
+				out = append(out, "#"+r.id)
+			}
+			if !c.byTime && !c.cut {
+				h.walked()
+			}
+			h.release(push)
+			if got := strings.Join(out, " "); got != c.want || h.bytes != 0 || len(h.items) != 0 {
+				t.Errorf("got %s, want %s; %d bytes held", got, c.want, h.bytes)
+			}
+		})
+	}
+}
+
+// Once it is known that the archive has all, stored messages go on; live ones wait.
+func TestHoldLive(t *testing.T) {
+	var h hold
+	var out []string
+	push := func(it item) { out = append(out, string(it.in.Body)) }
+	h.begin(true)
+	for _, it := range []item{heldAs("live", 0, "3"), heldAs("a", 10, "1"), heldAs("b", 10, "")} {
+		if h.passes(&it) || !h.keep(it) {
+			t.Fatal("not held")
+		}
+	}
+	h.live(push)
+	if more := heldAs("c", 11, ""); !h.passes(&more) {
+		t.Error("a stored one waits")
+	}
+	if want := []string{"a", "b"}; !slices.Equal(out, want) {
+		t.Errorf("got %v, want %v", out, want)
+	}
+	if h.release(push); len(out) != 3 || h.bytes != 0 {
+		t.Errorf("got %v; %d bytes held", out, h.bytes)
+	}
+}
+
+// What an interrupted login had not acknowledged may come in two rows, before we appear and after.
+func TestTwoRows(t *testing.T) {
+	var h hold
+	var out []string
+	h.begin(true)
+	for _, it := range []item{heldAs("live", 0, ""), heldAs("c", 12, "3"), heldAs("d", 12, ""), heldAs("f", 14, "6")} {
+		h.keep(it)
+	}
+	h.appear()
+	for _, it := range []item{heldAs("a", 10, "1"), heldAs("later", 0, "7"), heldAs("b", 11, ""), heldAs("e", 13, "5")} {
+		h.keep(it)
+	}
+	h.sort()
+	push := func(it item) { out = append(out, string(it.in.Body)) }
+	for _, id := range []string{"1", "3", "5", "6"} {
+		r := result{id: id, at: time.Date(2026, 1, 1, 0, 0, 10, 0, time.UTC), mark: wireID(id, nil)}
+		h.meet(&r, false, push)
+		out = append(out, "#"+id)
+	}
+	h.release(push)
+	if got, want := strings.Join(out, " "), "#1 b #3 d #5 #6 live later"; got != want || h.bytes != 0 {
+		t.Errorf("got %s, want %s; %d bytes held", got, want, h.bytes)
 	}
 }

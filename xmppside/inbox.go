@@ -33,12 +33,16 @@ func (b *inbox) push(it item) {
 	it.period = b.period
 	b.open[it.period]++
 	b.mu.Unlock()
-	select {
-	case b.queue <- it:
-	case <-it.c.l.Context().Done():
-		it.m.Redo()
-		b.done(&it)
+	over := it.c.l.Context()
+	if over.Err() == nil { // else one that is behind could be taken first
+		select {
+		case b.queue <- it:
+			return
+		case <-over.Done():
+		}
 	}
+	it.m.Redo()
+	b.done(&it)
 }
 
 func (b *inbox) done(it *item) {

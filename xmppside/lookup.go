@@ -134,7 +134,7 @@ func (p *posts) lookUp(ctx context.Context, c *conn, room string) error {
 	asked, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
 	spoke := false
-	err := p.s.archive.each(asked, c, query{of: room, start: since, max: pageSize}, since, func(m sm.Mark, r result) bool {
+	err := p.s.archive.each(asked, c, &query{of: room, start: since, max: pageSize}, since, func(m sm.Mark, r result) bool {
 		spoke = true
 		p.see(room, r.msg)
 		m.Done()

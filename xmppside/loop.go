@@ -29,6 +29,10 @@ func (s *Side) loop(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if s.relogin {
+			s.relogin = false
+			continue
+		}
 		said := short(err)
 		s.setWhy(said)
 		if said != trouble {
@@ -57,6 +61,9 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 	if errors.Is(end.Err, sm.ErrTooLarge) {
 		s.desk.Count(bridge.XMPP, "oversized", 1)
 	}
+	if s.relogin {
+		return ended(end)
+	}
 	s.autopsy(c, end)
 	age := c.age(time.Now())
 	if age > 0 {
@@ -77,6 +84,7 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 func (s *Side) serve(ctx context.Context, c *conn) sm.End {
 	if !c.l.Resumed() {
 		s.archive.gap()
+		c.hold.begin(true)
 	}
 	if !c.l.Resumed() || s.redone {
 		s.gen++

@@ -29,6 +29,9 @@ type query struct {
 	max    int
 }
 
+// byTime tells whether the place to begin at was not known.
+func (q *query) byTime() bool { return !q.start.IsZero() }
+
 func (q *query) payload(id string) string {
 	b := appendAttr([]byte("<query xmlns='"+nsMAM+"'"), "queryid", id)
 	b = append(b, "><x xmlns='"+nsForms+"' type='submit'><field var='FORM_TYPE' type='hidden'><value>"+nsMAM+"</value></field>"...)
@@ -104,12 +107,12 @@ func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark,
 
 // each pages through the archive until its end, or until f says that it has enough. When the place to begin at
 // is no longer known, all since the time is taken.
-func (a *archive) each(ctx context.Context, c *conn, q query, since time.Time, f func(sm.Mark, result) bool) error {
+func (a *archive) each(ctx context.Context, c *conn, q *query, since time.Time, f func(sm.Mark, result) bool) error {
 	more := true
 	began := q.after
 	var at edge
 	for more {
-		end, err := a.page(ctx, c, q, func(m sm.Mark, r result) {
+		end, err := a.page(ctx, c, *q, func(m sm.Mark, r result) {
 			if at.again(&r) {
 				m.Done()
 				return
@@ -236,7 +239,7 @@ func (a *archive) find(ctx context.Context, c *conn, f *search) {
 	if q.after == "" {
 		q.start = since
 	}
-	err := a.each(ctx, c, q, since, func(m sm.Mark, r result) bool {
+	err := a.each(ctx, c, &q, since, func(m sm.Mark, r result) bool {
 		f.see(r)
 		m.Done()
 		return len(f.byID) > 0 && r.id != at.ID

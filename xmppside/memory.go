@@ -20,6 +20,8 @@ const (
 	keyCursor   = "cursor"    // JSON
 	keyOpened   = "opened"    // XEP-0198 id of the stream whose login was gone through with
 	keyWalked   = "walked"    // and of the one behind whose login nothing is left to be taken from an archive
+	keyAlways   = "always"    // there: all that came since the cursor was set is in the archive, by its policy
+	keyEmptied  = "emptied"   // there: a login has taken what the server had stored for us
 	keyOthers   = "others"    // JSON
 	keyRoom     = "room."     // and its JID: our nick there
 	keySlow     = "slow."     // and a room's JID: when it last wanted a post later, Unix ms, 8 bytes

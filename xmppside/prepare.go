@@ -26,6 +26,7 @@ func (c *conn) prepare() {
 			}
 		}
 		if !s.archive.isOpen(s.st.Session().ID) { // its login may have ended before that
+			c.hold.begin(false)
 			if !s.appear(c) {
 				return
 			}
@@ -33,12 +34,13 @@ func (c *conn) prepare() {
 		}
 		s.rooms.keep(c)
 		if s.archive.gapped() { // the archive could not be read then
-			c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", func() {}) }) // ends with the line
+			c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", &search{}, func() {}) }) // ends with the line
 		}
 	} else {
 		s.setSoftware("") // it may be another server
 		s.st.SetReadSize(readSize)
 		if !s.afresh(ctx, c) {
+			c.hold.release(s.inbox.push)
 			return
 		}
 	}
@@ -72,24 +74,44 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	s.others.reset()
 	s.lost = append(s.lost, s.takeLost()...)
 	sought := seek(s, s.lost)
-	again, err := s.archive.begin(ctx, c, sought)
+	next, err := s.archive.begin(ctx, c, sought)
 	if ctx.Err() != nil {
 		return false // what is lost is looked for again
 	}
-	s.reclaim(sought.found)
+	switch next {
+	case stageRead:
+		if s.archive.readAll() {
+			s.reclaim(sought.found)
+		}
+		s.loginAgain(ctx, c)
+		return false
+	case stagePlain:
+		c.hold.live(s.inbox.push)
+	}
 	if !s.appear(c) {
 		return false
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		s.archive.complain(err)
-		c.wg.Go(func() { s.archive.keepFilling(ctx, c, err.Error(), func() {}) }) // ends with the line
-	}
-	if again && err == nil {
-		s.fillGap(ctx, c) // what came before the server had read that we are available
-		c.hold.release(s.inbox.push)
-	} else {
+		c.wg.Go(func() { s.archive.keepFilling(ctx, c, err.Error(), &search{}, func() {}) }) // ends with the line
+		fallthrough
+	case !s.archive.known():
 		c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
+	default:
+		if next == stageAppear {
+			c.drained(ctx)
+			c.hold.sort()
+			s.archive.find(ctx, c, sought)
+		}
+		s.fillGap(ctx, c, sought) // what came before the server had read that we are available
+		c.hold.release(s.inbox.push)
 	}
+	if ctx.Err() != nil {
+		return false // as above
+	}
+	s.archive.empty()
+	s.reclaim(sought.found)
 	select {
 	case <-s.rooms.keep(c):
 	case <-time.After(roomsWithin):
@@ -99,9 +121,9 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	return ctx.Err() == nil
 }
 
-// appear makes us available: live messages come, and what the server has stored. The live ones are held.
+// appear makes us available: live messages come, and what the server has stored.
 func (s *Side) appear(c *conn) bool {
-	c.hold.begin()
+	c.hold.appear()
 	if c.write([]byte(available)) != nil {
 		c.hold.release(s.inbox.push)
 		return false
@@ -110,9 +132,9 @@ func (s *Side) appear(c *conn) bool {
 }
 
 // fillGap has the archive read, and waits for the first attempt.
-func (s *Side) fillGap(ctx context.Context, c *conn) {
+func (s *Side) fillGap(ctx context.Context, c *conn, f *search) {
 	tried := make(chan struct{})
-	c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", sync.OnceFunc(func() { close(tried) })) }) // ends with the line
+	c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", f, sync.OnceFunc(func() { close(tried) })) }) // ends with the line
 	<-tried
 }
 

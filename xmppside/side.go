@@ -43,10 +43,11 @@ type Side struct {
 	most    int        // bytes of a stanza, where the server does not say
 
 	// Owned by Run's goroutine, and by prepare's, which that begins and awaits.
-	gen    uint64
-	lost   []sm.Stanza // of streams that were lost, until the archive was asked
-	redone bool        // the last connection ended because something could not be kept
-	poison poison
+	gen     uint64
+	lost    []sm.Stanza // of streams that were lost, until the archive was asked
+	relogin bool        // the last connection ended so that the next is made at once
+	redone  bool        // the last connection ended because something could not be kept
+	poison  poison
 
 	seen int // of returns, when Send last looked; owned by Send's goroutine
 

@@ -117,7 +117,11 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 		"mod_muc": rooms, "mod_muc_admin": m{}, "mod_offline": m{"access_max_user_messages": "max_user_offline_messages"},
 		"mod_blocking": m{}, "mod_privacy": m{}, "mod_ping": m{}, "mod_roster": m{}, "mod_version": m{}}
 	if cfg.MAM {
-		modules["mod_mam"] = m{"default": "always"}
+		mam := m{"default": cmp.Or(cfg.ArchivePolicy, "always")}
+		if cfg.ArchiveFixed {
+			mam["access_preferences"] = "none"
+		}
+		modules["mod_mam"] = mam
 	} else if cfg.RoomArchive {
 		modules["mod_mam"] = m{"default": "never"}
 	}

@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -97,8 +98,12 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 	}
 	if cfg.MAM {
 		modules = append(modules, "mam")
-		set("default_archive_policy", "true")
+		policy := map[string]string{"never": "false", "roster": `"roster"`}[cfg.ArchivePolicy]
+		set("default_archive_policy", cmp.Or(policy, "true"))
 		set("archive_expires_after", `"never"`)
+	}
+	if cfg.ArchiveLimit > 0 {
+		set("storage_archive_item_limit", fmt.Sprint(cfg.ArchiveLimit))
 	}
 	for i, m := range modules {
 		modules[i] = quoteLua(m)
@@ -161,6 +166,12 @@ func (x *XMPP) writeProsodyData(host, name, value string) error {
 		return fmt.Errorf("servers: %w", err)
 	}
 	return writeFile(filepath.Dir(file), filepath.Base(file), "return "+value+";\n")
+}
+
+// Stored tells whether Prosody's offline store has something for a user.
+func (x *XMPP) Stored(user string) bool {
+	at, err := os.Stat(filepath.Join(x.Dir, "data", luaFile(x.Domain), "offline", luaFile(user)+".list"))
+	return err == nil && at.Size() > 0
 }
 
 // luaFile is a name as Prosody's util.datamanager writes it in file names.

@@ -17,8 +17,12 @@ type XMPPConfig struct {
 	Settled bool // the accounts are on the disk before it is used, so that it may be killed at once
 
 	PlainAllowed bool // logins without TLS are allowed, and SASL PLAIN there
-	MAM          bool // XEP-0313: everything is archived
+	MAM          bool // XEP-0313: everything is archived, unless the next say otherwise
 	RateLimits   bool // the limits of the Debian package, instead of none; so too for offline messages
+
+	ArchivePolicy string // what is archived of an account that does not say (XEP-0441): always, never or roster; empty: always
+	ArchiveFixed  bool   // an account may not say (ejabberd)
+	ArchiveLimit  int    // items kept of an account, in its archive and in its offline store (Prosody); 0: the server's default
 
 	StanzaLimit int // bytes of a stanza, above which a stream is ended; 0: 256 KiB
 

@@ -24,19 +24,47 @@ type archived struct {
 	} `xml:"urn:xmpp:mam:2 fin"`
 }
 
-// Archive reads all that a user's archive has (XEP-0313), oldest first, on a connection of its own.
-func Archive(ctx context.Context, cfg XMPPConfig) ([]Stanza, error) {
+// aside logs in on a connection of its own, without presence.
+func aside(ctx context.Context, cfg XMPPConfig) (net.Conn, *xml.Decoder, error) {
 	d := net.Dialer{Timeout: dialTimeout}
 	conn, err := d.DialContext(ctx, "tcp", cfg.Addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Resource = "archive"
+	dec, err := (&XMPP{cfg: cfg}).login(conn)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(2 * dialTimeout))
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	return conn, dec, nil
+}
+
+// Prefer sets what a user's archive keeps (XEP-0441): the inside of a prefs element, with its attribute.
+func Prefer(ctx context.Context, cfg XMPPConfig, standard, inside string) error {
+	conn, dec, err := aside(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	say := fmt.Sprintf("<iq type='set' id='prefs'><prefs xmlns='urn:xmpp:mam:2' default='%s'>%s</prefs></iq>", standard, inside)
+	if err := ask(conn, dec, say, "iq"); err != nil {
+		return fmt.Errorf("clients: preferences of %s: %w", cfg.User, err)
+	}
+	_, err = fmt.Fprint(conn, "</stream:stream>")
+	return err
+}
+
+// Archive reads all that a user's archive has (XEP-0313), oldest first, on a connection of its own.
+func Archive(ctx context.Context, cfg XMPPConfig) ([]Stanza, error) {
+	conn, dec, err := aside(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	cfg.Resource = "archive"
-	dec, err := (&XMPP{cfg: cfg}).login(conn)
-	if err != nil {
-		return nil, err
-	}
 	var out []Stanza
 	for after := ""; ; {
 		if err := conn.SetDeadline(time.Now().Add(2 * dialTimeout)); err != nil {

@@ -1,0 +1,123 @@
+package xmppside
+
+import (
+	"context"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
+)
+
+// ahead is a login that only reads the archive, before we are available, so that all of it comes before what is
+// live; the login behind it appears first. They are two because Prosody keeps back what it had stored for us from a session that
+// has asked the archive, and not all that is stored must be in the archive: some is not to be archived, a policy
+// may have been another, and old entries are dropped.
+type ahead struct {
+	done   bool // the next login appears
+	walked bool // and nothing is behind the cursor but what came since
+}
+
+// loginStage is what a login is for.
+type loginStage int
+
+const (
+	stageRead   loginStage = iota // the archive was read as far as it goes: log in again
+	stageAppear                   // appear, and read what is left
+	stagePlain                    // appear; there is no archive, or no cursor yet
+)
+
+// begin finds out what this login is for, and reads ahead. What was sent behind the cursor is searched for on the way. An
+// error: the archive cannot be read now.
+func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, error) {
+	a.mu.Lock()
+	before := a.ahead
+	a.ahead = ahead{}
+	a.mu.Unlock()
+	if err := a.discover(ctx, c); err != nil {
+		return stagePlain, err
+	}
+	if !a.known() {
+		a.filled()
+		return stagePlain, nil
+	}
+	at, has := a.position()
+	switch {
+	case !has:
+		return stagePlain, nil
+	case before.walked:
+		c.hold.live(a.s.inbox.push)
+		return stageAppear, nil
+	case before.done || at.ID == "" || !a.lasting():
+		if !a.emptied {
+			c.hold.old(at.since())
+		}
+		return stageAppear, nil
+	}
+	walked := a.readAhead(ctx, c, f, at)
+	if ctx.Err() == nil {
+		a.mu.Lock()
+		a.ahead = ahead{done: true, walked: walked}
+		a.mu.Unlock()
+	}
+	return stageRead, nil
+}
+
+// readAhead takes what is behind the cursor, where that is still in the archive. What it cannot do the login behind it does, or
+// says why not.
+func (a *archive) readAhead(ctx context.Context, c *conn, f *search, at cursor) bool {
+	if _, err := a.page(ctx, c, query{after: at.ID, max: 1}, func(m sm.Mark, _ result) { m.Done() }); err != nil {
+		return false
+	}
+	a.find(ctx, c, f)
+	return a.fill(ctx, c, f) == nil
+}
+
+// lasting tells whether the archive has all that came since the cursor was set, as far as it has not dropped it.
+func (a *archive) lasting() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.policy.lasting
+}
+
+// readAll tells whether it did.
+func (a *archive) readAll() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ahead.walked
+}
+
+// empty notes that the offline store was taken. One that a relay of before has left may have the messages of years, which were
+// taken from the archive.
+func (a *archive) empty() {
+	if !a.emptied {
+		a.emptied = true
+		a.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keyEmptied, Value: []byte("1")})
+	}
+}
+
+// loginAgain ends a login, so that the next is made at once.
+func (s *Side) loginAgain(ctx context.Context, c *conn) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	s.relogin = true
+	if s.archive.readAll() {
+		c.hold.release(s.inbox.push) // what comes before we are available is in the archive, too, or comes again
+		if c.l.Leave(ctx) == nil {
+			return
+		}
+	}
+	c.l.Close() // what was held comes again
+}
+
+// drained waits until the server has brought what it had stored: its answer to a ping comes behind that. A long store
+// is waited for as long as something comes.
+func (c *conn) drained(ctx context.Context) {
+	for ctx.Err() == nil {
+		ask, cancel := context.WithTimeout(ctx, holdWithin)
+		_, err := c.ask(ask, domainOf(c.s.addr.own), "get", "<ping xmlns='"+nsPing+"'/>")
+		cancel()
+		if err == nil || isAnswer(err) || time.Since(time.Unix(0, c.heard.Load())) > holdWithin {
+			return
+		}
+	}
+}
