@@ -233,7 +233,6 @@ type RoomState struct {
 	Why  string // what is wrong, in few words; may say something of a room that is up, too
 
 	Unheard int64 // messages refused there whose speaker nobody could be told, since the start
-	Waiting int   // posts that it has not reflected yet
 }
 
 // Rooms is what the status page reads. The XMPP side implements it.

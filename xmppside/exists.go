@@ -74,7 +74,7 @@ func (rs *rooms) states() []bridge.RoomState {
 	out := make([]bridge.RoomState, 0, len(rs.byJID))
 	for _, j := range rs.s.cfg.Rooms { // sorted
 		r := rs.byJID[j]
-		state := bridge.RoomState{Room: j, Up: r.in != "", Why: r.why}
+		state := bridge.RoomState{Room: j, Up: r.in != "", Why: r.why, Unheard: r.unheard.total}
 		if state.Up {
 			state.Why = ""
 			if !r.open {

@@ -101,7 +101,7 @@ func TestBalance(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	w := newWorld()
 	w.account, w.xmpp.why = busy(), "logging in"
-	w.rooms = append(w.rooms, bridge.RoomState{Room: "b@rooms.example.org", Why: "no such room"})
+	w.rooms = append(w.rooms, bridge.RoomState{Room: "b@rooms.example.org", Why: "no such room", Unheard: 3})
 	code, body := get(t, w.page(t, false), "/metrics")
 	if code != 200 {
 		t.Fatalf("%d %s", code, body)
@@ -116,6 +116,7 @@ func TestMetrics(t *testing.T) {
 		`chatrelay_door_offers_total{side="mqtt"} 12`, `chatrelay_pending{side="xmpp"} 3`, `chatrelay_open_legs{side="mqtt"} 4`,
 		`chatrelay_oldest_pending_seconds 5`, `chatrelay_side_up{side="mqtt"} 1`, `chatrelay_side_up{side="xmpp"} 0`, `chatrelay_ready 0`,
 		`chatrelay_room_up{room="team@rooms.example.org"} 1`, `chatrelay_room_up{room="b@rooms.example.org"} 0`,
+		`chatrelay_room_refused_total{room="b@rooms.example.org"} 3`,
 		`chatrelay_known_keys 17`, `chatrelay_store_bytes 4096`, `chatrelay_store_limit_bytes 1.073741824e+09`, `chatrelay_store_full 0`,
 		`chatrelay_store_pending 9`, `chatrelay_store_pending_limit 100`,
 		`chatrelay_store_trouble 0`, `chatrelay_build_info{go="go1.`, `version="v1"} 1`, "go_goroutines ", "process_open_fds ",

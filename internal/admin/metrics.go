@@ -43,6 +43,7 @@ func table() []metric {
 		{"oldest_pending_seconds", "How long the oldest pending message has waited.", gauge, nil},
 		{"side_up", "1: the side is logged in and ready.", gauge, side},
 		{"room_up", "1: the relay is in this served room.", gauge, []string{"room"}},
+		{"room_refused_total", "Messages refused in the room whose speakers cannot be told, since the process started.", counter, []string{"room"}},
 		{"ready", "1: as /readyz.", gauge, nil},
 		{"known_keys", "Messages that would be known again.", gauge, nil},
 		{"store_bytes", "Bytes of the journal in use.", gauge, nil},
@@ -109,6 +110,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, r := range c.server.rooms() {
 		put("room_up", number(r.Up), r.Room)
+		put("room_refused_total", float64(r.Unheard), r.Room)
 	}
 	put("oldest_pending_seconds", a.Oldest.Seconds())
 	put("ready", number(c.server.ready(a).OK))
