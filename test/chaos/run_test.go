@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"chatrelay/test/powercut"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 	"chatrelay/test/stage"
@@ -62,8 +63,9 @@ type trial struct {
 	poison []*stage.Item
 	frames *scissors // of the proxy before the broker
 	tap    *tap      // likewise
-	door   string    // the file in which the relay notes what comes in
-	clock  string    // the file that steps the relay's clock
+	disk   *powercut.Disk
+	door   string // the file in which the relay notes what comes in
+	clock  string // the file that steps the relay's clock
 }
 
 // run is the whole of a row.
