@@ -1,7 +1,7 @@
 // Package bridge is the sorting room of the relay: it judges what the sides take in, routes it, stamps
 // it into the book and has couriers hand it out again. It knows no protocol, no topic and no JID.
 //
-// port.go holds everything the other rooms build against: the sides (mqttside, xmppside) implement Side
+// port.go, with inbound.go, record.go, delivery.go and account.go, holds everything the other rooms build against: the sides (mqttside, xmppside) implement Side
 // and call Inlet and Desk; the journal implements Book, Ledger and Desk.
 package bridge
 
@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"chatrelay/message"
 )
 
 // SideID names one of the two networks. It is stored in the book: never renumber.
@@ -60,126 +58,6 @@ func Refuse(reason, format string, args ...any) *Refusal {
 type StateRow struct {
 	Key   string
 	Value []byte
-}
-
-// Inbound is one payload off a wire, offered once.
-type Inbound struct {
-	Body []byte // as it came; not changed by anyone afterwards
-
-	// What the wire itself vouches for.
-	From    string // landline of the authenticated sender; empty: the wire cannot tell (MQTT)
-	Trusted bool   // the sender may speak for others; From is then not compared
-	To      string // landline of the inbox (topic) it arrived on; empty: none (XMPP)
-	Room    string // served room in which it was heard; empty: not heard in a room
-
-	// A verdict that the side already came to; at most one of the two. The message is only counted
-	// (and, for Refused, answered where it can be).
-	Ignored string   // fixed word: why it is no message for us (receipt, chat_state, history, …)
-	Refused *Refusal // why it cannot be taken (retained, oversize, unknown_sender, …)
-	// Stored: with Refused, it may be the wire's own copy of what was taken before (a retained message). What the book
-	// knows is a duplicate then, and nobody is told that it is refused.
-	Stored bool
-
-	// Reply is the side's own opaque handle for answering the sender on the same wire with a stanza
-	// error (XMPP; empty: it cannot). What stands before its first NUL names the sender: answers are
-	// limited per sender. Receipt: the sender asked for a receipt (XEP-0184) there.
-	Reply   string
-	Receipt bool
-
-	// WireID is the wire's own lasting identity of this message (XMPP: of archive id, sender, stanza id and
-	// body). A message whose WireID is known is a redelivery: a silent duplicate. Empty: none.
-	WireID string
-	// Redelivered: the wire says it may have given us this before (a known key is then no retry).
-	Redelivered bool
-	// State is written in the same transaction as the record (packet ids, SM h), whatever the verdict.
-	State []StateRow
-
-	// Gen numbers the connection it came on. Once an offer of a Gen ends with an error other than
-	// ErrFull, all later offers of that Gen end with the same one: nothing overtakes what the wire will
-	// bring again. With Redelivers set ErrFull does so too (MQTT: the broker keeps what we drop);
-	// without it ErrFull is the answer to that one message (XMPP: its sender is told).
-	Gen        uint64
-	Redelivers bool
-
-	// Ack is called exactly once, from any goroutine, and never waits.
-	// nil: the relay has it durably, or knows it already, or ignores it. *Refusal: refused for good,
-	// counted, and any answer is in the book: acknowledge it on the wire. ErrFull: see above. Any
-	// other error: nothing was taken; close the connection, reconnect with backoff, the wire redelivers.
-	Ack func(error)
-}
-
-// Inlet is where a side offers what it hears. Bridge implements it; one per side.
-type Inlet interface {
-	// Offer takes one message. A side calls it from one goroutine at a time; order is kept. It blocks
-	// while the intake has its fill of uncommitted messages, until ctx ends; then it returns the
-	// context's error and Ack is never called. After nil, Ack will be called.
-	Offer(ctx context.Context, in Inbound) error
-}
-
-// Ref names one leg of one message. Stored; comparable.
-type Ref struct {
-	Msg uint64 // number of the message in the book, from 1
-	Leg uint16 // number of the leg within the message, from 0
-}
-
-func (r Ref) String() string { return fmt.Sprintf("%d.%d", r.Msg, r.Leg) }
-
-// Kind says what a leg is. Stored: never renumber.
-type Kind uint8
-
-// What the relay sends.
-const (
-	Inbox   Kind = 1 // MQTT: a message into the inbox of landline To
-	Copy    Kind = 2 // MQTT: a group message's copy into the inbox of landline To ("to" is spliced)
-	Notice  Kind = 3 // MQTT: a notice into the inbox of landline To; body is rendered from Note
-	Chat    Kind = 4 // XMPP: a chat message to landline To
-	Room    Kind = 5 // XMPP: one groupchat message into room To (bare JID)
-	Receipt Kind = 6 // XMPP: a delivery receipt to Note.Reply
-	Error   Kind = 7 // XMPP: a stanza error to Note.Reply, made of Note.Reason and Note.Text; To is empty
-)
-
-// Mail tells whether a leg of this kind carries a message, rather than an answer about one.
-func (k Kind) Mail() bool { return k == Inbox || k == Copy || k == Chat || k == Room }
-
-// Note is what an answer (Notice, Receipt, Error) says. Of a mail leg only Post is set.
-type Note struct {
-	Status string `json:"status,omitempty"` // Notice: sent, delayed or failed. Error: failed, if the message was taken before
-	Reason string `json:"reason,omitempty"` // Error: the refusal's fixed word
-	Text   string `json:"text,omitempty"`   // Notice: the reason a person reads. Error: the same
-	At     int64  `json:"at,omitempty"`     // ms since the epoch
-	Reply  string `json:"reply,omitempty"`  // Receipt, Error: Inbound.Reply
-
-	// Post is set where it was not known yet whether the sender may post to the group: the courier asks before the
-	// leg leaves. It stays with a dead leg, so that a requeued one is asked about again.
-	Post *Post `json:"post,omitempty"`
-}
-
-// Post is what has to be asked about a group message that was taken while its room's state was unknown.
-type Post struct {
-	Room string `json:"room"`
-	Via  string `json:"via,omitempty"` // MQTT: the landline of the inbox it came on
-}
-
-// Leg is one delivery that a message needs, as intake writes it.
-type Leg struct {
-	Side SideID
-	Kind Kind
-	To   string // landline or room, never a topic or a JID
-	Lane string // order is kept within a lane; (sender, destination)
-	// Behind names a lane that this leg must not overtake: while anything in it is open, the leg goes there.
-	Behind string
-	Note   Note
-}
-
-// Outbound is one leg on its way to a wire. Body is what travels: already rendered (Render), never nil
-// for a mail leg or a Notice. It must not be changed.
-type Outbound struct {
-	Ref  Ref
-	Kind Kind
-	From string // landline of the message's sender
-	To   string
-	Body []byte
-	Note Note
 }
 
 // RetryLater is an error of Side.Send that is part of the normal course of things and knows when to try again.
@@ -239,60 +117,6 @@ type RoomState struct {
 type Rooms interface {
 	// Rooms lists the served rooms by name. It may be called from any goroutine.
 	Rooms() []RoomState
-}
-
-// Verdict is what intake decided about an offer.
-type Verdict uint8
-
-// Verdicts.
-const (
-	Take   Verdict = iota // deliver its legs
-	Ignore                // count it under Reason
-	Reject                // count it under Reason; Legs holds at most the answers
-)
-
-// Outcome is what became of a record in the book.
-type Outcome uint8
-
-// Outcomes. The first four are final and committed.
-const (
-	Unknown   Outcome = iota // Append failed
-	Taken                    // message, legs and keys are in the book
-	Duplicate                // a key was known: nothing to deliver
-	Ignored
-	Refused
-	Full // no room: nothing was written for it, no key kept, not counted as received
-)
-
-// Record is one offer on its way into the book.
-type Record struct {
-	Origin  SideID
-	Verdict Verdict
-	Reason  string // label for Ignore and Reject
-	// ID is the number given by Book.NewID, or 0: the book gives one.
-	ID      uint64
-	Keys    []message.Key // all that are remembered under Origin; the first known one decides. See Append for those of a Reject
-	WireKey message.Key   // zero: none. A known one is a silent duplicate
-	From    string        // sender's landline
-	Via     string        // inbox it arrived on (MQTT): a retry is a known key with the same Via
-	Body    []byte
-	Legs    []Leg
-	// Reply is Inbound.Reply of whatever was sent by stanza: an Error leg with this Note.Reply is due when it
-	// dies or bounces. Receipt: a Receipt leg is due when it is settled as sent.
-	Reply   string
-	Receipt bool
-	// Redelivered: a known key is silence, not a retry to be answered.
-	Redelivered bool
-	// Gen and Redelivers are the Inbound's. Where the wire brings again what is Full, nothing behind it in the
-	// same call and Gen may be counted, kept or answered: all of that is Full too.
-	Gen        uint64
-	Redelivers bool
-	State      []StateRow // of side Origin
-
-	Outcome Outcome // set by Append
-	// Why is set by Append with Full or Refused where the book itself refuses this one message: its sender, or
-	// who it is for, has its share of the journal already.
-	Why *Refusal
 }
 
 // Book takes records in. The journal implements it.
@@ -396,44 +220,4 @@ type Desk interface {
 	SetState(side SideID, rows ...StateRow) (ticket uint64)
 	// Count adds to a side's durable counter, for example maybe_duplicate.
 	Count(side SideID, name string, n int)
-}
-
-// MaybeDuplicate is the counter for legs sent again although the wire may have had them, Reordered for those that
-// overtook one which the far side wanted later.
-const (
-	MaybeDuplicate = "maybe_duplicate"
-	Reordered      = "reordered"
-)
-
-// Unconfirmed is the counter for legs that were settled and then bounced, for nothing proves that they arrived.
-const Unconfirmed = "unconfirmed"
-
-// Count names one durable counter.
-type Count struct {
-	Name   string // received, delivered, duplicate, ignored, refused, dead, bounced, maybe_duplicate, …
-	Side   SideID // where the message came from; for maybe_duplicate where it went
-	Reason string // fixed word, for ignored, refused, dead and bounced; else empty
-}
-
-// Account is the book's own view of the promise: for each origin, once nothing is in the hands of the
-// intake, received = delivered + duplicate + ignored + refused + dead + pending. Unit: messages as offered.
-type Account struct {
-	Counts  map[Count]int64
-	Pending map[SideID]int64 // messages taken and not closed, by origin
-	Open    map[SideID]int64 // mail legs not closed, by destination
-	Oldest  time.Duration    // how long the oldest pending message has waited; zero: none
-	Keys    int
-	Bytes   int64 // in use
-	Limit   int64
-	Full    bool // nothing is taken now
-	// Deliveries wait, those of answers too; MaxDeliveries is their limit (0: none), and Crowded that it is
-	// the reason for Full.
-	Deliveries, MaxDeliveries int64
-	Crowded                   bool
-	Trouble                   string // why nothing can be written (disk full); empty: all well
-}
-
-// Accounts is what the status page reads. The journal implements it.
-type Accounts interface {
-	Account() Account
 }
