@@ -1,8 +1,8 @@
 // Package bridge is the sorting room of the relay: it judges what the sides take in, routes it, stamps
 // it into the book and has couriers hand it out again. It knows no protocol, no topic and no JID.
 //
-// port.go, with inbound.go, record.go, delivery.go and account.go, holds everything the other rooms build against: the sides (mqttside, xmppside) implement Side
-// and call Inlet and Desk; the journal implements Book, Ledger and Desk.
+// port.go, with inbound.go, record.go, delivery.go and account.go, holds everything the other rooms build against:
+// the sides (mqttside, xmppside) implement Side and call Inlet and Desk; the journal implements Book, Ledger and Desk.
 package bridge
 
 import (
