@@ -48,6 +48,9 @@ func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, er
 		c.hold.live(a.s.inbox.push)
 		return stageAppear, nil
 	case before.done || at.ID == "" || !a.lasting():
+		if !a.lasting() { // nothing else tells what is known again of what has no id
+			a.note(&a.taking, keyTaking, a.s.st.Session().ID)
+		}
 		if !a.emptied {
 			c.hold.old(at.since())
 		}
@@ -84,6 +87,31 @@ func (a *archive) readAll() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ahead.walked
+}
+
+// isTaking tells whether the store was being taken on a stream.
+func (a *archive) isTaking(stream string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.has && a.taking == stream
+}
+
+// takeOn goes on taking the store after a resumption.
+func (s *Side) takeOn(ctx context.Context, c *conn) bool {
+	if at, _ := s.archive.position(); !s.archive.emptied {
+		c.hold.old(at.since())
+	}
+	if !s.appear(c) {
+		return false
+	}
+	c.drained(ctx)
+	c.hold.sort()
+	s.fillGap(ctx, c, &search{})
+	c.hold.release(s.inbox.push)
+	if ctx.Err() == nil {
+		s.archive.empty()
+	}
+	return ctx.Err() == nil
 }
 
 // empty notes that the offline store was taken. One that a relay of before has left may have the messages of years, which were

@@ -27,7 +27,8 @@ type archive struct {
 	s    *Side
 	sent atomic.Int64 // stanzas of ours that the server has
 
-	emptied bool // the offline store, once; owned by Run's goroutine, and by prepare's
+	taking  string // guarded by mu: the stream on which the store is taken, when not all of it is archived
+	emptied bool   // the offline store, once; owned by Run's goroutine, and by prepare's
 
 	walking chan struct{} // capacity 1: one walk at a time, as they share the trail
 
@@ -84,16 +85,16 @@ func (a *archive) restore(state map[string][]byte, stream string) {
 	_, a.emptied = state[keyEmptied]
 	a.has = json.Unmarshal(state[keyCursor], &a.at) == nil
 	a.trail.at = a.at
-	a.opened, a.walked = string(state[keyOpened]), string(state[keyWalked])
+	a.opened, a.walked, a.taking = string(state[keyOpened]), string(state[keyWalked]), string(state[keyTaking])
 	a.filling = a.walked != stream
 }
 
 // resumable tells whether a stream may be resumed. One whose login was interrupted may not, where the archive has what
-// came: what is live would come before that.
+// came: what is live would come before that. One that carries what was in the store alone is: only it can tell what we had of that.
 func (a *archive) resumable(stream string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return stream == "" || !a.offered || !a.has || a.opened == stream
+	return stream == "" || !a.offered || !a.has || a.opened == stream || a.taking == stream
 }
 
 // open notes that a stream's login was gone through with.

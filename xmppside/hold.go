@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -30,7 +31,6 @@ type hold struct {
 
 	items  []keptItem     // as they came
 	next   int            // what is before is passed on, or waits for the archive or the end
-	early  int            // how many came before we were available
 	places map[string]int // of archived ones, by WireID
 	bytes  int
 }
@@ -98,15 +98,8 @@ func (h *hold) take(it *keptItem) item {
 	return out
 }
 
-// appear notes that from here on the server brings what it had stored.
-func (h *hold) appear() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.early = len(h.items)
-}
-
-// sort puts what was stored into one row. ejabberd hands some of what an interrupted login had not acknowledged to the next
-// before that appears, and stores the rest once more: each is in order, and both say when they were stored first.
+// sort puts what was stored in the order in which it was, before what is live. ejabberd hands some of what an interrupted login had not
+// acknowledged to the next one, and stores the rest once more: both say when they were stored first.
 func (h *hold) sort() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,37 +108,29 @@ func (h *hold) sort() {
 
 // inOrder is sort. h.mu is held.
 func (h *hold) inOrder() {
-	if h.early == 0 || !h.stored {
+	if !h.stored {
 		return
 	}
-	var rows [2][]keptItem
-	var live []keptItem
-	for i, it := range h.items {
-		switch {
-		case it.gone:
-		case it.stored.IsZero():
-			live = append(live, it)
-		case i < h.early:
-			rows[0] = append(rows[0], it)
-		default:
-			rows[1] = append(rows[1], it)
+	h.items = slices.DeleteFunc(h.items, func(it keptItem) bool { return it.gone })
+	slices.SortStableFunc(h.items, func(a, b keptItem) int {
+		if a.stored.IsZero() || b.stored.IsZero() {
+			return cmp.Compare(live(a), live(b))
 		}
-	}
-	h.items = h.items[:0:0]
-	for len(rows[0]) > 0 && len(rows[1]) > 0 {
-		older := &rows[0]
-		if rows[1][0].stored.Before(rows[0][0].stored) {
-			older = &rows[1]
-		}
-		h.items, *older = append(h.items, (*older)[0]), (*older)[1:]
-	}
-	h.items, h.places = slices.Concat(h.items, rows[0], rows[1], live), map[string]int{}
+		return a.stored.Compare(b.stored)
+	})
+	h.next, h.places = 0, map[string]int{}
 	for i, it := range h.items {
 		if it.archived != "" {
 			h.places[it.in.WireID] = i
 		}
 	}
-	h.early, h.next = 0, 0
+}
+
+func live(it keptItem) int {
+	if it.stored.IsZero() {
+		return 1
+	}
+	return 0
 }
 
 // release passes on what was held: what was stored goes first. Whatever ends the hold calls it; the first call counts.
@@ -175,7 +160,7 @@ func (h *hold) meet(r *result, byTime bool, push func(item)) {
 	same, held := h.places[r.mark]
 	for ; h.next < len(h.items); h.next++ {
 		it := &h.items[h.next]
-		if held && h.next >= same || !held && !it.stored.IsZero() && !it.stored.Before(r.at) {
+		if held && h.next >= same || !held && !it.before(r) {
 			break
 		}
 		if !it.gone && !it.stored.IsZero() && (it.archived == "" || byTime) { // else it may come yet
@@ -186,6 +171,12 @@ func (h *hold) meet(r *result, byTime bool, push func(item)) {
 		out := h.take(&h.items[same])
 		out.m.Done()
 	}
+}
+
+// before tells whether a message was stored before another was archived. Where both were in one second (Prosody's stamps), one that
+// was not archived was: since then the policy has been changed.
+func (it *keptItem) before(r *result) bool {
+	return it.stored.Before(r.at) || it.archived == "" && it.stored.Equal(r.at)
 }
 
 // walked notes that the archive was read from the cursor to its end: what is archived, and was not met, is before that.

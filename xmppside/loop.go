@@ -84,6 +84,8 @@ func (s *Side) once(ctx context.Context, w *waits, up func()) error {
 func (s *Side) serve(ctx context.Context, c *conn) sm.End {
 	if !c.l.Resumed() {
 		s.archive.gap()
+	}
+	if !c.l.Resumed() || !s.archive.isOpen(s.st.Session().ID) {
 		c.hold.begin(true)
 	}
 	if !c.l.Resumed() || s.redone {

@@ -25,15 +25,23 @@ func (c *conn) prepare() {
 				return
 			}
 		}
-		if !s.archive.isOpen(s.st.Session().ID) { // its login may have ended before that
-			c.hold.begin(false)
+		stream := s.st.Session().ID
+		switch taking := s.archive.isTaking(stream); {
+		case s.archive.isOpen(stream):
+		case taking:
+			if !s.takeOn(ctx, c) {
+				c.hold.release(s.inbox.push)
+				return
+			}
+		default: // its login may have ended before that
+			c.hold.live(s.inbox.push)
 			if !s.appear(c) {
 				return
 			}
 			c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
 		}
 		s.rooms.keep(c)
-		if s.archive.gapped() { // the archive could not be read then
+		if s.archive.gapped() && !s.archive.isTaking(stream) { // the archive could not be read then
 			c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", &search{}, func() {}) }) // ends with the line
 		}
 	} else {
@@ -123,7 +131,6 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 
 // appear makes us available: live messages come, and what the server has stored.
 func (s *Side) appear(c *conn) bool {
-	c.hold.appear()
 	if c.write([]byte(available)) != nil {
 		c.hold.release(s.inbox.push)
 		return false
