@@ -113,7 +113,14 @@ func (j *Journal) quit(n *lane) {
 		c.rest(n)
 		return
 	}
-	delete(j.lanes, laneKey{n.side, n.name})
+	j.forgetLane(n)
+}
+
+// forgetLane lets go of a lane, unless another one has its name by now: that one's order must be kept.
+func (j *Journal) forgetLane(n *lane) {
+	if key := (laneKey{n.side, n.name}); j.lanes[key] == n {
+		delete(j.lanes, key)
+	}
 }
 
 // queueUp puts a leg (back) into its lane and shows the lane.
@@ -154,8 +161,8 @@ func (j *Journal) thaw(c *counter, now int64) (next int64) {
 		switch {
 		case n.until > now: // it was made to wait longer since
 			c.rest(n)
-		case n.refs == 0: // it was only kept for its pace
-			delete(j.lanes, laneKey{n.side, n.name})
+		case n.refs == 0: // it was only kept for its pace, or has gone already
+			j.forgetLane(n)
 		case !n.ready && !n.empty():
 			c.push(n)
 		}

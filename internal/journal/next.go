@@ -138,7 +138,8 @@ func (j *Journal) pick(c *counter) (l *leg, due int64) {
 			continue
 		}
 		if n.until > now {
-			j.show(n)
+			c.rest(n) // by this now: by a later one its time may have come, and nothing would back off
+			c.wake()
 			due = c.backing[0].until
 			continue
 		}

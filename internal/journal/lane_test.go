@@ -1,0 +1,61 @@
+package journal
+
+import (
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// A lane whose turn comes in the last moment of its rest is no trouble, though its time may have come by the next look
+// at the clock.
+func TestTurnAtTheEndOfARest(t *testing.T) {
+	c := &steppable{clock: newClock()}
+	o := options("memory")
+	var ticks time.Duration // that pass with each look
+	o.Clock, o.Elapsed = c.Now, func() time.Duration { return time.Duration(c.ran.Add(int64(ticks))) }
+	b := openBook(t, o)
+	b.append(direct(bridge.XMPP, "1001", "1002", "one"), direct(bridge.XMPP, "1001", "1002", "two"))
+	first := b.next(bridge.MQTT) // its lane has its turn again
+	b.Defer(first.Ref, 10*time.Millisecond, "busy")
+	b.sync()
+	c.pass(8 * time.Millisecond)
+	b.mu.Lock()
+	ticks = time.Millisecond
+	l, due := b.pick(b.counters[bridge.MQTT])
+	ticks = 0
+	b.mu.Unlock()
+	if l != nil || due != 10 {
+		t.Fatalf("got %v, due %d; want nothing before 10", l, due)
+	}
+	c.pass(time.Millisecond)
+	for _, want := range []string{"one", "two"} {
+		if o := b.next(bridge.MQTT); string(o.Body) != want {
+			t.Errorf("got %s, want %s", o.Body, want)
+		}
+	}
+}
+
+// A lane that has gone while it was to rest does not take another one of its name away.
+func TestRestOutlivesItsLane(t *testing.T) {
+	c := &steppable{clock: newClock()}
+	o := options("memory")
+	o.Clock, o.Elapsed, o.Notices = c.Now, c.elapsed, Notices{}
+	b := openBook(t, o)
+	b.append(direct(bridge.XMPP, "1001", "1002", "one"))
+	first := b.next(bridge.MQTT).Ref
+	b.Defer(first, time.Second, "busy")
+	b.settle(first) // the wire finds that it has arrived
+	b.append(direct(bridge.XMPP, "1001", "1002", "two"), direct(bridge.XMPP, "1001", "1002", "three"))
+	c.pass(2 * time.Second)
+	two := b.next(bridge.MQTT)
+	b.append(direct(bridge.XMPP, "1001", "1002", "four"))
+	b.Defer(two.Ref, time.Second, "busy")
+	b.nothing(bridge.MQTT)
+	c.pass(time.Second)
+	for _, want := range []string{"two", "three", "four"} {
+		if o := b.next(bridge.MQTT); string(o.Body) != want {
+			t.Errorf("got %s, want %s", o.Body, want)
+		}
+	}
+}
