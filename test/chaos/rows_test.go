@@ -105,7 +105,7 @@ func serverFaults() []fault {
 func houseFaults() []fault {
 	return []fault{
 		{name: "disk full", short: "ejabberd", restarts: true, broker: kept(), begin: tinyDisk, act: fullDisk, bounces: true, within: afterHeal, settings: keptByAll},
-		{name: "power cut", short: "prosody", restarts: true, broker: kept(), begin: frailDisk, act: powerCuts, within: afterHeal, settings: keptByAll},
+		{name: "power cut", short: "prosody", restarts: true, rate: length(100, 50), broker: kept(), begin: frailDisk, act: powerCuts, within: afterHeal, settings: keptByAll},
 		{name: "journal damaged", short: "prosody", restarts: true, broker: kept(), act: damage, within: soon, settings: keptByAll},
 		{name: "clock steps of an hour and a day", restarts: true, broker: kept(), begin: ownClock, act: clockSteps, settings: keptByAll},
 		{name: "second instance", short: "prosody", broker: kept(), act: second, settings: keptByAll},
