@@ -19,7 +19,8 @@ type membership struct {
 	since    time.Time // since when it is not known; zero: it is, or nobody has asked
 	asked    time.Time // when the lists were; zero: not since we came in
 	news     map[string]string
-	cut      int // how often a login ended while a list was asked
+	cut      int       // how often a login ended while a list was asked
+	tried    time.Time // when they were asked last, whatever came of it
 	unlisted bool
 }
 
@@ -227,9 +228,8 @@ func (rs *rooms) completeRoles() {
 // learn makes sure that it is known who belongs to the room we are in.
 func (r *room) learn(ctx context.Context, rs *rooms, c *conn) error {
 	rs.mu.Lock()
-	due := time.Since(r.who.asked) > askListsEvery && r.who.cut < mostCuts
+	due := r.who.due(time.Now())
 	if due {
-		r.who.cut++ // until they have come
 		r.who.news = map[string]string{}
 	}
 	rs.mu.Unlock()
@@ -242,6 +242,16 @@ func (r *room) learn(ctx context.Context, rs *rooms, c *conn) error {
 	defer rs.mu.Unlock()
 	r.who.sure, r.who.since = c, time.Time{}
 	return nil
+}
+
+// due tells whether the lists are to be asked now. It counts as cut until they have come. After too many it waits: it may
+// have been a list that ended the logins, or chance.
+func (m *membership) due(now time.Time) bool {
+	if now.Sub(m.asked) <= askListsEvery || m.cut >= mostCuts && now.Sub(m.tried) <= askListsEvery {
+		return false
+	}
+	m.cut, m.tried = min(m.cut, mostCuts-1)+1, now
+	return true
 }
 
 // askLists asks who is banned, and who belongs to the room. A list that we may not see leaves what is known otherwise.

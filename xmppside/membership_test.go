@@ -186,3 +186,23 @@ func TestRolesAreCompleted(t *testing.T) {
 		t.Errorf("again %v, standing %d", r.again, r.standing("1001@chat.test"))
 	}
 }
+
+// Lists at which logins ended are asked again after a while: else a few cuts would shut out members for good.
+func TestListsAfterCuts(t *testing.T) {
+	var m membership
+	now := time.Now()
+	for n := range mostCuts {
+		if !m.due(now) {
+			t.Fatalf("not asked after %d cuts", n)
+		}
+	}
+	if m.due(now.Add(askListsEvery / 2)) {
+		t.Error("asked at once after too many cuts")
+	}
+	if !m.due(now.Add(askListsEvery + time.Second)) {
+		t.Error("never asked again")
+	}
+	if m.due(now.Add(askListsEvery + 2*time.Second)) {
+		t.Error("asked at once after one more")
+	}
+}
