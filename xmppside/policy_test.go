@@ -215,3 +215,20 @@ func TestFixedPolicy(t *testing.T) {
 		t.Errorf("check says %+v", step)
 	}
 }
+
+// What the archive could not be asked for on a stream on which the store was taken is fetched once that is resumed.
+func TestGapAfterTaking(t *testing.T) {
+	x := servers.NewProsody(t, archiving())
+	link := proxy.New(t, x.Addr)
+	c := testConfig(x)
+	c.Addr = link.Addr()
+	l := start(t, bridgetest.NewMemory(t), c).up(t)
+	l.eventually(t, "all is filled", func() bool { return !l.archive.gapped() })
+	l.archive.note(&l.archive.taking, keyTaking, l.st.Session().ID)
+	l.archive.mu.Lock()
+	l.archive.filling = true
+	l.archive.mu.Unlock()
+	link.Cut()
+	l.eventually(t, "resumed", func() bool { return l.log.count(`"resumed":true`) == 1 })
+	l.eventually(t, "the gap is filled", func() bool { return !l.archive.gapped() })
+}

@@ -26,9 +26,11 @@ func (c *conn) prepare() {
 			}
 		}
 		stream := s.st.Session().ID
+		filling := false // takeOn goes on with that
 		switch taking := s.archive.isTaking(stream); {
 		case s.archive.isOpen(stream):
 		case taking:
+			filling = true
 			if !s.takeOn(ctx, c) {
 				c.hold.release(s.inbox.push)
 				return
@@ -41,7 +43,7 @@ func (c *conn) prepare() {
 			c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
 		}
 		s.rooms.keep(c)
-		if s.archive.gapped() && !s.archive.isTaking(stream) { // the archive could not be read then
+		if s.archive.gapped() && !filling { // the archive could not be read then
 			c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", &search{}, func() {}) }) // ends with the line
 		}
 	} else {
