@@ -132,6 +132,12 @@ func TestLengths(t *testing.T) {
 	if n := l.known("b", now.Add(lengthLife)); n != 0 {
 		t.Errorf("%d is known after an hour", n)
 	}
+	now = now.Add(lengthLife)
+	l.missed("b", 6100, now)
+	l.heard("b", 5900, now) // a search is not as exact as the message that had found 6000
+	if n := l.known("b", now); n != 5900 {
+		t.Errorf("%d is known after a search, want 5900", n)
+	}
 	l.missed("b", 5500, now) // it was lowered
 	is(100, fitNever)
 	if n := l.known("other", now); n != 0 {

@@ -48,12 +48,12 @@ func (l *lengths) known(host string, now time.Time) int {
 	return 0
 }
 
-// heard notes that a probe came by.
+// heard notes that a probe came by. What was heard before counts for lengthLife, however much longer it was.
 func (l *lengths) heard(host string, n int, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.of(host)
-	if n >= at.good {
+	if n >= at.good || now.Sub(at.at) >= lengthLife {
 		at.good, at.at = n, now
 	}
 	if n >= at.bad {
