@@ -27,6 +27,7 @@ type fakeBroker struct {
 	deaf bool // probes are not passed on
 
 	mu    sync.Mutex // guards all below, and held around each write
+	mute  bool       // none is passed on to a bridge, which is the relay
 	conns []net.Conn
 	plain map[net.Conn]bool // logged in without the bridge bit
 }
@@ -106,7 +107,7 @@ func (f *fakeBroker) probes(c net.Conn, p packets.ControlPacket) bool {
 			return false
 		}
 		for _, to := range f.conns {
-			if (to != c || f.plain[c]) && !f.deaf {
+			if (to != c || f.plain[c]) && !f.deaf && !(f.mute && !f.plain[to]) {
 				_ = p.Write(to)
 			}
 		}

@@ -262,8 +262,8 @@ func (s *Side) proven(k *link, mark uint64) {
 	s.outbox.prove()
 }
 
-// unproven: nothing shows that what was settled since the last heard probe has arrived. Its senders are told. Nothing
-// more leaves.
+// unproven: nothing shows that what was settled since the last heard probe has arrived. Its senders are told, unless it
+// is only that nothing comes. Nothing more leaves.
 func (s *Side) unproven(k *link, e *silence) {
 	p := &s.prover
 	fix := aclLine(&s.cfg, k.url)
@@ -272,11 +272,16 @@ func (s *Side) unproven(k *link, e *silence) {
 	}
 	text := e.Error() + ": " + fix
 	s.setLive(nil, text)
-	maybe := s.outbox.distrust()
-	if e.long {
+	maybe := 0
+	switch {
+	case e.in && !e.out && !e.denied: // what we publish was heard
+		s.outbox.prove()
+	case e.long:
+		maybe = s.outbox.distrust()
 		p.shorter = true
 		s.prover.lengths.forget(k.url.Host)
-	} else {
+	default:
+		maybe = s.outbox.distrust()
 		s.desk.BounceUnconfirmed(bridge.MQTT, 0, bridge.Refuse("no_right", "it may not have arrived: %s", e.Error()))
 	}
 	if p.told == text {

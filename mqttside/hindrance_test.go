@@ -1,0 +1,37 @@
+package mqttside
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+)
+
+func (f *fakeBroker) setMute(mute bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mute = mute
+}
+
+// TestNothingComes: where only what is to come in is missed, what went out was heard. None of it is told failed.
+func TestNothingComes(t *testing.T) {
+	t.Parallel()
+	f := newFakeBroker(t, func(_ int, p packets.ControlPacket) ([]packets.ControlPacket, bool) { return polite(p), false })
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, testConfig(t, f.url()))
+	l.up(t)
+	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Until(t, "settled", bridgetest.AllClosed)
+	f.setMute(true)
+	l.current().close(errors.New("cut by the test"))
+	l.down(t, "brings us nothing")
+	if s := m.Sum(); s.Counts[bridge.Unconfirmed] > 0 || s.Doubts != 1 {
+		t.Errorf("what had gone out is bounced, or confirmed before all is well: %+v", s)
+	}
+	f.setMute(false)
+	l.up(t)
+	m.Until(t, "confirmed", func(s bridgetest.Sum) bool { return s.Doubts == 0 && s.Counts[bridge.Unconfirmed] == 0 })
+}
