@@ -3,6 +3,7 @@ package mqttside
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
@@ -34,4 +35,28 @@ func TestNothingComes(t *testing.T) {
 	f.setMute(false)
 	l.up(t)
 	m.Until(t, "confirmed", func(s bridgetest.Sum) bool { return s.Doubts == 0 && s.Counts[bridge.Unconfirmed] == 0 })
+}
+
+// TestFullAndNothingComes: a full journal leaves unacknowledged what comes, and some brokers (RabbitMQ) let probes wait
+// behind that. Mail goes out nevertheless: else the journal would stay full for ever.
+func TestFullAndNothingComes(t *testing.T) {
+	t.Parallel()
+	f := newFakeBroker(t, func(_ int, p packets.ControlPacket) ([]packets.ControlPacket, bool) {
+		s, ok := p.(*packets.SubscribePacket)
+		if !ok || s.Topics[0] != "/chat/+" {
+			return polite(p), false
+		}
+		mail := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		mail.Qos, mail.MessageID, mail.TopicName, mail.Payload = 1, 1, "/chat/1001", []byte(body("y", 0))
+		return append(polite(p), mail), false
+	})
+	f.setMute(true)
+	m := bridgetest.NewMemory(t)
+	m.Judge(func(bridge.Inbound) error { return bridge.ErrFull })
+	cfg := testConfig(t, f.url())
+	cfg.Room = func() bool { return false }
+	l := start(t, m, cfg)
+	l.within(t, 15*time.Second, "up", func() bool { ok, _ := l.Up(); return ok })
+	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Until(t, "sent", bridgetest.AllClosed)
 }
