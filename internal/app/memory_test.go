@@ -7,6 +7,8 @@ import (
 	"testing/fstest"
 
 	"github.com/rs/zerolog"
+
+	"chatrelay/configs"
 )
 
 func files(m map[string]string) fstest.MapFS {
@@ -87,5 +89,20 @@ func TestMaxPending(t *testing.T) {
 		if got := maxPending(c.limit, c.keys); got < c.low || got > c.high {
 			t.Errorf("%d of memory, %d keys: %d, want %d to %d", c.limit, c.keys, got, c.low, c.high)
 		}
+	}
+}
+
+// Whoever opens the book has the limit: a requeue without a relay must not leave more than the relay can start with.
+func TestBookHasTheLimit(t *testing.T) {
+	was := debug.SetMemoryLimit(64 << 20)
+	t.Cleanup(func() { debug.SetMemoryLimit(was) })
+	t.Setenv("GOMEMLIMIT", "64MiB")
+	c := &configs.Config{Store: configs.Store{DedupMaxKeys: 1_000_000}}
+	if got := bookOptions(c, zerolog.Nop()).MaxPending; got < leastWaits || got > 15_000 {
+		t.Errorf("%d may wait within 64 MiB", got)
+	}
+	c.Store.MaxPending = 7
+	if got := bookOptions(c, zerolog.Nop()).MaxPending; got != 7 {
+		t.Errorf("%d may wait, want the setting's 7", got)
 	}
 }

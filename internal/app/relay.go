@@ -83,11 +83,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
 	}
 	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}}
-	o := bookOptions(c, log)
-	if limit := memoryLimit(machine(), os.Getenv, log); o.MaxPending == 0 {
-		o.MaxPending = maxPending(limit, o.DedupMaxKeys)
-	}
-	if r.journal, err = journal.Open(ctx, o); err != nil {
+	if r.journal, err = journal.Open(ctx, bookOptions(c, log)); err != nil {
 		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
 	}
 	defer func() {
@@ -109,10 +105,15 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	return r, err
 }
 
+// bookOptions are the same for the relay and for who changes its book while it is away: neither may leave more in it
+// than the relay can start with.
 func bookOptions(c *configs.Config, log zerolog.Logger) journal.Options {
-	n := c.Mail.Notices
+	n, most := c.Mail.Notices, c.Store.MaxPending
+	if limit := memoryLimit(machine(), os.Getenv, log); most == 0 {
+		most = maxPending(limit, c.Store.DedupMaxKeys)
+	}
 	return journal.Options{
-		Dir: c.Store.Dir, Sync: c.Store.Sync, MaxBytes: int64(c.Store.MaxBytes), MaxPending: c.Store.MaxPending,
+		Dir: c.Store.Dir, Sync: c.Store.Sync, MaxBytes: int64(c.Store.MaxBytes), MaxPending: most,
 		DedupWindow: c.Store.DedupWindow, DedupMaxKeys: c.Store.DedupMaxKeys,
 		Notices: journal.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed}, Log: log,
 	}
