@@ -60,3 +60,23 @@ func TestFullAndNothingComes(t *testing.T) {
 	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
 }
+
+// TestRightsByClientID: where rights go by client id, the second login may not subscribe. The relay's own connection
+// may, and hears itself.
+func TestRightsByClientID(t *testing.T) {
+	t.Parallel()
+	f := newFakeBroker(t, func(_ int, p packets.ControlPacket) ([]packets.ControlPacket, bool) {
+		if s, ok := p.(*packets.SubscribePacket); ok && s.Topics[0] != "/chat/+" {
+			return []packets.ControlPacket{suback(s.MessageID, 0x80)}, false
+		}
+		return polite(p), false
+	})
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, testConfig(t, f.url()))
+	l.within(t, 15*time.Second, "up", func() bool { ok, _ := l.Up(); return ok })
+	if k := l.current(); k.level != levelPlain {
+		t.Errorf("level %#x", k.level)
+	}
+	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Until(t, "sent", bridgetest.AllClosed)
+}
