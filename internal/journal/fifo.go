@@ -1,6 +1,9 @@
 package journal
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // fifo is a queue that lets go of what has left it.
 type fifo[T any] struct {
@@ -28,12 +31,9 @@ func (q *fifo[T]) drop(n int) {
 	}
 }
 
-// insert puts x behind those at the front that go before it.
+// insert puts x behind those at the front that go before it. It looks at few of them: thousands may be requeued at once.
 func (q *fifo[T]) insert(x T, before func(T) bool) {
-	at := q.head
-	for at < len(q.items) && before(q.items[at]) {
-		at++
-	}
+	at := q.head + sort.Search(q.len(), func(i int) bool { return !before(q.at(i)) })
 	q.items = slices.Insert(q.items, at, x)
 }
 
