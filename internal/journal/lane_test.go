@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 func TestTurnAtTheEndOfARest(t *testing.T) {
 	c := &steppable{clock: newClock()}
 	o := options("memory")
-	var ticks time.Duration // that pass with each look
-	o.Clock, o.Elapsed = c.Now, func() time.Duration { return time.Duration(c.ran.Add(int64(ticks))) }
+	var ticks atomic.Int64 // pass with each look
+	o.Clock, o.Elapsed = c.Now, func() time.Duration { return time.Duration(c.ran.Add(ticks.Load())) }
 	b := openBook(t, o)
 	b.append(direct(bridge.XMPP, "1001", "1002", "one"), direct(bridge.XMPP, "1001", "1002", "two"))
 	first := b.next(bridge.MQTT) // its lane has its turn again
@@ -21,9 +22,9 @@ func TestTurnAtTheEndOfARest(t *testing.T) {
 	b.sync()
 	c.pass(8 * time.Millisecond)
 	b.mu.Lock()
-	ticks = time.Millisecond
+	ticks.Store(int64(time.Millisecond))
 	l, due := b.pick(b.counters[bridge.MQTT])
-	ticks = 0
+	ticks.Store(0)
 	b.mu.Unlock()
 	if l != nil || due != 10 {
 		t.Fatalf("got %v, due %d; want nothing before 10", l, due)
