@@ -68,12 +68,31 @@ func (s *shares) remove(l *leg) {
 func (s *shares) count(l *leg, sign int, body bool) {
 	m, blocks := l.letter, sign*l.letter.blocks()
 	if l.kind.Mail() {
-		s.change(holder{true, l.lane.side, l.to}, sign, blocks)
+		receiver := receiverOf(l.lane.side, l.kind, l.to, l.post)
+		s.change(receiver, sign, sign*l.blocks(receiver))
 	}
 	if !body {
 		blocks = 0
 	}
 	s.change(holder{false, m.origin, m.from}, sign, blocks)
+}
+
+// receiverOf is the destination that a delivery counts for. A copy that was taken undecided waits for its room's word:
+// it is the room that is slow, and the inbox must not be shut to others for it.
+func receiverOf(side bridge.SideID, kind bridge.Kind, to string, post *bridge.Post) holder {
+	if kind == bridge.Copy && post != nil {
+		return holder{true, bridge.XMPP, post.Room}
+	}
+	return holder{true, side, to}
+}
+
+// blocks is what a delivery adds to its receiver's. The body of copies that count for their room is counted with the
+// room's own delivery, once.
+func (l *leg) blocks(receiver holder) int {
+	if receiver.side != l.lane.side {
+		return 0
+	}
+	return l.letter.blocks()
 }
 
 // blocks is about what a message takes in the file: body, row and keys.
@@ -102,7 +121,7 @@ func (t *txn) overShare(r *bridge.Record) bool {
 	}
 	full := 0
 	for _, l := range r.Legs {
-		if over(holder{true, l.Side, l.To}) {
+		if over(receiverOf(l.Side, l.Kind, l.To, l.Note.Post)) {
 			if full++; l.Kind == bridge.Room {
 				return true
 			}

@@ -104,6 +104,22 @@ func TestGroupWithABusyMember(t *testing.T) {
 	b.sum()
 }
 
+// Copies that wait for their room's word count for the room: the inboxes stay open to others.
+func TestUndecidedCopiesAreTheRooms(t *testing.T) {
+	o := options("memory")
+	o.MaxBytes = 8 << 20
+	b := openBook(t, o)
+	for i := range 46 {
+		r := group("1004", fmt.Sprint(i, strings.Repeat("x", 180_000)), "1001", "1003")
+		for n := range r.Legs {
+			r.Legs[n].Note.Post = &bridge.Post{Room: "team@rooms"}
+		}
+		b.append(r)
+	}
+	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.Taken)
+	b.sum()
+}
+
 // 5,407 messages of 1 KB that can never be delivered leave the journal to the others: of the dead letters the
 // oldest are put away, and counted.
 func TestDeadLettersHaveAShare(t *testing.T) {
