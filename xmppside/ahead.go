@@ -40,6 +40,9 @@ func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, er
 		a.filled()
 		return stagePlain, nil
 	}
+	if err := a.step(ctx); err != nil {
+		return stagePlain, err
+	}
 	at, has := a.position()
 	switch {
 	case !has:

@@ -44,6 +44,7 @@ type archive struct {
 	opened  string // the stream whose login was gone through with
 	walked  string // the stream behind whose login the gap was filled
 	queries map[string]*wanted
+	over    passOver
 }
 
 // result is one message of the archive.
@@ -169,6 +170,7 @@ func (a *archive) position() (cursor, bool) {
 func (a *archive) goBack() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.over.id = ""
 	if !a.filling && !a.s.others.contested() { // a walk begins at the book anyhow
 		a.trail = trail{at: a.at}
 	}
@@ -193,7 +195,7 @@ func (a *archive) filled() {
 	a.note(&a.walked, keyWalked, a.s.st.Session().ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.filling = false
+	a.filling, a.over.blind = false, false
 	a.remember(a.offered && a.policy.always())
 }
 
@@ -253,6 +255,9 @@ func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
 		defer func() { <-a.walking }()
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if err := a.step(ctx); err != nil {
+		return err
 	}
 	a.mu.Lock()
 	at := a.at

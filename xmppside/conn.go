@@ -2,6 +2,7 @@ package xmppside
 
 import (
 	"encoding/xml"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,9 @@ type conn struct {
 // handle is given each stanza once, in order, on the goroutine that reads.
 func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 	e, err := readElement(t, start)
+	if errors.Is(err, sm.ErrTooLarge) {
+		c.s.archive.tooLarge(e)
+	}
 	if err != nil {
 		return // cut in the middle: the server brings it again
 	}

@@ -46,7 +46,7 @@ const (
 
 var errCut = errors.New("xmpp: a stanza was cut")
 
-// readElement reads what is left of an element to its end. An error: the connection ended within it.
+// readElement reads what is left of an element to its end. An error: the connection ended within it; then it is what was read.
 func readElement(r xml.TokenReader, start *xml.StartElement) (*element, error) {
 	root := &element{name: start.Name, attr: start.Attr}
 	open := []*element{root}
@@ -58,7 +58,7 @@ func readElement(r xml.TokenReader, start *xml.StartElement) (*element, error) {
 		case xml.StartElement:
 			if top >= mostNesting { // nobody looks there
 				if err := xmlstream.Skip(r); err != nil {
-					return nil, errors.Join(errCut, ignoreEOF(err))
+					return root, errors.Join(errCut, ignoreEOF(err))
 				}
 				continue
 			}
@@ -73,7 +73,7 @@ func readElement(r xml.TokenReader, start *xml.StartElement) (*element, error) {
 			continue
 		}
 		if err != nil {
-			return nil, errors.Join(errCut, ignoreEOF(err))
+			return root, errors.Join(errCut, ignoreEOF(err))
 		}
 	}
 	return root, nil

@@ -26,6 +26,7 @@ type query struct {
 	start  time.Time
 	after  string
 	before bool // the last page
+	search bool // for what we have sent
 	max    int
 }
 
@@ -83,6 +84,7 @@ func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark,
 	w := &wanted{of: q.of, each: each}
 	a.mu.Lock()
 	a.queries[id] = w
+	a.over.asks(&q, id)
 	a.mu.Unlock()
 	defer func() {
 		a.mu.Lock()
@@ -229,13 +231,13 @@ func (f *search) see(r result) {
 // filter the place to begin at would be none of the results, and unknown to Prosody.
 func (a *archive) find(ctx context.Context, c *conn, f *search) {
 	at, _ := a.position()
-	if len(f.byID) == 0 || f.first.cursor == at.ID {
+	if len(f.byID) == 0 || f.first.cursor == at.ID || a.blind() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
 	since := f.first.at.Add(-findBack)
-	q := query{after: f.first.cursor, max: pageSize}
+	q := query{after: f.first.cursor, max: pageSize, search: true}
 	if q.after == "" {
 		q.start = since
 	}

@@ -29,7 +29,8 @@ func (c *conn) tooLarge() error {
 	return c.broken
 }
 
-// skip settles stanza n, whose end nobody waits for, and waits a little until the server may be told so.
+// skip settles stanza n, whose end nobody waits for, and waits a little until the server was told so: a stream that is
+// not resumed would bring it again.
 func (l *Link) skip(n uint64) {
 	s := l.st
 	s.mu.Lock()
@@ -42,5 +43,5 @@ func (l *Link) skip(n uint64) {
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(l.ctx, tellWithin)
 	defer cancel()
-	_ = l.until(ctx, func() bool { return s.in.ackable() >= n }) // later then: the server sends it once more
+	_ = l.until(ctx, func() bool { return s.in.ackable() >= n && (!l.managed || l.told >= n) }) // later then: the server sends it once more
 }
