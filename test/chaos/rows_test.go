@@ -97,7 +97,6 @@ func serverFaults() []fault {
 		{name: "TCP cuts, archive", rate: 100, broker: kept(), xmpp: archive, wire: proxies, act: fewCuts, within: afterHeal, settings: keptArchived},
 		{name: "both SIGTERM, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, act: both(false), within: withMAM, settings: keptArchived + "; " + keptAtKill},
 		{name: "both SIGKILL, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, saves: true, wire: tapped, act: both(true), within: withMAM, settings: keptArchived + "; " + keptAtKill},
-		{name: "soak", restarts: true, rate: 100, broker: kept(), xmpp: archive, act: soak, within: withMAM, settings: keptArchived},
 	}
 }
 
