@@ -84,7 +84,7 @@ type Store struct {
 // HTTP is the page for health, metrics and dead letters.
 type HTTP struct {
 	Addr      string `env:"HTTP_ADDR" envDefault:"127.0.0.1:8080" desc:"Where /livez, /readyz, /metrics, /statusz and /dead are served."`
-	Token     Secret `env:"HTTP_TOKEN" desc:"Bearer token that /statusz and /dead ask for, on loopback too; without one they answer on loopback only."`
+	Token     Secret `env:"HTTP_TOKEN" desc:"Bearer token that /statusz and /dead ask for, on loopback too; without one they answer only who asks from the relay's own machine, and not through a proxy."`
 	TokenFile string `env:"HTTP_TOKEN_FILE" desc:"File that holds the token instead; read anew at each request."`
 }
 

@@ -164,6 +164,8 @@ func TestWhoMayLook(t *testing.T) {
 		tokenErr error
 		host     string
 		sent     string // Authorization
+		peer     string // who asks; empty: somebody on the network
+		proxy    string // header that a proxy sets
 		want     int
 	}{
 		"loopback":                       {loopback: true, want: 200},
@@ -177,6 +179,16 @@ func TestWhoMayLook(t *testing.T) {
 		"that, with the token":           {loopback: true, host: "evil.example", token: "t", sent: "Bearer t", want: 200},
 		"open, no token set":             {want: forbidden},
 		"open, no token set, one sent":   {sent: "Bearer ", want: forbidden},
+		"open, this machine":             {peer: "127.0.0.1:4711", want: 200},
+		"open, this machine by IPv6":     {peer: "[::1]:4711", host: "[::1]:8080", want: 200},
+		"open, this machine, mapped":     {peer: "[::ffff:127.0.0.1]:4711", want: 200},
+		"open, a container's neighbour":  {peer: "172.17.0.1:4711", want: forbidden},
+		"open, this machine's proxy":     {peer: "127.0.0.1:4711", proxy: "X-Forwarded-For", want: forbidden},
+		"open, a standard proxy":         {peer: "127.0.0.1:4711", proxy: "Forwarded", want: forbidden},
+		"open, by a foreign name":        {peer: "127.0.0.1:4711", host: "evil.example", want: forbidden},
+		"loopback behind a proxy":        {loopback: true, peer: "127.0.0.1:4711", proxy: "Via", want: forbidden},
+		"loopback behind nginx":          {loopback: true, peer: "127.0.0.1:4711", proxy: "X-Real-IP", want: forbidden},
+		"behind a proxy, with the token": {loopback: true, token: "t", sent: "Bearer t", proxy: "X-Forwarded-Proto", want: 200},
 		"open, none sent":                {token: "t", want: unauthorized},
 		"open, right":                    {token: "t", sent: "Bearer t", want: 200},
 		"open, right, other case":        {token: "t", sent: "bearer t", want: 200},
@@ -197,6 +209,12 @@ func TestWhoMayLook(t *testing.T) {
 				r := request(method, path)
 				if tt.host != "" {
 					r.Host = tt.host
+				}
+				if tt.peer != "" {
+					r.RemoteAddr = tt.peer
+				}
+				if tt.proxy != "" {
+					r.Header.Set(tt.proxy, "198.51.100.7")
 				}
 				if tt.sent != "" {
 					r.Header.Set("Authorization", tt.sent)

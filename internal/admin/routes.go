@@ -40,14 +40,13 @@ func (s *Server) handler() (http.Handler, error) {
 }
 
 // guarded asks for the token where one is set: on loopback, too, as who asks there may be another user, or a proxy
-// that asks for others. Without one it answers on loopback only, where the name that was asked for must be loopback's:
-// a foreign name that was made to point here (DNS rebinding) comes from a web page.
+// that asks for others. Without one it answers to this machine only.
 func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case s.cfg.Token == nil && s.cfg.Loopback && localName(r.Host):
+		case s.cfg.Token == nil && s.local(r):
 		case s.cfg.Token == nil:
-			fail(w, http.StatusForbidden, "set CHATRELAY_HTTP_TOKEN, or ask on loopback: without a token this is not shown to others")
+			fail(w, http.StatusForbidden, "set CHATRELAY_HTTP_TOKEN, or ask on the relay's own machine (in its container) and by no proxy: without a token this is not shown to others")
 			return
 		case !s.allowed(r):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="chatrelay"`)
@@ -56,6 +55,24 @@ func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 		}
 		next(w, r)
 	}
+}
+
+// local tells whether this machine asks, for itself. The name that was asked for must be loopback's: a foreign name that
+// was made to point here (DNS rebinding) comes from a web page.
+func (s *Server) local(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	near := s.cfg.Loopback || err == nil && peer.Addr().Unmap().IsLoopback()
+	return near && localName(r.Host) && !forwarded(r.Header)
+}
+
+// forwarded tells whether a proxy asks for somebody else (RFC 7239, RFC 9110 §7.6.3, and what is customary).
+func forwarded(h http.Header) bool {
+	for name := range h {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
 }
 
 // allowed compares hashes, so that neither content nor length of the token shows in the time it takes.

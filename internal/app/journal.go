@@ -43,6 +43,10 @@ func Journal(p Process) error {
 	case "ls":
 		return journalList(ctx, &c, p, args)
 	case "show":
+		if len(args) > 0 && helpWanted(args[0]) {
+			_, err := io.WriteString(p.Out, journalHelp)
+			return err
+		}
 		return journalShow(ctx, &c, p.Out, args)
 	case "requeue", "drop":
 		return journalChange(ctx, &c, p, verb, args)
@@ -53,13 +57,15 @@ func Journal(p Process) error {
 func journalList(ctx context.Context, c *configs.Config, p Process, args []string) error {
 	var f journal.Filter
 	flags := flag.NewFlagSet("journal ls", flag.ContinueOnError)
-	flags.SetOutput(p.Err)
 	flags.BoolVar(&f.Dead, "dead", false, "dead letters only")
 	pick := pickFlags(flags)
 	flags.BoolVar(&f.Pending, "pending", false, "what is still to be delivered only")
 	flags.Uint64Var(&f.After, "after", 0, "go on behind this SEQ")
 	flags.IntVar(&f.Limit, "limit", 100, "at most so many")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || f.Limit < 1 {
+	if helped, err := p.parse(flags, args, journalUsage); helped || err != nil {
+		return err
+	}
+	if flags.NArg() > 0 || f.Limit < 1 {
 		return fmt.Errorf("%w: %s", errUsage, journalUsage)
 	}
 	picked := filterOf(*pick)
@@ -124,11 +130,10 @@ func journalShow(ctx context.Context, c *configs.Config, out io.Writer, args []s
 // journalChange asks the running relay, or changes the book itself when none runs.
 func journalChange(ctx context.Context, c *configs.Config, p Process, verb string, args []string) error {
 	flags := flag.NewFlagSet("journal "+verb, flag.ContinueOnError)
-	flags.SetOutput(p.Err)
 	pick := pickFlags(flags)
 	all := flags.Bool("all", false, "all dead letters")
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("%w: %s", errUsage, journalUsage)
+	if helped, err := p.parse(flags, args, journalUsage); helped || err != nil {
+		return err
 	}
 	if flags.NFlag() > 0 {
 		if flags.NArg() > 0 || *all == (*pick != admin.Pick{}) || pick.Older < 0 {

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Command is one of the binary's.
+type Command struct {
+	Name    string
+	Summary string // one line
+	usage   string // behind the summary: arguments and exit codes
+	run     func(Process) error
+}
+
+// Commands are all of them.
+func Commands() []Command {
+	return []Command{
+		{"run", "relay until SIGTERM (the default)", runUsage, Run},
+		{"check", "test the configuration and both logins, with a fix for each problem", checkUsage, Check},
+		{"health", "ask the running relay whether it is alive", healthUsage, Health},
+		{"journal", "inspect the journal: ls, show, requeue, drop", journalHelp, Journal},
+		{"version", "say what this is", "usage: chatrelay version\n", Version},
+	}
+}
+
+// Run does what the command is for, or tells how it is used.
+func (c *Command) Run(p Process) error {
+	if len(p.Args) > 0 && helpWanted(p.Args[0]) {
+		return c.Help(p.Out)
+	}
+	return c.run(p)
+}
+
+// Help tells how the command is used.
+func (c *Command) Help(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "chatrelay %s: %s\n\n%s", c.Name, c.Summary, c.usage)
+	return err
+}
+
+// helpWanted tells whether an argument asks for help.
+func helpWanted(arg string) bool {
+	return arg == "help" || arg == "-h" || arg == "-help" || arg == "--help"
+}
+
+// parse reads the flags of a command. When help is wanted it has been given, and parse says so.
+func (p *Process) parse(f *flag.FlagSet, args []string, usage string) (helped bool, err error) {
+	var said strings.Builder
+	f.SetOutput(&said)
+	err = f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		_, err = io.WriteString(p.Out, said.String())
+		return true, err
+	case err != nil:
+		return false, fmt.Errorf("%w: %w; %s", errUsage, err, usage)
+	}
+	return false, nil
+}
+
+const (
+	runUsage = `usage: chatrelay run
+
+It is configured by CHATRELAY_… environment variables alone: docs/CONFIGURATION.md and example.env have them all.
+SIGTERM and SIGINT: finish what is in flight within CHATRELAY_DRAIN_TIMEOUT, then end. A second one: end at once.
+
+exit code  0 stopped by a signal, everything finished
+           1 it failed while it ran
+           2 the environment or the command line is wrong
+`
+	checkUsage = `usage: chatrelay check
+
+It connects to both sides with the relay's environment, beside a relay that may be running.
+
+exit code  0 all is well, or there are warnings only
+           1 the relay could not run like this
+           2 the environment or the command line is wrong
+`
+	healthUsage = `usage: chatrelay health
+
+It asks /livez at CHATRELAY_HTTP_ADDR.
+
+exit code  0 alive
+           1 not alive, or nobody answers
+           2 the environment or the command line is wrong
+`
+	journalHelp = `usage: chatrelay journal ls [-dead] [-pending] [PICK] [-after SEQ] [-limit N]
+       chatrelay journal show MESSAGE
+       chatrelay journal requeue DEAD-LETTER… | PICK | -all
+       chatrelay journal drop    DEAD-LETTER… | PICK | -all
+
+PICK is any of -reason WORD, -sender LANDLINE, -to LANDLINE-OR-ROOM, -older AGE (such as 36h).
+It reads the journal in CHATRELAY_STORE, beside a running relay or without one. A running relay is asked to change it
+(CHATRELAY_HTTP_ADDR, CHATRELAY_HTTP_TOKEN).
+
+exit code  0 done
+           1 it failed
+           2 the environment or the command line is wrong
+`
+)
