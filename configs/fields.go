@@ -18,7 +18,7 @@ type field struct {
 	value    reflect.Value
 }
 
-// rooms are the structs that hold settings, in the order of the README table.
+// rooms are the structs that hold settings, in the order of the table.
 func (c *Config) rooms() []any {
 	return []any{&c.MQTT, &c.XMPP, &c.Mail, &c.Store, &c.HTTP, &c.Log, &c.Life}
 }

@@ -3,6 +3,9 @@ package configs
 import (
 	"flag"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,11 +18,21 @@ const (
 	tableBegin = "<!-- config:begin -->"
 	tableEnd   = "<!-- config:end -->"
 	readme     = "../README.md"
+	reference  = "../docs/CONFIGURATION.md"
 	example    = "../example.env"
 )
 
+// inReadme are the settings that most people set.
+var inReadme = []string{
+	"MQTT_URL", "MQTT_USERNAME", "MQTT_PASSWORD", "TOPIC_PREFIX", "XMPP_JID", "XMPP_PASSWORD", "XMPP_ADDR", "GROUPS_FILE", "STORE", "HTTP_ADDR",
+}
+
 func TestGenerated(t *testing.T) {
-	for file, make := range map[string]func(*testing.T) string{example: func(*testing.T) string { return Example() }, readme: withTable} {
+	for file, make := range map[string]func(*testing.T) string{
+		example:   func(*testing.T) string { return Example() },
+		reference: func(t *testing.T) string { return withTable(t, reference, Table()) },
+		readme:    func(t *testing.T) string { return withTable(t, readme, rowsOf(inReadme)) },
+	} {
 		t.Run(file, func(t *testing.T) {
 			want := make(t)
 			if flag.Lookup("update").Value.String() == "true" {
@@ -38,19 +51,51 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// withTable is the README with the table of today between its marks.
-func withTable(t *testing.T) string {
+// withTable is the file with the table of today between its marks.
+func withTable(t *testing.T, file, table string) string {
 	t.Helper()
-	b, err := os.ReadFile(readme)
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, rest, ok1 := strings.Cut(string(b), tableBegin)
 	_, tail, ok2 := strings.Cut(rest, tableEnd)
 	if !ok1 || !ok2 {
-		t.Fatalf("%s lacks %s … %s", readme, tableBegin, tableEnd)
+		t.Fatalf("%s lacks %s … %s", file, tableBegin, tableEnd)
 	}
-	return head + tableBegin + "\n" + Table() + tableEnd + tail
+	return head + tableBegin + "\n" + table + tableEnd + tail
+}
+
+// rowsOf is the table's head and the rows of these settings.
+func rowsOf(names []string) string {
+	var out strings.Builder
+	for i, line := range slices.Collect(strings.Lines(Table())) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "| `"+Prefix), "`")
+		if i < 2 || slices.Contains(names, name) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// TestDocumentsNameSettings: a setting that a document names exists.
+func TestDocumentsNameSettings(t *testing.T) {
+	files, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	known := names()
+	for _, file := range append(files, readme, "../Dockerfile", "../deploy/k8s/standalone.yaml", "../deploy/k8s/sidecar.yaml") {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(Prefix+`[A-Z0-9_]*[A-Z0-9]`).FindAllString(string(b), -1) {
+			if !slices.Contains(known, name) && !strings.HasPrefix(name, Prefix+"CHAOS") {
+				t.Errorf("%s names %s, which is no setting", file, name)
+			}
+		}
+	}
 }
 
 // TestExampleLoads: it is right as it stands, and with every line switched on that shows a default.

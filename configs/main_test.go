@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Bool("update", false, "write README's table and example.env anew")
+	flag.Bool("update", false, "write the tables of settings and example.env anew")
 	os.Exit(m.Run())
 }

@@ -2,7 +2,7 @@ package configs
 
 import "strings"
 
-// Table is the configuration table of the README, in Markdown.
+// Table is the table of docs/CONFIGURATION.md.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | |\n|---|---|---|\n")

@@ -8,5 +8,6 @@
 // CHATRELAY_CHAOS=full at full length (100 kills, 300 cuts). The relay is built from this tree, with fail points
 // (package relay below this one).
 //
-// The table is written to out/chaos.md in the repository's root.
+// The table is written to out/chaos.md in the repository's root; that of a run of all rows at full length also to
+// docs/FAULTS.md, and a few rows of it to README.
 package chaos

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,7 +35,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	if err := report.write(filepath.Join("..", "..", "out", "chaos.md")); err != nil {
+	if err := report.write(); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		return 1
 	}

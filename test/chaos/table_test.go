@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"chatrelay/test/stage"
@@ -56,18 +58,110 @@ func (r result) String() string {
 		r.counts.LostM+r.counts.LostX, dup, r.counts.DisorderM+r.counts.DisorderX, r.counts.Phantom, recovery, keeps, strings.Join(notes, "; "))
 }
 
-// write makes the table's file; with no row nothing is written.
-func (r *results) write(file string) error {
-	if len(r.rows) == 0 {
-		return nil
+// Where the tables stand: of the last run, and, of a run of all rows at full length, the one for readers and its excerpt.
+const (
+	lastRun    = "../../out/chaos.md"
+	document   = "../../docs/FAULTS.md"
+	readme     = "../../README.md"
+	tableBegin = "<!-- chaos:begin -->\n"
+	tableEnd   = "<!-- chaos:end -->"
+)
+
+// excerpted are the rows that README shows.
+func excerpted() [][2]string {
+	return [][2]string{
+		{"relay SIGKILL at random times", "prosody"}, {"TCP cuts, TLS, 1,000/s", "prosody"}, {"broker SIGKILL", "prosody"},
+		{"XMPP server SIGKILL, archive", "ejabberd"}, {"disk full", "ejabberd"},
 	}
+}
+
+// table is all rows in Markdown.
+func (r *results) table() string {
 	var b strings.Builder
 	b.WriteString(tableHead)
 	for _, row := range r.rows {
 		b.WriteString(row.String() + "\n")
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	return b.String()
+}
+
+// write makes the table's file; with no row nothing is written. A run of everything also writes the documents.
+func (r *results) write() error {
+	if len(r.rows) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(lastRun), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(file, []byte(b.String()), 0o644)
+	if err := os.WriteFile(lastRun, []byte(r.table()), 0o644); err != nil {
+		return err
+	}
+	if !full || len(r.rows) != len(faults())*len(stage.XMPPServers()) {
+		return nil
+	}
+	if err := between(document, r.table()); err != nil {
+		return err
+	}
+	return between(readme, excerpt(r.table()))
+}
+
+// between puts text between the marks of a file.
+func between(file, text string) error {
+	head, _, tail, err := parts(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(head+tableBegin+text+tableEnd+tail), 0o644)
+}
+
+// parts is what stands before, between and behind the marks of a file.
+func parts(file string) (head, table, tail string, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", "", err
+	}
+	head, rest, ok1 := strings.Cut(string(b), tableBegin)
+	table, tail, ok2 := strings.Cut(rest, tableEnd)
+	if !ok1 || !ok2 {
+		return "", "", "", fmt.Errorf("%s lacks %s … %s", file, strings.TrimSpace(tableBegin), tableEnd)
+	}
+	return head, table, tail, nil
+}
+
+// excerpt is README's table, made from the whole one.
+func excerpt(table string) string {
+	var b strings.Builder
+	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), "|")
+		for j := range cells {
+			cells[j] = strings.TrimSpace(cells[j])
+		}
+		if i < 2 || slices.Contains(excerpted(), [2]string{cells[0], cells[1]}) {
+			fmt.Fprintf(&b, "| %s |\n", strings.Join([]string{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[7]}, " | "))
+		}
+	}
+	return b.String()
+}
+
+// TestDocuments: README's excerpt is of the table in docs/FAULTS.md, which has the columns of today.
+func TestDocuments(t *testing.T) {
+	_, table, _, err := parts(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(table, tableHead) {
+		t.Errorf("%s has other columns than make chaos prints", document)
+	}
+	_, short, _, err := parts(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := excerpt(table); short != want || strings.Count(want, "\n") != 2+len(excerpted()) {
+		t.Errorf("README shows\n%s\nwant, from %s,\n%s", short, document, want)
+	}
+	for _, x := range excerpted() {
+		if !slices.ContainsFunc(faults(), func(f fault) bool { return f.name == x[0] }) {
+			t.Errorf("there is no row %s", x[0])
+		}
+	}
 }
