@@ -237,14 +237,20 @@ func (s *fakeSide) Send(ctx context.Context, out Outbound) error { return s.send
 // newJudge is a judge that serves testGroups and writes notices.
 func newJudge(side SideID, now func() time.Time) *judge {
 	return &judge{
-		side: side, rules: message.Rules{MaxBytes: 4096, Own: "receiver"}, groups: testGroups, book: &fakeBook{},
+		side: side, rules: message.Rules{MaxBytes: 4096, Own: "receiver"}, directory: listed(testGroups), book: &fakeBook{},
 		limit: newLimiter(now), notices: true, nowMS: func() int64 { return now().UnixMilli() },
 	}
 }
 
 func newIntake(side SideID, book Book) *Intake {
 	return NewIntake(IntakeConfig{
-		Side: side, Rules: message.Rules{MaxBytes: 64 << 20, Own: "receiver"}, Groups: testGroups, Book: book,
+		Side: side, Rules: message.Rules{MaxBytes: 64 << 20, Own: "receiver"}, Directory: listed(testGroups), Book: book,
 		Notices: Notices{Sent: true, Delayed: true, Failed: true}, Log: zerolog.Nop(),
 	})
+}
+
+// listed is a directory that does not change.
+func listed(groups Groups) func() *Directory {
+	d := NewDirectory(groups)
+	return func() *Directory { return d }
 }

@@ -23,14 +23,14 @@ const (
 
 // IntakeConfig is what an intake is made of.
 type IntakeConfig struct {
-	Side    SideID
-	Rules   message.Rules
-	Groups  Groups
-	Senders *Senders // who may post to groups; nil: anybody
-	Book    Book
-	Notices Notices
-	Clock   func() time.Time // nil: time.Now
-	Log     zerolog.Logger
+	Side      SideID
+	Rules     message.Rules
+	Directory func() *Directory // asked for each offer
+	Senders   *Senders          // who may post to groups; nil: anybody
+	Book      Book
+	Notices   Notices
+	Clock     func() time.Time // nil: time.Now
+	Log       zerolog.Logger
 }
 
 // Notices says which notices are written.
@@ -77,7 +77,7 @@ func NewIntake(c IntakeConfig) *Intake {
 	return &Intake{
 		side: c.Side, book: c.Book, log: c.Log.With().Stringer("side", c.Side).Logger(), hush: newHush(c.Clock),
 		judge: judge{
-			side: c.Side, rules: c.Rules, groups: c.Groups, senders: c.Senders, book: c.Book, limit: newLimiter(c.Clock),
+			side: c.Side, rules: c.Rules, directory: c.Directory, senders: c.Senders, book: c.Book, limit: newLimiter(c.Clock),
 			notices: c.Notices.Failed, nowMS: func() int64 { return c.Clock().UnixMilli() },
 		},
 		ring: make(chan struct{}, 1), room: make(chan struct{}, 1), closed: make(chan struct{}),

@@ -395,7 +395,7 @@ func TestIntakeIsBounded(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				commit := make(chan error)
 				p := run(t, XMPP, &fakeBook{do: func([]*Record) error { return <-commit }})
-				p.judge.groups = Groups{room: crowd}
+				p.judge.directory = listed(Groups{room: crowd})
 				p.give("first", tt.change)
 				synctest.Wait() // it is with the book
 				offered := make(chan int, 1)

@@ -10,18 +10,20 @@ import (
 
 // judge decides what an offer is and what it needs, without looking into the book. It is used by one goroutine.
 type judge struct {
-	side    SideID
-	rules   message.Rules
-	groups  Groups
-	senders *Senders
-	book    Book
-	limit   *limiter
-	notices bool // refused MQTT messages are answered by a notice
-	nowMS   func() int64
+	side      SideID
+	rules     message.Rules
+	directory func() *Directory
+	now       *Directory // for the offer that is being judged
+	senders   *Senders
+	book      Book
+	limit     *limiter
+	notices   bool // refused MQTT messages are answered by a notice
+	nowMS     func() int64
 }
 
 // record makes the book's record of an offer. The refusal is nil unless the verdict is Reject.
 func (j *judge) record(in *Inbound) (*Record, *Refusal) {
+	j.now = j.directory()
 	rec := &Record{Origin: j.side, Via: in.To, Body: in.Body, Redelivered: in.Redelivered, State: in.State,
 		Gen: in.Gen, Redelivers: in.Redelivers}
 	if in.WireID != "" {
@@ -57,12 +59,12 @@ func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 		env.To = in.To // a direct message on an inbox need not repeat whose it is
 	}
 	rec.From = env.From
-	rec.Legs = Route(j.side, in.Room, &env, j.groups)
+	rec.Legs = Route(j.side, in.Room, &env, j.now)
 	if len(rec.Legs) == 0 {
 		return j.ignore(rec, "no_members"), nil
 	}
 	if env.Group() && in.Room == "" { // what was heard in a room the room has let pass
-		switch j.senders.post(env.GroupJID, env.From, in.To) {
+		switch j.senders.post(j.now, env.GroupJID, env.From, in.To) {
 		case forbidden:
 			return j.outsider(rec, in, &env)
 		case undecided:
@@ -144,7 +146,7 @@ func (j *judge) checkGroup(in *Inbound, env *message.Envelope) *Refusal {
 	if in.Room != "" && env.GroupJID != in.Room {
 		return Refuse("room_mismatch", "\"groupJid\" is not the room this was sent into")
 	}
-	if !j.serves(env.GroupJID) {
+	if !j.now.Serves(env.GroupJID) {
 		return Refuse("unknown_room", "\"groupJid\" names a room that this relay does not serve")
 	}
 	if in.To != "" && env.To != "" && env.To != in.To {
@@ -173,7 +175,7 @@ func (j *judge) reject(rec *Record, in *Inbound, from string, why *Refusal) *Rec
 		// Whose name it is is not proven: the book keeps, and the notice says, only which message it was.
 		if j.limit.allowOn(in.To, from) {
 			rec.From = from
-			rec.Body = message.KeyFields(in.Body, &j.rules, j.serves)
+			rec.Body = message.KeyFields(in.Body, &j.rules, j.now.Serves)
 			rec.Legs = []Leg{NoticeLeg(from, Note{Status: "failed", Text: why.Text, At: j.nowMS()})}
 		}
 	}
@@ -181,11 +183,6 @@ func (j *judge) reject(rec *Record, in *Inbound, from string, why *Refusal) *Rec
 		rec.Body = nil // nothing will be made of it
 	}
 	return rec
-}
-
-func (j *judge) serves(room string) bool {
-	_, served := j.groups[room]
-	return served
 }
 
 // NoticeLeg is a notice for a sender; all notices of one sender keep their order in a lane of their own.

@@ -2,13 +2,9 @@ package bridge
 
 import "chatrelay/message"
 
-// Groups are the served rooms, by bare address, each with its member landlines. A room that is no key is
-// not served; a served room may have no members.
-type Groups map[string][]string
-
 // Route says which deliveries a message needs (DESIGN: "The job"). It is a pure function. origin is the side
 // that the message came from and heard the room it was heard in, or empty; e.To is the inbox it is for.
-func Route(origin SideID, heard string, e *message.Envelope, groups Groups) []Leg {
+func Route(origin SideID, heard string, e *message.Envelope, d *Directory) []Leg {
 	if origin == MQTT {
 		if e.Group() {
 			return []Leg{leg(XMPP, Room, e.From, e.GroupJID)}
@@ -18,7 +14,7 @@ func Route(origin SideID, heard string, e *message.Envelope, groups Groups) []Le
 	if !e.Group() {
 		return []Leg{leg(MQTT, Inbox, e.From, e.To)}
 	}
-	legs := copies(e, groups[e.GroupJID])
+	legs := copies(e, d.Members(e.GroupJID))
 	if heard == "" {
 		// Posted for its sender, so that those who are in the room see it too.
 		legs = append(legs, leg(XMPP, Room, e.From, e.GroupJID))

@@ -43,7 +43,7 @@ func TestRoute(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, Route(tt.origin, tt.heard, &tt.env, tt.groups)); diff != "" {
+			if diff := cmp.Diff(tt.want, Route(tt.origin, tt.heard, &tt.env, NewDirectory(tt.groups))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -71,7 +71,7 @@ func TestRouteAlways(t *testing.T) {
 			}
 		}
 		seen := map[string]bool{}
-		for _, l := range Route(origin, heard, &e, groups) {
+		for _, l := range Route(origin, heard, &e, NewDirectory(groups)) {
 			post := origin == XMPP && e.Group() && heard == "" && l.Kind == Room && l.To == room
 			switch {
 			case l.Side == origin && !post:

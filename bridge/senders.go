@@ -4,22 +4,15 @@ package bridge
 // its own: who has a row, may speak in the room, or is on its lists may post, unless the room has banned him or lets
 // him only listen. The relay's own occupant may speak there; it must not do so for those who may not.
 //
-// It never changes and may be used from any goroutine.
+// It may be used from any goroutine.
 type Senders struct {
-	rows  map[string]map[string]bool // room, then landline
-	rooms Standings                  // nil: whoever can reach the relay may post
+	directory func() *Directory // for what is asked when a message leaves
+	rooms     Standings         // nil: whoever can reach the relay may post
 }
 
 // NewSenders makes the rule "members"; rooms nil: "any".
-func NewSenders(groups Groups, rooms Standings) *Senders {
-	s := &Senders{rooms: rooms, rows: make(map[string]map[string]bool, len(groups))}
-	for room, members := range groups {
-		s.rows[room] = make(map[string]bool, len(members))
-		for _, m := range members {
-			s.rows[room][m] = true
-		}
-	}
-	return s
+func NewSenders(directory func() *Directory, rooms Standings) *Senders {
+	return &Senders{directory: directory, rooms: rooms}
 }
 
 // permission is the answer to who may post.
@@ -33,7 +26,7 @@ const (
 )
 
 // post tells whether a landline may post to a room; via is the inbox on which its message came, or empty.
-func (s *Senders) post(room, from, via string) permission {
+func (s *Senders) post(d *Directory, room, from, via string) permission {
 	if s == nil || s.rooms == nil {
 		return permitted
 	}
@@ -44,7 +37,7 @@ func (s *Senders) post(room, from, via string) permission {
 	case StandingOutcast, StandingVisitor:
 		return forbidden // a row does not give back what the room has taken
 	case StandingNone:
-		if !s.rows[room][from] {
+		if !d.HasRow(room, from) {
 			return forbidden
 		}
 	}
@@ -58,7 +51,7 @@ func (s *Senders) post(room, from, via string) permission {
 	case StandingOutcast:
 		return forbidden
 	case StandingNone:
-		if !s.rows[room][via] {
+		if !d.HasRow(room, via) {
 			return forbidden
 		}
 	}
@@ -73,13 +66,14 @@ func (s *Senders) leaves(out *Outbound) permission {
 	if p == nil || s == nil || s.rooms == nil {
 		return permitted
 	}
-	answer := s.post(p.Room, out.From, p.Via)
+	d := s.directory()
+	answer := s.post(d, p.Room, out.From, p.Via)
 	if answer != undecided {
 		return answer
 	}
 	standing := s.rooms.Standing(p.Room, out.From)
 	switch away := standing == StandingOutOfReach || standing == StandingLost; {
-	case away && out.Kind == Copy && s.rows[p.Room][out.From]:
+	case away && out.Kind == Copy && d.HasRow(p.Room, out.From):
 		return permitted
 	case standing == StandingLost:
 		return abandoned

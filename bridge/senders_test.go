@@ -45,13 +45,13 @@ func TestWhoMayPost(t *testing.T) {
 		{StandingMember, permitted, permitted, permitted, permitted},
 	} {
 		t.Run(fmt.Sprint(tt.standing), func(t *testing.T) {
-			s := NewSenders(testGroups, &fakeRooms{rest: tt.standing})
+			s := NewSenders(listed(testGroups), &fakeRooms{rest: tt.standing})
 			for _, who := range []struct {
 				from, room string
 				want       permission
 				copy       permission
 			}{{"1001", room, tt.withRow, tt.copyRow}, {"1009", room, tt.none, tt.copy}, {"1001", rowless, tt.none, tt.copy}} {
-				if got := s.post(who.room, who.from, ""); got != who.want {
+				if got := s.post(NewDirectory(testGroups), who.room, who.from, ""); got != who.want {
 					t.Errorf("%s to %s: %d, want %d", who.from, who.room, got, who.want)
 				}
 				out := Outbound{Kind: Copy, From: who.from, To: "1002", Note: Note{Post: &Post{Room: who.room}}}
@@ -69,8 +69,8 @@ func TestWhoMayPost(t *testing.T) {
 			}
 		})
 	}
-	for name, s := range map[string]*Senders{"any": NewSenders(testGroups, nil), "no rule": nil} {
-		if s.post(room, "1009", "1009") != permitted || s.leaves(&Outbound{Kind: Room, From: "1009", Note: Note{Post: &Post{Room: room}}}) != permitted {
+	for name, s := range map[string]*Senders{"any": NewSenders(listed(testGroups), nil), "no rule": nil} {
+		if s.post(NewDirectory(testGroups), room, "1009", "1009") != permitted || s.leaves(&Outbound{Kind: Room, From: "1009", Note: Note{Post: &Post{Room: room}}}) != permitted {
 			t.Errorf("%s: somebody may not", name)
 		}
 	}
@@ -80,18 +80,18 @@ func TestWhoMayPost(t *testing.T) {
 func TestWhoseInboxIsOfTheGroup(t *testing.T) {
 	rooms := &fakeRooms{rest: StandingNone, by: map[string]Standing{"2001": StandingMember, "2002": StandingVisitor,
 		"1003": StandingOutcast, "2004": StandingUnknown, "2005": StandingOutOfReach}}
-	s := NewSenders(testGroups, rooms)
+	s := NewSenders(listed(testGroups), rooms)
 	for via, want := range map[string]permission{
 		"1002": permitted, "2001": permitted, "2002": permitted, // a row, seen there, seen there without voice
 		"6666": forbidden, "1003": forbidden, // nobody's there, banned
 		"2004": undecided, "2005": undecided,
 		"1001": permitted, // his own
 	} {
-		if got := s.post(room, "1001", via); got != want {
+		if got := s.post(NewDirectory(testGroups), room, "1001", via); got != want {
 			t.Errorf("on the inbox of %s: %d, want %d", via, got, want)
 		}
 	}
-	if got := s.post(room, "6666", "1002"); got != forbidden {
+	if got := s.post(NewDirectory(testGroups), room, "6666", "1002"); got != forbidden {
 		t.Errorf("a member's inbox makes a stranger's message %d", got)
 	}
 	out := Outbound{Kind: Room, From: "1001", To: room, Note: Note{Post: &Post{Room: room, Via: "6666"}}}
@@ -111,7 +111,7 @@ func TestJudgeAsksWhoMayPost(t *testing.T) {
 	rooms := &fakeRooms{rest: StandingNone, by: map[string]Standing{"1009": StandingNone}}
 	judgeOf := func(side SideID) *judge {
 		j := newJudge(side, newClock().now)
-		j.senders = NewSenders(testGroups, rooms)
+		j.senders = NewSenders(listed(testGroups), rooms)
 		return j
 	}
 	stranger := with(xmppIn(grouped(fields{"from": "1009"})), func(in *Inbound) { in.From = "1009" })
@@ -179,7 +179,7 @@ func TestCourierAsks(t *testing.T) {
 		l, sent := newLedger(), 0
 		l.tries = 100000 // an outage of days is no reason to give up
 		side := &fakeSide{send: func(context.Context, Outbound) error { sent++; return nil }}
-		c := NewCourier(l, side, NewSenders(testGroups, &fakeRooms{rest: tt.standing}), newClock().now, zerolog.Nop())
+		c := NewCourier(l, side, NewSenders(listed(testGroups), &fakeRooms{rest: tt.standing}), newClock().now, zerolog.Nop())
 		c.carry(t.Context(), Outbound{Ref: Ref{Msg: 1}, Kind: Room, From: "1009", To: room, Note: Note{Post: &Post{Room: room}}})
 		if got := strings.Join(l.heard(), "; "); got != tt.want || sent != count(tt.want == "") {
 			t.Errorf("standing %d: %q, %d sent; want %q", tt.standing, got, sent, tt.want)

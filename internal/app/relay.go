@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -68,13 +69,14 @@ func RunWith(p Process, seams Seams) error {
 
 // relay is all rooms, wired.
 type relay struct {
-	journal  *journal.Journal
-	ledger   bridge.Ledger
-	sides    []bridge.Side
-	intakes  map[bridge.SideID]*bridge.Intake
-	couriers []*bridge.Courier
-	rooms    *xmppside.Side
-	page     *admin.Server
+	directory atomic.Pointer[bridge.Directory] // in force; replaced as a whole
+	journal   *journal.Journal
+	ledger    bridge.Ledger
+	sides     []bridge.Side
+	intakes   map[bridge.SideID]*bridge.Intake
+	couriers  []*bridge.Courier
+	rooms     *xmppside.Side
+	page      *admin.Server
 }
 
 // assemble opens the book and wires the rooms; nothing connects yet.
@@ -161,13 +163,14 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Seams) e
 	if seams.Ledger != nil {
 		r.ledger = seams.Ledger(r.ledger)
 	}
-	n, senders := c.Mail.Notices, bridge.NewSenders(c.Groups, nil)
+	r.directory.Store(bridge.NewDirectory(c.Groups))
+	n, senders := c.Mail.Notices, bridge.NewSenders(r.directory.Load, nil)
 	if c.Mail.GroupSenders == configs.GroupMembers {
-		senders = bridge.NewSenders(c.Groups, r.rooms)
+		senders = bridge.NewSenders(r.directory.Load, r.rooms)
 	}
 	for _, s := range r.sides {
 		r.intakes[s.ID()] = bridge.NewIntake(bridge.IntakeConfig{
-			Side: s.ID(), Groups: c.Groups, Senders: senders, Book: book, Log: log,
+			Side: s.ID(), Directory: r.directory.Load, Senders: senders, Book: book, Log: log,
 			Rules:   message.Rules{MaxBytes: int(c.Mail.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
 			Notices: bridge.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed},
 		})

@@ -1,0 +1,34 @@
+package bridge
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestOneDirectoryForOneMessage: one that takes another's place while a message is judged counts for the next one.
+func TestOneDirectoryForOneMessage(t *testing.T) {
+	j := newJudge(XMPP, time.Now)
+	before, after := NewDirectory(Groups{room: {"1001", "1002"}}), NewDirectory(Groups{})
+	asked := 0
+	j.directory = func() *Directory {
+		if asked++; asked == 1 {
+			return before
+		}
+		return after
+	}
+	in := func() *Inbound {
+		return &Inbound{From: "1001", Body: []byte(`{"chatType":2,"content":"x","from":"1001","groupJid":"` + room + `","timeStamp":1}`)}
+	}
+	rec, why := j.record(in())
+	to := []string{}
+	for _, l := range rec.Legs {
+		to = append(to, l.To)
+	}
+	if why != nil || !slices.Equal(to, []string{"1002", room}) {
+		t.Errorf("by the directory of before: %v, %v", to, why)
+	}
+	if _, why = j.record(in()); why == nil || why.Reason != "unknown_room" {
+		t.Errorf("by the new one: %v", why)
+	}
+}
