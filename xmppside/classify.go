@@ -18,6 +18,7 @@ type bounce struct {
 	room  string // it was a room post
 	later bool   // the far side wants it again after a while (RFC 6120 §8.3.2, type wait)
 	seat  bool   // so a room answers who is not in it, too (XEP-0045 §7.4)
+	gone  bool   // so a server answers for a room that it does not have
 }
 
 // classify looks at a stanza as it came from the server. Addresses are compared byte for byte: the server has
@@ -67,7 +68,8 @@ func (s *Side) classifyError(e *element, from string) verdict {
 	}
 	said := errorOf(e)
 	why := func(ref bridge.Ref) *bounce {
-		return &bounce{ref: ref, why: reasonOf(e), later: said.kind == "wait", seat: said.condition == "not-acceptable"}
+		return &bounce{ref: ref, why: reasonOf(e), later: said.kind == "wait", seat: said.condition == "not-acceptable",
+			gone: said.condition == "item-not-found" || said.condition == "gone"}
 	}
 	if ref, ok := s.stamp.ref(e.get("id"), bare); ok {
 		v = ignored("bounce")

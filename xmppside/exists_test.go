@@ -54,6 +54,38 @@ func TestNoSuchRoom(t *testing.T) {
 	})
 }
 
+// A room that goes without a word, as one of another domain may, is missing: what is posted waits until somebody makes it
+// again.
+func TestRoomThatVanishes(t *testing.T) {
+	t.Parallel()
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
+	m := bridgetest.NewMemory(t)
+	alice := newPerson(t, x, "1001", x.Room("room"))
+	l, room := inRoom(t, x, m)
+	if err := alice.Send(room, "groupchat", "", "vanish"); err != nil {
+		t.Fatal(err)
+	}
+	if err := alice.sync(); err != nil {
+		t.Fatal(err)
+	}
+	refs := []bridge.Ref{m.Add(bridge.Room, "2001", room, "1"), m.Add(bridge.Room, "2001", room, "2")}
+	l.eventually(t, "it is missing", func() bool { return l.Rooms()[0].Why == errNoRoom.Error() })
+	if n := m.Sum().Legs[bridgetest.Closed]; n != 0 {
+		t.Errorf("%d posts are closed", n)
+	}
+	ben := newPerson(t, x, "1002", room) // makes it
+	m.Until(t, "posted", bridgetest.AllClosed)
+	got := ben.must(t, 2, said)
+	if got[0].Body != "1" || got[1].Body != "2" || m.Counted(bridge.MaybeDuplicate) != 0 {
+		t.Errorf("heard %+v; maybe_duplicate is %d", got, m.Counted(bridge.MaybeDuplicate))
+	}
+	for _, ref := range refs {
+		if _, err := m.Leg(ref); err != nil {
+			t.Errorf("%v closed with %v", ref, err)
+		}
+	}
+}
+
 // Between question and join a room may go. What our presence makes then goes away again.
 func TestRoomMadeByMistake(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}}, func(t *testing.T, x *servers.XMPP) {

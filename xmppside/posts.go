@@ -219,7 +219,7 @@ func (p *posts) bounced(b *bounce) {
 		}
 	case b.later:
 		p.later(r, i)
-	case b.seat && seated: // a room that was restarted says so to all it had; the self-ping tells
+	case b.seat && seated, b.gone: // a room that was restarted says so to all it had; the self-ping, or the next join, tells
 		x := r.open[i]
 		x.stage, x.acked, x.refused = acked, time.Now(), b.why
 		r.next = time.Time{}

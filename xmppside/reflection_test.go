@@ -84,6 +84,11 @@ module:hook("muc-occupant-groupchat", function(event)
 	if body == "talk" then deaf = false end
 	if deaf or body:find("swallow", 1, true) then return true end
 	if body == "deaf" then deaf = true end
+	if body == "vanish" then
+		local muc = module:depends("muc");
+		muc.forget_room(event.room); muc.delete_room(event.room);
+		return true
+	end
 	if body == "forget" then event.room._occupants = {}; event.room._jid_nick = {} end
 end, 100);
 for _, name in ipairs { "iq/full", "iq/bare" } do

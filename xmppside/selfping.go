@@ -42,9 +42,22 @@ func (r *room) selfPing(ctx context.Context, c *conn, nick string) (seatState, s
 	case isCondition(err, "remote-server-not-found", "remote-server-timeout"):
 		return seatSilent, said.condition
 	case isCondition(err, "item-not-found"):
-		return seatUnknown, said.condition // our nick is another now
+		return r.missing(ctx, c)
 	}
 	return seatLost, said.condition
+}
+
+// missing tells what it means that a room knows no such occupant: our nick is another now, or the room itself is gone. A
+// server of another domain answers so for a room that it does not have.
+func (r *room) missing(ctx context.Context, c *conn) (seatState, string) {
+	switch err := findRoom(ctx, c.line, r.jid); {
+	case err == nil:
+		return seatUnknown, "item-not-found"
+	case errors.Is(err, errNoRoom), errors.Is(err, errNotRoom):
+		return seatLost, "item-not-found"
+	default:
+		return seatSilent, err.Error()
+	}
 }
 
 // watch asks rooms that do not reflect what they were sent, as long as the login lasts.
