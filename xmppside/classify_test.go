@@ -300,6 +300,38 @@ func TestOccupants(t *testing.T) {
 	}
 }
 
+// What is said while the room is joined once more is still somebody's; who is not told of any more is gone afterwards.
+func TestJoinedOnceMore(t *testing.T) {
+	s := seated(t)
+	r := s.rooms.byJID[roomJID]
+	r.told = map[string]bool{} // as ask begins
+	says := func(nick string) bridge.Inbound {
+		t.Helper()
+		return s.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/"+nick+"'><body>x</body></message>")).in
+	}
+	tells := func(nick, real, codes string) {
+		s.rooms.presence(parse(t, occupantPresence(roomJID, nick, real, codes)))
+	}
+	if in := says("alice"); in.From != "1001" {
+		t.Errorf("alice is taken for %+v", in)
+	}
+	if in := says("chatrelay"); in.Ignored != "own" {
+		t.Errorf("we are taken for %+v", in)
+	}
+	tells("alice", "1001@chat.test/b", "")
+	tells("boss", "1003@chat.test/b", "") // another now
+	if in := says("boss"); in.From != "1003" {
+		t.Errorf("boss is taken for %+v", in)
+	}
+	tells("chatrelay", ownJID+"/chatrelay", "110 100")
+	if in := says("guest"); in.Refused == nil || s.rooms.byJID[roomJID].who.roles["guest"] != "" {
+		t.Errorf("one who left is taken for %+v", in)
+	}
+	if in := says("alice"); in.From != "1001" || !s.rooms.joined(roomJID) || r.told != nil {
+		t.Errorf("alice is taken for %+v; told %v", in, r.told)
+	}
+}
+
 func TestRoomsAreRemembered(t *testing.T) {
 	s := seated(t)
 	s.rooms.nudge("nobody@conference.chat.test")

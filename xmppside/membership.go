@@ -190,18 +190,31 @@ func (rs *rooms) affiliated(e *element) {
 	}
 }
 
-// forgetRoles needs rooms.mu. Who was banned when the room was left is taken to be so until it says otherwise.
-func (r *room) forgetRoles() (rows []bridge.StateRow) {
+// forgetRoles needs rooms.mu.
+func (r *room) forgetRoles() []bridge.StateRow {
+	r.forgetLists()
+	return r.pruneRoles(nil)
+}
+
+// pruneRoles forgets all roles but those of some nicks. It needs rooms.mu.
+func (r *room) pruneRoles(kept map[string]bool) (rows []bridge.StateRow) {
 	for nick := range r.who.roles {
-		rows = append(rows, bridge.StateRow{Key: keyRole + r.jid + "/" + nick})
+		if !kept[nick] {
+			delete(r.who.roles, nick)
+			rows = append(rows, bridge.StateRow{Key: keyRole + r.jid + "/" + nick})
+		}
 	}
-	r.who.roles, r.who.sure, r.who.asked = nil, nil, time.Time{}
+	return rows
+}
+
+// forgetLists needs rooms.mu. Who was banned when the room was left is taken to be so until it says otherwise.
+func (r *room) forgetLists() {
+	r.who.sure, r.who.asked = nil, time.Time{}
 	for bare, a := range r.who.affiliations {
 		if a != outcast {
 			delete(r.who.affiliations, bare)
 		}
 	}
-	return rows
 }
 
 // restoreRole takes in what the book remembers of an occupant; false: of none that is here.

@@ -128,10 +128,11 @@ func (r *room) stay(ctx context.Context, rs *rooms) (check bool, gone error) {
 	}
 }
 
-// join asks to be let in, under another nick if ours is taken.
+// join asks to be let in, under another nick if ours is taken. Who sits there keeps his nick: another would be a change of
+// it, at which the room does not tell who is there.
 func (r *room) join(ctx context.Context, rs *rooms, c *conn) error {
-	nick := rs.s.cfg.Nick
-	for n := 2; ; n++ {
+	nicks := r.nicks(rs)
+	for i, nick := range nicks {
 		refused, err := r.ask(ctx, rs, c, nick)
 		switch {
 		case err != nil:
@@ -141,33 +142,61 @@ func (r *room) join(ctx context.Context, rs *rooms, c *conn) error {
 		case refused == created:
 			r.unmake(ctx, rs, c, nick)
 			return errNoRoom
-		case refused != "conflict" || n > mostNicks:
+		case refused != "conflict" || i == len(nicks)-1:
 			return fmt.Errorf("the room refuses us: %s", refusedText(refused))
 		}
-		nick = fmt.Sprintf("%s_%d", rs.s.cfg.Nick, n)
 	}
+	return nil
 }
 
-// ask sends one presence (XEP-0045 §7.2) and waits for what the room says.
+// nicks are those to be tried, in order.
+func (r *room) nicks(rs *rooms) (all []string) {
+	if seat := rs.nick(r.jid); seat != "" {
+		all = append(all, seat)
+	}
+	all = append(all, rs.s.cfg.Nick)
+	for n := 2; n <= mostNicks+1; n++ {
+		all = append(all, fmt.Sprintf("%s_%d", rs.s.cfg.Nick, n))
+	}
+	return slices.Compact(all)
+}
+
+// ask sends one presence (XEP-0045 §7.2) and waits for what the room says. What is known of who is there stays until it
+// has told everything afresh: what is said meanwhile is somebody's.
 func (r *room) ask(ctx context.Context, rs *rooms, c *conn, nick string) (refused string, err error) {
 	rs.mu.Lock()
 	out := r.in == ""
-	rows := r.clear() // the room tells everything afresh
-	if len(rows) > 0 {
-		rs.s.desk.SetState(bridge.XMPP, rows...)
-	}
+	r.told, r.refused = map[string]bool{}, ""
+	r.forgetLists()
 	rs.mu.Unlock()
-	if err := c.write(joinPresence(r.jid+"/"+nick, rs.posts.seek(r.jid, out))); err != nil {
-		return "", err
+	if err = c.write(joinPresence(r.jid+"/"+nick, rs.posts.seek(r.jid, out))); err == nil {
+		refused, err = r.answer(ctx, rs)
 	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	switch {
+	case err == nil && refused == "":
+	case ctx.Err() != nil: // it was not refused: a resumption goes on here
+		r.told, r.again = nil, r.in != ""
+	case refused == created: // unmake forgets it
+	default:
+		if rows := r.clear(); len(rows) > 0 {
+			rs.s.desk.SetState(bridge.XMPP, rows...)
+		}
+	}
+	return refused, err
+}
+
+// answer waits for what the room says to a join.
+func (r *room) answer(ctx context.Context, rs *rooms) (refused string, err error) {
 	limit := time.NewTimer(joinWithin)
 	defer limit.Stop()
 	for {
 		change := r.changed.wait()
 		rs.mu.Lock()
-		in, refused := r.in, r.refused
+		in, refused := r.in != "" && r.told == nil, r.refused
 		rs.mu.Unlock()
-		if in != "" || refused != "" {
+		if in || refused != "" {
 			return refused, nil
 		}
 		select {

@@ -27,11 +27,12 @@ type room struct {
 	// Guarded by rooms.mu.
 	in      string // our nick; empty: not in the room
 	people  map[string]string
-	open    bool   // shows real addresses to everybody
-	refused string // condition of the last error presence
-	doubt   bool   // somebody says that we are not in the room
-	again   bool   // it tells other things to those who join now
-	gone    string // why we are out
+	told    map[string]bool // nicks of which the room has told since a join that is not answered; nil: there is none
+	open    bool            // shows real addresses to everybody
+	refused string          // condition of the last error presence
+	doubt   bool            // somebody says that we are not in the room
+	again   bool            // it tells other things to those who join now
+	gone    string          // why we are out
 	unheard unheard
 	why     string // why we are not in, for people
 	who     membership
@@ -99,7 +100,7 @@ func (r *room) clear() (rows []bridge.StateRow) {
 		rows = append(rows, bridge.StateRow{Key: keyOccupant + r.jid + "/" + nick})
 	}
 	r.in, r.refused, r.gone = "", "", ""
-	r.people = map[string]string{}
+	r.people, r.told = map[string]string{}, nil
 	return append(rows, r.forgetRoles()...)
 }
 
@@ -199,17 +200,34 @@ func (r *room) enters(nick string, e *element) (rows []bridge.StateRow) {
 		return nil
 	}
 	rows = r.know(nick, realOf(e.only(nsMUCUser, "x")))
+	if r.told != nil {
+		r.told[nick] = true
+	}
 	codes := statuses(e)
-	if slices.Contains(codes, "201") && r.in == "" {
+	if slices.Contains(codes, "201") && (r.in == "" || r.told != nil) {
 		r.refused = created // it is to go away again
 		return rows
 	}
-	if slices.Contains(codes, "110") && r.in != nick { // XEP-0045 §7.2.2: that is us
-		r.in, r.gone, r.refused, r.doubt = nick, "", "", false
-		rows = append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(nick)})
+	if slices.Contains(codes, "110") && (r.in != nick || r.told != nil) { // XEP-0045 §7.2.2: that is us, told last
+		rows = append(rows, r.seated(nick)...)
 		r.open = slices.Contains(codes, "100")
 	}
 	return rows
+}
+
+// seated notes that a join was answered: who was not told of since it was sent is not in the room any more. It needs
+// rooms.mu.
+func (r *room) seated(nick string) (rows []bridge.StateRow) {
+	if r.told != nil {
+		for other := range r.people {
+			if !r.told[other] {
+				rows = append(rows, r.forget(other)...)
+			}
+		}
+		rows = append(rows, r.pruneRoles(r.told)...)
+	}
+	r.in, r.gone, r.refused, r.doubt, r.told = nick, "", "", false, nil
+	return append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(nick)})
 }
 
 // realOf is who sits behind a nick: empty where the room does not say. Two sessions of one person may share a nick, and

@@ -98,6 +98,40 @@ func TestRooms(t *testing.T) {
 	})
 }
 
+// A room that is joined once more goes on saying who speaks.
+func TestSpeakersWhileJoining(t *testing.T) {
+	bothServers(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}}, func(t *testing.T, x *servers.XMPP) {
+		const joins, each = 20, 10
+		m := bridgetest.NewMemory(t)
+		alice := newPerson(t, x, "1001", x.Room("room"))
+		for _, user := range []string{"1002", "1003"} {
+			newPerson(t, x, user, x.Room("room"))
+		}
+		l, room := inRoom(t, x, m)
+		r := l.rooms.byJID[room]
+		for n := range joins * each {
+			if n%each == 0 {
+				l.rooms.mu.Lock()
+				r.again = true
+				l.rooms.mu.Unlock()
+				r.changed.ring()
+			}
+			if err := alice.Send(room, "groupchat", "", "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := heard(l.takes(t, joins*each))
+		for _, in := range all {
+			if in.Refused != nil || in.From != "1001" {
+				t.Fatalf("taken for %+v", in)
+			}
+		}
+		if len(all) != joins*each {
+			t.Errorf("%d were heard", len(all))
+		}
+	})
+}
+
 func TestAnonymousRoom(t *testing.T) {
 	cfg := servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, AnonymousRooms: true}
 	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
