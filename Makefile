@@ -7,11 +7,12 @@
 # make lint        the checks of make test that run nothing
 # make docker      the image chatrelay:latest
 # make clean       removes what the others made
-.PHONY: demo demo-check test build bench chaos lint docker clean deps-demo deps-check deps-test
+.PHONY: demo demo-check test build bench chaos lint docker clean deps-build deps-demo deps-check deps-test
 
-GO ?= go
+# The machine's Go, or, where that is too old, one that it fetches.
+GO ?= $(CURDIR)/scripts/go
 
-build:
+build: deps-build
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/chatrelay ./cmd/chatrelay
 
 # The demo brings its own broker and chat server, on free loopback ports.
@@ -29,7 +30,7 @@ demo/node_modules/.package-lock.json: demo/package-lock.json
 test: deps-test demo/node_modules/.package-lock.json
 	GO=$(GO) scripts/test
 
-lint:
+lint: deps-build
 	GO=$(GO) scripts/lint
 
 # The parts in themselves, then the relay beside the servers alone.
@@ -47,11 +48,14 @@ clean:
 	rm -rf bin demo/node_modules demo/out
 
 # Each installs only what is missing, and says nothing when nothing is.
+deps-build:
+	scripts/deps build
+
 deps-demo:
-	GO=$(GO) scripts/deps demo
+	scripts/deps build demo
 
 deps-check:
-	GO=$(GO) scripts/deps demo check
+	scripts/deps build demo check
 
 deps-test:
-	GO=$(GO) scripts/deps demo check test
+	scripts/deps build demo check test

@@ -2,6 +2,8 @@ module chatrelay
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/eclipse/paho.mqtt.golang v1.5.1
