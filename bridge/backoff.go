@@ -8,13 +8,13 @@ import (
 const (
 	backoffFirst = 250 * time.Millisecond
 	backoffMost  = time.Minute
-	// A leg that a working wire keeps turning away is given up after so long and so many attempts. Both are
+	// A delivery that a working wire keeps turning away is given up after so long and so many attempts. Both are
 	// asked for, as a side that is down counts for nothing: it may be down for days, and makes no attempts.
 	giveUpAfter = 24 * time.Hour
 	giveUpTries = int(giveUpAfter / backoffMost)
 )
 
-// backoff is how long a leg waits before attempt n+1: doubling, at most a minute, less up to half by chance
+// backoff is how long a delivery waits before attempt n+1: doubling, at most a minute, less up to half by chance
 // so that many lanes do not come back at once.
 func backoff(n int) time.Duration {
 	d := backoffMost

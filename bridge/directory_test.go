@@ -22,7 +22,7 @@ func TestOneDirectoryForOneMessage(t *testing.T) {
 	}
 	rec, why := j.record(in())
 	to := []string{}
-	for _, l := range rec.Legs {
+	for _, l := range rec.Deliveries {
 		to = append(to, l.To)
 	}
 	if why != nil || !slices.Equal(to, []string{"1002", room}) {

@@ -90,7 +90,7 @@ func (b *fakeBook) Append(ctx context.Context, recs []*Record) error {
 		return errors.New("an append must not be given up")
 	}
 	for _, r := range recs {
-		r.Outcome = map[Verdict]Outcome{Take: Taken, Ignore: Ignored, Reject: Refused}[r.Verdict]
+		r.Outcome = map[Verdict]Outcome{VerdictTake: OutcomeTaken, VerdictIgnore: OutcomeIgnored, VerdictReject: OutcomeRefused}[r.Verdict]
 	}
 	if b.do != nil {
 		return b.do(recs)
@@ -150,7 +150,7 @@ func (a *acks) errOf(t *testing.T, name string) error {
 	return err
 }
 
-// fakeLedger hands out the legs of queue, one after the other, and writes down what it is told.
+// fakeLedger hands out the deliveries of queue, one after the other, and writes down what it is told.
 type fakeLedger struct {
 	queue    chan Outbound
 	nextErr  error // of Next once queue is closed
@@ -208,7 +208,7 @@ func (l *fakeLedger) Defer(ref Ref, wait time.Duration, reason string) {
 
 func (l *fakeLedger) Attempts(Ref) (int, time.Duration) { return l.tries, l.since }
 
-func (l *fakeLedger) Close(results ...Result) {
+func (l *fakeLedger) Settle(results ...Result) {
 	for _, r := range results {
 		l.say("close %v: %v", r.Ref, r.Err)
 	}
@@ -242,9 +242,9 @@ func newJudge(side SideID, now func() time.Time) *judge {
 	}
 }
 
-func newIntake(side SideID, book Book) *Intake {
+func newIntake(side SideID, book Appender) *Intake {
 	return NewIntake(IntakeConfig{
-		Side: side, Rules: message.Rules{MaxBytes: 64 << 20, Own: "receiver"}, Directory: listed(testGroups), Book: book,
+		Side: side, Rules: message.Rules{MaxBytes: 64 << 20, Own: "receiver"}, Directory: listed(testGroups), Journal: book,
 		Notices: Notices{Sent: true, Delayed: true, Failed: true}, Log: zerolog.Nop(),
 	})
 }

@@ -1,6 +1,9 @@
 package bridge
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Inbound is one payload off a wire, offered once.
 type Inbound struct {
@@ -16,14 +19,13 @@ type Inbound struct {
 	// (and, for Refused, answered where it can be).
 	Ignored string   // fixed word: why it is no message for us (receipt, chat_state, history, …)
 	Refused *Refusal // why it cannot be taken (retained, oversize, unknown_sender, …)
-	// Stored: with Refused, it may be the wire's own copy of what was taken before (a retained message). What the book
+	// Stored: with Refused, it may be the wire's own copy of what was taken before (a retained message). What the journal
 	// knows is a duplicate then, and nobody is told that it is refused.
 	Stored bool
 
-	// Reply is the side's own opaque handle for answering the sender on the same wire with a stanza
-	// error (XMPP; empty: it cannot). What stands before its first NUL names the sender: answers are
-	// limited per sender. Receipt: the sender asked for a receipt (XEP-0184) there.
-	Reply   string
+	// Reply says how to answer the sender on the same wire with a stanza error (XMPP; zero: it cannot). Receipt: the
+	// sender asked for a receipt (XEP-0184) there.
+	Reply   ReplyTo
 	Receipt bool
 
 	// WireID is the wire's own lasting identity of this message (XMPP: of archive id, sender, stanza id and
@@ -43,7 +45,7 @@ type Inbound struct {
 
 	// Ack is called exactly once, from any goroutine, and never waits.
 	// nil: the relay has it durably, or knows it already, or ignores it. *Refusal: refused for good,
-	// counted, and any answer is in the book: acknowledge it on the wire. ErrFull: see above. Any
+	// counted, and any answer is in the journal: acknowledge it on the wire. ErrFull: see above. Any
 	// other error: nothing was taken; close the connection, reconnect with backoff, the wire redelivers.
 	Ack func(error)
 }
@@ -54,4 +56,34 @@ type Inlet interface {
 	// while the intake has its fill of uncommitted messages, until ctx ends; then it returns the
 	// context's error and Ack is never called. After nil, Ack will be called.
 	Offer(ctx context.Context, in Inbound) error
+}
+
+// ReplyTo is an address for answers. Sender names who is answered: answers are limited, and wait, by sender. Handle is
+// the side's own word for where to, and about what; nobody else reads it.
+type ReplyTo struct{ Sender, Handle string }
+
+// IsZero tells whether there is nobody to answer.
+func (r ReplyTo) IsZero() bool { return r == ReplyTo{} }
+
+// Stored is the address as one text, for the journal. It is kept in files: never change it.
+func (r ReplyTo) Stored() string {
+	if r.Handle == "" {
+		return r.Sender
+	}
+	return r.Sender + "\x00" + r.Handle
+}
+
+// ParseReplyTo reads what Stored has written.
+func ParseReplyTo(stored string) (r ReplyTo) {
+	r.Sender, r.Handle, _ = strings.Cut(stored, "\x00")
+	return r
+}
+
+// MarshalText is Stored, for notes.
+func (r ReplyTo) MarshalText() ([]byte, error) { return []byte(r.Stored()), nil }
+
+// UnmarshalText is ParseReplyTo.
+func (r *ReplyTo) UnmarshalText(text []byte) error {
+	*r = ParseReplyTo(string(text))
+	return nil
 }

@@ -16,8 +16,8 @@ import (
 
 const (
 	intakeOffers = 4096    // offers that may wait for a commit; more would only make each one slower
-	intakeBytes  = 8 << 20 // and their bodies and legs: the memory that a flood may take
-	legBytes     = 160     // what a leg costs: one short message to a large group needs many
+	intakeBytes  = 8 << 20 // and their bodies and deliveries: the memory that a flood may take
+	legBytes     = 160     // what a delivery costs: one short message to a large group needs many
 	turnedGens   = 16      // connections that are remembered as turned away; a side has one at a time
 )
 
@@ -27,7 +27,7 @@ type IntakeConfig struct {
 	Rules     message.Rules
 	Directory func() *Directory // asked for each offer
 	Senders   *Senders          // who may post to groups; nil: anybody
-	Book      Book
+	Journal   Appender
 	Notices   Notices
 	Clock     func() time.Time // nil: time.Now
 	Log       zerolog.Logger
@@ -36,13 +36,13 @@ type IntakeConfig struct {
 // Notices says which notices are written.
 type Notices struct{ Sent, Delayed, Failed bool }
 
-// Intake judges what one side offers and stamps it into the book. It implements Inlet.
+// Intake judges what one side offers and stamps it into the journal. It implements Inlet.
 //
 // Offer judges on the side's goroutine; Run writes what has gathered while the last commit was on its way, so
 // a lone message never waits and many share a commit. Only then are they acknowledged, in order.
 type Intake struct {
 	side  SideID
-	book  Book
+	book  Appender
 	judge judge
 	log   zerolog.Logger
 	hush  *hush // of Run's goroutine
@@ -61,7 +61,7 @@ type Intake struct {
 	turned map[uint64]error // generations of which nothing is taken any more, and why; of Run's goroutine
 }
 
-// offer is one message on its way into the book.
+// offer is one message on its way into the journal.
 type offer struct {
 	in   *Inbound
 	rec  *Record
@@ -75,9 +75,9 @@ func NewIntake(c IntakeConfig) *Intake {
 		c.Clock = time.Now
 	}
 	return &Intake{
-		side: c.Side, book: c.Book, log: c.Log.With().Stringer("side", c.Side).Logger(), hush: newHush(c.Clock),
+		side: c.Side, book: c.Journal, log: c.Log.With().Stringer("side", c.Side).Logger(), hush: newHush(c.Clock),
 		judge: judge{
-			side: c.Side, rules: c.Rules, directory: c.Directory, senders: c.Senders, book: c.Book, limit: newLimiter(c.Clock),
+			side: c.Side, rules: c.Rules, directory: c.Directory, senders: c.Senders, book: c.Journal, limit: newLimiter(c.Clock),
 			notices: c.Notices.Failed, nowMS: func() int64 { return c.Clock().UnixMilli() },
 		},
 		ring: make(chan struct{}, 1), room: make(chan struct{}, 1), closed: make(chan struct{}),
@@ -86,7 +86,7 @@ func NewIntake(c IntakeConfig) *Intake {
 }
 
 // Received counts all offers of this process, whatever became of them: the counter at the door.
-func (i *Intake) Received() int64 { return i.door.Load() }
+func (i *Intake) Offered() int64 { return i.door.Load() }
 
 // errStopped: the wire is to keep the message and bring it again.
 var errStopped = errors.New("the relay is stopping")
@@ -94,7 +94,7 @@ var errStopped = errors.New("the relay is stopping")
 // Offer implements Inlet.
 func (i *Intake) Offer(ctx context.Context, in Inbound) error {
 	rec, why := i.judge.record(&in)
-	o := offer{in: &in, rec: rec, why: why, size: len(in.Body) + len(rec.Legs)*legBytes}
+	o := offer{in: &in, rec: rec, why: why, size: len(in.Body) + len(rec.Deliveries)*legBytes}
 	for {
 		taken, over := i.put(o)
 		switch {
@@ -209,12 +209,12 @@ func (i *Intake) answer(o offer, err error) {
 	o.in.Ack(err)
 }
 
-// outcome turns what the book says into what the wire is told.
+// outcome turns what the journal says into what the wire is told.
 func (i *Intake) outcome(o offer) error {
 	switch o.rec.Outcome {
-	case Full:
+	case OutcomeFull:
 		return ErrFull
-	case Refused:
+	case OutcomeRefused:
 		why := o.why
 		if why == nil {
 			why = o.rec.Why
@@ -225,7 +225,7 @@ func (i *Intake) outcome(o offer) error {
 		i.event("refused "+why.Reason, zerolog.InfoLevel).Str("reason", why.Reason).Str("why", why.Text).
 			Str("from", o.rec.From).Str("to", o.in.To).Str("wire_from", o.in.From).Int("bytes", len(o.in.Body)).Msg("refused")
 		return why
-	case Unknown:
+	case OutcomeUnknown:
 		return errors.New("the book gave no outcome")
 	}
 	if e := i.log.Debug(); e.Enabled() {
@@ -237,7 +237,7 @@ func (i *Intake) outcome(o offer) error {
 // notTaken logs that the wire keeps a message, or its sender is told to wait.
 func (i *Intake) notTaken(o offer, err error) {
 	if why := o.rec.Why; why != nil {
-		i.event("busy", zerolog.WarnLevel).Str("from", o.rec.From).Str("to", o.rec.Legs[len(o.rec.Legs)-1].To).
+		i.event("busy", zerolog.WarnLevel).Str("from", o.rec.From).Str("to", o.rec.Deliveries[len(o.rec.Deliveries)-1].To).
 			Msg("not taken: its sender, or who it is for, has a quarter of the journal already")
 		return
 	}

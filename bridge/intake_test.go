@@ -25,7 +25,7 @@ type post struct {
 }
 
 // run starts an intake. It must be called in a synctest bubble.
-func run(t *testing.T, side SideID, book Book) *post {
+func run(t *testing.T, side SideID, book Appender) *post {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &post{Intake: newIntake(side, book), t: t, stop: cancel, done: make(chan struct{})}
@@ -75,7 +75,7 @@ func (p *post) want(t *testing.T, want ...string) {
 	}
 }
 
-// outcomes makes a book decide by content.
+// outcomes makes a journal decide by content.
 func outcomes(by map[string]Outcome) func([]*Record) error {
 	return func(recs []*Record) error {
 		for _, r := range recs {
@@ -91,7 +91,7 @@ func outcomes(by map[string]Outcome) func([]*Record) error {
 
 func TestIntakeAnswersByOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		book := &fakeBook{do: outcomes(map[string]Outcome{"again": Duplicate, "huge": Refused})}
+		book := &fakeBook{do: outcomes(map[string]Outcome{"again": OutcomeDuplicate, "huge": OutcomeRefused})}
 		p := run(t, XMPP, book)
 		p.give("new", nil)
 		p.give("again", nil)
@@ -106,8 +106,8 @@ func TestIntakeAnswersByOutcome(t *testing.T) {
 		if err := p.acks.errOf(t, "bad"); !errors.As(err, &why) {
 			t.Errorf("a refusal is acknowledged with a %T", err)
 		}
-		if p.Received() != 6 {
-			t.Errorf("%d at the door, want 6", p.Received())
+		if p.Offered() != 6 {
+			t.Errorf("%d at the door, want 6", p.Offered())
 		}
 	})
 }
@@ -253,7 +253,7 @@ func TestIntakeForgetsOldGenerations(t *testing.T) {
 	})
 }
 
-// A full book: on MQTT nothing may follow what was dropped, for the broker brings it again on the next
+// A full journal: on MQTT nothing may follow what was dropped, for the broker brings it again on the next
 // connection. In XMPP its sender was told, and the next message is one of its own.
 func TestIntakeFull(t *testing.T) {
 	full := ErrFull.Error()
@@ -263,9 +263,9 @@ func TestIntakeFull(t *testing.T) {
 		do   func([]*Record) error
 		want []string
 	}{
-		{"MQTT", MQTT, outcomes(map[string]Outcome{"b": Full}), []string{"a: <nil>", "b: " + full, "c: " + full, "d: " + full}},
-		{"XMPP", XMPP, outcomes(map[string]Outcome{"b": Full}), []string{"a: <nil>", "b: " + full, "c: <nil>", "d: <nil>"}},
-		{"no outcome", XMPP, outcomes(map[string]Outcome{"b": Unknown}),
+		{"MQTT", MQTT, outcomes(map[string]Outcome{"b": OutcomeFull}), []string{"a: <nil>", "b: " + full, "c: " + full, "d: " + full}},
+		{"XMPP", XMPP, outcomes(map[string]Outcome{"b": OutcomeFull}), []string{"a: <nil>", "b: " + full, "c: <nil>", "d: <nil>"}},
+		{"no outcome", XMPP, outcomes(map[string]Outcome{"b": OutcomeUnknown}),
 			[]string{"a: <nil>", "b: the book gave no outcome", "c: the book gave no outcome", "d: the book gave no outcome"}},
 		{"the disk is full", XMPP, func([]*Record) error { return fmt.Errorf("append: %w", ErrFull) },
 			[]string{"a: " + full, "b: " + full, "c: " + full, "d: " + full}},
@@ -284,8 +284,8 @@ func TestIntakeFull(t *testing.T) {
 				if err := p.acks.errOf(t, "b"); tt.name != "no outcome" && err != ErrFull {
 					t.Errorf("b ends with %v, want ErrFull itself", err)
 				}
-				if p.Received() != 4 {
-					t.Errorf("%d at the door, want 4", p.Received())
+				if p.Offered() != 4 {
+					t.Errorf("%d at the door, want 4", p.Offered())
 				}
 			})
 		})
@@ -338,8 +338,8 @@ func TestIntakeStopsUnderAFlood(t *testing.T) {
 		if n > 12 {
 			t.Errorf("%d commits, though it was told to stop at the tenth", n)
 		}
-		if got := int64(len(p.acks.names())); got != p.Received() {
-			t.Errorf("%d of %d acknowledged", got, p.Received())
+		if got := int64(len(p.acks.names())); got != p.Offered() {
+			t.Errorf("%d of %d acknowledged", got, p.Offered())
 		}
 	})
 }
@@ -375,7 +375,7 @@ func big(n int) func(*Inbound) {
 	return func(in *Inbound) { in.Body = envelope(fields{"content": strings.Repeat("x", n)}) }
 }
 
-// Memory is bounded by messages, by their bytes, and by what their legs take.
+// Memory is bounded by messages, by their bytes, and by what their deliveries take.
 func TestIntakeIsBounded(t *testing.T) {
 	crowd := make([]string, 10_000)
 	for n := range crowd {
@@ -397,7 +397,7 @@ func TestIntakeIsBounded(t *testing.T) {
 				p := run(t, XMPP, &fakeBook{do: func([]*Record) error { return <-commit }})
 				p.judge.directory = listed(Groups{room: crowd})
 				p.give("first", tt.change)
-				synctest.Wait() // it is with the book
+				synctest.Wait() // it is with the journal
 				offered := make(chan int, 1)
 				go func() {
 					n := 1
@@ -412,12 +412,12 @@ func TestIntakeIsBounded(t *testing.T) {
 					t.Errorf("%d are taken, want at most %d", n, tt.most)
 				default:
 				}
-				if got := p.Received(); got != int64(tt.most) {
+				if got := p.Offered(); got != int64(tt.most) {
 					t.Errorf("%d are taken before it blocks, want %d", got, tt.most)
 				}
 				commit <- nil // room for one
 				synctest.Wait()
-				if got := p.Received(); got != int64(tt.most)+1 {
+				if got := p.Offered(); got != int64(tt.most)+1 {
 					t.Errorf("%d are taken once there is room, want %d", got, tt.most+1)
 				}
 				for sent := true; sent; synctest.Wait() { // one or two: the last may have joined the others
@@ -445,7 +445,7 @@ func TestIntakeTakesAGiantAlone(t *testing.T) {
 		synctest.Wait()
 		go p.give("giant", big(intakeBytes+1))
 		synctest.Wait()
-		if p.Received() != 1 {
+		if p.Offered() != 1 {
 			t.Error("the giant is taken beside another")
 		}
 		commit <- nil
@@ -472,8 +472,8 @@ func TestIntakeOfferEndsWithItsContext(t *testing.T) {
 		commit <- nil
 		synctest.Wait()
 		p.want(t, "first: <nil>")
-		if p.Received() != 1 {
-			t.Errorf("%d at the door, want 1: the second was never offered", p.Received())
+		if p.Offered() != 1 {
+			t.Errorf("%d at the door, want 1: the second was never offered", p.Offered())
 		}
 	})
 }

@@ -3,25 +3,24 @@ package bridge
 import (
 	"bytes"
 	"errors"
-	"strings"
 
 	"chatrelay/message"
 )
 
-// judge decides what an offer is and what it needs, without looking into the book. It is used by one goroutine.
+// judge decides what an offer is and what it needs, without looking into the journal. It is used by one goroutine.
 type judge struct {
 	side      SideID
 	rules     message.Rules
 	directory func() *Directory
 	now       *Directory // for the offer that is being judged
 	senders   *Senders
-	book      Book
+	book      Appender
 	limit     *limiter
 	notices   bool // refused MQTT messages are answered by a notice
 	nowMS     func() int64
 }
 
-// record makes the book's record of an offer. The refusal is nil unless the verdict is Reject.
+// record makes the journal's record of an offer. The refusal is nil unless the verdict is Reject.
 func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 	j.now = j.directory()
 	rec := &Record{Origin: j.side, Via: in.To, Body: in.Body, Redelivered: in.Redelivered, State: in.State,
@@ -59,8 +58,8 @@ func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 		env.To = in.To // a direct message on an inbox need not repeat whose it is
 	}
 	rec.From = env.From
-	rec.Legs = Route(j.side, in.Room, &env, j.now)
-	if len(rec.Legs) == 0 {
+	rec.Deliveries = Route(j.side, in.Room, &env, j.now)
+	if len(rec.Deliveries) == 0 {
 		return j.ignore(rec, "no_members"), nil
 	}
 	if env.Group() && in.Room == "" { // what was heard in a room the room has let pass
@@ -68,15 +67,15 @@ func (j *judge) record(in *Inbound) (*Record, *Refusal) {
 		case forbidden:
 			return j.outsider(rec, in, &env)
 		case undecided:
-			undecide(rec.Legs, &Post{Room: env.GroupJID, Via: in.To}, env.From)
+			undecide(rec.Deliveries, &Post{Room: env.GroupJID, Via: in.To}, env.From)
 		}
 	}
 	j.identify(rec, &env)
-	rec.Reply, rec.Receipt = in.Reply, in.Receipt && in.Reply != ""
+	rec.Reply, rec.Receipt = in.Reply, in.Receipt && !in.Reply.IsZero()
 	return rec, nil
 }
 
-// outsider refuses a group message of someone who may not post there, unless the book knows it: it may be the relay's
+// outsider refuses a group message of someone who may not post there, unless the journal knows it: it may be the relay's
 // own copy that comes back, of one who has left the group since.
 func (j *judge) outsider(rec *Record, in *Inbound, env *message.Envelope) (*Record, *Refusal) {
 	why := notMember()
@@ -85,7 +84,7 @@ func (j *judge) outsider(rec *Record, in *Inbound, env *message.Envelope) (*Reco
 	return rec, why
 }
 
-// recognise gives a refusal the key by which the book may know the message.
+// recognise gives a refusal the key by which the journal may know the message.
 func (j *judge) recognise(rec *Record, in *Inbound, env *message.Envelope) {
 	if !env.Group() && env.To == "" {
 		env.To = in.To // as when it was taken
@@ -96,7 +95,7 @@ func (j *judge) recognise(rec *Record, in *Inbound, env *message.Envelope) {
 }
 
 // identify gives the record its keys. Content alone is no identity ("ok", "ok"): a message with neither id nor
-// time gets an id of the book's, and only the wire can tell it from its repetition.
+// time gets an id of the journal's, and only the wire can tell it from its repetition.
 func (j *judge) identify(rec *Record, env *message.Envelope) {
 	if env.Identified() {
 		rec.Keys = []message.Key{env.Key()}
@@ -156,38 +155,38 @@ func (j *judge) checkGroup(in *Inbound, env *message.Envelope) *Refusal {
 }
 
 func (j *judge) ignore(rec *Record, reason string) *Record {
-	rec.Verdict, rec.Reason, rec.Legs, rec.Body = Ignore, reason, nil, nil
+	rec.Verdict, rec.Reason, rec.Deliveries, rec.Body = VerdictIgnore, reason, nil, nil
 	return rec
 }
 
 // reject makes the record of a refusal, with the answer its sender gets: a stanza error where the wire can
 // answer, a notice where the sender named in a sound envelope has an inbox and no other way to learn of it.
 func (j *judge) reject(rec *Record, in *Inbound, from string, why *Refusal) *Record {
-	rec.Verdict, rec.Reason, rec.Legs = Reject, why.Reason, nil
+	rec.Verdict, rec.Reason, rec.Deliveries = VerdictReject, why.Reason, nil
 	switch {
-	case in.Reply != "":
-		if sender, _, _ := strings.Cut(in.Reply, "\x00"); j.limit.allow(sender) {
+	case !in.Reply.IsZero():
+		if sender := in.Reply.Sender; j.limit.allow(sender) {
 			// A lane for each: a sender who cannot be answered now holds up no other one's answer.
-			rec.Legs = []Leg{{Side: j.side, Kind: Error, Lane: "e\x00" + sender,
+			rec.Deliveries = []Delivery{{Side: j.side, Kind: KindError, Lane: "e\x00" + sender,
 				Note: Note{Reply: in.Reply, Reason: why.Reason, Text: why.Text, At: j.nowMS()}}}
 		}
 	case j.side == MQTT && from != "" && j.notices:
-		// Whose name it is is not proven: the book keeps, and the notice says, only which message it was.
+		// Whose name it is is not proven: the journal keeps, and the notice says, only which message it was.
 		if j.limit.allowOn(in.To, from) {
 			rec.From = from
 			rec.Body = message.KeyFields(in.Body, &j.rules, j.now.Serves)
-			rec.Legs = []Leg{NoticeLeg(from, Note{Status: "failed", Text: why.Text, At: j.nowMS()})}
+			rec.Deliveries = []Delivery{NoticeDelivery(from, Note{Status: "failed", Text: why.Text, At: j.nowMS()})}
 		}
 	}
-	if len(rec.Legs) == 0 || rec.Legs[0].Kind != Notice {
+	if len(rec.Deliveries) == 0 || rec.Deliveries[0].Kind != KindNotice {
 		rec.Body = nil // nothing will be made of it
 	}
 	return rec
 }
 
 // NoticeLeg is a notice for a sender; all notices of one sender keep their order in a lane of their own.
-func NoticeLeg(from string, note Note) Leg {
-	return Leg{Side: MQTT, Kind: Notice, To: from, Lane: "n\x00" + from, Note: note}
+func NoticeDelivery(from string, note Note) Delivery {
+	return Delivery{Side: MQTT, Kind: KindNotice, To: from, Lane: "n\x00" + from, Note: note}
 }
 
 // chatter tells whether what was heard in a room is no envelope at all, rather than a bad one: people talk there,

@@ -16,7 +16,7 @@ import (
 func mqttIn(body []byte) Inbound { return Inbound{Body: body, To: "1002"} }
 
 func xmppIn(body []byte) Inbound {
-	return Inbound{Body: body, From: "1001", Reply: "1001@example.org\x00/phone"}
+	return Inbound{Body: body, From: "1001", Reply: ReplyTo{"1001@example.org", "/phone"}}
 }
 
 func roomIn(body []byte) Inbound {
@@ -73,21 +73,21 @@ func TestJudgeRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClock()
 			rec, why := newJudge(tt.side, c.now).record(&tt.in)
-			if why == nil || rec.Verdict != Reject || rec.Reason != tt.want || why.Reason != tt.want {
+			if why == nil || rec.Verdict != VerdictReject || rec.Reason != tt.want || why.Reason != tt.want {
 				t.Fatalf("verdict %d, reason %q, refusal %v; want a Reject for %q", rec.Verdict, rec.Reason, why, tt.want)
 			}
 			if len(rec.Keys) != 0 {
 				t.Errorf("a refused message leaves %d keys", len(rec.Keys))
 			}
 			note := Note{Reply: tt.in.Reply, Reason: tt.want, Text: why.Text, At: c.now().UnixMilli()}
-			want := []Leg{{Side: XMPP, Kind: Error, Lane: "e\x001001@example.org", Note: note}}
+			want := []Delivery{{Side: XMPP, Kind: KindError, Lane: "e\x001001@example.org", Note: note}}
 			if tt.side == MQTT {
-				want = []Leg{NoticeLeg("1001", Note{Status: "failed", Text: why.Text, At: note.At})}
+				want = []Delivery{NoticeDelivery("1001", Note{Status: "failed", Text: why.Text, At: note.At})}
 				if tt.name == "MQTT whose wire vouches for another" || strings.Contains(string(tt.in.Body), `"1009"`) {
-					want[0] = NoticeLeg("1009", want[0].Note)
+					want[0] = NoticeDelivery("1009", want[0].Note)
 				}
 			}
-			if diff := cmp.Diff(want, rec.Legs); diff != "" {
+			if diff := cmp.Diff(want, rec.Deliveries); diff != "" {
 				t.Errorf("answers (-want +got)\n%s", diff)
 			}
 			if keeps := rec.Body != nil; keeps != (tt.side == MQTT) {
@@ -132,10 +132,10 @@ func TestJudgeIgnores(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.in.State = []StateRow{{Key: "h", Value: []byte("7")}}
 			rec, why := newJudge(tt.side, newClock().now).record(&tt.in)
-			if why != nil || rec.Verdict != Ignore || rec.Reason != tt.want {
+			if why != nil || rec.Verdict != VerdictIgnore || rec.Reason != tt.want {
 				t.Fatalf("verdict %d, reason %q, refusal %v; want an Ignore for %q", rec.Verdict, rec.Reason, why, tt.want)
 			}
-			if len(rec.Legs)+len(rec.Keys) != 0 || rec.Body != nil {
+			if len(rec.Deliveries)+len(rec.Keys) != 0 || rec.Body != nil {
 				t.Errorf("something is made of it: %+v", rec)
 			}
 			if len(rec.State) != 1 {
@@ -170,11 +170,11 @@ func TestJudgeTakes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			rec, why := newJudge(tt.side, newClock().now).record(&tt.in)
-			if why != nil || rec.Verdict != Take || rec.Reason != "" {
+			if why != nil || rec.Verdict != VerdictTake || rec.Reason != "" {
 				t.Fatalf("verdict %d, reason %q, refusal %v; want a Take", rec.Verdict, rec.Reason, why)
 			}
 			var to []string
-			for _, l := range rec.Legs {
+			for _, l := range rec.Deliveries {
 				to = append(to, l.To)
 			}
 			if !slices.Equal(to, tt.to) || rec.From != tt.from || rec.Origin != tt.side || rec.Via != tt.in.To {
@@ -205,7 +205,7 @@ func TestJudgeKnowsItsEchoes(t *testing.T) {
 	group := grouped(nil)
 	first := keyOf(t, XMPP, xmppIn(group))
 	for _, member := range []string{"1002", "1003"} {
-		in := Inbound{Body: Render(XMPP, Copy, member, group, Note{}), To: member}
+		in := Inbound{Body: Render(XMPP, KindCopy, member, group, Note{}), To: member}
 		if keyOf(t, MQTT, in) != first {
 			t.Errorf("the copy for %s has another key", member)
 		}
@@ -271,7 +271,7 @@ func TestJudgeAnswersNobody(t *testing.T) {
 		in      Inbound
 		notices bool
 	}{
-		{"a stanza that cannot be answered", XMPP, with(xmppIn(bad), func(in *Inbound) { in.Reply = "" }), true},
+		{"a stanza that cannot be answered", XMPP, with(xmppIn(bad), func(in *Inbound) { in.Reply = ReplyTo{} }), true},
 		{"MQTT without a good from", MQTT, mqttIn(envelope(fields{"from": "+"})), true},
 		{"MQTT from the relay itself", MQTT, mqttIn(envelope(fields{"from": "receiver"})), true},
 		{"MQTT that is no envelope", MQTT, mqttIn([]byte("hello")), true},
@@ -283,8 +283,8 @@ func TestJudgeAnswersNobody(t *testing.T) {
 			j := newJudge(tt.side, newClock().now)
 			j.notices = tt.notices
 			rec, why := j.record(&tt.in)
-			if why == nil || rec.Verdict != Reject || len(rec.Legs) != 0 || rec.Body != nil {
-				t.Errorf("verdict %d, legs %v, body %q, refusal %v; want a silent Reject", rec.Verdict, rec.Legs, rec.Body, why)
+			if why == nil || rec.Verdict != VerdictReject || len(rec.Deliveries) != 0 || rec.Body != nil {
+				t.Errorf("verdict %d, legs %v, body %q, refusal %v; want a silent Reject", rec.Verdict, rec.Deliveries, rec.Body, why)
 			}
 		})
 	}
@@ -299,13 +299,13 @@ func TestJudgeLimitsAnswers(t *testing.T) {
 				for i := range n {
 					in := mqttIn(envelope(fields{"from": from, "content": i}))
 					if side == XMPP { // each from a device of its own
-						in.To, in.Reply = "", fmt.Sprintf("%s@example.org\x00/%d", from, i)
+						in.To, in.Reply = "", ReplyTo{from + "@example.org", fmt.Sprintf("/%d", i)}
 					}
 					rec, why := j.record(&in)
-					if why == nil || rec.Verdict != Reject {
+					if why == nil || rec.Verdict != VerdictReject {
 						t.Fatalf("verdict %d: a flood must still be refused", rec.Verdict)
 					}
-					got += len(rec.Legs)
+					got += len(rec.Deliveries)
 				}
 				return got
 			}
@@ -328,9 +328,9 @@ func TestJudgeAnswersEachInTheirOwnLane(t *testing.T) {
 	j := newJudge(XMPP, newClock().now)
 	lanes := map[string]bool{}
 	for n := range 3 {
-		in := Inbound{Body: envelope(nil), Reply: fmt.Sprintf("stranger%d@elsewhere.org\x00/x", n)}
+		in := Inbound{Body: envelope(nil), Reply: ReplyTo{fmt.Sprintf("stranger%d@elsewhere.org", n), "/x"}}
 		rec, _ := j.record(&in)
-		lanes[rec.Legs[0].Lane] = true
+		lanes[rec.Deliveries[0].Lane] = true
 	}
 	if len(lanes) != 3 {
 		t.Errorf("three strangers share %d lanes: %v", len(lanes), lanes)
@@ -348,7 +348,7 @@ func FuzzJudge(f *testing.F) {
 		f.Add(body, "", "", "", "", "history", "retained", "", uint8(7))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, from, to, heard, reply, ignored, refused, wireID string, bits uint8) {
-		in := Inbound{Body: body, From: from, To: to, Room: heard, Reply: reply, Ignored: ignored, WireID: wireID,
+		in := Inbound{Body: body, From: from, To: to, Room: heard, Reply: ParseReplyTo(reply), Ignored: ignored, WireID: wireID,
 			Receipt: bits&2 != 0, Trusted: bits&4 != 0}
 		if refused != "" {
 			in.Refused = Refuse(refused, "no")
@@ -362,18 +362,18 @@ func FuzzJudge(f *testing.F) {
 		if !bytes.Equal(came, in.Body) {
 			t.Fatal("the body was changed in place")
 		}
-		if (why != nil) != (rec.Verdict == Reject) || (rec.Reason == "") != (rec.Verdict == Take) {
+		if (why != nil) != (rec.Verdict == VerdictReject) || (rec.Reason == "") != (rec.Verdict == VerdictTake) {
 			t.Fatalf("verdict %d, reason %q, refusal %v", rec.Verdict, rec.Reason, why)
 		}
 		switch rec.Verdict {
-		case Take:
+		case VerdictTake:
 			consistentTake(t, &in, rec)
-		case Ignore:
-			if len(rec.Legs)+len(rec.Keys) > 0 || rec.Body != nil {
+		case VerdictIgnore:
+			if len(rec.Deliveries)+len(rec.Keys) > 0 || rec.Body != nil {
 				t.Fatalf("ignored, but something is made of it: %+v", rec)
 			}
-		case Reject:
-			if len(rec.Legs) > 1 || len(rec.Keys) > 0 || len(rec.Legs) == 1 && rec.Legs[0].Kind.Mail() {
+		case VerdictReject:
+			if len(rec.Deliveries) > 1 || len(rec.Keys) > 0 || len(rec.Deliveries) == 1 && rec.Deliveries[0].Kind.IsMessage() {
 				t.Fatalf("refused, but more than an answer is made of it: %+v", rec)
 			}
 		}
@@ -382,7 +382,7 @@ func FuzzJudge(f *testing.F) {
 
 func consistentTake(t *testing.T, in *Inbound, rec *Record) {
 	t.Helper()
-	if in.Ignored != "" || in.Refused != nil || len(rec.Legs) == 0 || len(rec.Keys) != 1 {
+	if in.Ignored != "" || in.Refused != nil || len(rec.Deliveries) == 0 || len(rec.Keys) != 1 {
 		t.Fatalf("taken: %+v", rec)
 	}
 	if !in.Trusted && in.From != rec.From && (in.From != "" || in.To == "") {
@@ -398,15 +398,15 @@ func consistentTake(t *testing.T, in *Inbound, rec *Record) {
 	if e.Key() != rec.Keys[0] {
 		t.Fatal("what travels on has another key than what is remembered")
 	}
-	for _, l := range rec.Legs {
-		post := e.Group() && in.Room == "" && l.Kind == Room
-		if l.Side == rec.Origin && !post || !l.Kind.Mail() || l.To == "" || l.Kind == Copy && l.To == rec.From {
+	for _, l := range rec.Deliveries {
+		post := e.Group() && in.Room == "" && l.Kind == KindRoom
+		if l.Side == rec.Origin && !post || !l.Kind.IsMessage() || l.To == "" || l.Kind == KindCopy && l.To == rec.From {
 			t.Fatalf("leg %+v of %+v", l, e)
 		}
 	}
 }
 
-// BenchmarkJudge is what an everyday message of 300 bytes costs before the book has it.
+// BenchmarkJudge is what an everyday message of 300 bytes costs before the journal has it.
 func BenchmarkJudge(b *testing.B) {
 	in := mqttIn(envelope(fields{"content": `Hello, "Bob" & <b>all</b> 😀, see you at 5 this afternoon?`, "contentType": 0,
 		"groupJid": "", "groupName": "", "name": "Alice Liddell", "photo": "https://example.org/photos/1001.jpg"}))
@@ -414,19 +414,19 @@ func BenchmarkJudge(b *testing.B) {
 	b.SetBytes(int64(len(in.Body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if rec, why := j.record(&in); why != nil || len(rec.Legs) != 1 {
+		if rec, why := j.record(&in); why != nil || len(rec.Deliveries) != 1 {
 			b.Fatal(why)
 		}
 	}
 }
 
-// What a wire may have stored and brings once more keeps the key by which the book knows it, as when it was taken.
+// What a wire may have stored and brings once more keeps the key by which the journal knows it, as when it was taken.
 func TestJudgeRecognises(t *testing.T) {
 	retained := func(in *Inbound) { in.Refused, in.Stored = Refuse("retained", "no"), true }
 	for name, fields := range map[string]fields{"a direct message": nil, "without to": {"to": nil}} {
 		live, _ := newJudge(MQTT, newClock().now).record(new(mqttIn(envelope(fields))))
 		stored, why := newJudge(MQTT, newClock().now).record(new(with(mqttIn(envelope(fields)), retained)))
-		if why == nil || stored.Verdict != Reject || len(live.Keys) != 1 || len(stored.Keys) != 1 || stored.Keys[0] != live.Keys[0] {
+		if why == nil || stored.Verdict != VerdictReject || len(live.Keys) != 1 || len(stored.Keys) != 1 || stored.Keys[0] != live.Keys[0] {
 			t.Errorf("%s: keys %x, live %x, refusal %v", name, stored.Keys, live.Keys, why)
 		}
 	}

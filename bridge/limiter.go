@@ -16,7 +16,7 @@ type limiter struct {
 	given  map[string]int
 }
 
-// NewLimiter is for the book, where it refuses by itself: may a sender, whom only the message on an inbox names, be
+// NewLimiter is for the journal, where it refuses by itself: may a sender, whom only the message on an inbox names, be
 // told of one more refusal? It is used by one goroutine.
 func NewLimiter(now func() time.Time) (allowOn func(inbox, sender string) bool) {
 	return newLimiter(now).allowOn

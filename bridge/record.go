@@ -7,40 +7,40 @@ type Verdict uint8
 
 // Verdicts.
 const (
-	Take   Verdict = iota // deliver its legs
-	Ignore                // count it under Reason
-	Reject                // count it under Reason; Legs holds at most the answers
+	VerdictTake   Verdict = iota // deliver its deliveries
+	VerdictIgnore                // count it under Reason
+	VerdictReject                // count it under Reason; Deliveries holds at most the answers
 )
 
-// Outcome is what became of a record in the book.
+// Outcome is what became of a record in the journal.
 type Outcome uint8
 
 // Outcomes. The first four are final and committed.
 const (
-	Unknown   Outcome = iota // Append failed
-	Taken                    // message, legs and keys are in the book
-	Duplicate                // a key was known: nothing to deliver
-	Ignored
-	Refused
-	Full // no room: nothing was written for it, no key kept, not counted as received
+	OutcomeUnknown   Outcome = iota // Append failed
+	OutcomeTaken                    // message, deliveries and keys are in the journal
+	OutcomeDuplicate                // a key was known: nothing to deliver
+	OutcomeIgnored
+	OutcomeRefused
+	OutcomeFull // no room: nothing was written for it, no key kept, not counted as received
 )
 
-// Record is one offer on its way into the book.
+// Record is one offer on its way into the journal.
 type Record struct {
 	Origin  SideID
 	Verdict Verdict
 	Reason  string // label for Ignore and Reject
-	// ID is the number given by Book.NewID, or 0: the book gives one.
-	ID      uint64
-	Keys    []message.Key // all that are remembered under Origin; the first known one decides. See Append for those of a Reject
-	WireKey message.Key   // zero: none. A known one is a silent duplicate
-	From    string        // sender's landline
-	Via     string        // inbox it arrived on (MQTT): a retry is a known key with the same Via
-	Body    []byte
-	Legs    []Leg
-	// Reply is Inbound.Reply of whatever was sent by stanza: an Error leg with this Note.Reply is due when it
-	// dies or bounces. Receipt: a Receipt leg is due when it is settled as sent.
-	Reply   string
+	// ID is the number given by Appender.NewID, or 0: the journal gives one.
+	ID         uint64
+	Keys       []message.Key // all that are remembered under Origin; the first known one decides. See Append for those of a Reject
+	WireKey    message.Key   // zero: none. A known one is a silent duplicate
+	From       string        // sender's landline
+	Via        string        // inbox it arrived on (MQTT): a retry is a known key with the same Via
+	Body       []byte
+	Deliveries []Delivery
+	// Reply is Inbound.Reply of whatever was sent by stanza: a KindError delivery with this Note.Reply is due when it
+	// dies or bounces. Receipt: a Receipt delivery is due when it is settled as sent.
+	Reply   ReplyTo
 	Receipt bool
 	// Redelivered: a known key is silence, not a retry to be answered.
 	Redelivered bool
@@ -51,7 +51,7 @@ type Record struct {
 	State      []StateRow // of side Origin
 
 	Outcome Outcome // set by Append
-	// Why is set by Append with Full or Refused where the book itself refuses this one message: its sender, or
+	// Why is set by Append with Full or Refused where the journal itself refuses this one message: its sender, or
 	// who it is for, has its share of the journal already.
 	Why *Refusal
 }

@@ -4,27 +4,27 @@ import "chatrelay/message"
 
 // Route says which deliveries a message needs (DESIGN: "The job"). It is a pure function. origin is the side
 // that the message came from and heard the room it was heard in, or empty; e.To is the inbox it is for.
-func Route(origin SideID, heard string, e *message.Envelope, d *Directory) []Leg {
+func Route(origin SideID, heard string, e *message.Envelope, d *Directory) []Delivery {
 	if origin == MQTT {
 		if e.Group() {
-			return []Leg{leg(XMPP, Room, e.From, e.GroupJID)}
+			return []Delivery{leg(XMPP, KindRoom, e.From, e.GroupJID)}
 		}
-		return []Leg{leg(XMPP, Chat, e.From, e.To)}
+		return []Delivery{leg(XMPP, KindChat, e.From, e.To)}
 	}
 	if !e.Group() {
-		return []Leg{leg(MQTT, Inbox, e.From, e.To)}
+		return []Delivery{leg(MQTT, KindInbox, e.From, e.To)}
 	}
 	legs := copies(e, d.Members(e.GroupJID))
 	if heard == "" {
 		// Posted for its sender, so that those who are in the room see it too.
-		legs = append(legs, leg(XMPP, Room, e.From, e.GroupJID))
+		legs = append(legs, leg(XMPP, KindRoom, e.From, e.GroupJID))
 	}
 	return legs
 }
 
-// copies are the inbox legs of a group message: every member but the sender, once each.
-func copies(e *message.Envelope, members []string) []Leg {
-	legs := make([]Leg, 0, len(members)+1)
+// copies are the inbox deliveries of a group message: every member but the sender, once each.
+func copies(e *message.Envelope, members []string) []Delivery {
+	legs := make([]Delivery, 0, len(members)+1)
 	group := groupLane(e.From, e.GroupJID)
 	seen := make(map[string]bool, len(members))
 	for _, m := range members {
@@ -32,7 +32,7 @@ func copies(e *message.Envelope, members []string) []Leg {
 			continue
 		}
 		seen[m] = true
-		l := leg(MQTT, Copy, e.From, m)
+		l := leg(MQTT, KindCopy, e.From, m)
 		l.Behind = group
 		legs = append(legs, l)
 	}
@@ -43,16 +43,16 @@ func copies(e *message.Envelope, members []string) []Leg {
 // for all of them, so that they hold up nothing but what the sender says in that group.
 func groupLane(from, room string) string { return from + "\x00" + room }
 
-// undecide marks the legs of a message of which that is not known.
-func undecide(legs []Leg, post *Post, from string) {
+// undecide marks the deliveries of a message of which that is not known.
+func undecide(legs []Delivery, post *Post, from string) {
 	for i := range legs {
 		legs[i].Note.Post = post
-		if legs[i].Kind == Copy {
+		if legs[i].Kind == KindCopy {
 			legs[i].Lane, legs[i].Behind = groupLane(from, post.Room), ""
 		}
 	}
 }
 
-func leg(side SideID, kind Kind, from, to string) Leg {
-	return Leg{Side: side, Kind: kind, To: to, Lane: from + "\x00" + to}
+func leg(side SideID, kind Kind, from, to string) Delivery {
+	return Delivery{Side: side, Kind: kind, To: to, Lane: from + "\x00" + to}
 }

@@ -13,9 +13,9 @@ import (
 func TestRoute(t *testing.T) {
 	direct := message.Envelope{From: "1001", To: "1002"}
 	group := message.Envelope{From: "1001", GroupJID: room}
-	toLeg := func(side SideID, kind Kind, to string) Leg {
-		l := Leg{Side: side, Kind: kind, To: to, Lane: "1001\x00" + to}
-		if kind == Copy {
+	toLeg := func(side SideID, kind Kind, to string) Delivery {
+		l := Delivery{Side: side, Kind: kind, To: to, Lane: "1001\x00" + to}
+		if kind == KindCopy {
 			l.Behind = "1001\x00" + room // never before one that waits
 		}
 		return l
@@ -26,20 +26,20 @@ func TestRoute(t *testing.T) {
 		heard  string
 		env    message.Envelope
 		groups Groups
-		want   []Leg
+		want   []Delivery
 	}{
-		{"a stanza to a person goes to the inbox", XMPP, "", direct, testGroups, []Leg{toLeg(MQTT, Inbox, "1002")}},
+		{"a stanza to a person goes to the inbox", XMPP, "", direct, testGroups, []Delivery{toLeg(MQTT, KindInbox, "1002")}},
 		{"a stanza to a group goes to each inbox but the sender's, and into the room", XMPP, "", group, testGroups,
-			[]Leg{toLeg(MQTT, Copy, "1002"), toLeg(MQTT, Copy, "1003"), toLeg(XMPP, Room, room)}},
+			[]Delivery{toLeg(MQTT, KindCopy, "1002"), toLeg(MQTT, KindCopy, "1003"), toLeg(XMPP, KindRoom, room)}},
 		{"what was heard in the room does not go back there", XMPP, room, group, testGroups,
-			[]Leg{toLeg(MQTT, Copy, "1002"), toLeg(MQTT, Copy, "1003")}},
-		{"a stanza to a group without members goes into the room", XMPP, "", group, Groups{room: nil}, []Leg{toLeg(XMPP, Room, room)}},
-		{"what was heard where nobody else is goes nowhere", XMPP, room, group, Groups{room: {"1001"}}, []Leg{}},
-		{"a member named twice has one copy", XMPP, room, group, Groups{room: {"1002", "1001", "1002"}}, []Leg{toLeg(MQTT, Copy, "1002")}},
-		{"a message in an inbox goes to its owner's account", MQTT, "", direct, testGroups, []Leg{toLeg(XMPP, Chat, "1002")}},
-		{"a group message in an inbox is one stanza into the room", MQTT, "", group, testGroups, []Leg{toLeg(XMPP, Room, room)}},
+			[]Delivery{toLeg(MQTT, KindCopy, "1002"), toLeg(MQTT, KindCopy, "1003")}},
+		{"a stanza to a group without members goes into the room", XMPP, "", group, Groups{room: nil}, []Delivery{toLeg(XMPP, KindRoom, room)}},
+		{"what was heard where nobody else is goes nowhere", XMPP, room, group, Groups{room: {"1001"}}, []Delivery{}},
+		{"a member named twice has one copy", XMPP, room, group, Groups{room: {"1002", "1001", "1002"}}, []Delivery{toLeg(MQTT, KindCopy, "1002")}},
+		{"a message in an inbox goes to its owner's account", MQTT, "", direct, testGroups, []Delivery{toLeg(XMPP, KindChat, "1002")}},
+		{"a group message in an inbox is one stanza into the room", MQTT, "", group, testGroups, []Delivery{toLeg(XMPP, KindRoom, room)}},
 		{"and so it is when the copy names an inbox", MQTT, "", message.Envelope{From: "1001", To: "1003", GroupJID: room}, testGroups,
-			[]Leg{toLeg(XMPP, Room, room)}},
+			[]Delivery{toLeg(XMPP, KindRoom, room)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,17 +72,17 @@ func TestRouteAlways(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for _, l := range Route(origin, heard, &e, NewDirectory(groups)) {
-			post := origin == XMPP && e.Group() && heard == "" && l.Kind == Room && l.To == room
+			post := origin == XMPP && e.Group() && heard == "" && l.Kind == KindRoom && l.To == room
 			switch {
 			case l.Side == origin && !post:
 				t.Fatalf("%v %q %+v: back to the side it came from: %+v", origin, heard, e, l)
-			case l.Kind == Copy && l.To == e.From:
+			case l.Kind == KindCopy && l.To == e.From:
 				t.Fatalf("%v %q %+v: the sender has a copy", origin, heard, e)
 			case seen[l.To]:
 				t.Fatalf("%v %q %+v: twice to %s", origin, heard, e, l.To)
 			case l.Lane != e.From+"\x00"+l.To:
 				t.Fatalf("%+v: lane %q", e, l.Lane)
-			case !l.Kind.Mail():
+			case !l.Kind.IsMessage():
 				t.Fatalf("%+v: a leg that is no mail: %+v", e, l)
 			}
 			seen[l.To] = true

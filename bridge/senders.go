@@ -58,7 +58,7 @@ func (s *Senders) post(d *Directory, room, from, via string) permission {
 	return out
 }
 
-// leaves tells whether a leg whose message was taken undecided may go now. A room post goes to a room that we are in,
+// leaves tells whether a delivery whose message was taken undecided may go now. A room post goes to a room that we are in,
 // so its state is soon known. An inbox is not to wait for a room that stays away: there the row alone counts in the
 // end, as ours is the only word about who belongs to the group.
 func (s *Senders) leaves(out *Outbound) permission {
@@ -73,7 +73,7 @@ func (s *Senders) leaves(out *Outbound) permission {
 	}
 	standing := s.rooms.Standing(p.Room, out.From)
 	switch away := standing == StandingOutOfReach || standing == StandingLost; {
-	case away && out.Kind == Copy && d.HasRow(p.Room, out.From):
+	case away && out.Kind == KindCopy && d.HasRow(p.Room, out.From):
 		return permitted
 	case standing == StandingLost:
 		return abandoned

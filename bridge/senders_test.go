@@ -54,11 +54,11 @@ func TestWhoMayPost(t *testing.T) {
 				if got := s.post(NewDirectory(testGroups), who.room, who.from, ""); got != who.want {
 					t.Errorf("%s to %s: %d, want %d", who.from, who.room, got, who.want)
 				}
-				out := Outbound{Kind: Copy, From: who.from, To: "1002", Note: Note{Post: &Post{Room: who.room}}}
+				out := Outbound{Kind: KindCopy, From: who.from, To: "1002", Note: Note{Post: &Post{Room: who.room}}}
 				if got := s.leaves(&out); got != who.copy {
 					t.Errorf("a copy of %s's to %s: %d, want %d", who.from, who.room, got, who.copy)
 				}
-				out.Kind = Room // never by the row alone
+				out.Kind = KindRoom // never by the row alone
 				want := who.want
 				if tt.standing == StandingLost {
 					want = abandoned
@@ -70,7 +70,7 @@ func TestWhoMayPost(t *testing.T) {
 		})
 	}
 	for name, s := range map[string]*Senders{"any": NewSenders(listed(testGroups), nil), "no rule": nil} {
-		if s.post(NewDirectory(testGroups), room, "1009", "1009") != permitted || s.leaves(&Outbound{Kind: Room, From: "1009", Note: Note{Post: &Post{Room: room}}}) != permitted {
+		if s.post(NewDirectory(testGroups), room, "1009", "1009") != permitted || s.leaves(&Outbound{Kind: KindRoom, From: "1009", Note: Note{Post: &Post{Room: room}}}) != permitted {
 			t.Errorf("%s: somebody may not", name)
 		}
 	}
@@ -94,14 +94,14 @@ func TestWhoseInboxIsOfTheGroup(t *testing.T) {
 	if got := s.post(NewDirectory(testGroups), room, "6666", "1002"); got != forbidden {
 		t.Errorf("a member's inbox makes a stranger's message %d", got)
 	}
-	out := Outbound{Kind: Room, From: "1001", To: room, Note: Note{Post: &Post{Room: room, Via: "6666"}}}
+	out := Outbound{Kind: KindRoom, From: "1001", To: room, Note: Note{Post: &Post{Room: room, Via: "6666"}}}
 	if got := s.leaves(&out); got != forbidden {
 		t.Errorf("a post that came on a stranger's inbox: %d", got)
 	}
 }
 
 func (r *Record) lanes() (out []string) {
-	for _, l := range r.Legs {
+	for _, l := range r.Deliveries {
 		out = append(out, l.Lane)
 	}
 	return out
@@ -135,13 +135,13 @@ func TestJudgeAsksWhoMayPost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			rec, why := judgeOf(tt.side).record(&tt.in)
-			if (why != nil) != tt.refused || why != nil && (why.Reason != NotMember || rec.Reason != NotMember || len(rec.Legs) != 1) {
-				t.Fatalf("verdict %d, refusal %v, legs %v", rec.Verdict, why, rec.Legs)
+			if (why != nil) != tt.refused || why != nil && (why.Reason != NotMember || rec.Reason != NotMember || len(rec.Deliveries) != 1) {
+				t.Fatalf("verdict %d, refusal %v, legs %v", rec.Verdict, why, rec.Deliveries)
 			}
 			if why != nil && len(rec.Keys) != 1 {
 				t.Error("without its key, the relay's own copy that comes back would be refused")
 			}
-			for _, l := range rec.Legs {
+			for _, l := range rec.Deliveries {
 				if l.Note.Post != nil {
 					t.Errorf("something is to be asked: %+v", l)
 				}
@@ -150,21 +150,21 @@ func TestJudgeAsksWhoMayPost(t *testing.T) {
 	}
 	rooms.rest = StandingUnknown
 	rec, why := judgeOf(XMPP).record(&Inbound{Body: grouped(nil), From: "1001"})
-	if why != nil || rec.Verdict != Take || !slices.Equal(rec.lanes(), []string{"1001\x00" + room, "1001\x00" + room, "1001\x00" + room}) {
+	if why != nil || rec.Verdict != VerdictTake || !slices.Equal(rec.lanes(), []string{"1001\x00" + room, "1001\x00" + room, "1001\x00" + room}) {
 		t.Fatalf("while the room's state is unknown: %+v, %v", rec, why)
 	}
-	for _, l := range rec.Legs {
+	for _, l := range rec.Deliveries {
 		if l.Note.Post == nil || *l.Note.Post != (Post{Room: room}) || l.Behind != "" {
 			t.Errorf("leg %+v", l)
 		}
 	}
 	in := onTopic("6666")
-	if rec, why = judgeOf(MQTT).record(&in); why != nil || *rec.Legs[0].Note.Post != (Post{Room: room, Via: "6666"}) {
+	if rec, why = judgeOf(MQTT).record(&in); why != nil || *rec.Deliveries[0].Note.Post != (Post{Room: room, Via: "6666"}) {
 		t.Errorf("by MQTT: %+v, %v", rec, why)
 	}
 }
 
-// The courier asks before a leg leaves: forbidden is a dead letter, undecided holds its lane for a short while.
+// The dispatcher asks before a delivery leaves: forbidden is a dead letter, undecided holds its lane for a short while.
 func TestCourierAsks(t *testing.T) {
 	for _, tt := range []struct {
 		standing Standing
@@ -179,15 +179,15 @@ func TestCourierAsks(t *testing.T) {
 		l, sent := newLedger(), 0
 		l.tries = 100000 // an outage of days is no reason to give up
 		side := &fakeSide{send: func(context.Context, Outbound) error { sent++; return nil }}
-		c := NewCourier(l, side, NewSenders(listed(testGroups), &fakeRooms{rest: tt.standing}), newClock().now, zerolog.Nop())
-		c.carry(t.Context(), Outbound{Ref: Ref{Msg: 1}, Kind: Room, From: "1009", To: room, Note: Note{Post: &Post{Room: room}}})
+		c := NewDispatcher(l, side, NewSenders(listed(testGroups), &fakeRooms{rest: tt.standing}), newClock().now, zerolog.Nop())
+		c.carry(t.Context(), Outbound{Ref: Ref{Msg: 1}, Kind: KindRoom, From: "1009", To: room, Note: Note{Post: &Post{Room: room}}})
 		if got := strings.Join(l.heard(), "; "); got != tt.want || sent != count(tt.want == "") {
 			t.Errorf("standing %d: %q, %d sent; want %q", tt.standing, got, sent, tt.want)
 		}
 		if strings.HasPrefix(tt.want, "defer") && l.deferred > holdMost {
 			t.Errorf("standing %d: held until %v", tt.standing, l.deferred)
 		}
-		c.carry(t.Context(), Outbound{Ref: Ref{Msg: 2}, Kind: Room, From: "1009", To: room}) // was decided when it was taken
+		c.carry(t.Context(), Outbound{Ref: Ref{Msg: 2}, Kind: KindRoom, From: "1009", To: room}) // was decided when it was taken
 		if n := count(tt.want == "") + 1; sent != n {
 			t.Errorf("standing %d: what was decided before is asked about again", tt.standing)
 		}

@@ -19,16 +19,16 @@ func TestRender(t *testing.T) {
 		kind Kind
 		want string
 	}{
-		{"inbox", Inbox, body},
-		{"chat", Chat, body},
-		{"room", Room, body},
-		{"copy", Copy, strings.Replace(body, `"to":"1002"`, `"to":"1003"`, 1)},
-		{"notice", Notice, noted},
+		{"inbox", KindInbox, body},
+		{"chat", KindChat, body},
+		{"room", KindRoom, body},
+		{"copy", KindCopy, strings.Replace(body, `"to":"1002"`, `"to":"1003"`, 1)},
+		{"notice", KindNotice, noted},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			of := Render(MQTT, tt.kind, "1003", []byte(body), note) // nobody vouches for its sender
-			if want := `{"from":"1001","to":"1002","chatType":1,"timeStamp":1700000000123,"status":"failed","reason":"nobody is there","statusTime":1767323045678}`; tt.kind != Notice {
+			if want := `{"from":"1001","to":"1002","chatType":1,"timeStamp":1700000000123,"status":"failed","reason":"nobody is there","statusTime":1767323045678}`; tt.kind != KindNotice {
 				if string(of) != tt.want {
 					t.Errorf("of an MQTT message: got %s, want %s", of, tt.want)
 				}
@@ -101,7 +101,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// What a leg is tried before it is given up must fit into the time after which it is.
+// What a delivery is tried before it is given up must fit into the time after which it is.
 func TestGiveUpTriesFit(t *testing.T) {
 	if time.Duration(giveUpTries)*backoffMost > giveUpAfter || giveUpTries < 100 {
 		t.Errorf("%d tries do not go with %v", giveUpTries, giveUpAfter)
@@ -158,9 +158,9 @@ func TestWords(t *testing.T) {
 	if got, want := Refuse("bad", "no %d", 7).Error(), "bad: no 7"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for kind, mail := range map[Kind]bool{Inbox: true, Copy: true, Notice: false, Chat: true, Room: true, Receipt: false, Error: false} {
-		if kind.Mail() != mail {
-			t.Errorf("kind %d: mail %v, want %v", kind, kind.Mail(), mail)
+	for kind, mail := range map[Kind]bool{KindInbox: true, KindCopy: true, KindNotice: false, KindChat: true, KindRoom: true, KindReceipt: false, KindError: false} {
+		if kind.IsMessage() != mail {
+			t.Errorf("kind %d: mail %v, want %v", kind, kind.IsMessage(), mail)
 		}
 	}
 }

@@ -13,7 +13,7 @@ const (
 )
 
 // Watch tells senders of what has waited for long, once each, until ctx ends. tick nil: a ticker.
-func Watch(ctx context.Context, ledger Ledger, tick <-chan time.Time) error {
+func Watch(ctx context.Context, ledger Queue, tick <-chan time.Time) error {
 	if tick == nil {
 		t := time.NewTicker(watchEvery)
 		defer t.Stop()

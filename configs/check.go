@@ -27,7 +27,7 @@ const (
 func (c *Config) check() (out Problems) {
 	out = append(out, c.MQTT.check()...)
 	out = append(out, c.XMPP.check()...)
-	out = append(out, c.Mail.check()...)
+	out = append(out, c.Messages.check()...)
 	out = append(out, c.Store.check()...)
 	out = append(out, c.HTTP.check()...)
 	out.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
@@ -66,7 +66,7 @@ func (h *HTTP) check() (out Problems) {
 	return out
 }
 
-func (m *Mail) check() (out Problems) {
+func (m *Messages) check() (out Problems) {
 	out.say(m.MaxMessage < leastMessage || m.MaxMessage > mostMessage, "MAX_MESSAGE", "is "+m.MaxMessage.String(),
 		fmt.Sprintf("it must be from %v to %v", Size(leastMessage), Size(mostMessage)))
 	out.addresses("TRUSTED_JIDS", m.Trusted)
@@ -97,7 +97,7 @@ func compile(pattern string) (*regexp.Regexp, error) {
 const longestLandline = 255
 
 // Landline tells what is one. The pattern must have been checked. It may be called from several goroutines.
-func (m *Mail) Landline() (func(string) bool, error) {
+func (m *Messages) Landline() (func(string) bool, error) {
 	re, err := compile(m.LandlinePattern)
 	if err != nil {
 		return nil, err

@@ -11,13 +11,13 @@ const Prefix = "CHATRELAY_"
 // env (name), envDefault, shown (default in words), example (for what is required) and desc.
 // Secrets are redacted however it is printed.
 type Config struct {
-	MQTT  MQTT
-	XMPP  XMPP
-	Mail  Mail
-	Store Store
-	HTTP  HTTP
-	Log   Log
-	Life  Life
+	MQTT     MQTT
+	XMPP     XMPP
+	Messages Messages
+	Store    Store
+	HTTP     HTTP
+	Log      Log
+	Life     Life
 
 	// Groups are the served rooms with their members, of GROUPS_FILE and XMPP_ROOMS together.
 	Groups map[string][]string
@@ -57,8 +57,8 @@ type XMPP struct {
 	Rooms        JIDList `env:"XMPP_ROOMS" desc:"Rooms to serve, by bare JID, separated by commas; those of GROUPS_FILE are served anyway."`
 }
 
-// Mail says what is a letter, and whose.
-type Mail struct {
+// Mail says what is a message, and whose.
+type Messages struct {
 	LandlinePattern string  `env:"LANDLINE_PATTERN" envDefault:"[A-Za-z0-9][A-Za-z0-9._-]{0,63}" desc:"Regular expression that a whole landline matches. Characters that would change a topic or a JID are never part of one."`
 	MaxMessage      Size    `env:"MAX_MESSAGE" envDefault:"192KiB" desc:"A larger message is refused."`
 	Notices         Notices `env:"NOTICES" envDefault:"sent,delayed,failed" desc:"What senders are told: any of sent, delayed, failed; or off."`

@@ -12,7 +12,7 @@ import (
 
 // files reads the tables that the configuration names; every bad line of them is a problem of its own.
 func (c *Config) files() (out Problems) {
-	landline, err := c.Mail.Landline()
+	landline, err := c.Messages.Landline()
 	if err != nil {
 		landline = func(string) bool { return true } // the pattern has been reported
 	}
@@ -21,7 +21,7 @@ func (c *Config) files() (out Problems) {
 		c.Groups[room] = nil
 	}
 	known := make(map[[2]string]bool)
-	out.table("GROUPS_FILE", c.Mail.GroupsFile, "groupJid,landline", func(room, member string) string {
+	out.table("GROUPS_FILE", c.Messages.GroupsFile, "groupJid,landline", func(room, member string) string {
 		if wrong, remedy := bareJID(room); wrong != "" {
 			return quoted(room) + " " + wrong + ": " + remedy
 		}
@@ -37,7 +37,7 @@ func (c *Config) files() (out Problems) {
 	})
 	c.Identity = make(map[string]string)
 	owner := make(map[string]string)
-	out.table("IDENTITY_FILE", c.Mail.IdentityFile, "landline,jid", func(name, address string) string {
+	out.table("IDENTITY_FILE", c.Messages.IdentityFile, "landline,jid", func(name, address string) string {
 		if why := c.noLandline(name, landline); why != "" {
 			return why
 		}
@@ -121,7 +121,7 @@ func (c *Config) clashes() (out Problems) {
 			where = Prefix + "GROUPS_FILE"
 		}
 	}
-	// A person's client that logs in under the same id would throw the relay out, and get its mail.
+	// A person's client that logs in under the same id would throw the relay out, and get its messages.
 	out.say(where != "", "MQTT_CLIENT_ID", "is "+quoted(c.MQTT.ClientID)+", a landline in "+where, "choose a name that no landline has")
 	return out
 }

@@ -39,11 +39,11 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		MQTT:  MQTT{URLs: []BrokerURL{"tcp://localhost:1883"}, ClientID: "chatrelay", QoS: 2, Window: 10, Prefix: "/chat"},
-		XMPP:  XMPP{JID: "receiver@example.org", Password: "hunter2", TLS: "starttls", Resource: "chatrelay", Nick: "chatrelay"},
-		Mail:  Mail{LandlinePattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", MaxMessage: 192 << 10, GroupSenders: "members", Notices: Notices{true, true, true}},
-		Store: Store{Dir: "./data", Sync: "full", MaxBytes: 1 << 30, DedupWindow: 24 * time.Hour, DedupMaxKeys: 1_000_000},
-		HTTP:  HTTP{Addr: "127.0.0.1:8080"}, Log: Log{Level: "info", Format: "auto"}, Life: Life{Drain: 10 * time.Second},
+		MQTT:     MQTT{URLs: []BrokerURL{"tcp://localhost:1883"}, ClientID: "chatrelay", QoS: 2, Window: 10, Prefix: "/chat"},
+		XMPP:     XMPP{JID: "receiver@example.org", Password: "hunter2", TLS: "starttls", Resource: "chatrelay", Nick: "chatrelay"},
+		Messages: Messages{LandlinePattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", MaxMessage: 192 << 10, GroupSenders: "members", Notices: Notices{true, true, true}},
+		Store:    Store{Dir: "./data", Sync: "full", MaxBytes: 1 << 30, DedupWindow: 24 * time.Hour, DedupMaxKeys: 1_000_000},
+		HTTP:     HTTP{Addr: "127.0.0.1:8080"}, Log: Log{Level: "info", Format: "auto"}, Life: Life{Drain: 10 * time.Second},
 		Groups: map[string][]string{}, Identity: map[string]string{},
 	}
 	if d := cmp.Diff(want, c); d != "" {
@@ -95,7 +95,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		MQTT: MQTT{Username: "u", ClientID: "one", CAFile: cert, CertFile: cert, KeyFile: key, QoS: 1, Window: 500, Prefix: "in/box", StatusTopic: "off"},
 		XMPP: XMPP{JID: "receiver@example.org", Addr: "[::1]:5222", TLS: "direct", TLSInsecure: true, CAFile: cert, UserDomain: "users.example.org",
 			Resource: "r1", Nick: "post", Rooms: JIDList{"hall@rooms.example.org", "team@rooms.example.org"}},
-		Mail: Mail{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
+		Messages: Messages{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
 			GroupsFile: groups, GroupSenders: "any", Trusted: JIDList{"bot@example.org"}},
 		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, DedupWindow: time.Hour, DedupMaxKeys: 5},
 		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Log: Log{Level: "debug", Format: "json"}, Life: Life{Drain: 3 * time.Second},

@@ -42,7 +42,7 @@ func suggestion(name string, known []string) string {
 	return "did you mean " + best + "?"
 }
 
-// distance is Levenshtein's: how many letters must be put in, taken out or changed.
+// distance is Levenshtein's: how many messages must be put in, taken out or changed.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

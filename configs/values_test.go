@@ -123,7 +123,7 @@ func TestLandline(t *testing.T) {
 		"(?s)x.y": {"xay": true, "x/y": false, "x+y": false, "x\ny": false, "x y": false, "x'y": false, "xéy": false},
 		"z+":      {"z": true, strings.Repeat("z", 255): true, strings.Repeat("z", 256): false},
 	} {
-		is, err := (&Mail{LandlinePattern: pattern}).Landline()
+		is, err := (&Messages{LandlinePattern: pattern}).Landline()
 		if err != nil {
 			t.Fatal(err)
 		}

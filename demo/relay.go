@@ -21,7 +21,7 @@ const (
 	askTimeout = 2 * time.Second
 )
 
-// relay runs ./cmd/chatrelay again and again, each time with the same book.
+// relay runs ./cmd/chatrelay again and again, each time with the same journal.
 type relay struct {
 	binary   string
 	env      []string

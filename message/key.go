@@ -8,7 +8,7 @@ import (
 // Key is what makes two messages the same.
 type Key [16]byte
 
-// What a key is of, its first byte. Kept in the book: never renumber.
+// What a key is of, its first byte. Kept in the journal: never renumber.
 const (
 	keyDirect byte = 1
 	keyGroup  byte = 2

@@ -131,7 +131,7 @@ func TestKeySeparates(t *testing.T) {
 	}
 }
 
-// Keys are kept in books: what they are made of may not change. The values were made by another program.
+// Keys are kept in journals: what they are made of may not change. The values were made by another program.
 func TestKeyIsFixed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		key  Key

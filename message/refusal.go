@@ -1,6 +1,6 @@
 package message
 
-// The reasons of refusals: fixed words, used as metric labels and in the book. Never rename one.
+// The reasons of refusals: fixed words, used as metric labels and in the journal. Never rename one.
 const (
 	TooLarge       = "too_large"
 	NotJSON        = "not_json"

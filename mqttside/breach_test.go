@@ -71,9 +71,9 @@ func TestOutOfTurn(t *testing.T) {
 			cfg.Log = cfg.Log.Output(log)
 			l := start(t, m, cfg)
 			l.up(t)
-			ref := m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+			ref := m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 			l.eventually(t, "sent in the end", func() bool { return bridgetest.AllClosed(m.Sum()) })
-			if _, err := m.Leg(ref); err != nil {
+			if _, err := m.Delivery(ref); err != nil {
 				t.Errorf("dead: %v", err)
 			}
 			if !log.has("breaks MQTT") || log.has("another client") || log.has("lost our session") {

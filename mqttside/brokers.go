@@ -96,13 +96,13 @@ func recent(at, now time.Time) bool {
 
 // brokers is the side's knowledge of its brokers, by address (host:port, as in the URL).
 type brokers struct {
-	desk bridge.Desk
+	desk bridge.SideJournal
 
 	mu     sync.Mutex // guards all below
 	byHost map[string]*broker
 }
 
-func newBrokers(desk bridge.Desk) *brokers {
+func newBrokers(desk bridge.SideJournal) *brokers {
 	return &brokers{desk: desk, byHost: map[string]*broker{}}
 }
 

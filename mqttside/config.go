@@ -31,7 +31,7 @@ type Config struct {
 
 	// Room tells whether the journal takes messages again: until then what was dropped stays with the broker, and
 	// nothing is gained by asking for it. nil: always.
-	Room func() bool
+	HasSpace func() bool
 
 	Landline func(string) bool // nil: message.DefaultLandline
 	Own      string            // the relay's own account name, no landline
@@ -60,8 +60,8 @@ func (c *Config) prepare() ([]*url.URL, error) {
 	if c.Drain == 0 {
 		c.Drain = defaultDrain
 	}
-	if c.Room == nil {
-		c.Room = func() bool { return true }
+	if c.HasSpace == nil {
+		c.HasSpace = func() bool { return true }
 	}
 	if c.Landline == nil {
 		c.Landline = message.DefaultLandline

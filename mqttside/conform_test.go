@@ -17,10 +17,10 @@ func TestSuite(t *testing.T) {
 		link := proxy.New(t, broker.Addr)
 		far := newPerson(t, broker.URL, "far", "/chat/2001")
 		return bridgetest.SideRig{
-			New: func(desk bridge.Desk) (bridge.Side, error) {
+			New: func(desk bridge.SideJournal) (bridge.Side, error) {
 				return New(testConfig(t, "tcp://"+link.Addr()), desk)
 			},
-			Kind: bridge.Inbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
+			Kind: bridge.KindInbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
 			Inject: func(bodies ...string) error {
 				for _, b := range bodies {
 					far.says(t, "/chat/1001", b)

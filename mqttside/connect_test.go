@@ -64,7 +64,7 @@ func TestTransports(t *testing.T) {
 			if strings.HasPrefix(cfg.URLs[0], "ws") { // slow in Mosquitto 2.0.11
 				big = big[:20<<10]
 			}
-			m.Add(bridge.Inbox, "1001", "2001", big)
+			m.Add(bridge.KindInbox, "1001", "2001", big)
 			if got := p.hears(t, 1)[0]; got != cfg.Prefix+"/2001 "+big {
 				t.Errorf("heard %.60q", got)
 			}
@@ -301,18 +301,18 @@ func TestWindow(t *testing.T) {
 				t.Errorf("the window is %d, want %d", n, tc.window)
 			}
 			for i := range 10 {
-				r.m.Add(bridge.Notice, "1001", "2001", body("n", i))
+				r.m.Add(bridge.KindNotice, "1001", "2001", body("n", i))
 			}
 			for i := range 20 {
 				r.add(i)
 			}
 			r.m.Until(t, "the window is full", func(s bridgetest.Sum) bool {
-				return s.Legs[bridgetest.Bound] == tc.bound && s.Legs[bridgetest.Handed] == 1
+				return s.Deliveries[bridgetest.Bound] == tc.bound && s.Deliveries[bridgetest.HandedOut] == 1
 			})
-			if k, _, err := l.ready(bridge.Notice); err != nil || (k != nil) != (tc.bound > tc.window) {
+			if k, _, err := l.ready(bridge.KindNotice); err != nil || (k != nil) != (tc.bound > tc.window) {
 				t.Errorf("room for a notice: %v, %v", k != nil, err)
 			}
-			if k, _, _ := l.ready(bridge.Inbox); k != nil {
+			if k, _, _ := l.ready(bridge.KindInbox); k != nil {
 				t.Error("room for mail")
 			}
 		})

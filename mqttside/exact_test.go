@@ -44,7 +44,7 @@ func exactlyOnce(t *testing.T, bc servers.MosquittoConfig, window int, kill bool
 	const senders = 3
 	for i := range n / senders {
 		for s := range senders {
-			m.Add(bridge.Inbox, fmt.Sprint(s), fmt.Sprint(2000+s), body(fmt.Sprint("x", s), i))
+			m.Add(bridge.KindInbox, fmt.Sprint(s), fmt.Sprint(2000+s), body(fmt.Sprint("x", s), i))
 		}
 	}
 	var wg sync.WaitGroup
@@ -65,7 +65,7 @@ func exactlyOnce(t *testing.T, bc servers.MosquittoConfig, window int, kill bool
 			<-room
 		}
 	})
-	sum := func(s bridgetest.Sum) int { return s.Taken + s.Legs[bridgetest.Closed] }
+	sum := func(s bridgetest.Sum) int { return s.Taken + s.Deliveries[bridgetest.Settled] }
 	for i := range faults {
 		goal := (2*n*i + rand.N(2*n)) / faults
 		m.Until(t, fmt.Sprint("progress ", i), func(s bridgetest.Sum) bool { return sum(s) >= goal })

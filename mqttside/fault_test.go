@@ -83,7 +83,7 @@ func newRig(t *testing.T, bc servers.MosquittoConfig) *rig {
 	return r
 }
 
-func (r *rig) add(n int) bridge.Ref { return r.m.Add(bridge.Inbox, "1001", "2001", body("x", n)) }
+func (r *rig) add(n int) bridge.Ref { return r.m.Add(bridge.KindInbox, "1001", "2001", body("x", n)) }
 
 // once is a rule for the first packet of a kind.
 func once(d proxy.Direction, kind byte, v proxy.Verdict, then func()) func(proxy.Packet) proxy.Verdict {
@@ -123,7 +123,7 @@ func TestCutAtAnyPacket(t *testing.T) {
 				cfg.StatusTopic = ""
 				cfg.Log = cfg.Log.Output(&testLog{tb: t})
 				if at.kind == proxy.SUBSCRIBE || at.kind == proxy.SUBACK { // as on a first connection
-					d := r.m.Desk()
+					d := r.m.SideJournal()
 					if err := d.Wait(t.Context(), d.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter})); err != nil {
 						t.Fatal(err)
 					}
@@ -356,7 +356,7 @@ func TestOrderAfterFailedCommit(t *testing.T) {
 		r.add(i)
 	}
 	r.m.Until(t, "one is bound, one waits in Send", func(s bridgetest.Sum) bool {
-		return s.Queued == 1 && s.Legs[bridgetest.Handed] == 2
+		return s.Queued == 1 && s.Deliveries[bridgetest.HandedOut] == 2
 	})
 	r.m.Step(errors.New("disk full"))
 	r.m.Hold(false)
@@ -380,7 +380,7 @@ func TestResumeBeforeNew(t *testing.T) {
 	for i := range 5 {
 		r.add(i)
 	}
-	r.m.Until(t, "bound", func(s bridgetest.Sum) bool { return s.Legs[bridgetest.Bound] == 5 })
+	r.m.Until(t, "bound", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Bound] == 5 })
 	l.eventually(t, "all released", func() bool { return r.trap.count(proxy.Up, proxy.PUBREL) == 5 })
 	r.link.Refuse(true)
 	r.m.Crash()
@@ -428,7 +428,7 @@ func TestBrokerRestart(t *testing.T) {
 	}
 	for round := range 3 {
 		goal := (round + 1) * n / 4
-		r.m.Until(t, "progress", func(s bridgetest.Sum) bool { return s.Legs[bridgetest.Closed] >= goal })
+		r.m.Until(t, "progress", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Settled] >= goal })
 		if err := r.broker.Stop(); err != nil {
 			t.Fatal(err)
 		}

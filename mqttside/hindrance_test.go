@@ -24,17 +24,17 @@ func TestNothingComes(t *testing.T) {
 	m := bridgetest.NewMemory(t)
 	l := start(t, m, testConfig(t, f.url()))
 	l.up(t)
-	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	m.Until(t, "settled", bridgetest.AllClosed)
 	f.setMute(true)
 	l.current().close(errors.New("cut by the test"))
 	l.down(t, "brings us nothing")
-	if s := m.Sum(); s.Counts[bridge.Unconfirmed] > 0 || s.Doubts != 1 {
+	if s := m.Sum(); s.Counts[bridge.Unconfirmed] > 0 || s.Unproven != 1 {
 		t.Errorf("what had gone out is bounced, or confirmed before all is well: %+v", s)
 	}
 	f.setMute(false)
 	l.up(t)
-	m.Until(t, "confirmed", func(s bridgetest.Sum) bool { return s.Doubts == 0 && s.Counts[bridge.Unconfirmed] == 0 })
+	m.Until(t, "confirmed", func(s bridgetest.Sum) bool { return s.Unproven == 0 && s.Counts[bridge.Unconfirmed] == 0 })
 }
 
 // TestFullAndNothingComes: a full journal leaves unacknowledged what comes, and some brokers (RabbitMQ) let probes wait
@@ -54,10 +54,10 @@ func TestFullAndNothingComes(t *testing.T) {
 	m := bridgetest.NewMemory(t)
 	m.Judge(func(bridge.Inbound) error { return bridge.ErrFull })
 	cfg := testConfig(t, f.url())
-	cfg.Room = func() bool { return false }
+	cfg.HasSpace = func() bool { return false }
 	l := start(t, m, cfg)
 	l.within(t, 15*time.Second, "up", func() bool { ok, _ := l.Up(); return ok })
-	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
 }
 
@@ -77,6 +77,6 @@ func TestRightsByClientID(t *testing.T) {
 	if k := l.current(); k.level != levelPlain {
 		t.Errorf("level %#x", k.level)
 	}
-	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
 }

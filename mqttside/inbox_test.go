@@ -128,7 +128,7 @@ func TestFullForLong(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})
 	var room atomic.Bool
-	r.cfg.Room = room.Load
+	r.cfg.HasSpace = room.Load
 	l := start(t, r.m, r.cfg)
 	l.up(t)
 	r.m.Judge(func(bridge.Inbound) error { return bridge.ErrFull })
@@ -168,7 +168,7 @@ func (s slowInlet) Offer(ctx context.Context, in bridge.Inbound) error {
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000})
-	d := r.m.Desk()
+	d := r.m.SideJournal()
 	in := slowInlet{d, make(chan struct{})}
 	l := startWith(t, r.m, r.cfg, d, in)
 	l.up(t)

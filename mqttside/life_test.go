@@ -57,11 +57,11 @@ func (l *testLog) has(text string) bool {
 
 func start(tb testing.TB, m *bridgetest.Memory, cfg Config) *life {
 	tb.Helper()
-	d := m.Desk()
+	d := m.SideJournal()
 	return startWith(tb, m, cfg, d, d)
 }
 
-func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d *bridgetest.Desk, in bridge.Inlet) *life {
+func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d *bridgetest.SideJournal, in bridge.Inlet) *life {
 	tb.Helper()
 	s, err := New(cfg, d)
 	if err != nil {
@@ -75,7 +75,7 @@ func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d *bridgetest.De
 			tb.Errorf("Run: %v", err)
 		}
 	})
-	wg.Go(func() { d.Carry(ctx, s) })
+	wg.Go(func() { d.Dispatch(ctx, s) })
 	go func() { wg.Wait(); close(l.done) }()
 	tb.Cleanup(l.stop)
 	return l

@@ -64,9 +64,9 @@ func TestUnknownLimit(t *testing.T) {
 	cfg.Window = 1000
 	start(t, m, cfg).up(t)
 	for i := range 50 {
-		m.Add(bridge.Inbox, "1001", "2001", body("x", i))
+		m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
 	}
 	m.Until(t, "the window is full", func(s bridgetest.Sum) bool {
-		return s.Legs[bridgetest.Bound] == defaultWindow && s.Legs[bridgetest.Handed] == 1
+		return s.Deliveries[bridgetest.Bound] == defaultWindow && s.Deliveries[bridgetest.HandedOut] == 1
 	})
 }

@@ -208,7 +208,7 @@ func (s *Side) inspect(k *link, now time.Time) {
 		return
 	}
 	why, done := k.dropped()
-	if why == "" || !done || k.conn().holds() || !s.inbox.roomy() || !s.cfg.Room() || now.Sub(s.renewed) < renewEvery {
+	if why == "" || !done || k.conn().holds() || !s.inbox.roomy() || !s.cfg.HasSpace() || now.Sub(s.renewed) < renewEvery {
 		return
 	}
 	s.renewed = now

@@ -35,8 +35,8 @@ func TestBehindABacklog(t *testing.T) {
 	l.up(t)
 	const half, n = 30, 50
 	send := func(i int) {
-		r.m.Add(bridge.Inbox, "1001", "2001", body("x", i))
-		r.m.Add(bridge.Notice, "1001", "2001", body("notice", i))
+		r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
+		r.m.Add(bridge.KindNotice, "1001", "2001", body("notice", i))
 	}
 	for i := range half {
 		send(i)

@@ -29,11 +29,11 @@ func rabbitQoS(t *testing.T, rabbit *servers.RabbitMQ) {
 	l := start(t, m, cfg)
 	refs := []bridge.Ref{}
 	for i := range 20 {
-		refs = append(refs, m.Add(bridge.Inbox, "1001", "2001", body("x", i)))
+		refs = append(refs, m.Add(bridge.KindInbox, "1001", "2001", body("x", i)))
 	}
 	m.Until(t, "closed", bridgetest.AllClosed)
 	for _, ref := range refs {
-		if _, err := m.Leg(ref); err != nil {
+		if _, err := m.Delivery(ref); err != nil {
 			t.Errorf("%v is dead: %v", ref, err)
 		}
 	}
@@ -52,7 +52,7 @@ func rabbitQoS(t *testing.T, rabbit *servers.RabbitMQ) {
 	l = start(t, m, cfg)
 	l.up(t)
 	for i := range 5 {
-		m.Add(bridge.Inbox, "1001", "2001", body("z", i))
+		m.Add(bridge.KindInbox, "1001", "2001", body("z", i))
 	}
 	m.Until(t, "closed", bridgetest.AllClosed)
 	if log.has("no CONNACK in") || log.has("the broker has no QoS 2") {
@@ -61,7 +61,7 @@ func rabbitQoS(t *testing.T, rabbit *servers.RabbitMQ) {
 	tally(t, "out", 1, 5, p.hears(t, 25)[20:])
 	l.stop()
 	// Subscribed by a relay that did not note what was granted: the first PUBACK tells.
-	d := m.Desk()
+	d := m.SideJournal()
 	host := strings.TrimPrefix(rabbit.URL, "tcp://")
 	if err := d.Wait(t.Context(), d.SetState(bridge.MQTT, bridge.StateRow{
 		Key: stateBroker + host, Value: facts{level: levelPlain, levelAt: time.Now()}.bytes()})); err != nil {
@@ -71,7 +71,7 @@ func rabbitQoS(t *testing.T, rabbit *servers.RabbitMQ) {
 	l = start(t, m, cfg)
 	l.up(t)
 	for i := range 20 {
-		m.Add(bridge.Inbox, "1001", "2001", body("w", i))
+		m.Add(bridge.KindInbox, "1001", "2001", body("w", i))
 	}
 	m.Until(t, "closed", bridgetest.AllClosed)
 	tally(t, "out", 1, 20, p.hears(t, 45)[25:])
@@ -156,7 +156,7 @@ func TestNATS(t *testing.T) {
 		m := bridgetest.NewMemory(t)
 		start(t, m, cfg).up(t)
 		for i := range 20 {
-			m.Add(bridge.Inbox, "1001", "2001", body("x", i))
+			m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
 			p.says(t, "/chat/1001", body("y", i))
 		}
 		m.Until(t, "closed", bridgetest.AllClosed)
@@ -187,7 +187,7 @@ func (l *testLog) times(text string) int {
 // TestLevelSearch walks through what brokers may do to a CONNECT.
 func TestLevelSearch(t *testing.T) {
 	now := time.Now()
-	newOne := func() *brokers { return newBrokers(bridgetest.NewMemory(t).Desk()) }
+	newOne := func() *brokers { return newBrokers(bridgetest.NewMemory(t).SideJournal()) }
 	want := func(t *testing.T, b *brokers, level uint) {
 		t.Helper()
 		if got := b.level("h", now); got != level {
@@ -253,12 +253,12 @@ func TestLevelSearch(t *testing.T) {
 func TestFacts(t *testing.T) {
 	now := time.UnixMilli(time.Now().UnixMilli())
 	m := bridgetest.NewMemory(t)
-	b := newBrokers(m.Desk())
+	b := newBrokers(m.SideJournal())
 	b.accepted("h:1", levelPlain, now)
 	b.setNoQoS2("h:1", now)
 	b.setReplaced("h:1")
 	m.Until(t, "committed", func(s bridgetest.Sum) bool { return s.Queued == 0 })
-	again := newBrokers(m.Desk())
+	again := newBrokers(m.SideJournal())
 	again.restore(map[string][]byte{stateBroker + "h:1": m.Row(stateBroker + "h:1"), stateBroker + "x": {1, 2}, stateFilter: {3}})
 	if again.level("h:1", now) != levelPlain || !again.lacksQoS2("h:1", now) || !again.replaces("h:1") || again.asks("h:1", now) {
 		t.Errorf("after a restart: %+v", again.of("h:1").facts)

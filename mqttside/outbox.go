@@ -38,7 +38,7 @@ const (
 // outbox is the view of the book's bound legs that paho resumes from. paho's goroutines call it: nothing here
 // waits. Only what the current link says counts.
 type outbox struct {
-	desk    bridge.Desk
+	desk    bridge.SideJournal
 	changed *bell // rings when a place is free or all is settled
 
 	mu      sync.Mutex // guards all below
@@ -56,21 +56,21 @@ type outbox struct {
 	moved   time.Time // when a broker last acknowledged something, or the box ceased to be empty
 }
 
-func newOutbox(desk bridge.Desk, changed *bell) *outbox {
+func newOutbox(desk bridge.SideJournal, changed *bell) *outbox {
 	return &outbox{desk: desk, changed: changed, legs: map[uint16]*leg{}}
 }
 
 // restore takes in what the book says a wire held, in order. Legs that cannot be resumed are given back.
-func (o *outbox) restore(session nonce, bound []bridge.BoundLeg, topic func(string) (string, *bridge.Refusal)) (lost int) {
+func (o *outbox) restore(session nonce, bound []bridge.BoundDelivery, topic func(string) (string, *bridge.Refusal)) (lost int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.session = session
 	for _, b := range bound {
-		h, err := parseHow(b.How)
+		h, err := parseHow(b.Binding)
 		t, refusal := topic(b.To)
 		switch {
 		case refusal != nil:
-			o.desk.Close(bridge.Result{Ref: b.Ref, Err: refusal})
+			o.desk.Settle(bridge.Result{Ref: b.Ref, Err: refusal})
 		case err != nil || o.legs[h.id] != nil:
 			lost++
 			o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
@@ -154,7 +154,7 @@ func (o *outbox) resume(k *link, l *leg, f fate, lower bool) (maybe bool) {
 		lower:
 		maybe, anew = l.written, true
 		l.phase = published
-	case l.qos == 1 && l.Kind != bridge.Notice:
+	case l.qos == 1 && l.Kind != bridge.KindNotice:
 		maybe = l.written // a broker may take a repeated PUBLISH for another one (MQTT-4.3.2)
 	}
 	if !anew {
@@ -206,7 +206,7 @@ func (o *outbox) ack(k *link, kind byte, id uint16) (noQoS2 bool, err error) {
 		// MQTT-4.3.3: from here on PUBREL is resumed; paho would send the PUBLISH again. A notice that comes twice, after
 		// a crash, harms nobody: it is not worth a commit.
 		l.phase = released
-		if l.Kind != bridge.Notice {
+		if l.Kind != bridge.KindNotice {
 			o.bind(k, l)
 		}
 	case kind == packets.Puback && l.phase == published, kind == packets.Pubcomp && l.phase == released:

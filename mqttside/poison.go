@@ -60,7 +60,7 @@ func (o *outbox) bury(ref bridge.Ref, why *bridge.Refusal) {
 	for _, l := range o.legs {
 		if l.Ref == ref && o.link == nil {
 			o.remove(l)
-			o.desk.Close(bridge.Result{Ref: ref, Err: why})
+			o.desk.Settle(bridge.Result{Ref: ref, Err: why})
 		}
 	}
 	o.changed.ring()

@@ -28,7 +28,7 @@ func TestPoison(t *testing.T) {
 	for n := range 3 {
 		good = append(good, r.add(n))
 	}
-	poison := r.m.Add(bridge.Inbox, "1001", "2001", body(strings.Repeat("x", 5000), 3))
+	poison := r.m.Add(bridge.KindInbox, "1001", "2001", body(strings.Repeat("x", 5000), 3))
 	for n := 4; n < 7; n++ {
 		good = append(good, r.add(n))
 	}
@@ -40,17 +40,17 @@ func TestPoison(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.m.Until(t, "closed", bridgetest.AllClosed)
-	if state, err := r.m.Leg(poison); state != bridgetest.Closed || err == nil || !strings.Contains(err.Error(), "poison") {
+	if state, err := r.m.Delivery(poison); state != bridgetest.Settled || err == nil || !strings.Contains(err.Error(), "poison") {
 		t.Errorf("the poison is %v (%v), want it closed as poison", state, err)
 	}
 	for _, ref := range good {
-		if state, err := r.m.Leg(ref); state != bridgetest.Closed || err != nil {
+		if state, err := r.m.Delivery(ref); state != bridgetest.Settled || err != nil {
 			t.Errorf("%v is %v (%v)", ref, state, err)
 		}
 	}
-	next := r.m.Add(bridge.Inbox, "1001", "2001", body(strings.Repeat("x", 5000), 7))
+	next := r.m.Add(bridge.KindInbox, "1001", "2001", body(strings.Repeat("x", 5000), 7))
 	r.m.Until(t, "the next is closed", bridgetest.AllClosed)
-	if _, err := r.m.Leg(next); err == nil || !strings.Contains(err.Error(), "too_large") {
+	if _, err := r.m.Delivery(next); err == nil || !strings.Contains(err.Error(), "too_large") {
 		t.Errorf("the next as long: %v, want it refused for its length", err)
 	}
 	got := r.p.hears(t, len(good))

@@ -88,7 +88,7 @@ func (p *prover) drop() {
 func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 	patience := probePatience
 	for attempt := 0; ; attempt++ {
-		mark := s.desk.Mark()
+		mark := s.desk.LastUnproven()
 		var verdict error = known
 		if known == nil {
 			var err error
@@ -322,7 +322,7 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 		if err := s.watch(ctx, k, func() bool { return s.due(time.Now(), host) }); err != nil {
 			return nil, err
 		}
-		mark := s.desk.Mark()
+		mark := s.desk.LastUnproven()
 		n, long := s.outbox.sinceProbe()
 		want := s.prover.lengths.wanted(host)
 		verdict, err := s.round(ctx, k, func(ctx context.Context) error {

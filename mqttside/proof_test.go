@@ -59,14 +59,14 @@ func TestNoRight(t *testing.T) {
 			r := newRights(t, servers.MosquittoConfig{ACL: acl})
 			const n = 50
 			for i := range n {
-				r.m.Add(bridge.Inbox, "1001", "2001", body("x", i))
+				r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
 			}
 			l := start(t, r.m, r.cfg)
 			l.within(t, 10*time.Second, "said", func() bool {
 				ok, why := l.Up()
 				return !ok && strings.Contains(why, `"topic readwrite /chat/#"`) && r.log.has(`"level":"error"`)
 			})
-			if s := r.m.Sum(); s.Closes > 0 || s.Legs[bridgetest.Waiting]+s.Legs[bridgetest.Handed] != n {
+			if s := r.m.Sum(); s.Settles > 0 || s.Deliveries[bridgetest.Waiting]+s.Deliveries[bridgetest.HandedOut] != n {
 				t.Errorf("something has left: %+v", s)
 			}
 			if got := r.p.all(); len(got) > 0 {
@@ -98,7 +98,7 @@ func TestRightTakenAway(t *testing.T) {
 	l := start(t, r.m, r.cfg)
 	l.up(t)
 	var refs []bridge.Ref
-	add := func() { refs = append(refs, r.m.Add(bridge.Inbox, "1001", "2001", body("x", len(refs)))) }
+	add := func() { refs = append(refs, r.m.Add(bridge.KindInbox, "1001", "2001", body("x", len(refs)))) }
 	for range 50 {
 		add()
 	}
@@ -121,11 +121,11 @@ func TestRightTakenAway(t *testing.T) {
 	}
 	closed := 0
 	for _, ref := range refs {
-		if state, err := r.m.Leg(ref); state == bridgetest.Closed && err == nil {
+		if state, err := r.m.Delivery(ref); state == bridgetest.Settled && err == nil {
 			closed++
 		}
 	}
-	r.m.Until(t, "bounced", func(s bridgetest.Sum) bool { return s.Counts[bridge.Unconfirmed] > 0 && s.Doubts == 0 })
+	r.m.Until(t, "bounced", func(s bridgetest.Sum) bool { return s.Counts[bridge.Unconfirmed] > 0 && s.Unproven == 0 })
 	before := r.p.all()
 	bounced := r.m.Sum().Counts[bridge.Unconfirmed]
 	t.Logf("settled %d, arrived %d, bounced %d, said after %v", closed, len(before), bounced, time.Since(began))
@@ -151,30 +151,30 @@ func TestLengthLimit(t *testing.T) {
 	r := newRights(t, servers.MosquittoConfig{ACL: aclAll, MessageSizeLimit: 2000})
 	var short, long []bridge.Ref
 	for i := range 40 {
-		short = append(short, r.m.Add(bridge.Inbox, "1001", "2001", body("x", i)))
+		short = append(short, r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i)))
 		if i%4 == 0 {
-			long = append(long, r.m.Add(bridge.Inbox, "1002", "2001", strings.Repeat("l", 2001+i)))
+			long = append(long, r.m.Add(bridge.KindInbox, "1002", "2001", strings.Repeat("l", 2001+i)))
 		}
 	}
 	l := start(t, r.m, r.cfg)
 	l.within(t, 10*time.Second, "said", func() bool { return r.log.has("message_size_limit") })
 	r.m.Until(t, "all closed", bridgetest.AllClosed)
 	for _, ref := range short {
-		if _, err := r.m.Leg(ref); err != nil {
+		if _, err := r.m.Delivery(ref); err != nil {
 			t.Errorf("%v: %v", ref, err)
 		}
 	}
 	for _, ref := range long {
-		if _, err := r.m.Leg(ref); err == nil || !strings.Contains(err.Error(), "too_large") {
+		if _, err := r.m.Delivery(ref); err == nil || !strings.Contains(err.Error(), "too_large") {
 			t.Errorf("%v: %v, want too_large", ref, err)
 		}
 	}
 	if got := r.p.hears(t, len(short)); len(got) != len(short) {
 		t.Errorf("%d arrived", len(got))
 	}
-	exact := r.m.Add(bridge.Inbox, "1002", "2001", strings.Repeat("e", 1990)) // nearer to the limit than the search went
+	exact := r.m.Add(bridge.KindInbox, "1002", "2001", strings.Repeat("e", 1990)) // nearer to the limit than the search went
 	r.m.Until(t, "closed", bridgetest.AllClosed)
-	if _, err := r.m.Leg(exact); err != nil {
+	if _, err := r.m.Delivery(exact); err != nil {
 		t.Errorf("one that fits: %v", err)
 	}
 	if err := r.broker.SetMessageSizeLimit(50_000); err != nil {
@@ -182,9 +182,9 @@ func TestLengthLimit(t *testing.T) {
 	}
 	began := time.Now()
 	for {
-		ref := r.m.Add(bridge.Inbox, "1002", "2001", strings.Repeat("m", 20_000))
+		ref := r.m.Add(bridge.KindInbox, "1002", "2001", strings.Repeat("m", 20_000))
 		r.m.Until(t, "closed", bridgetest.AllClosed)
-		if _, err := r.m.Leg(ref); err == nil {
+		if _, err := r.m.Delivery(ref); err == nil {
 			break
 		}
 		if time.Since(began) > 15*time.Second {
@@ -202,13 +202,13 @@ func TestPacketLimit(t *testing.T) {
 	r := newRights(t, servers.MosquittoConfig{ACL: aclAll, Extra: "max_packet_size 3000"})
 	l := start(t, r.m, r.cfg)
 	l.up(t)
-	long := r.m.Add(bridge.Inbox, "1001", "2001", strings.Repeat("l", 4000))
-	short := r.m.Add(bridge.Inbox, "1001", "2001", strings.Repeat("s", 2500))
+	long := r.m.Add(bridge.KindInbox, "1001", "2001", strings.Repeat("l", 4000))
+	short := r.m.Add(bridge.KindInbox, "1001", "2001", strings.Repeat("s", 2500))
 	r.m.Until(t, "closed", bridgetest.AllClosed)
-	if _, err := r.m.Leg(long); err == nil || !strings.Contains(err.Error(), "too_large") {
+	if _, err := r.m.Delivery(long); err == nil || !strings.Contains(err.Error(), "too_large") {
 		t.Errorf("the long one: %v", err)
 	}
-	if _, err := r.m.Leg(short); err != nil {
+	if _, err := r.m.Delivery(short); err != nil {
 		t.Errorf("the short one: %v", err)
 	}
 	if n := strings.Count(r.log.text.String(), `"connected"`); n != 1 {
@@ -305,10 +305,10 @@ func TestResumedInDoubt(t *testing.T) {
 			t.Error(err)
 		}
 	}))
-	ref := r.m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	ref := r.m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	l.down(t, `"topic readwrite /chat/#"`)
 	r.m.Until(t, "it goes again", func(s bridgetest.Sum) bool { return s.Counts[bridge.MaybeDuplicate] == 1 })
-	if state, err := r.m.Leg(ref); state == bridgetest.Closed {
+	if state, err := r.m.Delivery(ref); state == bridgetest.Settled {
 		t.Errorf("it is closed (%v), though nothing shows that it arrived", err)
 	}
 	if err := r.broker.SetACL(aclAll); err != nil {
@@ -333,7 +333,7 @@ func TestAlone(t *testing.T) {
 	if k := l.current(); k.level != levelPlain {
 		t.Errorf("level %#x", k.level)
 	}
-	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
 }
 

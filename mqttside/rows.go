@@ -25,7 +25,7 @@ type row struct {
 // rows are the inbound packet ids of the session at the broker. They are kept in the book: written with the
 // message itself, removed when the broker releases the id.
 type rows struct {
-	desk bridge.Desk
+	desk bridge.SideJournal
 
 	mu      sync.Mutex // guards all below
 	session nonce
@@ -33,7 +33,7 @@ type rows struct {
 	gen     uint64 // of the connection that brought the newest message
 }
 
-func newRows(desk bridge.Desk) *rows { return &rows{desk: desk, byID: map[uint16]*row{}} }
+func newRows(desk bridge.SideJournal) *rows { return &rows{desk: desk, byID: map[uint16]*row{}} }
 
 // restore takes in the rows of a session. Those of another are worth nothing, and go: what was in the intake's
 // hands when a session was lost is written behind its end.

@@ -22,7 +22,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		return bridge.Refuse("too_large", "the message is longer than %d bytes", s.cfg.MaxMessage)
 	}
 	switch out.Kind {
-	case bridge.Inbox, bridge.Copy, bridge.Notice:
+	case bridge.KindInbox, bridge.KindCopy, bridge.KindNotice:
 	default:
 		return bridge.Refuse("bad_kind", "this cannot be sent over MQTT")
 	}
@@ -71,7 +71,7 @@ const noticeMore = 4 << 10
 
 // noticeRoom is what a notice may be longer than the message it is about.
 func noticeRoom(k bridge.Kind) int {
-	if k == bridge.Notice {
+	if k == bridge.KindNotice {
 		return noticeMore
 	}
 	return 0
@@ -93,7 +93,7 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 	if s.brokers.lacksQoS2(k.url.Host, time.Now()) {
 		qos = 1
 	}
-	if kind == bridge.Notice && roomy {
+	if kind == bridge.KindNotice && roomy {
 		qos = 1
 	}
 	if beside(kind, qos) {
@@ -106,7 +106,7 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 }
 
 // beside tells what has no part in the window, for no broker has a limit for it: notices at QoS 1.
-func beside(kind bridge.Kind, qos byte) bool { return kind == bridge.Notice && qos == 1 }
+func beside(kind bridge.Kind, qos byte) bool { return kind == bridge.KindNotice && qos == 1 }
 
 // publish tells whether the leg was bound. From then on the outbox has it, whatever becomes of the link.
 func (s *Side) publish(k *link, topic string, qos byte, out bridge.Outbound) bool {

@@ -28,7 +28,7 @@ const (
 type Side struct {
 	cfg  Config
 	urls []*url.URL
-	desk bridge.Desk
+	desk bridge.SideJournal
 	log  zerolog.Logger
 
 	outbox  *outbox
@@ -63,7 +63,7 @@ type Side struct {
 }
 
 // New checks the configuration. The error names every problem.
-func New(cfg Config, desk bridge.Desk) (*Side, error) {
+func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
 	urls, err := cfg.prepare()
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func TestReplacedIDs(t *testing.T) {
 		m.Until(t, fmt.Sprint("taken in round ", round), takenN((round+1)*each))
 		l.up(t)
 	}
-	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
 	var in []string // with the bridge bit no second login could hear probes: our own publishes come back
 	for _, b := range bodies(m) {

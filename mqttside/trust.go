@@ -20,8 +20,8 @@ func (o *outbox) settle(l *leg) {
 	case distrusted:
 		o.giveBack(l)
 	case trusted:
-		o.desk.Close(bridge.Result{Ref: l.Ref, Unproven: true})
-		if l.Kind.Mail() {
+		o.desk.Settle(bridge.Result{Ref: l.Ref, Unproven: true})
+		if l.Kind.IsMessage() {
 			o.since++
 			o.longest = max(o.longest, len(l.Body))
 		}
@@ -32,7 +32,7 @@ func (o *outbox) settle(l *leg) {
 func (o *outbox) giveBack(l *leg) {
 	o.called = true
 	o.desk.Unbind(l.Ref)
-	if l.Kind.Mail() {
+	if l.Kind.IsMessage() {
 		o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
 	}
 }
@@ -43,7 +43,7 @@ func (o *outbox) prove() {
 	defer o.mu.Unlock()
 	o.trust = trusted
 	for _, l := range o.held {
-		o.desk.Close(bridge.Result{Ref: l.Ref})
+		o.desk.Settle(bridge.Result{Ref: l.Ref})
 	}
 	o.held = nil
 	o.changed.ring()

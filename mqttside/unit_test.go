@@ -186,7 +186,7 @@ func FuzzConnack5(f *testing.F) {
 }
 
 func TestRows(t *testing.T) {
-	r := newRows(bridgetest.NewMemory(t).Desk())
+	r := newRows(bridgetest.NewMemory(t).SideJournal())
 	session := newNonce()
 	r.restore(session, nil)
 	hash, other := digest("t", []byte("a")), digest("t", []byte("b"))
@@ -237,7 +237,7 @@ func TestRows(t *testing.T) {
 // A QoS 1 row lives until its connection's redeliveries are over: later an equal message may come on its id, be cut
 // off, and be redelivered.
 func TestRowsExpire(t *testing.T) {
-	r := newRows(bridgetest.NewMemory(t).Desk())
+	r := newRows(bridgetest.NewMemory(t).SideJournal())
 	r.restore(newNonce(), nil)
 	hash := digest("t", []byte("ok"))
 	for id, qos := range map[uint16]byte{1: 1, 2: 1, 3: 2} {
@@ -264,7 +264,7 @@ func TestRowsExpire(t *testing.T) {
 // Rows of a session that is gone do not stay in the book for ever; what is no row is let be.
 func TestStaleRowsGo(t *testing.T) {
 	m := bridgetest.NewMemory(t)
-	desk, session := m.Desk(), newNonce()
+	desk, session := m.SideJournal(), newNonce()
 	r := newRows(desk)
 	r.restore(session, nil)
 	x, state := r.open(1, 7, false, 2, digest("t", []byte("a")))

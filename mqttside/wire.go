@@ -45,7 +45,7 @@ type wire struct {
 	raw    net.Conn
 	r      *bufio.Reader
 	sight  sight
-	wait   func(ctx context.Context, ticket uint64) error // Desk.Wait
+	wait   func(ctx context.Context, ticket uint64) error // Inflight.Wait
 	limit  int                                            // longest PUBLISH that is passed whole
 	closed chan struct{}
 	stop   context.CancelFunc // of what the flusher waits for
@@ -246,7 +246,7 @@ func (w *wire) wrote(n int) {
 	}
 }
 
-// over has ended: with it, Desk.Wait only asks.
+// over has ended: with it, Inflight.Wait only asks.
 var over = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

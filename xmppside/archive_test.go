@@ -58,7 +58,7 @@ func TestCatchUp(t *testing.T) {
 				t.Errorf("live: %+v", in)
 			}
 		}
-		m.Add(bridge.Chat, "2001", "1001", "ours is in the archive, too")
+		m.Add(bridge.KindChat, "2001", "1001", "ours is in the archive, too")
 		m.Until(t, "sent", bridgetest.AllClosed)
 		link.Refuse(true)
 		l.die(link.Cut)
@@ -172,7 +172,7 @@ func TestLostButArrived(t *testing.T) {
 		l.takes(t, 1)
 		link.Stall(proxy.Down, true)
 		for i := range 3 {
-			m.Add(bridge.Chat, "2001", "1001", fmt.Sprint("out-", i))
+			m.Add(bridge.KindChat, "2001", "1001", fmt.Sprint("out-", i))
 		}
 		alice.must(t, 3, chats)
 		link.Refuse(true)
@@ -226,7 +226,7 @@ func TestForgottenCursor(t *testing.T) {
 		l.eventually(t, "taken", func() bool { return len(fresh(m.Taken())) == 1 })
 		at, _ := l.archive.position()
 		l.stop()
-		m.Desk().SetState(bridge.XMPP, cursor{ID: "no-such-id", At: at.At}.row())
+		m.SideJournal().SetState(bridge.XMPP, cursor{ID: "no-such-id", At: at.At}.row())
 		if err := alice.says(c.JID, "b"); err != nil {
 			t.Fatal(err)
 		}

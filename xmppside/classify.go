@@ -101,7 +101,7 @@ func (s *Side) classifyChat(e *element, from string) verdict {
 	}
 	id := replyID(e)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, from, id}.text()
+	v.in.Reply = reply{bare, from, id}.replyTo()
 	v.in.Receipt = id != "" && e.child(nsReceipts, "request") != nil
 	v.archiveID = s.archivedAs(e)
 	s.body(e, &v.in)
@@ -181,7 +181,7 @@ func (s *Side) classifyRoom(e *element, from string) verdict {
 	}
 	bare := bareOf(who.real)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.real, replyID(e)}.text() // never into the room: it would throw us out
+	v.in.Reply = reply{bare, who.real, replyID(e)}.replyTo() // never into the room: it would throw us out
 	return v
 }
 

@@ -94,47 +94,47 @@ func TestTaken(t *testing.T) {
 		want   bridge.Inbound
 	}{
 		"chat": {"<message type='chat' from='1001@chat.test/x' id='i'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "1001", Reply: "1001@chat.test\x001001@chat.test/x\x00i"}},
+			bridge.Inbound{From: "1001", Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/x\x00i")}},
 		"normal, with a receipt asked for": {"<message from='upper@chat.test/x' id='i'><body>{&lt;}</body><request xmlns='urn:xmpp:receipts'/></message>",
-			bridge.Inbound{From: "UP", Receipt: true, Reply: "upper@chat.test\x00upper@chat.test/x\x00i"}},
+			bridge.Inbound{From: "UP", Receipt: true, Reply: bridge.ParseReplyTo("upper@chat.test\x00upper@chat.test/x\x00i")}},
 		"receipt without id": {"<message from='1001@chat.test'><body>{&lt;}</body><request xmlns='urn:xmpp:receipts'/></message>",
-			bridge.Inbound{From: "1001", Reply: "1001@chat.test\x001001@chat.test\x00"}},
+			bridge.Inbound{From: "1001", Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test\x00")}},
 		"an id without end": {"<message type='chat' from='1001@chat.test/x' id='" + strings.Repeat("i", 1025) + "'><body>{&lt;}</body><request xmlns='urn:xmpp:receipts'/></message>",
-			bridge.Inbound{From: "1001", Reply: "1001@chat.test\x001001@chat.test/x\x00"}},
+			bridge.Inbound{From: "1001", Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/x\x00")}},
 		"with a chat state": {"<message from='1001@chat.test'><active xmlns='http://jabber.org/protocol/chatstates'/><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "1001", Reply: "1001@chat.test\x001001@chat.test\x00"}},
+			bridge.Inbound{From: "1001", Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test\x00")}},
 		"trusted": {"<message from='backend@chat.test/x'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "backend", Trusted: true, Reply: "backend@chat.test\x00backend@chat.test/x\x00"}},
+			bridge.Inbound{From: "backend", Trusted: true, Reply: bridge.ParseReplyTo("backend@chat.test\x00backend@chat.test/x\x00")}},
 		"stranger": {"<message from='1001@elsewhere.test/x'><body>{&lt;}</body></message>",
-			bridge.Inbound{Reply: "1001@elsewhere.test\x001001@elsewhere.test/x\x00"}},
+			bridge.Inbound{Reply: bridge.ParseReplyTo("1001@elsewhere.test\x001001@elsewhere.test/x\x00")}},
 		"our own account": {"<message from=''><body>{&lt;}</body></message>",
-			bridge.Inbound{Reply: ownJID + "\x00" + ownJID + "\x00"}},
+			bridge.Inbound{Reply: bridge.ParseReplyTo(ownJID + "\x00" + ownJID + "\x00")}},
 		"another from by namespace": {"<message xmlns:c='jabber:client' c:from='1002@chat.test' from='1001@chat.test/x'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "1001", Reply: "1001@chat.test\x001001@chat.test/x\x00"}},
+			bridge.Inbound{From: "1001", Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/x\x00")}},
 		"the order of the same": {"<message from='1001@chat.test/x' xmlns:c='jabber:client' c:from='1002@chat.test' c:type='error'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "1001", Reply: "1001@chat.test\x001001@chat.test/x\x00"}},
+			bridge.Inbound{From: "1001", Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/x\x00")}},
 		"stored offline": {"<message from='1001@chat.test/x'><body>{&lt;}</body><delay xmlns='urn:xmpp:delay' from='chat.test' stamp='2026-01-01T00:00:00Z'/></message>",
-			bridge.Inbound{From: "1001", Reply: "1001@chat.test\x001001@chat.test/x\x00"}},
+			bridge.Inbound{From: "1001", Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/x\x00")}},
 		"room": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00i")}},
 		"room, sent again after a resumption": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
 			"<delay xmlns='urn:xmpp:delay' from='" + ownJID + "'/><delay xmlns='urn:xmpp:delay' from='chat.test'/></message>",
-			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00i")}},
 		"room, written offline": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
 			"<delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/></message>",
-			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00i")}},
 		"room, through a gateway": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
 			"<delay xmlns='urn:xmpp:delay' from='gateway.example.net' stamp='2026-01-01T00:00:00Z'/><x xmlns='jabber:x:delay' stamp='20260101T00:00:00'/></message>",
-			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00i")}},
 		"room, stamped by an occupant": {"<message type='groupchat' from='" + roomJID + "/alice' id='i'><body>{&lt;}</body>" +
 			"<delay xmlns='urn:xmpp:delay' from='" + roomJID + "/alice' stamp='2026-01-01T00:00:00Z'/></message>",
-			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00i"}},
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00i")}},
 		"room, trusted": {"<message type='groupchat' from='" + roomJID + "/boss'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "backend", Trusted: true, Room: roomJID, Reply: "backend@chat.test\x00backend@chat.test/a\x00"}},
+			bridge.Inbound{From: "backend", Trusted: true, Room: roomJID, Reply: bridge.ParseReplyTo("backend@chat.test\x00backend@chat.test/a\x00")}},
 		"room, stranger": {"<message type='groupchat' from='" + roomJID + "/guest'><body>{&lt;}</body></message>",
-			bridge.Inbound{Room: roomJID, Reply: "someone@elsewhere.test\x00someone@elsewhere.test/a\x00"}},
+			bridge.Inbound{Room: roomJID, Reply: bridge.ParseReplyTo("someone@elsewhere.test\x00someone@elsewhere.test/a\x00")}},
 		"room, somebody's copy of our id": {"<message type='groupchat' from='" + roomJID + "/alice' id='" + s.stamp.id(bridge.Ref{Msg: 7}, roomJID) + "'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "1001", Room: roomJID, Reply: "1001@chat.test\x001001@chat.test/a\x00" + s.stamp.id(bridge.Ref{Msg: 7}, roomJID)}},
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00" + s.stamp.id(bridge.Ref{Msg: 7}, roomJID))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.classify(parse(t, c.stanza)).in
@@ -168,7 +168,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.classify(parse(t, c.stanza)).in
-			if got.Refused == nil || got.Refused.Reason != c.reason || got.Ignored != "" || got.Reply != c.reply {
+			if got.Refused == nil || got.Refused.Reason != c.reason || got.Ignored != "" || got.Reply != bridge.ParseReplyTo(c.reply) {
 				t.Errorf("got %+v", got)
 			}
 		})
@@ -177,7 +177,7 @@ func TestRefused(t *testing.T) {
 
 func TestBounces(t *testing.T) {
 	s := seated(t)
-	ref := bridge.Ref{Msg: 7, Leg: 1}
+	ref := bridge.Ref{Msg: 7, Delivery: 1}
 	failed := "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
 	for name, c := range map[string]struct {
 		from, id    string

@@ -31,7 +31,7 @@ func rig(t *testing.T, server func(testing.TB, servers.XMPPConfig) *servers.XMPP
 	far := newPerson(t, x, "1001")
 	var last atomic.Pointer[Side]
 	return bridgetest.SideRig{
-		New: func(desk bridge.Desk) (bridge.Side, error) {
+		New: func(desk bridge.SideJournal) (bridge.Side, error) {
 			cfg := testConfig(x)
 			cfg.Addr = link.Addr()
 			cfg.Log = zerolog.New(&testLog{tb: t})
@@ -42,7 +42,7 @@ func rig(t *testing.T, server func(testing.TB, servers.XMPPConfig) *servers.XMPP
 			}
 			return s, err
 		},
-		Kind: bridge.Chat, From: "2001", To: "1001", Near: "2001", Far: "1001",
+		Kind: bridge.KindChat, From: "2001", To: "1001", Near: "2001", Far: "1001",
 		Inject: func(bodies ...string) error { return far.says(x.JID("receiver"), bodies...) },
 		Hear: func(n int) ([]string, error) {
 			got, err := far.find(n, chats)

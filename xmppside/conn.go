@@ -69,7 +69,7 @@ func (c *conn) message(m sm.Mark, e *element) {
 	if v.nudge != "" {
 		s.rooms.nudge(v.nudge)
 	}
-	if v.in.Refused != nil && v.in.Room != "" && v.in.Reply == "" {
+	if v.in.Refused != nil && v.in.Room != "" && v.in.Reply.IsZero() {
 		s.rooms.refused(v.in.Room, v.in.Refused)
 	}
 	it := item{c: c, m: m, in: v.in}

@@ -64,7 +64,7 @@ func TestWrittenOfflineOvertakesNothing(t *testing.T) {
 		for range 4 {
 			l.stop()
 			say(20)
-			d := m.Desk()
+			d := m.SideJournal()
 			g := &snag{Inlet: d, left: 1, hit: make(chan struct{}), on: make(chan struct{})}
 			l = startWith(t, m, c, d, g)
 			<-g.hit // the login waits for the first one to be kept

@@ -5,7 +5,7 @@
 // sm below it (XEP-0198) decides what is acknowledged and what is sent again. The parts:
 //
 //   - door opens a logged-in line: address, TCP, TLS, SASL, bind or resume. loop does it again and again.
-//   - ledger is sm's Book over bridge.Desk: which leg has which number in which stream, and the stream's name.
+//   - ledger is sm's Book over bridge.SideJournal: which leg has which number in which stream, and the stream's name.
 //   - classify says what a message stanza is, from the stanza alone; inbox offers it, in order.
 //   - rooms sit in the served rooms and remember who their occupants really are.
 //   - posts follow what is said in them for others until the room has reflected it: selfping asks a room that does

@@ -41,7 +41,7 @@ func TestNoSuchRoom(t *testing.T) {
 		if s := l.Standing(room, "1001"); s != bridge.StandingUnknown {
 			t.Errorf("standing %d", s)
 		}
-		m.Add(bridge.Room, "2001", room, `{"n":1}`)
+		m.Add(bridge.KindRoom, "2001", room, `{"n":1}`)
 		if l.there(t, room) {
 			t.Fatal("the relay has made the room")
 		}
@@ -68,9 +68,9 @@ func TestRoomThatVanishes(t *testing.T) {
 	if err := alice.sync(); err != nil {
 		t.Fatal(err)
 	}
-	refs := []bridge.Ref{m.Add(bridge.Room, "2001", room, "1"), m.Add(bridge.Room, "2001", room, "2")}
+	refs := []bridge.Ref{m.Add(bridge.KindRoom, "2001", room, "1"), m.Add(bridge.KindRoom, "2001", room, "2")}
 	l.eventually(t, "it is missing", func() bool { return l.Rooms()[0].Why == errNoRoom.Error() })
-	if n := m.Sum().Legs[bridgetest.Closed]; n != 0 {
+	if n := m.Sum().Deliveries[bridgetest.Settled]; n != 0 {
 		t.Errorf("%d posts are closed", n)
 	}
 	ben := newPerson(t, x, "1002", room) // makes it
@@ -80,7 +80,7 @@ func TestRoomThatVanishes(t *testing.T) {
 		t.Errorf("heard %+v; maybe_duplicate is %d", got, m.Counted(bridge.MaybeDuplicate))
 	}
 	for _, ref := range refs {
-		if _, err := m.Leg(ref); err != nil {
+		if _, err := m.Delivery(ref); err != nil {
 			t.Errorf("%v closed with %v", ref, err)
 		}
 	}

@@ -41,7 +41,7 @@ func TestPingFlood(t *testing.T) {
 		for len(m.Taken()) == 0 {
 			n++
 			sent := time.Now()
-			m.Add(bridge.Chat, "2001", "1001", "x")
+			m.Add(bridge.KindChat, "2001", "1001", "x")
 			alice.must(t, n, chats)
 			worst = max(worst, time.Since(sent))
 			most = max(most, l.st.Unacked())

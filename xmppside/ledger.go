@@ -15,7 +15,7 @@ import (
 // ledger is sm's Book over the desk. Its methods only enqueue (but for Wait), as both sides of it demand; Bind,
 // Save and acked are called under the Stream's lock, one at a time.
 type ledger struct {
-	desk    bridge.Desk
+	desk    bridge.SideJournal
 	archive *archive
 	posts   *posts
 	saved   string // id of the stream that is in the book
@@ -81,7 +81,7 @@ func (l *ledger) acked(done []sm.Stanza) {
 		results = append(results, bridge.Result{Ref: x.ref})
 	}
 	if len(results) > 0 {
-		l.desk.Close(results...)
+		l.desk.Settle(results...)
 	}
 	l.archive.sent.Add(int64(len(done)))
 	l.settled(refs...)
@@ -127,7 +127,7 @@ func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza
 	}
 	var back []bridge.Ref
 	for _, leg := range bound {
-		h, err := parseHow(leg.How)
+		h, err := parseHow(leg.Binding)
 		r, why := s.render(&leg.Outbound)
 		if err != nil || why != nil {
 			back = append(back, leg.Ref)

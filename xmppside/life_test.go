@@ -66,11 +66,11 @@ func (l *testLog) count(text string) int {
 
 func start(tb testing.TB, m *bridgetest.Memory, cfg Config) *life {
 	tb.Helper()
-	d := m.Desk()
+	d := m.SideJournal()
 	return startWith(tb, m, cfg, d, d)
 }
 
-func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.Desk, in bridge.Inlet) *life {
+func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.SideJournal, in bridge.Inlet) *life {
 	tb.Helper()
 	log := &testLog{tb: tb}
 	cfg.Log = zerolog.New(log)
@@ -86,8 +86,8 @@ func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.Desk, i
 			tb.Errorf("Run: %v", err)
 		}
 	})
-	if carrier, ok := in.(*bridgetest.Desk); ok {
-		wg.Go(func() { carrier.Carry(ctx, s) })
+	if carrier, ok := in.(*bridgetest.SideJournal); ok {
+		wg.Go(func() { carrier.Dispatch(ctx, s) })
 	}
 	go func() { wg.Wait(); close(l.done) }()
 	tb.Cleanup(l.stop)

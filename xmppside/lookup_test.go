@@ -25,7 +25,7 @@ func TestForgottenByTheRoom(t *testing.T) {
 	}
 	bob := newPerson(t, x, "1002", room) // comes behind that
 	for i := range 5 {
-		m.Add(bridge.Room, "2001", room, fmt.Sprint(i))
+		m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(i))
 	}
 	m.Until(t, "all closed", bridgetest.AllClosed)
 	var got []string
@@ -58,7 +58,7 @@ func lostBeforeReflection(t *testing.T, x *servers.XMPP, archive bool) {
 	l, room := inRoom(t, x, m, cfg)
 	link.Stall(proxy.Down, true) // neither reflections nor acknowledgements
 	for i := range 5 {
-		m.Add(bridge.Room, "2001", room, fmt.Sprint(i))
+		m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(i))
 	}
 	alice.must(t, 5, said)
 	if archive { // more than the history holds
@@ -74,7 +74,7 @@ func lostBeforeReflection(t *testing.T, x *servers.XMPP, archive bool) {
 	m.Forget(keyStream) // nothing to be resumed
 	inRoom(t, x, m, cfg)
 	m.Until(t, "all closed", bridgetest.AllClosed)
-	m.Add(bridge.Room, "2001", room, "5")
+	m.Add(bridge.KindRoom, "2001", room, "5")
 	m.Until(t, "one more", bridgetest.AllClosed)
 	var got []string
 	for _, s := range alice.must(t, 6, func(s clients.Stanza) bool { return said(s) && s.Body != "noise" }) {
@@ -118,7 +118,7 @@ func TestSought(t *testing.T) {
 		}
 		p.giveBack(roomJID)
 		time.Sleep(10 * time.Millisecond)
-		b.want(arrived, bridgetest.Closed, "")
+		b.want(arrived, bridgetest.Settled, "")
 		b.want(gone, bridgetest.Waiting, "")
 		b.want(never, bridgetest.Waiting, "")
 		if n := b.m.Counted(bridge.MaybeDuplicate); n != 1 || b.in() != 0 {

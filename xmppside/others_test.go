@@ -122,7 +122,7 @@ func resumedRival(t *testing.T, x *servers.XMPP) {
 
 func state(t *testing.T, m *bridgetest.Memory) map[string][]byte {
 	t.Helper()
-	rows, err := m.Desk().State(t.Context(), bridge.XMPP)
+	rows, err := m.SideJournal().State(t.Context(), bridge.XMPP)
 	if err != nil {
 		t.Fatal(err)
 	}

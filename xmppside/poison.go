@@ -100,7 +100,7 @@ func (s *Side) bury(x sm.Stanza, end sm.End) {
 	if why == "" {
 		why = "without a word"
 	}
-	s.desk.Close(bridge.Result{Ref: ref, Err: bridge.Refuse("poison", "the XMPP server closes the connection over this message (%s)", why)})
+	s.desk.Settle(bridge.Result{Ref: ref, Err: bridge.Refuse("poison", "the XMPP server closes the connection over this message (%s)", why)})
 	s.log.Error().Stringer("ref", ref).Str("condition", end.Condition).Str("said", end.Text).
 		Msg("the server closes the stream over this message: it is set aside as dead")
 	s.ledger.settled(ref)

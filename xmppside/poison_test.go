@@ -67,9 +67,9 @@ func TestAutopsy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, m := unit(t), bridgetest.NewMemory(t)
 			for range 4 {
-				m.Add(bridge.Chat, "2001", "1001", "x")
+				m.Add(bridge.KindChat, "2001", "1001", "x")
 			}
-			s.desk = m.Desk()
+			s.desk = m.SideJournal()
 			s.st = sm.New(sm.Config{}, sm.State{})
 			for _, e := range c.ends {
 				e.on(s)
@@ -86,9 +86,9 @@ func TestStrangeBindings(t *testing.T) {
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true})
 	alice := newPerson(t, x, "1001")
 	m := bridgetest.NewMemory(t)
-	d := m.Desk()
+	d := m.SideJournal()
 	for _, h := range [][]byte{how{stream: "another", n: 1}.bytes(), {1, 2, 3}} {
-		ref := m.Add(bridge.Chat, "2001", "1001", "x")
+		ref := m.Add(bridge.KindChat, "2001", "1001", "x")
 		if _, err := d.Next(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -92,9 +92,9 @@ func notArchived(t *testing.T, x *servers.XMPP, prefs, never, end string) {
 		never = x.JID(never)
 	}
 	prefers(t, x, prefs, never)
-	m.Desk().SetState(bridge.XMPP, bridge.StateRow{Key: keyAlways}) // as a relay of before leaves it
+	m.SideJournal().SetState(bridge.XMPP, bridge.StateRow{Key: keyAlways}) // as a relay of before leaves it
 	say(numbered("away", 47)...)
-	d := m.Desk()
+	d := m.SideJournal()
 	if end == "" {
 		l = startWith(t, m, cfg, d, d)
 	} else {
@@ -144,7 +144,7 @@ func TestArchiveDropsOldEntries(t *testing.T) {
 			}
 			l.takes(t, len(want))
 			for range 5 { // what we send is in the archive, too
-				m.Add(bridge.Chat, "2001", "1002", "ours")
+				m.Add(bridge.KindChat, "2001", "1002", "ours")
 			}
 			m.Until(t, "sent", bridgetest.AllClosed)
 			l.stop()
@@ -152,7 +152,7 @@ func TestArchiveDropsOldEntries(t *testing.T) {
 			if err := alice.says(c.JID, want[70:]...); err != nil {
 				t.Fatal(err)
 			}
-			d := m.Desk()
+			d := m.SideJournal()
 			g := &snag{Inlet: d, all: true, left: 1000, hit: make(chan struct{}), on: make(chan struct{})}
 			if end != "" {
 				g.left = 120

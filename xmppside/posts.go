@@ -198,7 +198,7 @@ func (p *posts) settle(r *roomPosts, i int) {
 	r.remove(i)
 	r.heard, r.turned = time.Now(), 0
 	r.waits.reset()
-	p.s.desk.Close(bridge.Result{Ref: x.tag.ref})
+	p.s.desk.Settle(bridge.Result{Ref: x.tag.ref})
 	if x.behind {
 		p.s.desk.Count(bridge.XMPP, bridge.Reordered, 1)
 	}
@@ -225,7 +225,7 @@ func (p *posts) bounced(b *bounce) {
 		r.next = time.Time{}
 	default:
 		r.remove(i)
-		p.s.desk.Close(bridge.Result{Ref: b.ref, Err: b.why})
+		p.s.desk.Settle(bridge.Result{Ref: b.ref, Err: b.why})
 	}
 }
 

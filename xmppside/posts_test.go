@@ -16,14 +16,14 @@ type board struct {
 	*Side
 	t *testing.T
 	m *bridgetest.Memory
-	d *bridgetest.Desk
+	d *bridgetest.SideJournal
 }
 
 func withBoard(t *testing.T, run func(b *board)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s, m := seated(t), bridgetest.NewMemory(t)
-		d := m.Desk()
+		d := m.SideJournal()
 		s.desk = d
 		run(&board{s, t, m, d})
 	})
@@ -32,7 +32,7 @@ func withBoard(t *testing.T, run func(b *board)) {
 // post sends the next one as Send does, up to what got onto the stream.
 func (b *board) post(from string) (*letter, error) {
 	b.t.Helper()
-	b.m.Add(bridge.Room, from, roomJID, "x")
+	b.m.Add(bridge.KindRoom, from, roomJID, "x")
 	return b.again()
 }
 
@@ -88,9 +88,9 @@ func (b *board) bounce(from string, l *letter, kind string) {
 		from, l.id, kind, nsStanzas))
 }
 
-func (b *board) want(l *letter, st bridgetest.LegState, word string) {
+func (b *board) want(l *letter, st bridgetest.DeliveryState, word string) {
 	b.t.Helper()
-	got, err := b.m.Leg(l.ref)
+	got, err := b.m.Delivery(l.ref)
 	if got != st || refusalWord(err) != word {
 		b.t.Errorf("%v is %s (%v), want %s %s", l.ref, got, err, st, word)
 	}
@@ -118,10 +118,10 @@ func TestSentWhenReflected(t *testing.T) {
 		time.Sleep(time.Second)
 		b.want(l, bridgetest.Bound, "")
 		b.reflect(l)
-		b.want(l, bridgetest.Closed, "")
+		b.want(l, bridgetest.Settled, "")
 		b.rooms.posts.acked(l) // late
 		b.reflect(l)           // twice
-		if n := b.m.Sum().Closes; n != 1 {
+		if n := b.m.Sum().Settles; n != 1 {
 			t.Errorf("closed %d times", n)
 		}
 	})
@@ -138,11 +138,11 @@ func TestForgedBounce(t *testing.T) {
 			b.bounce(from, l, "cancel")
 			st := bridgetest.Bound
 			if word != "" {
-				st = bridgetest.Closed
+				st = bridgetest.Settled
 			}
 			b.want(l, st, word)
 			b.reflect(l)
-			if b.want(l, bridgetest.Closed, word); word != "" {
+			if b.want(l, bridgetest.Settled, word); word != "" {
 				return
 			}
 			b.bounce(from, l, "cancel") // of what was delivered
@@ -172,7 +172,7 @@ func TestNotAcceptable(t *testing.T) {
 			b.rooms.posts.asked(roomJID, b.rooms.posts.atServer(roomJID), said)
 			time.Sleep(10 * time.Millisecond)
 			if word != "" {
-				b.want(l, bridgetest.Closed, word)
+				b.want(l, bridgetest.Settled, word)
 				return
 			}
 			b.want(l, bridgetest.Bound, "")
@@ -188,7 +188,7 @@ func TestNotAcceptable(t *testing.T) {
 		l := b.mustPost("2001")
 		b.rooms.lost(b.rooms.byJID[roomJID], "x")
 		notAcceptable(b, l)
-		b.want(l, bridgetest.Closed, "bounce_not_acceptable")
+		b.want(l, bridgetest.Settled, "bounce_not_acceptable")
 	})
 }
 
@@ -218,7 +218,7 @@ func TestOneAtATime(t *testing.T) {
 			t.Error("two at a time")
 		}
 		b.reflect(again)
-		b.want(again, bridgetest.Closed, "")
+		b.want(again, bridgetest.Settled, "")
 		if b.in() != 0 {
 			t.Error("none at a time")
 		}
@@ -238,7 +238,7 @@ func TestOneAtATime(t *testing.T) {
 // A room that goes on bouncing is asked less and less often.
 func TestBouncesBackOff(t *testing.T) {
 	withBoard(t, func(b *board) {
-		b.m.Add(bridge.Room, "2001", roomJID, "x")
+		b.m.Add(bridge.KindRoom, "2001", roomJID, "x")
 		began, n := time.Now(), 0
 		for time.Since(began) < 3*time.Minute {
 			l, err := b.again()
@@ -313,7 +313,7 @@ func TestReflections(t *testing.T) {
 				}
 				b.hear(text + "</message>")
 				if c.settled {
-					b.want(l, bridgetest.Closed, "")
+					b.want(l, bridgetest.Settled, "")
 				} else {
 					b.want(l, bridgetest.Bound, "")
 				}

@@ -198,7 +198,7 @@ func (s *Side) reclaim(found map[bridge.Ref]bool) {
 		}
 	}
 	if len(done) > 0 {
-		s.desk.Close(done...)
+		s.desk.Settle(done...)
 	}
 	if maybe > 0 {
 		s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)

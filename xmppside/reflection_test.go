@@ -61,12 +61,12 @@ func TestBurst(t *testing.T) {
 	_, room := inRoom(t, x, m)
 	var refs []bridge.Ref
 	for i := range 15 {
-		refs = append(refs, m.Add(bridge.Room, "2001", room, fmt.Sprint(i)))
+		refs = append(refs, m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(i)))
 	}
 	m.Until(t, "all closed", bridgetest.AllClosed)
 	once(t, alice, 15)
 	for _, ref := range refs {
-		if _, err := m.Leg(ref); err != nil {
+		if _, err := m.Delivery(ref); err != nil {
 			t.Errorf("%v closed with %v", ref, err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestRoomsThatChangeIDs(t *testing.T) {
 	_, room := inRoom(t, x, m)
 	began := time.Now()
 	for _, body := range []string{"rename", "strip", "strip", "plain"} {
-		m.Add(bridge.Room, "2001", room, body)
+		m.Add(bridge.KindRoom, "2001", room, body)
 	}
 	m.Until(t, "all closed", bridgetest.AllClosed)
 	if took := time.Since(began); took > pingAfter {
@@ -135,11 +135,11 @@ func late(t *testing.T) (x *servers.XMPP, m *bridgetest.Memory, l *life, post br
 	m = bridgetest.NewMemory(t)
 	link := proxy.New(t, x.Addr)
 	l, room := inRoom(t, x, m, func(c *Config) { c.Addr = link.Addr() })
-	post = m.Add(bridge.Room, "2001", room, "late")
+	post = m.Add(bridge.KindRoom, "2001", room, "late")
 	l.eventually(t, "acknowledged", func() bool {
 		return len(l.rooms.posts.atServer(room)) == 1 && l.st.Unacked() == 0
 	})
-	if st, _ := m.Leg(post); st != bridgetest.Bound {
+	if st, _ := m.Delivery(post); st != bridgetest.Bound {
 		t.Fatalf("it is %s", st)
 	}
 	return x, m, l, post, link.Cut
@@ -152,7 +152,7 @@ func TestKilledBeforeReflection(t *testing.T) {
 	l.die(cut)
 	l, _ = inRoom(t, x, m)
 	m.Until(t, "closed", bridgetest.AllClosed)
-	if _, err := m.Leg(post); err != nil || l.log.count(`"resumed":true`) != 1 {
+	if _, err := m.Delivery(post); err != nil || l.log.count(`"resumed":true`) != 1 {
 		t.Errorf("closed with %v", err)
 	}
 	alice.must(t, 1, said)
@@ -165,7 +165,7 @@ func TestKilledBeforeReflection(t *testing.T) {
 func TestStopBeforeReflection(t *testing.T) {
 	_, m, l, post, _ := late(t)
 	l.stop()
-	if st, err := m.Leg(post); st != bridgetest.Closed || err != nil {
+	if st, err := m.Delivery(post); st != bridgetest.Settled || err != nil {
 		t.Errorf("it is %s (%v)", st, err)
 	}
 }
@@ -185,21 +185,21 @@ func TestDeafRoom(t *testing.T) {
 	}
 	say("deaf")
 	alice.must(t, 1, said)
-	had := m.Add(bridge.Room, "2001", room, "had")
+	had := m.Add(bridge.KindRoom, "2001", room, "had")
 	l.eventually(t, "it is said", func() bool { return l.log.count("the room does not answer") == 1 })
-	waits := m.Add(bridge.Room, "2002", room, "waits")
+	waits := m.Add(bridge.KindRoom, "2002", room, "waits")
 	for _, ref := range []bridge.Ref{had, waits} {
-		if st, _ := m.Leg(ref); st == bridgetest.Closed {
+		if st, _ := m.Delivery(ref); st == bridgetest.Settled {
 			t.Errorf("%v is closed", ref)
 		}
 	}
 	say("talk")
 	m.Until(t, "all closed", bridgetest.AllClosed)
-	if _, err := m.Leg(had); refusalWord(err) != "not_reflected" {
+	if _, err := m.Delivery(had); refusalWord(err) != "not_reflected" {
 		t.Errorf("closed with %v", err)
 	}
 	got := alice.must(t, 3, said)
-	if _, err := m.Leg(waits); err != nil || got[2].Body != "waits" || m.Counted(bridge.MaybeDuplicate) != 0 {
+	if _, err := m.Delivery(waits); err != nil || got[2].Body != "waits" || m.Counted(bridge.MaybeDuplicate) != 0 {
 		t.Errorf("closed with %v; heard %+v", err, got)
 	}
 }
@@ -209,14 +209,14 @@ func TestNotReflected(t *testing.T) {
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
 	m := bridgetest.NewMemory(t)
 	_, room := inRoom(t, x, m)
-	dropped := m.Add(bridge.Room, "2001", room, "swallow")
-	passed := m.Add(bridge.Room, "2001", room, "plain")
-	m.Until(t, "the second", func(s bridgetest.Sum) bool { return s.Legs[bridgetest.Closed] == 1 })
-	if st, err := m.Leg(passed); st != bridgetest.Closed || err != nil {
+	dropped := m.Add(bridge.KindRoom, "2001", room, "swallow")
+	passed := m.Add(bridge.KindRoom, "2001", room, "plain")
+	m.Until(t, "the second", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Settled] == 1 })
+	if st, err := m.Delivery(passed); st != bridgetest.Settled || err != nil {
 		t.Errorf("what is behind is %s (%v)", st, err)
 	}
 	m.Until(t, "both", bridgetest.AllClosed)
-	if _, err := m.Leg(dropped); refusalWord(err) != "not_reflected" {
+	if _, err := m.Delivery(dropped); refusalWord(err) != "not_reflected" {
 		t.Errorf("closed with %v", err)
 	}
 }

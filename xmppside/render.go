@@ -27,18 +27,18 @@ type rendered struct {
 // render writes a leg as one whole stanza.
 func (s *Side) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 	switch out.Kind {
-	case bridge.Chat:
+	case bridge.KindChat:
 		to, why := s.addr.jidOf(out.To)
 		if why != nil {
 			return rendered{}, why
 		}
 		return s.mail(out, to, "chat")
-	case bridge.Room:
+	case bridge.KindRoom:
 		if !s.rooms.served(out.To) {
 			return rendered{}, bridge.Refuse("unknown_room", "the relay does not serve this room")
 		}
 		return s.mail(out, out.To, "groupchat")
-	case bridge.Receipt, bridge.Error:
+	case bridge.KindReceipt, bridge.KindError:
 		return s.answer(out)
 	}
 	return rendered{}, bridge.Refuse("bad_kind", "this cannot be sent over XMPP")
@@ -56,7 +56,7 @@ func (s *Side) mail(out *bridge.Outbound, to, typ string) (rendered, *bridge.Ref
 	b = append(b, "</body><origin-id xmlns='"+nsStanzaID+"'"...)
 	b = append(appendAttr(b, "id", id), "/></message>"...)
 	l := letter{ref: out.Ref, to: to, id: id}
-	if out.Kind == bridge.Room {
+	if out.Kind == bridge.KindRoom {
 		l.room, l.from, l.sum = true, out.From, s.rooms.posts.sum(body)
 	}
 	return rendered{l, b}, nil
@@ -79,7 +79,7 @@ func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		return rendered{}, bridge.Refuse("bad_reply", "the answer has no address")
 	}
 	l := letter{ref: out.Ref, to: reply.bare}
-	if out.Kind == bridge.Error {
+	if out.Kind == bridge.KindError {
 		l.id = reply.id
 		c := conditionOf(out.Note.Reason)
 		if out.Note.Status == "failed" {
@@ -102,16 +102,17 @@ func errorStanza(r reply, c condition, text string) []byte {
 	return append(b, "</text></error></message>"...)
 }
 
-// reply is whom to answer, and about which stanza. Its text is kept in the book: never change it.
+// reply is whom to answer, and about which stanza. Its handle is kept in the journal: never change it.
 type reply struct{ bare, full, id string }
 
-// text begins with the bare JID, so that who is answered too often is told by the front.
-func (r reply) text() string { return r.bare + "\x00" + r.full + "\x00" + r.id }
+func (r reply) replyTo() bridge.ReplyTo {
+	return bridge.ReplyTo{Sender: r.bare, Handle: r.full + "\x00" + r.id}
+}
 
-func parseReply(text string) (reply, bool) {
-	parts := strings.SplitN(text, "\x00", 3)
-	if len(parts) != 3 || parts[0] == "" || parts[1] == "" {
+func parseReply(to bridge.ReplyTo) (reply, bool) {
+	full, id, ok := strings.Cut(to.Handle, "\x00")
+	if !ok || to.Sender == "" || full == "" {
 		return reply{}, false
 	}
-	return reply{parts[0], parts[1], parts[2]}, true
+	return reply{to.Sender, full, id}, true
 }

@@ -49,7 +49,7 @@ func TestRooms(t *testing.T) {
 		l := start(t, m, c).up(t)
 		l.eventually(t, "in the room", func() bool { return l.rooms.joined(room) })
 
-		m.Add(bridge.Room, "2001", room, `{"n":1}`)
+		m.Add(bridge.KindRoom, "2001", room, `{"n":1}`)
 		got := alice.must(t, 2, said)[1]
 		if got.From != room+"/chatrelay" || got.Body != `{"n":1}` || !strings.HasPrefix(got.ID, "cr-1-0-") {
 			t.Errorf("heard %+v", got)
@@ -60,7 +60,7 @@ func TestRooms(t *testing.T) {
 		l.eventually(t, "heard", func() bool { return len(heard(m.Taken())) == 1 })
 		in := heard(m.Taken())[0]
 		if in.From != "1001" || in.Room != room || string(in.Body) != `{"n":2}` ||
-			in.Reply != x.JID("1001")+"\x00"+x.JID("1001")+"/test\x00g1" {
+			in.Reply != (bridge.ReplyTo{Sender: x.JID("1001"), Handle: x.JID("1001") + "/test\x00g1"}) {
 			t.Errorf("got %+v", in)
 		}
 		if n := ignoredAs(m.Taken(), "echo"); n != 1 {
@@ -80,7 +80,7 @@ func TestRooms(t *testing.T) {
 		if in := heard(m.Taken())[1]; in.From != "1001" || in.Refused != nil || l.log.count(`"resumed":true`) != 1 {
 			t.Errorf("got %+v", in)
 		}
-		m.Add(bridge.Room, "2001", room, `{"n":4}`)
+		m.Add(bridge.KindRoom, "2001", room, `{"n":4}`)
 		alice.must(t, 4, said)
 
 		// After a restart of the server it is joined afresh.
@@ -92,7 +92,7 @@ func TestRooms(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.up(t)
-		m.Add(bridge.Room, "2001", room, `{"n":5}`)
+		m.Add(bridge.KindRoom, "2001", room, `{"n":5}`)
 		m.Until(t, "posted", bridgetest.AllClosed)
 		l.eventually(t, "the echo", func() bool { return ignoredAs(m.Taken(), "echo") == 3 })
 	})
@@ -146,7 +146,7 @@ func TestAnonymousRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.eventually(t, "heard", func() bool { return len(heard(m.Taken())) == 1 })
-		if in := heard(m.Taken())[0]; in.Refused == nil || in.Refused.Reason != "anonymous_room" || in.Reply != "" {
+		if in := heard(m.Taken())[0]; in.Refused == nil || in.Refused.Reason != "anonymous_room" || !in.Reply.IsZero() {
 			t.Errorf("got %+v", in)
 		}
 		// Its speaker is not told, so we are.
@@ -170,9 +170,9 @@ func TestRoomTroubles(t *testing.T) {
 			who, _ := l.rooms.speaker(room, "1001_2")
 			return who.self
 		})
-		m.Add(bridge.Chat, "2001", "1001", "direct")
+		m.Add(bridge.KindChat, "2001", "1001", "direct")
 		squatter.must(t, 1, chats)
-		if err := l.Send(t.Context(), bridge.Outbound{Kind: bridge.Room, To: "room@nowhere." + x.Domain, Body: []byte("x")}); err == nil ||
+		if err := l.Send(t.Context(), bridge.Outbound{Kind: bridge.KindRoom, To: "room@nowhere." + x.Domain, Body: []byte("x")}); err == nil ||
 			!strings.Contains(err.Error(), "not in room") {
 			t.Errorf("posted where we are not: %v", err)
 		}

@@ -103,7 +103,7 @@ func (p *posts) giveUp(r *roomPosts, now time.Time) {
 func (p *posts) bury(r *roomPosts, i int, why string) {
 	x := r.open[i]
 	r.remove(i)
-	p.s.desk.Close(bridge.Result{Ref: x.tag.ref, Err: bridge.Refuse("not_reflected", "%s", why)})
+	p.s.desk.Settle(bridge.Result{Ref: x.tag.ref, Err: bridge.Refuse("not_reflected", "%s", why)})
 	p.s.log.Warn().Str("room", r.jid).Stringer("ref", x.tag.ref).Str("why", why).Msg("dead letter: the room has not reflected it")
 }
 
@@ -180,7 +180,7 @@ func (p *posts) drop(r *roomPosts, before []*post, now time.Time) {
 		case i < 0 || x.stage != acked:
 		case x.refused != nil: // we are in the room, so it meant the message
 			r.remove(i)
-			p.s.desk.Close(bridge.Result{Ref: x.tag.ref, Err: x.refused})
+			p.s.desk.Settle(bridge.Result{Ref: x.tag.ref, Err: x.refused})
 		case now.Sub(last) >= limit:
 			p.bury(r, i, "the room has taken the message and not passed it on")
 		}

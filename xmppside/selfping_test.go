@@ -35,7 +35,7 @@ func TestSelfPing(t *testing.T) {
 		}
 		p.asked(roomJID, []*post{late(b)}, seatUnknown)
 		time.Sleep(10 * time.Millisecond)
-		b.want(l, bridgetest.Closed, "not_reflected")
+		b.want(l, bridgetest.Settled, "not_reflected")
 		b.want(behind, bridgetest.Bound, "")
 		if b.in() != 0 {
 			t.Error("it answers again, and gets nothing")
@@ -65,7 +65,7 @@ func TestSelfPing(t *testing.T) {
 			late(b).since = time.Now().Add(-giveUpAfter - time.Second)
 			b.rooms.posts.overdue(time.Now())
 			time.Sleep(10 * time.Millisecond)
-			b.want(l, bridgetest.Closed, "not_reflected")
+			b.want(l, bridgetest.Settled, "not_reflected")
 		})
 	})
 }

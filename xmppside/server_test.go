@@ -17,9 +17,11 @@ import (
 )
 
 // inlet is a desk without its courier.
-type inlet struct{ *bridgetest.Desk }
+type inlet struct{ *bridgetest.SideJournal }
 
-func (i inlet) Offer(ctx context.Context, in bridge.Inbound) error { return i.Desk.Offer(ctx, in) }
+func (i inlet) Offer(ctx context.Context, in bridge.Inbound) error {
+	return i.SideJournal.Offer(ctx, in)
+}
 
 func TestLogin(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
@@ -95,7 +97,7 @@ func TestTLSRequired(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
 		m := bridgetest.NewMemory(t)
-		d := m.Desk()
+		d := m.SideJournal()
 		l := startWith(t, m, testConfig(x), d, inlet{d}).up(t)
 		alice := newPerson(t, x, "1001")
 		alice.raw(t, "<message to='"+l.cfg.JID+"' type='chat' id='q1'><body>{}</body><request xmlns='urn:xmpp:receipts'/></message>")
@@ -115,8 +117,8 @@ func TestAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		send(bridge.Receipt, bridge.Note{})
-		send(bridge.Error, bridge.Note{Reason: "from_mismatch", Text: "you are not <her>"})
+		send(bridge.KindReceipt, bridge.Note{})
+		send(bridge.KindError, bridge.Note{Reason: "from_mismatch", Text: "you are not <her>"})
 		alice.must(t, 1, func(s clients.Stanza) bool { return s.Received == "q1" && s.From == l.cfg.JID+"/chatrelay" })
 		got := alice.must(t, 1, func(s clients.Stanza) bool { return s.Type == "error" && s.ID == "q1" })[0]
 		if got.Condition != "forbidden" || got.Text != "you are not <her>" {
@@ -135,7 +137,7 @@ func TestChildInBody(t *testing.T) {
 	alice := newPerson(t, x, "1001")
 	alice.raw(t, "<message to='"+l.cfg.JID+"' type='chat' id='c1'><body>{\"content\":\"pay <b xmlns='urn:b'>not </b>now\"}</body></message>")
 	in := l.takes(t, 1)[0]
-	if in.Refused == nil || in.Refused.Reason != "bad_body" || len(in.Body) > 0 || in.From != "1001" || in.Reply == "" {
+	if in.Refused == nil || in.Refused.Reason != "bad_body" || len(in.Body) > 0 || in.From != "1001" || in.Reply.IsZero() {
 		t.Errorf("got %+v", in)
 	}
 }
@@ -160,7 +162,7 @@ func TestBounce(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
 		m := bridgetest.NewMemory(t)
 		l := start(t, m, testConfig(x)).up(t)
-		m.Add(bridge.Chat, "2001", "nobody", "x")
+		m.Add(bridge.KindChat, "2001", "nobody", "x")
 		m.Until(t, "bounced", func(s bridgetest.Sum) bool { return s.Counts["bounced"] == 1 })
 		if in := l.takes(t, 1)[0]; in.Ignored != "bounce" {
 			t.Errorf("got %+v", in)
@@ -172,10 +174,10 @@ func TestTooLarge(t *testing.T) {
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true})
 	m := bridgetest.NewMemory(t)
 	start(t, m, testConfig(x)).up(t)
-	ref := m.Add(bridge.Chat, "2001", "1001", strings.Repeat("&", 60<<10)) // it grows fivefold
+	ref := m.Add(bridge.KindChat, "2001", "1001", strings.Repeat("&", 60<<10)) // it grows fivefold
 	m.Until(t, "closed", bridgetest.AllClosed)
 	var why *bridge.Refusal
-	if _, err := m.Leg(ref); !errors.As(err, &why) || why.Reason != "too_large" {
+	if _, err := m.Delivery(ref); !errors.As(err, &why) || why.Reason != "too_large" {
 		t.Errorf("closed with %v", err)
 	}
 }
@@ -185,7 +187,7 @@ func TestPoison(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
 		m := bridgetest.NewMemory(t)
 		alice := newPerson(t, x, "1001")
-		d := m.Desk()
+		d := m.SideJournal()
 		cfg := testConfig(x)
 		var refs []bridge.Ref
 		for i := range 10 {
@@ -193,17 +195,17 @@ func TestPoison(t *testing.T) {
 			if i == 4 {
 				body = strings.Repeat("x", 400<<10)
 			}
-			refs = append(refs, m.Add(bridge.Chat, "2001", "1001", body))
+			refs = append(refs, m.Add(bridge.KindChat, "2001", "1001", body))
 		}
 		l := startWith(t, m, cfg, d, inlet{d})
 		l.most = 1 << 20 // what the relay believes
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		carried := make(chan struct{})
-		go func() { defer close(carried); d.Carry(ctx, l.Side) }()
+		go func() { defer close(carried); d.Dispatch(ctx, l.Side) }()
 		m.Until(t, "all closed", bridgetest.AllClosed)
 		var why *bridge.Refusal
-		if _, err := m.Leg(refs[4]); !errors.As(err, &why) || why.Reason != "poison" {
+		if _, err := m.Delivery(refs[4]); !errors.As(err, &why) || why.Reason != "poison" {
 			t.Errorf("closed with %v", err)
 		}
 		var got []string
@@ -215,7 +217,7 @@ func TestPoison(t *testing.T) {
 		if want := "0 1 2 3 5 6 7 8 9"; strings.Join(got, " ") != want {
 			t.Errorf("heard %v, want %s", got, want)
 		}
-		m.Add(bridge.Chat, "2001", "1001", "after")
+		m.Add(bridge.KindChat, "2001", "1001", "after")
 		m.Until(t, "all closed", bridgetest.AllClosed)
 		cancel()
 		<-carried
@@ -243,10 +245,10 @@ func TestWithoutStreamManagement(t *testing.T) {
 		cfg.Addr = link.Addr()
 		l := start(t, m, cfg).up(t)
 		alice := newPerson(t, x, "1001")
-		m.Add(bridge.Chat, "2001", "1001", "a")
+		m.Add(bridge.KindChat, "2001", "1001", "a")
 		m.Until(t, "closed by the fence", bridgetest.AllClosed)
 		link.Stall(proxy.Down, true)
-		m.Add(bridge.Chat, "2001", "1001", "b")
+		m.Add(bridge.KindChat, "2001", "1001", "b")
 		alice.must(t, 2, chats)
 		link.Cut()
 		link.Stall(proxy.Down, false)

@@ -27,7 +27,7 @@ const (
 type Side struct {
 	cfg  Config
 	me   jid.JID // bare
-	desk bridge.Desk
+	desk bridge.SideJournal
 	log  zerolog.Logger
 	door *door
 
@@ -64,7 +64,7 @@ type Side struct {
 }
 
 // New checks the configuration. The error names every problem.
-func New(cfg Config, desk bridge.Desk) (*Side, error) {
+func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
 	me, err := cfg.prepare()
 	if err != nil {
 		return nil, err

@@ -32,14 +32,14 @@ func newSecret() []byte {
 
 // id names a leg that goes to a bare JID: cr-<message>-<leg>-<seal>.
 func (s stamp) id(ref bridge.Ref, to string) string {
-	return mailPrefix + strconv.FormatUint(ref.Msg, 10) + "-" + strconv.FormatUint(uint64(ref.Leg), 10) + "-" + s.seal(ref, to)
+	return mailPrefix + strconv.FormatUint(ref.Msg, 10) + "-" + strconv.FormatUint(uint64(ref.Delivery), 10) + "-" + s.seal(ref, to)
 }
 
 func (s stamp) seal(ref bridge.Ref, to string) string {
 	h := hmac.New(sha256.New, s.secret)
 	var n [10]byte
 	binary.BigEndian.PutUint64(n[:], ref.Msg)
-	binary.BigEndian.PutUint16(n[8:], ref.Leg)
+	binary.BigEndian.PutUint16(n[8:], ref.Delivery)
 	h.Write(n[:]) // a hash never errs
 	h.Write([]byte(to))
 	return hex.EncodeToString(h.Sum(nil)[:stampBytes])
@@ -63,7 +63,7 @@ func (s stamp) ref(id, from string) (bridge.Ref, bool) {
 	}
 	msg, err1 := strconv.ParseUint(parts[0], 10, 64)
 	leg, err2 := strconv.ParseUint(parts[1], 10, 16)
-	ref := bridge.Ref{Msg: msg, Leg: uint16(leg)}
+	ref := bridge.Ref{Msg: msg, Delivery: uint16(leg)}
 	if err1 != nil || err2 != nil || id != s.id(ref, from) {
 		return bridge.Ref{}, false
 	}

@@ -27,7 +27,7 @@ func unit(tb testing.TB, change ...func(*Config)) *Side {
 	for _, f := range change {
 		f(&cfg)
 	}
-	s, err := New(cfg, bridgetest.NewMemory(tb).Desk())
+	s, err := New(cfg, bridgetest.NewMemory(tb).SideJournal())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestAddresses(t *testing.T) {
 
 func TestStamp(t *testing.T) {
 	s, other := stamp{newSecret()}, stamp{newSecret()}
-	ref := bridge.Ref{Msg: 1 << 60, Leg: 65535}
+	ref := bridge.Ref{Msg: 1 << 60, Delivery: 65535}
 	id := s.id(ref, "1001@chat.test")
 	if got, ok := s.ref(id, "1001@chat.test"); !ok || got != ref {
 		t.Errorf("%s: got %v, %v", id, got, ok)
@@ -188,12 +188,12 @@ func TestHow(t *testing.T) {
 
 func TestReply(t *testing.T) {
 	for _, r := range []reply{{"a@b", "a@b/c", ""}, {"a@b", "a@b", "id\x00x"}} {
-		if got, ok := parseReply(r.text()); !ok || got != r {
+		if got, ok := parseReply(r.replyTo()); !ok || got != r {
 			t.Errorf("got %+v", got)
 		}
 	}
 	for _, bad := range []string{"", "a", "a\x00b", "\x00b\x00c", "a\x00\x00c"} {
-		if _, ok := parseReply(bad); ok {
+		if _, ok := parseReply(bridge.ParseReplyTo(bad)); ok {
 			t.Errorf("%q is none", bad)
 		}
 	}
@@ -201,26 +201,26 @@ func TestReply(t *testing.T) {
 
 func TestRender(t *testing.T) {
 	s := unit(t)
-	ref := bridge.Ref{Msg: 5, Leg: 2}
-	re := reply{"1001@chat.test", "1001@chat.test/a'b", "q&1"}.text()
+	ref := bridge.Ref{Msg: 5, Delivery: 2}
+	re := reply{"1001@chat.test", "1001@chat.test/a'b", "q&1"}.replyTo()
 	for name, c := range map[string]struct {
 		out  bridge.Outbound
 		want string
 	}{
-		"chat": {bridge.Outbound{Kind: bridge.Chat, To: "1001", Body: []byte("{\"a\":\"<&>\ufffe\"}\r")},
+		"chat": {bridge.Outbound{Kind: bridge.KindChat, To: "1001", Body: []byte("{\"a\":\"<&>\ufffe\"}\r")},
 			`<message to='1001@chat.test' type='chat' id='CHAT'><body>{"a":"&lt;&amp;&gt;\ufffe"}&#13;</body>` +
 				`<origin-id xmlns='urn:xmpp:sid:0' id='CHAT'/></message>`},
-		"room": {bridge.Outbound{Kind: bridge.Room, To: "room@conference.chat.test", Body: []byte("x")},
+		"room": {bridge.Outbound{Kind: bridge.KindRoom, To: "room@conference.chat.test", Body: []byte("x")},
 			`<message to='room@conference.chat.test' type='groupchat' id='ROOM'><body>x</body>` +
 				`<origin-id xmlns='urn:xmpp:sid:0' id='ROOM'/></message>`},
-		"receipt": {bridge.Outbound{Kind: bridge.Receipt, Note: bridge.Note{Reply: re}},
+		"receipt": {bridge.Outbound{Kind: bridge.KindReceipt, Note: bridge.Note{Reply: re}},
 			`<message to='1001@chat.test/a&apos;b' type='chat' id='crrCHAT'>` +
 				`<received xmlns='urn:xmpp:receipts' id='q&amp;1'/></message>`},
-		"error": {bridge.Outbound{Kind: bridge.Error, Note: bridge.Note{Reply: re, Reason: "from_mismatch", Text: "no <you>\x00"}},
+		"error": {bridge.Outbound{Kind: bridge.KindError, Note: bridge.Note{Reply: re, Reason: "from_mismatch", Text: "no <you>\x00"}},
 			`<message to='1001@chat.test/a&apos;b' type='error' id='q&amp;1'><error type='auth'>` +
 				`<forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
 				`<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>no &lt;you&gt;</text></error></message>`},
-		"later error": {bridge.Outbound{Kind: bridge.Error, Note: bridge.Note{Reply: re, Status: "failed", Reason: "gave_up", Text: "no"}},
+		"later error": {bridge.Outbound{Kind: bridge.KindError, Note: bridge.Note{Reply: re, Status: "failed", Reason: "gave_up", Text: "no"}},
 			`<message to='1001@chat.test/a&apos;b' type='error' id='q&amp;1'><error type='wait'>` +
 				`<remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
 				`<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>no</text></error></message>`},
@@ -245,16 +245,16 @@ func TestRender(t *testing.T) {
 		out    bridge.Outbound
 		reason string
 	}{
-		"control character": {bridge.Outbound{Kind: bridge.Chat, To: "1001", Body: []byte("a\x01")}, "xml_illegal"},
-		"no UTF-8":          {bridge.Outbound{Kind: bridge.Room, To: "room@conference.chat.test", Body: []byte("\xff")}, "xml_illegal"},
-		"surrogate":         {bridge.Outbound{Kind: bridge.Chat, To: "1001", Body: []byte("\xed\xa0\x80")}, "xml_illegal"},
-		"no landline":       {bridge.Outbound{Kind: bridge.Chat, To: "a/b"}, "bad_address"},
-		"folds":             {bridge.Outbound{Kind: bridge.Chat, To: "Abc"}, "bad_address"},
-		"ourselves":         {bridge.Outbound{Kind: bridge.Chat, To: "receiver"}, "bad_address"},
-		"not served":        {bridge.Outbound{Kind: bridge.Room, To: "other@conference.chat.test"}, "unknown_room"},
-		"no reply":          {bridge.Outbound{Kind: bridge.Receipt}, "bad_reply"},
-		"illegal reply":     {bridge.Outbound{Kind: bridge.Error, Note: bridge.Note{Reply: "a\x00a\x00\x01"}}, "bad_reply"},
-		"MQTT":              {bridge.Outbound{Kind: bridge.Inbox, To: "1001"}, "bad_kind"},
+		"control character": {bridge.Outbound{Kind: bridge.KindChat, To: "1001", Body: []byte("a\x01")}, "xml_illegal"},
+		"no UTF-8":          {bridge.Outbound{Kind: bridge.KindRoom, To: "room@conference.chat.test", Body: []byte("\xff")}, "xml_illegal"},
+		"surrogate":         {bridge.Outbound{Kind: bridge.KindChat, To: "1001", Body: []byte("\xed\xa0\x80")}, "xml_illegal"},
+		"no landline":       {bridge.Outbound{Kind: bridge.KindChat, To: "a/b"}, "bad_address"},
+		"folds":             {bridge.Outbound{Kind: bridge.KindChat, To: "Abc"}, "bad_address"},
+		"ourselves":         {bridge.Outbound{Kind: bridge.KindChat, To: "receiver"}, "bad_address"},
+		"not served":        {bridge.Outbound{Kind: bridge.KindRoom, To: "other@conference.chat.test"}, "unknown_room"},
+		"no reply":          {bridge.Outbound{Kind: bridge.KindReceipt}, "bad_reply"},
+		"illegal reply":     {bridge.Outbound{Kind: bridge.KindError, Note: bridge.Note{Reply: bridge.ParseReplyTo("a\x00a\x00\x01")}}, "bad_reply"},
+		"MQTT":              {bridge.Outbound{Kind: bridge.KindInbox, To: "1001"}, "bad_kind"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, why := s.render(&c.out); why == nil || why.Reason != c.reason {

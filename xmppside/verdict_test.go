@@ -22,7 +22,7 @@ func TestBanned(t *testing.T) {
 				l.cfg.JID+"' affiliation='"+word+"'/></query></iq>")
 		}
 		var refs []bridge.Ref
-		post := func() { refs = append(refs, m.Add(bridge.Room, "2001", room, fmt.Sprint(len(refs)))) }
+		post := func() { refs = append(refs, m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(len(refs)))) }
 		l.eventually(t, "under way", func() bool { post(); return len(refs) == 50 })
 		affiliation("b1", "outcast")
 		l.eventually(t, "banned", func() bool { post(); return !l.rooms.joined(room) })
@@ -31,7 +31,7 @@ func TestBanned(t *testing.T) {
 		m.Until(t, "all closed", bridgetest.AllClosed)
 		delivered := 0
 		for _, ref := range refs {
-			if _, err := m.Leg(ref); err == nil {
+			if _, err := m.Delivery(ref); err == nil {
 				delivered++
 			}
 		}
@@ -40,7 +40,7 @@ func TestBanned(t *testing.T) {
 			times[s.Body]++
 		}
 		for i, ref := range refs {
-			if _, err := m.Leg(ref); (err == nil) != (times[fmt.Sprint(i)] > 0) || times[fmt.Sprint(i)] > 1 {
+			if _, err := m.Delivery(ref); (err == nil) != (times[fmt.Sprint(i)] > 0) || times[fmt.Sprint(i)] > 1 {
 				t.Errorf("%d: heard %d times, closed with %v", i, times[fmt.Sprint(i)], err)
 			}
 		}
@@ -54,7 +54,7 @@ func TestBounceByAnOccupant(t *testing.T) {
 		alice := newPerson(t, x, "1001", x.Room("room"))
 		m := bridgetest.NewMemory(t)
 		l, room := inRoom(t, x, m)
-		m.Add(bridge.Room, "2001", room, "x")
+		m.Add(bridge.KindRoom, "2001", room, "x")
 		id := alice.must(t, 1, said)[0].ID
 		m.Until(t, "closed", bridgetest.AllClosed)
 		alice.raw(t, "<message to='"+room+"/chatrelay' type='error' id='"+id+
@@ -97,9 +97,9 @@ func TestVoiceTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.eventually(t, "silenced", func() bool { return len(heard(m.Taken())) == 1 })
-		ref := m.Add(bridge.Room, "2001", room, "mute")
+		ref := m.Add(bridge.KindRoom, "2001", room, "mute")
 		m.Until(t, "closed", bridgetest.AllClosed)
-		if _, err := m.Leg(ref); refusalWord(err) != "bounce_forbidden" {
+		if _, err := m.Delivery(ref); refusalWord(err) != "bounce_forbidden" {
 			t.Errorf("closed with %v", err)
 		}
 		if !l.rooms.joined(room) {

@@ -61,7 +61,7 @@ func TestInterruptedWalk(t *testing.T) {
 				if err := alice.sync(); err != nil {
 					t.Fatal(err)
 				}
-				d := m.Desk()
+				d := m.SideJournal()
 				g := &snag{Inlet: d, left: 70, hit: make(chan struct{}), on: make(chan struct{})}
 				l = startWith(t, m, c, d, g)
 				<-g.hit
@@ -121,7 +121,7 @@ func TestBetweenWalkAndPresence(t *testing.T) {
 			if err := alice.sync(); err != nil {
 				t.Fatal(err)
 			}
-			d := m.Desk()
+			d := m.SideJournal()
 			g := &snag{Inlet: d, left: 1, hit: make(chan struct{}), on: make(chan struct{})}
 			l = startWith(t, m, c, d, g)
 			<-g.hit // the walk waits for this one to be kept
@@ -159,7 +159,7 @@ func TestInterruptedFirstLogin(t *testing.T) {
 		if err := alice.sync(); err != nil {
 			t.Fatal(err)
 		}
-		d := m.Desk()
+		d := m.SideJournal()
 		g := &snag{Inlet: d, all: true, left: 40, hit: make(chan struct{}), on: make(chan struct{})}
 		l := startWith(t, m, c, d, g)
 		<-g.hit
@@ -216,7 +216,7 @@ func TestCursorKeepsUp(t *testing.T) {
 		first, _ := l.archive.position()
 		for n := 0; ; n++ {
 			for i := range keepUpAfter {
-				m.Add(bridge.Chat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
+				m.Add(bridge.KindChat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
 			}
 			alice.must(t, (n+1)*keepUpAfter, chats)
 			l.eventually(t, "passed", func() bool { at, _ := l.archive.position(); return at.Next != first.Next })

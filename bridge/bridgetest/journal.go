@@ -7,19 +7,19 @@ import (
 )
 
 // Store is all that a journal is to the rest of the house.
-type Store interface {
-	bridge.Book
-	bridge.Ledger
-	bridge.Desk
-	bridge.Accounts
+type Journal interface {
+	bridge.Appender
+	bridge.Queue
+	bridge.SideJournal
+	bridge.Balance
 }
 
-// RunJournal holds a journal against the contracts in bridge/port.go. open gives an empty book with all notices
-// on, room for everything and a true clock; it also sees to it that the book is shut when the test ends.
-func RunJournal(t *testing.T, open func(t *testing.T) Store) {
+// RunJournal holds a journal against the contracts in bridge/ports.go. open gives an empty journal with all notices
+// on, room for everything and a true clock; it also sees to it that the journal is shut when the test ends.
+func RunJournal(t *testing.T, open func(t *testing.T) Journal) {
 	for _, part := range []struct {
 		name string
-		run  func(j *journal)
+		run  func(j *kit)
 	}{
 		{"outcomes are final and counted", outcomes},
 		{"a refusal leaves no key", refusalLeavesNoKey},
@@ -75,7 +75,7 @@ func RunJournal(t *testing.T, open func(t *testing.T) Store) {
 		{"any order of events adds up", anyOrder},
 	} {
 		t.Run(part.name, func(t *testing.T) {
-			j := &journal{T: t, Store: open(t)}
+			j := &kit{T: t, Journal: open(t)}
 			part.run(j)
 			j.sum()
 		})

@@ -16,9 +16,9 @@ import (
 const patience = 20 * time.Second
 
 // journal is a store with short words for a test.
-type journal struct {
+type kit struct {
 	*testing.T
-	Store
+	Journal
 	marks int
 }
 
@@ -32,14 +32,14 @@ func bodyOf(from, text string) []byte {
 	return fmt.Appendf(nil, `{"chatType":1,"from":%q,"content":%q}`, from, text)
 }
 
-// letter is a direct message; its key is made of all its words.
+// message is a direct message; its key is made of all its words.
 func letter(origin bridge.SideID, from, to, text string) *bridge.Record {
 	r := &bridge.Record{Origin: origin, From: from, Body: bodyOf(from, text), Keys: []message.Key{keyOf(from, to, text)}}
-	leg := bridge.Leg{Side: bridge.MQTT, Kind: bridge.Inbox, To: to, Lane: from + "\x00" + to}
+	leg := bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindInbox, To: to, Lane: from + "\x00" + to}
 	if origin == bridge.MQTT {
-		leg.Side, leg.Kind, r.Via = bridge.XMPP, bridge.Chat, to
+		leg.Side, leg.Kind, r.Via = bridge.XMPP, bridge.KindChat, to
 	}
-	r.Legs = []bridge.Leg{leg}
+	r.Deliveries = []bridge.Delivery{leg}
 	return r
 }
 
@@ -47,44 +47,44 @@ func letter(origin bridge.SideID, from, to, text string) *bridge.Record {
 func circular(from, text, room string, members ...string) *bridge.Record {
 	r := &bridge.Record{Origin: bridge.XMPP, From: from, Body: bodyOf(from, text), Keys: []message.Key{keyOf(from, room, text)}}
 	for _, m := range members {
-		r.Legs = append(r.Legs, bridge.Leg{Side: bridge.MQTT, Kind: bridge.Copy, To: m, Lane: from + "\x00" + m})
+		r.Deliveries = append(r.Deliveries, bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindCopy, To: m, Lane: from + "\x00" + m})
 	}
-	r.Legs = append(r.Legs, bridge.Leg{Side: bridge.XMPP, Kind: bridge.Room, To: room, Lane: from + "\x00" + room})
+	r.Deliveries = append(r.Deliveries, bridge.Delivery{Side: bridge.XMPP, Kind: bridge.KindRoom, To: room, Lane: from + "\x00" + room})
 	return r
 }
 
 // again is the same message once more, as a fresh offer.
 func again(r *bridge.Record) *bridge.Record {
 	c := *r
-	c.ID, c.Outcome = 0, bridge.Unknown
+	c.ID, c.Outcome = 0, bridge.OutcomeUnknown
 	return &c
 }
 
-func (j *journal) append(recs ...*bridge.Record) {
+func (j *kit) append(recs ...*bridge.Record) {
 	j.Helper()
 	if err := j.Append(j.Context(), recs); err != nil {
 		j.Fatalf("append: %v", err)
 	}
 }
 
-func (j *journal) want(want bridge.Outcome, r *bridge.Record) {
+func (j *kit) want(want bridge.Outcome, r *bridge.Record) {
 	j.Helper()
 	if j.append(r); r.Outcome != want {
 		j.Fatalf("outcome %d, want %d", r.Outcome, want)
 	}
 }
 
-func (j *journal) take(recs ...*bridge.Record) {
+func (j *kit) take(recs ...*bridge.Record) {
 	j.Helper()
 	j.append(recs...)
 	for i, r := range recs {
-		if r.Outcome != bridge.Taken {
+		if r.Outcome != bridge.OutcomeTaken {
 			j.Fatalf("record %d: outcome %d, want taken", i, r.Outcome)
 		}
 	}
 }
 
-func (j *journal) next(side bridge.SideID) bridge.Outbound {
+func (j *kit) next(side bridge.SideID) bridge.Outbound {
 	j.Helper()
 	ctx, cancel := context.WithTimeout(j.Context(), patience)
 	defer cancel()
@@ -95,21 +95,21 @@ func (j *journal) next(side bridge.SideID) bridge.Outbound {
 	return o
 }
 
-// wantMail takes the next leg and checks that it brings a text to someone.
-func (j *journal) wantMail(side bridge.SideID, to, body string) bridge.Outbound {
+// wantMail takes the next delivery and checks that it brings a text to someone.
+func (j *kit) wantMail(side bridge.SideID, to, body string) bridge.Outbound {
 	j.Helper()
 	o := j.next(side)
-	if !o.Kind.Mail() || o.To != to || (body != "" && string(o.Body) != body) {
+	if !o.Kind.IsMessage() || o.To != to || (body != "" && string(o.Body) != body) {
 		j.Fatalf("next %v is kind %d to %s (%+v): %q, want mail to %s: %q", side, o.Kind, o.To, o.Note, o.Body, to, body)
 	}
 	return o
 }
 
-// wantNotice takes the next leg for MQTT, which is a notice, and settles it.
-func (j *journal) wantNotice(to, status string) bridge.Outbound {
+// wantNotice takes the next delivery for MQTT, which is a notice, and settles it.
+func (j *kit) wantNotice(to, status string) bridge.Outbound {
 	j.Helper()
 	o := j.next(bridge.MQTT)
-	if o.Kind != bridge.Notice || o.To != to || o.Note.Status != status {
+	if o.Kind != bridge.KindNotice || o.To != to || o.Note.Status != status {
 		j.Fatalf("next is kind %d to %s (%+v), want a notice to %s: %s", o.Kind, o.To, o.Note, to, status)
 	}
 	if len(o.Body) == 0 || o.Note.At == 0 {
@@ -120,63 +120,63 @@ func (j *journal) wantNotice(to, status string) bridge.Outbound {
 }
 
 // nothing checks that a side has nothing to hand out: a marker put in now is what comes next.
-func (j *journal) nothing(side bridge.SideID) {
+func (j *kit) nothing(side bridge.SideID) {
 	j.Helper()
 	j.marks++
 	mark := fmt.Sprint("mark", j.marks)
-	leg := bridge.Leg{Side: side, Kind: bridge.Error, Lane: mark, Note: bridge.Note{Reply: mark, Reason: "mark"}}
+	leg := bridge.Delivery{Side: side, Kind: bridge.KindError, Lane: mark, Note: bridge.Note{Reply: bridge.ReplyTo{Sender: mark}, Reason: "mark"}}
 	if side == bridge.MQTT {
-		leg.Kind, leg.To, leg.Note = bridge.Notice, mark, bridge.Note{Status: "failed", Text: mark, At: 1}
+		leg.Kind, leg.To, leg.Note = bridge.KindNotice, mark, bridge.Note{Status: "failed", Text: mark, At: 1}
 	}
-	j.want(bridge.Refused, &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.Reject, Reason: "mark", From: mark,
-		Body: bodyOf(mark, ""), Legs: []bridge.Leg{leg}})
+	j.want(bridge.OutcomeRefused, &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictReject, Reason: "mark", From: mark,
+		Body: bodyOf(mark, ""), Deliveries: []bridge.Delivery{leg}})
 	o := j.next(side)
-	if o.To != mark && o.Note.Reply != mark {
+	if o.To != mark && o.Note.Reply.Sender != mark {
 		j.Fatalf("next %v is kind %d, ref %v to %s (%+v), want nothing", side, o.Kind, o.Ref, o.To, o.Note)
 	}
 	j.settle(o.Ref)
 }
 
-func (j *journal) quiet() {
+func (j *kit) quiet() {
 	j.Helper()
 	j.nothing(bridge.MQTT)
 	j.nothing(bridge.XMPP)
 }
 
-func (j *journal) bind(ref bridge.Ref, how string) {
+func (j *kit) bind(ref bridge.Ref, how string) {
 	j.Helper()
 	if err := j.Wait(j.Context(), j.Bind(ref, []byte(how))); err != nil {
 		j.Fatalf("bind %v: %v", ref, err)
 	}
 }
 
-func (j *journal) settle(refs ...bridge.Ref) {
+func (j *kit) settle(refs ...bridge.Ref) {
 	j.Helper()
 	for _, r := range refs {
-		j.Close(bridge.Result{Ref: r})
+		j.Settle(bridge.Result{Ref: r})
 	}
 	j.sync()
 }
 
-func (j *journal) bury(ref bridge.Ref, reason, text string) {
+func (j *kit) bury(ref bridge.Ref, reason, text string) {
 	j.Helper()
-	j.Close(bridge.Result{Ref: ref, Err: bridge.Refuse(reason, "%s", text)})
+	j.Settle(bridge.Result{Ref: ref, Err: bridge.Refuse(reason, "%s", text)})
 	j.sync()
 }
 
 // sync waits until all that was said before is committed.
-func (j *journal) sync() {
+func (j *kit) sync() {
 	j.Helper()
 	if err := j.Wait(j.Context(), j.SetState(bridge.MQTT)); err != nil {
 		j.Fatalf("wait: %v", err)
 	}
 }
 
-func (j *journal) count(name string, side bridge.SideID, reason string) int64 {
-	return j.Account().Counts[bridge.Count{Name: name, Side: side, Reason: reason}]
+func (j *kit) count(name string, side bridge.SideID, reason string) int64 {
+	return j.Totals().Counts[bridge.Counter{Name: name, Side: side, Reason: reason}]
 }
 
-func (j *journal) wantCount(want int64, name string, side bridge.SideID, reason string) {
+func (j *kit) wantCount(want int64, name string, side bridge.SideID, reason string) {
 	j.Helper()
 	if got := j.count(name, side, reason); got != want {
 		j.Fatalf("%s %v %q is %d, want %d", name, side, reason, got, want)
@@ -184,13 +184,13 @@ func (j *journal) wantCount(want int64, name string, side bridge.SideID, reason 
 }
 
 // sum checks the equation of the promise.
-func (j *journal) sum() {
+func (j *kit) sum() {
 	j.Helper()
-	CheckSum(j, j.Account())
+	CheckSum(j, j.Totals())
 }
 
-// CheckSum checks that a book's account adds up for both origins.
-func CheckSum(t testing.TB, a bridge.Account) {
+// CheckSum checks that a journal's account adds up for both origins.
+func CheckSum(t testing.TB, a bridge.Totals) {
 	t.Helper()
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		var in, out int64

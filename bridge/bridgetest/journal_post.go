@@ -13,9 +13,9 @@ import (
 // the group's own lane.
 func undecided(from, text, room string, members ...string) *bridge.Record {
 	r := circular(from, text, room, members...)
-	for i := range r.Legs {
-		r.Legs[i].Note.Post = &bridge.Post{Room: room, Via: "1009"}
-		r.Legs[i].Lane = from + "\x00" + room
+	for i := range r.Deliveries {
+		r.Deliveries[i].Note.Post = &bridge.Post{Room: room, Via: "1009"}
+		r.Deliveries[i].Lane = from + "\x00" + room
 	}
 	return r
 }
@@ -23,16 +23,16 @@ func undecided(from, text, room string, members ...string) *bridge.Record {
 // decided is one that leaves at once, but for older ones of its group that wait.
 func decided(from, text, room string, members ...string) *bridge.Record {
 	r := circular(from, text, room, members...)
-	for i, l := range r.Legs {
-		if l.Kind == bridge.Copy {
-			r.Legs[i].Behind = from + "\x00" + room
+	for i, l := range r.Deliveries {
+		if l.Kind == bridge.KindCopy {
+			r.Deliveries[i].Behind = from + "\x00" + room
 		}
 	}
 	return r
 }
 
-// asksAgain: what is to be asked stays with the leg, however often it is given back.
-func asksAgain(j *journal) {
+// asksAgain: what is to be asked stays with the delivery, however often it is given back.
+func asksAgain(j *kit) {
 	j.take(undecided("1001", "a", "team", "1002"))
 	for range 2 {
 		o := j.wantMail(bridge.MQTT, "1002", "")
@@ -51,7 +51,7 @@ func asksAgain(j *journal) {
 }
 
 // groupLane: copies that wait for a decision hold up what their sender says later in that group, and nothing else.
-func groupLane(j *journal) {
+func groupLane(j *kit) {
 	j.take(undecided("1001", "first", "team", "1002", "1003"))
 	waits := j.wantMail(bridge.MQTT, "1002", "")
 	j.Release(waits.Ref)
@@ -85,7 +85,7 @@ func groupLane(j *journal) {
 }
 
 // groupLaneEnds: once nothing waits there, copies go to their own lanes again.
-func groupLaneEnds(j *journal) {
+func groupLaneEnds(j *kit) {
 	j.take(undecided("1001", "first", "team", "1002"))
 	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
 	j.take(letter(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "second", "team", "1002"))
@@ -96,23 +96,23 @@ func groupLaneEnds(j *journal) {
 }
 
 // refusalOfTheKnown: what was delivered comes back, and by now its sender may no longer say it.
-func refusalOfTheKnown(j *journal) {
+func refusalOfTheKnown(j *kit) {
 	first := circular("1001", "a", "team", "1002")
 	j.take(first)
 	j.settle(j.next(bridge.MQTT).Ref, j.next(bridge.XMPP).Ref)
 	j.wantNotice("1001", "sent")
 	for _, origin := range []bridge.SideID{bridge.XMPP, bridge.MQTT} {
-		back := &bridge.Record{Origin: origin, Verdict: bridge.Reject, Reason: "not_a_member", From: "1001", Via: "1002",
-			Body: first.Body, Keys: first.Keys, Legs: []bridge.Leg{bridge.NoticeLeg("1001", bridge.Note{Status: "failed", At: 1})}}
-		j.want(bridge.Duplicate, back)
+		back := &bridge.Record{Origin: origin, Verdict: bridge.VerdictReject, Reason: "not_a_member", From: "1001", Via: "1002",
+			Body: first.Body, Keys: first.Keys, Deliveries: []bridge.Delivery{bridge.NoticeDelivery("1001", bridge.Note{Status: "failed", At: 1})}}
+		j.want(bridge.OutcomeDuplicate, back)
 		j.quiet()
 		j.wantCount(1, "duplicate", origin, "")
 	}
-	other := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "not_a_member", From: "1001", Via: "1002",
-		Body: first.Body, Keys: []message.Key{keyOf("unknown")}, Legs: []bridge.Leg{bridge.NoticeLeg("1001", bridge.Note{Status: "failed", At: 1})}}
+	other := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "not_a_member", From: "1001", Via: "1002",
+		Body: first.Body, Keys: []message.Key{keyOf("unknown")}, Deliveries: []bridge.Delivery{bridge.NoticeDelivery("1001", bridge.Note{Status: "failed", At: 1})}}
 	for range 2 { // and leaves no key itself
 		again := again(other)
-		j.want(bridge.Refused, again)
+		j.want(bridge.OutcomeRefused, again)
 		j.wantNotice("1001", "failed")
 	}
 }

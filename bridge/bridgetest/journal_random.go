@@ -11,22 +11,22 @@ import (
 
 // throw is one run of events in any order.
 type throw struct {
-	*journal
+	*kit
 	rnd   *rand.Rand
-	hand  map[bridge.Ref]bridge.Outbound // with a courier, or bound
+	hand  map[bridge.Ref]bridge.Outbound // with a dispatcher, or bound
 	bound map[bridge.Ref]bool
 	gone  []bridge.Ref // settled or buried
 	seen  map[bridge.Ref]bool
 	recs  []*bridge.Record
-	mail  int64 // legs that were taken and not closed
+	mail  int64 // deliveries that were taken and not closed
 	waits [bridge.XMPP + 1]int
 }
 
-// anyOrder throws events at the book and checks after each few that the account adds up, that a closed leg
+// anyOrder throws events at the journal and checks after each few that the account adds up, that a closed delivery
 // never comes again and that in the end nothing is left over.
-func anyOrder(j *journal) {
+func anyOrder(j *kit) {
 	for seed := range uint64(5) {
-		t := &throw{journal: j, rnd: rand.New(rand.NewPCG(seed, 7)), hand: map[bridge.Ref]bridge.Outbound{},
+		t := &throw{kit: j, rnd: rand.New(rand.NewPCG(seed, 7)), hand: map[bridge.Ref]bridge.Outbound{},
 			bound: map[bridge.Ref]bool{}, seen: map[bridge.Ref]bool{}}
 		for i := range 120 {
 			t.event(seed, i)
@@ -74,7 +74,7 @@ func (t *throw) event(seed uint64, i int) {
 		if len(t.gone) > 0 {
 			ref := t.gone[t.rnd.IntN(len(t.gone))]
 			t.Bounce(ref, bridge.Refuse("back", "came back"))
-			t.Close(bridge.Result{Ref: ref})
+			t.Settle(bridge.Result{Ref: ref})
 		}
 	}
 }
@@ -91,18 +91,18 @@ func (t *throw) offer(seed uint64, i int) {
 			r = again(t.recs[t.rnd.IntN(len(t.recs))])
 		}
 	case 2:
-		r.Verdict, r.Reason, r.Legs = bridge.Ignore, "chat_state", nil
+		r.Verdict, r.Reason, r.Deliveries = bridge.VerdictIgnore, "chat_state", nil
 	}
-	if t.append(r); r.Outcome == bridge.Taken {
+	if t.append(r); r.Outcome == bridge.OutcomeTaken {
 		t.recs = append(t.recs, r)
-		t.mail += int64(len(r.Legs))
-		for _, l := range r.Legs {
+		t.mail += int64(len(r.Deliveries))
+		for _, l := range r.Deliveries {
 			t.waits[l.Side]++
 		}
 	}
 }
 
-// courier takes a mail leg where there is one.
+// dispatcher takes a message delivery where there is one.
 func (t *throw) courier() {
 	t.Helper()
 	side := bridge.SideID(1 + t.rnd.IntN(2))
@@ -111,8 +111,8 @@ func (t *throw) courier() {
 	}
 	for {
 		o := t.next(side)
-		if !o.Kind.Mail() {
-			t.Close(bridge.Result{Ref: o.Ref})
+		if !o.Kind.IsMessage() {
+			t.Settle(bridge.Result{Ref: o.Ref})
 			continue
 		}
 		if t.seen[o.Ref] {
@@ -129,15 +129,15 @@ func (t *throw) any() (ref bridge.Ref, ok bool) {
 		return ref, false
 	}
 	refs := slices.SortedFunc(maps.Keys(t.hand), func(a, b bridge.Ref) int {
-		return int(a.Msg) - int(b.Msg) + int(a.Leg) - int(b.Leg)
+		return int(a.Msg) - int(b.Msg) + int(a.Delivery) - int(b.Delivery)
 	})
 	return refs[t.rnd.IntN(len(refs))], true
 }
 
-// put takes a leg out of the hand, for the book has it again.
+// put takes a delivery out of the hand, for the journal has it again.
 func (t *throw) put(ref bridge.Ref) {
 	side := bridge.MQTT
-	if k := t.hand[ref].Kind; k == bridge.Chat || k == bridge.Room {
+	if k := t.hand[ref].Kind; k == bridge.KindChat || k == bridge.KindRoom {
 		side = bridge.XMPP
 	}
 	t.waits[side]++
@@ -150,7 +150,7 @@ func (t *throw) end(ref bridge.Ref) {
 	if t.rnd.IntN(4) == 0 {
 		err = bridge.Refuse("no", "no")
 	}
-	t.Close(bridge.Result{Ref: ref, Err: err})
+	t.Settle(bridge.Result{Ref: ref, Err: err})
 	delete(t.hand, ref)
 	delete(t.bound, ref)
 	t.seen[ref] = true
@@ -160,7 +160,7 @@ func (t *throw) end(ref bridge.Ref) {
 
 func (t *throw) open() {
 	t.Helper()
-	a := t.Account()
+	a := t.Totals()
 	if got := a.Open[bridge.MQTT] + a.Open[bridge.XMPP]; got != t.mail {
 		t.Fatalf("%d mail legs are open, want %d", got, t.mail)
 	}
@@ -178,8 +178,8 @@ func (t *throw) drain() {
 			if t.seen[o.Ref] {
 				t.Fatalf("%v was closed, and comes again", o.Ref)
 			}
-			if !o.Kind.Mail() {
-				t.Close(bridge.Result{Ref: o.Ref})
+			if !o.Kind.IsMessage() {
+				t.Settle(bridge.Result{Ref: o.Ref})
 				continue
 			}
 			t.waits[side]--
@@ -190,7 +190,7 @@ func (t *throw) drain() {
 	t.sync()
 	t.sum()
 	t.open()
-	if a := t.Account(); a.Pending[bridge.MQTT]+a.Pending[bridge.XMPP] != 0 {
+	if a := t.Totals(); a.Pending[bridge.MQTT]+a.Pending[bridge.XMPP] != 0 {
 		t.Fatalf("pending %v after all was closed", a.Pending)
 	}
 }

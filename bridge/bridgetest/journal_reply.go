@@ -4,24 +4,24 @@ import (
 	"chatrelay/bridge"
 )
 
-// wantError takes the next leg for XMPP, which is a stanza error about what was taken before, and settles it.
-func (j *journal) wantError(reply, reason, text string) {
+// wantError takes the next delivery for XMPP, which is a stanza error about what was taken before, and settles it.
+func (j *kit) wantError(reply, reason, text string) {
 	j.Helper()
 	o := j.next(bridge.XMPP)
 	n := o.Note
-	if o.Kind != bridge.Error || n.Reply != reply || n.Reason != reason || n.Text != text || n.Status != "failed" || n.At == 0 {
+	if o.Kind != bridge.KindError || n.Reply != bridge.ParseReplyTo(reply) || n.Reason != reason || n.Text != text || n.Status != "failed" || n.At == 0 {
 		j.Fatalf("next is kind %d (%+v), want an error to %q: %s, %s", o.Kind, n, reply, reason, text)
 	}
 	j.settle(o.Ref)
 }
 
 func stanza(r *bridge.Record, reply string, receipt bool) *bridge.Record {
-	r.Reply, r.Receipt = reply, receipt
+	r.Reply, r.Receipt = bridge.ParseReplyTo(reply), receipt
 	return r
 }
 
 // laterFailure: who sent a stanza may have no inbox, and hears of a failure by stanza error, once.
-func laterFailure(j *journal) {
+func laterFailure(j *kit) {
 	asked := stanza(letter(bridge.XMPP, "1001", "1002", "a"), "one\x00r1", true)
 	not := stanza(letter(bridge.XMPP, "1003", "1002", "b"), "two\x00r2", false)
 	published := letter(bridge.MQTT, "1001", "1005", "c")
@@ -44,14 +44,14 @@ func laterFailure(j *journal) {
 }
 
 // laterBounce: what was sent, and said to be, and then came back.
-func laterBounce(j *journal) {
+func laterBounce(j *kit) {
 	r := stanza(circular("1001", "to all", "room@x", "1002"), "one\x00r1", true)
 	j.take(r)
 	copied, post := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.XMPP, "room@x", "")
 	j.settle(copied.Ref, post.Ref)
 	j.wantNotice("1001", "sent")
 	receipt := j.next(bridge.XMPP)
-	if receipt.Kind != bridge.Receipt {
+	if receipt.Kind != bridge.KindReceipt {
 		j.Fatalf("got %+v, want a receipt", receipt)
 	}
 	j.settle(receipt.Ref)
@@ -60,7 +60,7 @@ func laterBounce(j *journal) {
 	j.wantError("one\x00r1", "gone", "moved away")
 	j.Bounce(copied.Ref, bridge.Refuse("gone", "moved away"))
 	j.quiet()
-	j.want(bridge.Duplicate, stanza(again(r), "one\x00r2", false)) // a retry is answered where it came from
+	j.want(bridge.OutcomeDuplicate, stanza(again(r), "one\x00r2", false)) // a retry is answered where it came from
 	j.wantNotice("1001", "failed")
 	j.wantError("one\x00r2", "failed_before", "moved away")
 	j.quiet()

@@ -6,26 +6,26 @@ import (
 	"chatrelay/bridge"
 )
 
-// unproven closes the next leg of MQTT as settled on a word that proves nothing.
-func (j *journal) unproven() bridge.Outbound {
+// unproven closes the next delivery of MQTT as settled on a word that proves nothing.
+func (j *kit) unproven() bridge.Outbound {
 	j.Helper()
 	o := j.next(bridge.MQTT)
-	j.Close(bridge.Result{Ref: o.Ref, Unproven: true})
+	j.Settle(bridge.Result{Ref: o.Ref, Unproven: true})
 	j.sync()
 	return o
 }
 
 // unconfirmed: what was settled unproven is delivered; what is never confirmed is bounced, once.
-func unconfirmed(j *journal) {
+func unconfirmed(j *kit) {
 	why := bridge.Refuse("no_right", "it may not have arrived")
 	j.BounceUnconfirmed(bridge.MQTT, 0, why) // of nothing
-	before := j.Mark()
+	before := j.LastUnproven()
 	for i := range 3 {
 		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
 		j.unproven()
 		j.wantNotice("1001", "sent")
 	}
-	if got := j.Mark(); got != before+3 {
+	if got := j.LastUnproven(); got != before+3 {
 		j.Fatalf("mark %d after three, it was %d", got, before)
 	}
 	j.Confirm(bridge.MQTT, before+1)
@@ -43,17 +43,17 @@ func unconfirmed(j *journal) {
 	j.wantCount(2, "bounced", bridge.XMPP, "no_right")
 	j.wantCount(3, "delivered", bridge.XMPP, "")
 	r := letter(bridge.XMPP, "1001", "1002", "2")
-	j.want(bridge.Duplicate, r)
+	j.want(bridge.OutcomeDuplicate, r)
 	j.wantNotice("1001", "failed")
 }
 
 // unconfirmedByLength: only what is longer than the far side is known to take is bounced.
-func unconfirmedByLength(j *journal) {
+func unconfirmedByLength(j *kit) {
 	long := letter(bridge.XMPP, "1001", "1002", fmt.Sprintf("%0500d", 1))
 	j.take(letter(bridge.XMPP, "1001", "1002", "short"), long)
 	for range 2 {
-		if o := j.next(bridge.MQTT); o.Kind.Mail() {
-			j.Close(bridge.Result{Ref: o.Ref, Unproven: true})
+		if o := j.next(bridge.MQTT); o.Kind.IsMessage() {
+			j.Settle(bridge.Result{Ref: o.Ref, Unproven: true})
 		} else {
 			j.settle(o.Ref)
 		}
@@ -67,15 +67,15 @@ func unconfirmedByLength(j *journal) {
 }
 
 // unconfirmedGroup: one copy that is not confirmed fails its message, once, also while others are open.
-func unconfirmedGroup(j *journal) {
+func unconfirmedGroup(j *kit) {
 	j.take(circular("1001", "a", "room@x", "1002", "1003"))
 	first, second := j.next(bridge.MQTT), j.next(bridge.MQTT)
 	post := j.next(bridge.XMPP)
-	j.Close(bridge.Result{Ref: first.Ref, Unproven: true})
+	j.Settle(bridge.Result{Ref: first.Ref, Unproven: true})
 	j.BounceUnconfirmed(bridge.MQTT, 0, bridge.Refuse("no_right", "no right"))
-	j.Close(bridge.Result{Ref: second.Ref, Unproven: true})
+	j.Settle(bridge.Result{Ref: second.Ref, Unproven: true})
 	j.settle(post.Ref)
-	j.Confirm(bridge.MQTT, j.Mark())
+	j.Confirm(bridge.MQTT, j.LastUnproven())
 	j.BounceUnconfirmed(bridge.MQTT, 0, bridge.Refuse("no_right", "no right"))
 	j.sync()
 	j.wantNotice("1001", "failed")

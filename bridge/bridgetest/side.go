@@ -12,8 +12,8 @@ import (
 // server is up, by a way of its own that Cut and Refuse do not touch.
 type SideRig struct {
 	// New makes a Side on a desk. It is called for each life, with the same account and the same server.
-	New func(desk bridge.Desk) (bridge.Side, error)
-	// Kind, From and To are of the legs that reach the far client. Near is the landline that the far client writes
+	New func(desk bridge.SideJournal) (bridge.Side, error)
+	// Kind, From and To are of the deliveries that reach the far client. Near is the landline that the far client writes
 	// to, Far its own: they are what the bodies of the suite, direct envelopes, say.
 	Kind      bridge.Kind
 	From, To  string

@@ -146,7 +146,7 @@ func fullOffer(w *sideWorld) error {
 	return w.exactly("in", "in", 10, w.takenBodies())
 }
 
-// sendsOnce lets commits take long: a side that does not wait for them is heard before its leg is bound.
+// sendsOnce lets commits take long: a side that does not wait for them is heard before its delivery is bound.
 func sendsOnce(w *sideWorld) error {
 	const n = 30
 	w.m.Delay(20 * time.Millisecond)
@@ -158,7 +158,7 @@ func sendsOnce(w *sideWorld) error {
 		if _, err := w.Hear(i + 1); err != nil {
 			return err
 		}
-		if state, _ := w.m.Leg(ref); state != Bound && state != Closed {
+		if state, _ := w.m.Delivery(ref); state != Bound && state != Settled {
 			return fmt.Errorf("leg %d was heard while it was %s: it must be bound first", i, state)
 		}
 	}
@@ -166,7 +166,7 @@ func sendsOnce(w *sideWorld) error {
 		return err
 	}
 	for _, ref := range refs {
-		if _, err := w.m.Leg(ref); err != nil {
+		if _, err := w.m.Delivery(ref); err != nil {
 			return fmt.Errorf("closed with %w", err)
 		}
 	}
@@ -186,7 +186,7 @@ func deadLeg(w *sideWorld) error {
 	if err := w.m.Await("all closed", AllClosed); err != nil {
 		return err
 	}
-	_, err := w.m.Leg(bad)
+	_, err := w.m.Delivery(bad)
 	if why := (*bridge.Refusal)(nil); !errors.As(err, &why) {
 		return fmt.Errorf("a leg for no landline was closed with %v: want a Refusal", err)
 	}
@@ -210,7 +210,7 @@ func (w *sideWorld) storm(n, faults int, die bool) error {
 	go func() { injected <- w.inject("in", 0, n) }()
 	for i := range faults {
 		goal := (2*n*i + rand.N(2*n)) / faults
-		if err := w.m.Await("progress", func(s Sum) bool { return s.Taken+s.Legs[Closed] >= goal }); err != nil {
+		if err := w.m.Await("progress", func(s Sum) bool { return s.Taken+s.Deliveries[Settled] >= goal }); err != nil {
 			return err
 		}
 		if err := w.up(true); err != nil { // a fault within a login may cost a counted duplicate

@@ -42,8 +42,8 @@ func (p *post) set(f func()) {
 
 func (p *post) rig() SideRig {
 	return SideRig{
-		New:  func(d bridge.Desk) (bridge.Side, error) { return &fakeSide{p: p, desk: d}, nil },
-		Kind: bridge.Inbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
+		New:  func(d bridge.SideJournal) (bridge.Side, error) { return &fakeSide{p: p, desk: d}, nil },
+		Kind: bridge.KindInbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
 		Inject: func(bodies ...string) error { p.set(func() { p.mail = append(p.mail, bodies...) }); return nil },
 		Hear: func(n int) ([]string, error) {
 			err := poll(untilLimit, "not heard", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.got) >= n })
@@ -60,7 +60,7 @@ func (p *post) rig() SideRig {
 	}
 }
 
-// parcel is a leg that is bound and not handed over.
+// parcel is a delivery that is bound and not handed over.
 type parcel struct {
 	bridge.Outbound
 	ticket uint64
@@ -69,11 +69,11 @@ type parcel struct {
 // fakeSide keeps all promises, save the flaw of its post.
 type fakeSide struct {
 	p    *post
-	desk bridge.Desk
+	desk bridge.SideJournal
 
 	mu       sync.Mutex // guards all below
 	up, done bool
-	called   bool // something went back to the book since Send last looked
+	called   bool // something went back to the journal since Send last looked
 	bound    []parcel
 }
 
@@ -168,7 +168,7 @@ func (s *fakeSide) serve(ctx context.Context, in bridge.Inlet, gen uint64, line,
 			case <-ctx.Done():
 				select {
 				case why = <-answer:
-				case <-time.After(100 * time.Millisecond): // its drain time: a book that died answers nothing
+				case <-time.After(100 * time.Millisecond): // its drain time: a journal that died answers nothing
 					return
 				}
 			}
@@ -199,7 +199,7 @@ func (s *fakeSide) setUp(up bool) {
 }
 
 // deliver hands over what is bound, once that is committed; the post takes each once. What a failed commit undid is
-// with the book, and what came after it goes back there.
+// with the journal, and what came after it goes back there.
 func (s *fakeSide) deliver() {
 	s.mu.Lock()
 	bound := s.bound
@@ -225,7 +225,7 @@ func (s *fakeSide) deliver() {
 			}
 			s.p.known[o.Ref.String()] = true
 		})
-		s.desk.Close(bridge.Result{Ref: o.Ref})
+		s.desk.Settle(bridge.Result{Ref: o.Ref})
 	}
 }
 
@@ -280,7 +280,7 @@ func TestSideSuiteFinds(t *testing.T) {
 					continue
 				}
 				w := &sideWorld{SideRig: newPost(flaw).rig(), m: NewMemory(t)}
-				w.m.Patience(3 * time.Second)
+				w.m.SetLimit(3 * time.Second)
 				err := c.run(w)
 				if late := w.end(); err == nil {
 					err = late

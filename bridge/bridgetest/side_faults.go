@@ -21,7 +21,7 @@ func failedCommits(w *sideWorld) error {
 		return err
 	}
 	for i := range 4 {
-		if err := w.m.Await("progress", func(s Sum) bool { return s.Taken+s.Legs[Closed] >= i*n/4 }); err != nil {
+		if err := w.m.Await("progress", func(s Sum) bool { return s.Taken+s.Deliveries[Settled] >= i*n/4 }); err != nil {
 			return err
 		}
 		before := w.m.Sum().Fails
@@ -58,7 +58,7 @@ func sideDown(w *sideWorld) error {
 		return err
 	}
 	ref := w.add("out", 0, 1)[0]
-	handed := func(s Sum) bool { return s.Legs[Handed] == 1 }
+	handed := func(s Sum) bool { return s.Deliveries[HandedOut] == 1 }
 	if err := w.m.Await("the leg is with Send", handed); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func sideDown(w *sideWorld) error {
 	if err := l.Send(ctx, extra); !errors.Is(err, bridge.ErrDown) && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("after the end Send said: %v", err)
 	}
-	if state, _ := w.m.Leg(ref); state == Bound || state == Closed {
+	if state, _ := w.m.Delivery(ref); state == Bound || state == Settled {
 		return fmt.Errorf("a leg was %s although nobody was there", state)
 	}
 	if err := w.start(); err != nil {
@@ -118,11 +118,11 @@ func serverBack(w *sideWorld) error {
 		return err
 	}
 	w.add("out", 0, 5)
-	if err := w.m.Await("a leg waits in Send", func(s Sum) bool { return s.Legs[Handed] == 1 }); err != nil {
+	if err := w.m.Await("a leg waits in Send", func(s Sum) bool { return s.Deliveries[HandedOut] == 1 }); err != nil {
 		return err
 	}
-	if s := w.m.Sum(); s.Legs[Closed] > 0 {
-		return fmt.Errorf("%d legs closed without a server", s.Legs[Closed])
+	if s := w.m.Sum(); s.Deliveries[Settled] > 0 {
+		return fmt.Errorf("%d legs closed without a server", s.Deliveries[Settled])
 	}
 	if err := w.Start(); err != nil {
 		return err
@@ -149,7 +149,7 @@ func serverBack(w *sideWorld) error {
 	return w.exactly("in", "in", 10, w.takenBodies())
 }
 
-// sideLeaves holds commits, so that legs are on their way when the end comes.
+// sideLeaves holds commits, so that deliveries are on their way when the end comes.
 func sideLeaves(w *sideWorld) error {
 	if err := w.start(); err != nil {
 		return err
@@ -160,13 +160,13 @@ func sideLeaves(w *sideWorld) error {
 	l := w.life
 	w.m.Hold(true)
 	w.add("out", 0, 40)
-	if err := w.m.Await("some legs are on their way", func(s Sum) bool { return s.Unsure >= 2 }); err != nil {
+	if err := w.m.Await("some legs are on their way", func(s Sum) bool { return s.Uncommitted >= 2 }); err != nil {
 		return err
 	}
 	downs, n := w.m.Sum().Downs, 40
 	l.cancel()
 	if err := poll(w.m.patience(), "Send never says ErrDown while leaving", func() bool {
-		if w.m.Sum().Legs[Waiting] == 0 { // its window may be wide
+		if w.m.Sum().Deliveries[Waiting] == 0 { // its window may be wide
 			w.add("out", n, 1)
 			n++
 		}
@@ -187,8 +187,8 @@ func sideLeaves(w *sideWorld) error {
 		return err
 	}
 	s := w.m.Sum()
-	if s.Legs[Bound] > 0 || s.Legs[Closed] == 0 {
-		return fmt.Errorf("left with %v", s.Legs)
+	if s.Deliveries[Bound] > 0 || s.Deliveries[Settled] == 0 {
+		return fmt.Errorf("left with %v", s.Deliveries)
 	}
 	if err := w.start(); err != nil { // the rest goes in the next life
 		return err

@@ -13,9 +13,9 @@ import (
 	"chatrelay/bridge"
 )
 
-// Memory is a book in memory for the tests of a side. What is enqueued becomes true at the next commit; Crash
+// Memory is a journal in memory for the tests of a side. What is enqueued becomes true at the next commit; Crash
 // loses what is not committed, as kill -9 does. Each life of a Side has a Desk of its own, dead after the crash.
-// It keeps the promises of bridge.Desk and bridge.Inlet, and nothing else of a journal: no keys, no notices.
+// It keeps the promises of bridge.SideJournal and bridge.Inlet, and nothing else of a journal: no keys, no notices.
 type Memory struct {
 	mu     sync.Mutex // guards all below
 	life   int
@@ -46,18 +46,18 @@ type Memory struct {
 	limit  time.Duration
 }
 
-// LegState is where a leg is.
-type LegState string
+// LegState is where a delivery is.
+type DeliveryState string
 
-// States of a leg.
+// States of a delivery.
 const (
-	Waiting LegState = "waiting"
-	Handed  LegState = "handed" // to the courier, or to a side whose Bind is not committed
-	Bound   LegState = "bound"
-	Closed  LegState = "closed"
+	Waiting   DeliveryState = "waiting"
+	HandedOut DeliveryState = "handed" // to the dispatcher, or to a side whose Bind is not committed
+	Bound     DeliveryState = "bound"
+	Settled   DeliveryState = "closed"
 )
 
-// memoryUnproven is a leg that was closed as unproven and is not confirmed.
+// memoryUnproven is a delivery that was closed as unproven and is not confirmed.
 type memoryUnproven struct {
 	mark uint64
 	size int
@@ -65,9 +65,9 @@ type memoryUnproven struct {
 
 type memoryLeg struct {
 	out bridge.Outbound
-	// with says who has it now, ahead of the commits: Waiting with Next, Handed with the courier, Bound with the
+	// with says who has it now, ahead of the commits: Waiting with Next, Handed with the dispatcher, Bound with the
 	// wire, Closed with nobody.
-	with   LegState
+	with   DeliveryState
 	ticket uint64 // of the last Bind
 	// What is committed.
 	bound, closed bool
@@ -77,16 +77,16 @@ type memoryLeg struct {
 }
 
 // state is what is committed, for tests.
-func (l *memoryLeg) state() LegState {
+func (l *memoryLeg) state() DeliveryState {
 	switch {
 	case l.closed:
-		return Closed
+		return Settled
 	case l.with == Waiting:
 		return Waiting
 	case l.bound:
 		return Bound
 	}
-	return Handed
+	return HandedOut
 }
 
 // sideOp is one thing in the queue.
@@ -98,7 +98,7 @@ type sideOp struct {
 	after  func()
 }
 
-// NewMemory makes a book that ends with the test.
+// NewMemory makes a journal that ends with the test.
 func NewMemory(tb testing.TB) *Memory {
 	m := &Memory{byRef: map[bridge.Ref]*memoryLeg{}, state: map[string][]byte{}, counts: map[string]int{},
 		failed: map[uint64]bool{}, bell: make(chan struct{}), limit: untilLimit}
@@ -197,7 +197,7 @@ func (m *Memory) Fail(err error) { m.set(func() { m.sick = err }) }
 func (m *Memory) Delay(d time.Duration) { m.set(func() { m.delay = d }) }
 
 // Judge sets the verdict on offers: nil takes, a *bridge.Refusal refuses for good, bridge.ErrFull and other errors
-// mean what Inbound.Ack says. It is called with the book locked. A nil function takes all.
+// mean what Inbound.Ack says. It is called with the journal locked. A nil function takes all.
 func (m *Memory) Judge(f func(bridge.Inbound) error) { m.set(func() { m.judge = f }) }
 
 // Crash ends a life: all its desks are dead, and what was not committed never was.
@@ -209,7 +209,7 @@ func (m *Memory) Crash() {
 		for _, l := range m.legs {
 			switch {
 			case l.closed:
-				l.with = Closed
+				l.with = Settled
 			case l.bound:
 				l.with = Bound
 			default:
@@ -219,7 +219,7 @@ func (m *Memory) Crash() {
 	})
 }
 
-// Add writes a leg into the book.
+// Add writes a delivery into the journal.
 func (m *Memory) Add(kind bridge.Kind, from, to, body string) bridge.Ref {
 	var ref bridge.Ref
 	m.set(func() {
@@ -255,25 +255,25 @@ func (m *Memory) Row(key string) []byte {
 // Forget removes a row of the side's memory.
 func (m *Memory) Forget(key string) { m.set(func() { delete(m.state, key) }) }
 
-// Leg tells how a leg stands, and with what it was closed.
-func (m *Memory) Leg(ref bridge.Ref) (LegState, error) {
+// Delivery tells how a delivery stands, and with what it was closed.
+func (m *Memory) Delivery(ref bridge.Ref) (DeliveryState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.byRef[ref].state(), m.byRef[ref].err
 }
 
-// Sum is a picture of the book.
+// Sum is a picture of the journal.
 type Sum struct {
-	Taken  int
-	Queued int // not committed yet
-	Unsure int // legs that a side has bound, ahead of the commit
-	Legs   map[LegState]int
-	Closes int // calls of Close for a leg
-	Fails  int // operations whose commit failed
-	Downs  int // answers ErrDown that Carry got
-	Counts map[string]int
-	Rows   int
-	Doubts int // closed as unproven, and neither confirmed nor bounced
+	Taken       int
+	Queued      int // not committed yet
+	Uncommitted int // deliveries that a side has bound, ahead of the commit
+	Deliveries  map[DeliveryState]int
+	Settles     int // calls of Close for a delivery
+	Fails       int // operations whose commit failed
+	Downs       int // answers ErrDown that Carry got
+	Counts      map[string]int
+	Rows        int
+	Unproven    int // closed as unproven, and neither confirmed nor bounced
 }
 
 // Sum adds up.
@@ -284,12 +284,12 @@ func (m *Memory) Sum() Sum {
 }
 
 func (m *Memory) sum() Sum {
-	s := Sum{Taken: len(m.taken), Queued: len(m.queue), Legs: map[LegState]int{}, Closes: m.closes, Fails: m.fails, Downs: m.downs,
-		Counts: maps.Clone(m.counts), Rows: len(m.state), Doubts: len(m.unproven)}
+	s := Sum{Taken: len(m.taken), Queued: len(m.queue), Deliveries: map[DeliveryState]int{}, Settles: m.closes, Fails: m.fails, Downs: m.downs,
+		Counts: maps.Clone(m.counts), Rows: len(m.state), Unproven: len(m.unproven)}
 	for _, l := range m.legs {
-		s.Legs[l.state()]++
+		s.Deliveries[l.state()]++
 		if l.with == Bound && !l.bound {
-			s.Unsure++
+			s.Uncommitted++
 		}
 	}
 	return s
@@ -299,7 +299,7 @@ func (m *Memory) sum() Sum {
 const untilLimit = 60 * time.Second
 
 // Patience sets how long Await and the suite wait.
-func (m *Memory) Patience(d time.Duration) { m.set(func() { m.limit = d }) }
+func (m *Memory) SetLimit(d time.Duration) { m.set(func() { m.limit = d }) }
 
 func (m *Memory) patience() time.Duration {
 	m.mu.Lock()
@@ -307,7 +307,7 @@ func (m *Memory) patience() time.Duration {
 	return m.limit
 }
 
-// Await waits for a condition on the book.
+// Await waits for a condition on the journal.
 func (m *Memory) Await(what string, cond func(Sum) bool) error {
 	limit := time.NewTimer(m.patience())
 	defer limit.Stop()
@@ -334,8 +334,10 @@ func (m *Memory) Until(tb testing.TB, what string, cond func(Sum) bool) {
 	}
 }
 
-// AllClosed is a condition for Await: no leg is open.
-func AllClosed(s Sum) bool { return s.Legs[Waiting]+s.Legs[Handed]+s.Legs[Bound] == 0 }
+// AllClosed is a condition for Await: no delivery is open.
+func AllClosed(s Sum) bool {
+	return s.Deliveries[Waiting]+s.Deliveries[HandedOut]+s.Deliveries[Bound] == 0
+}
 
 func (m *Memory) write(rows []bridge.StateRow) {
 	for _, r := range rows {

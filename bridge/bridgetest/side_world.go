@@ -19,11 +19,11 @@ type sideWorld struct {
 	life *sideLife
 }
 
-// sideLife is one run of a Side, with a courier.
+// sideLife is one run of a Side, with a dispatcher.
 type sideLife struct {
 	bridge.Side
-	desk   *Desk
-	cancel context.CancelFunc // ends Run; the courier goes on until it has returned
+	desk   *SideJournal
+	cancel context.CancelFunc // ends Run; the dispatcher goes on until it has returned
 	ran    chan struct{}
 	done   chan struct{}
 	err    error // of Run; read after ran
@@ -31,7 +31,7 @@ type sideLife struct {
 
 // start begins a life.
 func (w *sideWorld) start() error {
-	d := w.m.Desk()
+	d := w.m.SideJournal()
 	s, err := w.New(d)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (w *sideWorld) start() error {
 	courier, end := context.WithCancel(context.Background())
 	l := &sideLife{Side: s, desk: d, cancel: cancel, ran: make(chan struct{}), done: make(chan struct{})}
 	go func() { defer close(l.ran); defer end(); l.err = s.Run(ctx, d) }() // stop waits for both
-	go func() { defer close(l.done); d.Carry(courier, s); <-l.ran }()
+	go func() { defer close(l.done); d.Dispatch(courier, s); <-l.ran }()
 	w.life = l
 	return nil
 }

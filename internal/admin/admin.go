@@ -17,16 +17,16 @@ import (
 	"chatrelay/bridge"
 )
 
-// Door counts offers on its own, apart from the book, from the start of the process.
-type Door interface {
+// Door counts offers on its own, apart from the journal, from the start of the process.
+type OfferCounter interface {
 	// Received is safe for concurrent use.
-	Received(side bridge.SideID) int64
+	Offered(side bridge.SideID) int64
 }
 
 // Dead is the drawer of dead letters. Its methods may be called from several goroutines.
 type Dead interface {
 	// DeadLetters lists at most limit of them, the oldest first.
-	DeadLetters(ctx context.Context, limit int) ([]Letter, error)
+	DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error)
 	// Requeue and Drop end with ErrNoLetter where there is no such dead letter.
 	Requeue(ctx context.Context, ref bridge.Ref) error
 	Drop(ctx context.Context, ref bridge.Ref) error
@@ -50,10 +50,10 @@ type Batch struct {
 }
 
 // ErrNoLetter says that no dead letter has that number.
-var ErrNoLetter = errors.New("there is no such dead letter")
+var ErrNoDeadLetter = errors.New("there is no such dead letter")
 
 // Letter is a dead letter, without its content.
-type Letter struct {
+type DeadLetter struct {
 	Ref    string    `json:"ref"`
 	Side   string    `json:"side"` // where it should have gone
 	From   string    `json:"from"`
@@ -76,14 +76,14 @@ type Config struct {
 	Token    func() (string, error) // nil: none; asked at each request
 	Version  string
 
-	Sides    []Side
-	Rooms    bridge.Rooms // nil: there are none
-	Accounts bridge.Accounts
-	Door     Door
-	Dead     Dead
-	Alive    func() error // nil error: the journal's writer does its work
-	Clock    func() time.Time
-	Log      zerolog.Logger
+	Sides   []Side
+	Rooms   bridge.Rooms // nil: there are none
+	Balance bridge.Balance
+	Offers  OfferCounter
+	Dead    Dead
+	Alive   func() error // nil error: the journal's writer does its work
+	Clock   func() time.Time
+	Log     zerolog.Logger
 }
 
 // Server is the HTTP page.

@@ -23,11 +23,11 @@ import (
 
 // world is what the pages look at; a test sets it before it asks.
 type world struct {
-	account  bridge.Account
+	account  bridge.Totals
 	alive    error
 	mqtt     fakeSide
 	xmpp     fakeSide
-	letters  []Letter
+	letters  []DeadLetter
 	done     []string // changes that were asked for
 	drawer   error
 	token    string
@@ -46,11 +46,11 @@ func (s *fakeSide) ID() bridge.SideID  { return s.id }
 func (s *fakeSide) Up() (bool, string) { return s.why == "", s.why }
 
 func (w *world) Rooms() []bridge.RoomState { return w.rooms }
-func (w *world) Account() bridge.Account   { return w.account }
-func (w *world) Received(side bridge.SideID) int64 {
+func (w *world) Totals() bridge.Totals     { return w.account }
+func (w *world) Offered(side bridge.SideID) int64 {
 	return map[bridge.SideID]int64{bridge.MQTT: 12, bridge.XMPP: 30}[side]
 }
-func (w *world) DeadLetters(_ context.Context, limit int) ([]Letter, error) {
+func (w *world) DeadLetters(_ context.Context, limit int) ([]DeadLetter, error) {
 	return w.letters[:min(limit, len(w.letters))], w.drawer
 }
 func (w *world) Requeue(_ context.Context, ref bridge.Ref) error { return w.change("requeue", ref) }
@@ -74,13 +74,13 @@ func newWorld() *world {
 	return &world{
 		rooms: []bridge.RoomState{{Room: "team@rooms.example.org", Up: true}},
 		now:   time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), mqtt: fakeSide{id: bridge.MQTT}, xmpp: fakeSide{id: bridge.XMPP},
-		account: bridge.Account{Counts: map[bridge.Count]int64{}, Pending: map[bridge.SideID]int64{}, Open: map[bridge.SideID]int64{}},
+		account: bridge.Totals{Counts: map[bridge.Counter]int64{}, Pending: map[bridge.SideID]int64{}, Open: map[bridge.SideID]int64{}},
 	}
 }
 
 func (w *world) config() Config {
 	return Config{
-		Addr: "127.0.0.1:0", Loopback: true, Version: "v1", Sides: []Side{&w.mqtt, &w.xmpp}, Rooms: w, Accounts: w, Door: w, Dead: w,
+		Addr: "127.0.0.1:0", Loopback: true, Version: "v1", Sides: []Side{&w.mqtt, &w.xmpp}, Rooms: w, Balance: w, Offers: w, Dead: w,
 		Alive: func() error { return w.alive }, Clock: func() time.Time { return w.now }, Log: zerolog.New(&w.log),
 	}
 }
@@ -242,7 +242,7 @@ func TestForeignPage(t *testing.T) {
 }
 
 func TestDeadLetters(t *testing.T) {
-	letters := []Letter{
+	letters := []DeadLetter{
 		{Ref: "3.0", Side: "xmpp", From: "1001", To: "1002", Reason: "bounced", At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Bytes: 99},
 		{Ref: "4.1", Side: "mqtt", From: "1002", To: "1001", Reason: "too_big"},
 	}
@@ -272,7 +272,7 @@ func TestDeadLetters(t *testing.T) {
 		"no value":        {"POST /dead/drop?reason=", nil, 400, "one value", nil},
 		"two values":      {"POST /dead/drop?to=1&to=2", nil, 400, "one value", nil},
 		"get drops none":  {"GET /dead/drop?all=true", nil, 405, "", nil},
-		"no such letter":  {"POST /dead/9.0/drop", ErrNoLetter, 404, "no such dead letter", nil},
+		"no such letter":  {"POST /dead/9.0/drop", ErrNoDeadLetter, 404, "no such dead letter", nil},
 		"drop fails":      {"POST /dead/9.0/drop", errors.New("disk"), 503, "disk", nil},
 		"no number":       {"POST /dead/x/drop", nil, 400, "looks like 12.0", nil},
 		"no leg":          {"POST /dead/3/drop", nil, 400, "looks like 12.0", nil},
@@ -300,7 +300,7 @@ func TestDeadLetters(t *testing.T) {
 }
 
 func TestParseRef(t *testing.T) {
-	for _, ref := range []bridge.Ref{{Msg: 1}, {Msg: 1<<64 - 1, Leg: 1<<16 - 1}} {
+	for _, ref := range []bridge.Ref{{Msg: 1}, {Msg: 1<<64 - 1, Delivery: 1<<16 - 1}} {
 		if got, err := ParseRef(ref.String()); err != nil || got != ref {
 			t.Errorf("%v is read back as %v, %v", ref, got, err)
 		}

@@ -31,7 +31,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if letters == nil {
-		letters = []Letter{}
+		letters = []DeadLetter{}
 	}
 	answer(w, http.StatusOK, map[string]any{"dead": letters})
 }
@@ -44,7 +44,7 @@ func (s *Server) change(done string, do func(context.Context, bridge.Ref) error)
 			return
 		}
 		switch err := do(r.Context(), ref); {
-		case errors.Is(err, ErrNoLetter):
+		case errors.Is(err, ErrNoDeadLetter):
 			fail(w, http.StatusNotFound, err.Error())
 		case err != nil:
 			fail(w, http.StatusServiceUnavailable, err.Error())
@@ -126,7 +126,7 @@ func (p Pick) Query() string {
 	return q.Encode()
 }
 
-// ParseRef reads what bridge.Ref's String writes: message, dot, leg.
+// ParseRef reads what bridge.Ref's String writes: message, dot, delivery.
 func ParseRef(text string) (bridge.Ref, error) {
 	msg, leg, _ := strings.Cut(text, ".")
 	m, err1 := strconv.ParseUint(msg, 10, 64)
@@ -134,5 +134,5 @@ func ParseRef(text string) (bridge.Ref, error) {
 	if err1 != nil || err2 != nil || m == 0 {
 		return bridge.Ref{}, errors.New("a letter's number looks like 12.0")
 	}
-	return bridge.Ref{Msg: m, Leg: uint16(l)}, nil
+	return bridge.Ref{Msg: m, Delivery: uint16(l)}, nil
 }

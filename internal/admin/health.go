@@ -23,11 +23,11 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	s.ready(s.cfg.Accounts.Account()).write(w)
+	s.ready(s.cfg.Balance.Totals()).write(w)
 }
 
 // ready: can a message that comes now be taken, and go out?
-func (s *Server) ready(a bridge.Account) health {
+func (s *Server) ready(a bridge.Totals) health {
 	var why []string
 	if err := s.cfg.Alive(); err != nil {
 		why = append(why, "journal: "+err.Error())

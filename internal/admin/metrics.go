@@ -23,7 +23,7 @@ const (
 	gauge   = prometheus.GaugeValue
 )
 
-// table is every metric of ours. Those that end in _total and have a side are kept in the book, over restarts.
+// table is every metric of ours. Those that end in _total and have a side are kept in the journal, over restarts.
 func table() []metric {
 	side, why := []string{"side"}, []string{"side", "reason"}
 	return []metric{
@@ -96,7 +96,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	put := func(name string, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(c.descs[name], c.kinds[name], value, labels...)
 	}
-	cfg, a := &c.server.cfg, c.server.cfg.Accounts.Account()
+	cfg, a := &c.server.cfg, c.server.cfg.Balance.Totals()
 	for key, n := range tallies(a) {
 		put(key.metric, float64(n), key.labels()...)
 	}
@@ -104,7 +104,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		id, name := side.ID(), side.ID().String()
 		up, _ := side.Up()
 		put("side_up", number(up), name)
-		put("door_offers_total", float64(cfg.Door.Received(id)), name)
+		put("door_offers_total", float64(cfg.Offers.Offered(id)), name)
 		put("pending", float64(a.Pending[id]), name)
 		put("open_legs", float64(a.Open[id]), name)
 	}
@@ -134,9 +134,9 @@ func (t tally) labels() []string {
 	return []string{t.side}
 }
 
-// tallies gives each count of the book its metric. Counts that fall together are added: a metric given twice
+// tallies gives each count of the journal its metric. Counts that fall together are added: a metric given twice
 // would spoil the whole page. The plain ones are there from the start, so that a rate can be taken of them.
-func tallies(a bridge.Account) map[tally]int64 {
+func tallies(a bridge.Totals) map[tally]int64 {
 	out := map[tally]int64{}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		for _, name := range []string{received, delivered, duplicate, bridge.MaybeDuplicate, bridge.Unconfirmed} {

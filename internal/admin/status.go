@@ -7,7 +7,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// The words of the ledger, as the book counts them. received = the sum of settled and pending.
+// The words of the ledger, as the journal counts them. received = the sum of settled and pending.
 const (
 	received  = "received"
 	delivered = "delivered"
@@ -32,8 +32,8 @@ type ledger struct {
 type sideStatus struct {
 	Up     bool   `json:"up"`
 	Reason string `json:"reason,omitempty"`
-	// AtTheDoor counts offers since the process started, apart from the book. What was turned away because the
-	// book was full is among them; it is not received.
+	// AtTheDoor counts offers since the process started, apart from the journal. What was turned away because the
+	// journal was full is among them; it is not received.
 	AtTheDoor int64 `json:"at_the_door"`
 	Open      int64 `json:"open"` // deliveries to this side that are not settled
 	ledger
@@ -62,10 +62,10 @@ type status struct {
 }
 
 func (s *Server) statusz(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, s.status(s.cfg.Accounts.Account(), s.cfg.Clock()))
+	answer(w, http.StatusOK, s.status(s.cfg.Balance.Totals(), s.cfg.Clock()))
 }
 
-func (s *Server) status(a bridge.Account, now time.Time) status {
+func (s *Server) status(a bridge.Totals, now time.Time) status {
 	out := status{
 		Version: s.cfg.Version, Started: s.started.UTC().Format(time.RFC3339), Uptime: now.Sub(s.started).Seconds(),
 		Ready: s.ready(a), ledger: ledgerOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)), Rooms: s.roomStatus(),
@@ -77,13 +77,13 @@ func (s *Server) status(a bridge.Account, now time.Time) status {
 			why = ""
 		}
 		id := side.ID()
-		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, AtTheDoor: s.cfg.Door.Received(id), Open: a.Open[id], ledger: ledgerOf(a, id)}
+		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, AtTheDoor: s.cfg.Offers.Offered(id), Open: a.Open[id], ledger: ledgerOf(a, id)}
 	}
 	return out
 }
 
 // ledgerOf adds up what came from the sides. Each word of the ledger is there, be it 0.
-func ledgerOf(a bridge.Account, sides ...bridge.SideID) ledger {
+func ledgerOf(a bridge.Totals, sides ...bridge.SideID) ledger {
 	l := ledger{Counts: map[string]int64{received: 0, pending: 0}, Reasons: map[string]int64{}}
 	for _, word := range outcomes() {
 		l.Counts[word] = 0

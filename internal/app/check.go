@@ -45,7 +45,7 @@ func Check(p Process) error {
 	return report(p.Out, steps)
 }
 
-// checkStore opens the book for looking only: a relay may have it in its hands.
+// checkStore opens the journal for looking only: a relay may have it in its hands.
 func checkStore(c *configs.Config) step {
 	s := step{name: "store " + c.Store.Dir, ok: true}
 	if why := fragile(c.Store.Dir); why != "" {
@@ -93,7 +93,7 @@ func checkGroups(c *configs.Config) (out []step) {
 			continue
 		}
 		note := "no row in CHATRELAY_GROUPS_FILE: no inbox gets its messages"
-		if c.Mail.GroupSenders == configs.GroupMembers {
+		if c.Messages.GroupSenders == configs.GroupMembers {
 			note += ", and it is open to MQTT senders only while they are seen there"
 		}
 		out = append(out, step{name: "group " + room, note: note})

@@ -14,14 +14,14 @@ import (
 type drawer struct{ j *journal.Journal }
 
 // DeadLetters implements admin.Dead.
-func (d drawer) DeadLetters(ctx context.Context, limit int) ([]admin.Letter, error) {
+func (d drawer) DeadLetters(ctx context.Context, limit int) ([]admin.DeadLetter, error) {
 	found, err := d.j.List(ctx, journal.Filter{Dead: true, Limit: limit})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]admin.Letter, len(found))
+	out := make([]admin.DeadLetter, len(found))
 	for i, e := range found {
-		out[i] = admin.Letter{Ref: e.Ref.String(), Side: e.Side.String(), From: e.From, To: e.To, Reason: e.Reason, At: e.At, Bytes: e.Size}
+		out[i] = admin.DeadLetter{Ref: e.Ref.String(), Side: e.Side.String(), From: e.From, To: e.To, Reason: e.Reason, At: e.At, Bytes: e.Size}
 	}
 	return out, nil
 }
@@ -56,7 +56,7 @@ func filterOf(p admin.Pick) journal.Filter {
 
 func noLetter(err error) error {
 	if errors.Is(err, journal.ErrUnknown) {
-		return admin.ErrNoLetter
+		return admin.ErrNoDeadLetter
 	}
 	return err
 }

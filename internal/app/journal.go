@@ -24,7 +24,7 @@ const journalUsage = "journal ls [-dead] [-pending] [PICK] [-after SEQ] [-limit 
 	"requeue LETTER… | drop LETTER… | requeue PICK | drop PICK | requeue -all | drop -all; " +
 	"PICK is [-reason WORD] [-sender LANDLINE] [-to LANDLINE-OR-ROOM] [-older AGE, such as 36h]"
 
-// Journal looks into the book, beside a running relay or without one, and puts dead letters back or away.
+// Journal looks into the journal, beside a running relay or without one, and puts dead letters back or away.
 func Journal(p Process) error {
 	if len(p.Args) == 0 {
 		return fmt.Errorf("%w: %s", errUsage, journalUsage)
@@ -81,7 +81,7 @@ func journalList(ctx context.Context, c *configs.Config, p Process, args []strin
 	return table(p.Out, found)
 }
 
-func table(out io.Writer, found []journal.Entry) error {
+func table(out io.Writer, found []journal.DeliveryInfo) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, err := fmt.Fprintln(w, "SEQ\tLETTER\tSTATE\tSIDE\tFROM\tTO\tBYTES\tTRIES\tTAKEN\tREASON")
 	for _, e := range found {
@@ -94,7 +94,7 @@ func table(out io.Writer, found []journal.Entry) error {
 	return errors.Join(err, w.Flush())
 }
 
-func reason(e journal.Entry) string {
+func reason(e journal.DeliveryInfo) string {
 	if e.Text == "" {
 		return e.Reason
 	}
@@ -127,7 +127,7 @@ func journalShow(ctx context.Context, c *configs.Config, out io.Writer, args []s
 	return err
 }
 
-// journalChange asks the running relay, or changes the book itself when none runs.
+// journalChange asks the running relay, or changes the journal itself when none runs.
 func journalChange(ctx context.Context, c *configs.Config, p Process, verb string, args []string) error {
 	flags := flag.NewFlagSet("journal "+verb, flag.ContinueOnError)
 	pick := pickFlags(flags)
@@ -192,5 +192,5 @@ func changeStopped(ctx context.Context, c *configs.Config, verb string, refs []b
 	if verb == "drop" {
 		do = j.Drop
 	}
-	return errors.Join(do(ctx, refs...), j.Shut())
+	return errors.Join(do(ctx, refs...), j.Close())
 }

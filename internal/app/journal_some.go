@@ -39,7 +39,7 @@ func changeSome(ctx context.Context, c *configs.Config, out io.Writer, verb stri
 
 type changeBatch func(context.Context, admin.Pick) (admin.Batch, error)
 
-// changer asks the running relay, or changes the book itself when none runs.
+// changer asks the running relay, or changes the journal itself when none runs.
 func changer(ctx context.Context, c *configs.Config, verb string) (change changeBatch, closing func() error, err error) {
 	token, err := tokenOf(c)
 	if err != nil {
@@ -61,9 +61,9 @@ func changer(ctx context.Context, c *configs.Config, verb string) (change change
 	}
 	d := drawer{j}
 	if verb == "drop" {
-		return d.DropSome, j.Shut, nil
+		return d.DropSome, j.Close, nil
 	}
-	return d.RequeueSome, j.Shut, nil
+	return d.RequeueSome, j.Close, nil
 }
 
 func batches(ctx context.Context, change changeBatch, p admin.Pick) (n int, err error) {

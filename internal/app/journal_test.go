@@ -15,7 +15,7 @@ import (
 	"chatrelay/message"
 )
 
-// buried makes a book with dead letters, one for each text, and gives their numbers.
+// buried makes a journal with dead letters, one for each text, and gives their numbers.
 func buried(t *testing.T, dir string, texts ...string) []bridge.Ref {
 	t.Helper()
 	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Sync: "os", Log: zerolog.Nop()})
@@ -23,14 +23,14 @@ func buried(t *testing.T, dir string, texts ...string) []bridge.Ref {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := j.Shut(); err != nil {
+		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
 	var refs []bridge.Ref
 	for _, text := range texts {
 		rec := &bridge.Record{Origin: bridge.XMPP, From: "1001", Body: []byte(text), Keys: []message.Key{message.WireKey(text)},
-			Legs: []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Inbox, To: "1002", Lane: "a"}}}
+			Deliveries: []bridge.Delivery{{Side: bridge.MQTT, Kind: bridge.KindInbox, To: "1002", Lane: "a"}}}
 		if err := j.Append(t.Context(), []*bridge.Record{rec}); err != nil {
 			t.Fatal(err)
 		}
@@ -38,13 +38,13 @@ func buried(t *testing.T, dir string, texts ...string) []bridge.Ref {
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.Close(bridge.Result{Ref: out.Ref, Err: bridge.Refuse("too_large", "it does not fit")})
+		j.Settle(bridge.Result{Ref: out.Ref, Err: bridge.Refuse("too_large", "it does not fit")})
 		refs = append(refs, out.Ref)
 	}
 	return refs
 }
 
-// command runs a subcommand on a book.
+// command runs a subcommand on a journal.
 func command(dir, http string, args ...string) (string, error) {
 	var out strings.Builder
 	err := Journal(Process{Args: args, Environ: []string{"CHATRELAY_STORE=" + dir, "CHATRELAY_HTTP_ADDR=" + http}, Out: &out, Err: &out})
@@ -93,7 +93,7 @@ func TestJournalChangesAStoppedBook(t *testing.T) {
 	}
 }
 
-// A running relay owns the book: it is asked.
+// A running relay owns the journal: it is asked.
 func TestJournalAsksTheRelay(t *testing.T) {
 	dir := t.TempDir()
 	refs := buried(t, dir, "a", "b")
@@ -102,7 +102,7 @@ func TestJournalAsksTheRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := j.Shut(); err != nil {
+		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -113,14 +113,14 @@ func TestJournalAsksTheRelay(t *testing.T) {
 	if out, err := command(dir, page, "requeue", refs[1].String()); err != nil || out != "requeue: 1\n" {
 		t.Errorf("requeue: %v %s", err, out)
 	}
-	if _, err := command(dir, page, "drop", "9.9"); ExitCode(err) != ExitFailure || !strings.Contains(err.Error(), admin.ErrNoLetter.Error()) {
+	if _, err := command(dir, page, "drop", "9.9"); ExitCode(err) != ExitFailure || !strings.Contains(err.Error(), admin.ErrNoDeadLetter.Error()) {
 		t.Errorf("an unknown letter: %v", err)
 	}
 	if out, err := command(dir, page, "drop", "-reason", "gone"); err != nil || out != "drop: 0\n" {
 		t.Errorf("drop -reason: %v %s", err, out)
 	}
-	if n, _ := j.Dead(); n != 0 || j.Account().Pending[bridge.XMPP] != 1 {
-		t.Errorf("%d dead, %d pending", n, j.Account().Pending[bridge.XMPP])
+	if n, _ := j.DeadLetters(); n != 0 || j.Totals().Pending[bridge.XMPP] != 1 {
+		t.Errorf("%d dead, %d pending", n, j.Totals().Pending[bridge.XMPP])
 	}
 	if err := alive(j); err != nil {
 		t.Errorf("alive: %v", err)
@@ -175,7 +175,7 @@ func TestJournalChangesSome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := j.Shut(); err != nil {
+		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -184,7 +184,7 @@ func TestJournalChangesSome(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.Close(bridge.Result{Ref: out.Ref, Err: bridge.Refuse("gone", "no")})
+		j.Settle(bridge.Result{Ref: out.Ref, Err: bridge.Refuse("gone", "no")})
 	}
 	page := pageOf(t, j)
 	if out, err := command(dir, page, "drop", "-older", "1ns", "-to", "1002", "-reason", "gone", "-sender", "1001"); err != nil || out != "drop: 600\n" {
@@ -193,7 +193,7 @@ func TestJournalChangesSome(t *testing.T) {
 	if out, err := command(dir, page, "drop", "-all"); err != nil || out != "drop: 0\n" {
 		t.Errorf("drop -all: %v %s", err, out)
 	}
-	if n, _ := j.Dead(); n != 0 {
+	if n, _ := j.DeadLetters(); n != 0 {
 		t.Errorf("%d are dead", n)
 	}
 }
@@ -203,7 +203,7 @@ func pageOf(t *testing.T, j *journal.Journal) string { return guardedPage(t, j, 
 
 func guardedPage(t *testing.T, j *journal.Journal, token func() (string, error)) string {
 	t.Helper()
-	page, err := admin.New(admin.Config{Token: token, Addr: "127.0.0.1:0", Loopback: true, Accounts: j, Door: door{}, Dead: drawer{j},
+	page, err := admin.New(admin.Config{Token: token, Addr: "127.0.0.1:0", Loopback: true, Balance: j, Offers: door{}, Dead: drawer{j},
 		Alive: func() error { return alive(j) }, Clock: time.Now, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func TestCommandsWithToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := j.Shut(); err != nil {
+		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 	}()

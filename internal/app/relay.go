@@ -23,21 +23,21 @@ import (
 
 // Seams let the fault suite stand between the rooms: each wraps what one room is given of another. The zero
 // value wraps nothing.
-type Seams struct {
-	Book   func(bridge.Book) bridge.Book
-	Ledger func(bridge.Ledger) bridge.Ledger
-	Desk   func(bridge.SideID, bridge.Desk) bridge.Desk
-	Side   func(bridge.Side) bridge.Side
+type Hooks struct {
+	Appender    func(bridge.Appender) bridge.Appender
+	Queue       func(bridge.Queue) bridge.Queue
+	SideJournal func(bridge.SideID, bridge.SideJournal) bridge.SideJournal
+	Side        func(bridge.Side) bridge.Side
 }
 
 // farewell is how much longer than its drain time a stop may take before it is forced.
 const farewell = 5 * time.Second
 
 // Run is the relay, until SIGTERM or a hopeless error.
-func Run(p Process) error { return RunWith(p, Seams{}) }
+func Run(p Process) error { return RunWith(p, Hooks{}) }
 
 // RunWith is Run with something between the rooms.
-func RunWith(p Process, seams Seams) error {
+func RunWith(p Process, seams Hooks) error {
 	if err := p.noArguments("run"); err != nil {
 		return err
 	}
@@ -56,13 +56,13 @@ func RunWith(p Process, seams Seams) error {
 		return err
 	}
 	log.Info().Str("version", p.Version).Str("status_page", r.page.Addr()).Str("store", c.Store.Dir).
-		Int("rooms", len(c.Groups)).Int64("max_pending", r.journal.Account().MaxDeliveries).Msg("chatrelay starts")
+		Int("rooms", len(c.Groups)).Int64("max_pending", r.journal.Totals().MaxDeliveries).Msg("chatrelay starts")
 	l := life{stages: r.stages(), patience: patience{grace: c.Life.Drain + farewell, force: force, fatal: r.journal.Fatal()}}
 	err = l.run(ctx)
 	if errors.Is(err, errForced) {
-		return err // parts still run: the book is read as after kill -9
+		return err // parts still run: the journal is read as after kill -9
 	}
-	err = errors.Join(err, r.journal.Shut())
+	err = errors.Join(err, r.journal.Close())
 	log.Info().Err(err).Msg("chatrelay has stopped")
 	return err
 }
@@ -71,16 +71,16 @@ func RunWith(p Process, seams Seams) error {
 type relay struct {
 	directory atomic.Pointer[bridge.Directory] // in force; replaced as a whole
 	journal   *journal.Journal
-	ledger    bridge.Ledger
+	ledger    bridge.Queue
 	sides     []bridge.Side
 	intakes   map[bridge.SideID]*bridge.Intake
-	couriers  []*bridge.Courier
+	couriers  []*bridge.Dispatcher
 	rooms     *xmppside.Side
 	page      *admin.Server
 }
 
-// assemble opens the book and wires the rooms; nothing connects yet.
-func assemble(ctx context.Context, c *configs.Config, version string, log zerolog.Logger, seams Seams) (_ *relay, err error) {
+// assemble opens the journal and wires the rooms; nothing connects yet.
+func assemble(ctx context.Context, c *configs.Config, version string, log zerolog.Logger, seams Hooks) (_ *relay, err error) {
 	if why := fragile(c.Store.Dir); why != "" {
 		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
 	}
@@ -90,7 +90,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.journal.Shut())
+			err = errors.Join(err, r.journal.Close())
 		}
 	}()
 	if err := r.openSides(c, version, log, seams); err != nil {
@@ -101,16 +101,16 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	}
 	r.page, err = admin.New(admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
-		Sides: r.shown(), Rooms: r.rooms, Accounts: r.journal, Door: door(r.intakes), Dead: drawer{r.journal},
+		Sides: r.shown(), Rooms: r.rooms, Balance: r.journal, Offers: door(r.intakes), Dead: drawer{r.journal},
 		Alive: func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
 	})
 	return r, err
 }
 
-// bookOptions are the same for the relay and for who changes its book while it is away: neither may leave more in it
+// bookOptions are the same for the relay and for who changes its journal while it is away: neither may leave more in it
 // than the relay can start with.
 func bookOptions(c *configs.Config, log zerolog.Logger) journal.Options {
-	n, most := c.Mail.Notices, c.Store.MaxPending
+	n, most := c.Messages.Notices, c.Store.MaxPending
 	if limit := memoryLimit(machine(), os.Getenv, log); most == 0 {
 		most = maxPending(limit, c.Store.DedupMaxKeys)
 	}
@@ -122,15 +122,15 @@ func bookOptions(c *configs.Config, log zerolog.Logger) journal.Options {
 }
 
 // openSides makes the two counters; all that is wrong with either is said at once.
-func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger, seams Seams) error {
-	desk := func(id bridge.SideID) bridge.Desk {
-		if seams.Desk != nil {
-			return seams.Desk(id, r.journal)
+func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger, seams Hooks) error {
+	desk := func(id bridge.SideID) bridge.SideJournal {
+		if seams.SideJournal != nil {
+			return seams.SideJournal(id, r.journal)
 		}
 		return r.journal
 	}
 	mc, err1 := mqttConfig(c, log)
-	mc.Room = r.journal.Room
+	mc.HasSpace = r.journal.HasSpace
 	xc, err2 := xmppConfig(c, version, log)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
@@ -150,52 +150,52 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 	return nil
 }
 
-func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Seams) error {
-	landline, err := c.Mail.Landline()
+func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Hooks) error {
+	landline, err := c.Messages.Landline()
 	if err != nil {
 		return err
 	}
-	var book bridge.Book = r.journal
-	if seams.Book != nil {
-		book = seams.Book(book)
+	var book bridge.Appender = r.journal
+	if seams.Appender != nil {
+		book = seams.Appender(book)
 	}
 	r.ledger = r.journal
-	if seams.Ledger != nil {
-		r.ledger = seams.Ledger(r.ledger)
+	if seams.Queue != nil {
+		r.ledger = seams.Queue(r.ledger)
 	}
 	r.directory.Store(bridge.NewDirectory(c.Groups))
-	n, senders := c.Mail.Notices, bridge.NewSenders(r.directory.Load, nil)
-	if c.Mail.GroupSenders == configs.GroupMembers {
+	n, senders := c.Messages.Notices, bridge.NewSenders(r.directory.Load, nil)
+	if c.Messages.GroupSenders == configs.GroupMembers {
 		senders = bridge.NewSenders(r.directory.Load, r.rooms)
 	}
 	for _, s := range r.sides {
 		r.intakes[s.ID()] = bridge.NewIntake(bridge.IntakeConfig{
-			Side: s.ID(), Directory: r.directory.Load, Senders: senders, Book: book, Log: log,
-			Rules:   message.Rules{MaxBytes: int(c.Mail.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
+			Side: s.ID(), Directory: r.directory.Load, Senders: senders, Journal: book, Log: log,
+			Rules:   message.Rules{MaxBytes: int(c.Messages.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
 			Notices: bridge.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed},
 		})
-		r.couriers = append(r.couriers, bridge.NewCourier(r.ledger, s, senders, nil, log))
+		r.couriers = append(r.couriers, bridge.NewDispatcher(r.ledger, s, senders, nil, log))
 	}
 	return nil
 }
 
 func mqttConfig(c *configs.Config, log zerolog.Logger) (mqttside.Config, error) {
-	landline, err := c.Mail.Landline()
+	landline, err := c.Messages.Landline()
 	return mqttside.Config{
 		URLs: c.MQTT.Addresses(), Username: c.MQTT.Username, Password: c.MQTT.Secret(), ClientID: c.MQTT.ClientID,
 		CAFile: c.MQTT.CAFile, CertFile: c.MQTT.CertFile, KeyFile: c.MQTT.KeyFile,
 		QoS: byte(c.MQTT.QoS), Window: c.MQTT.Window, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
-		MaxMessage: int(c.Mail.MaxMessage), Drain: c.Life.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
+		MaxMessage: int(c.Messages.MaxMessage), Drain: c.Life.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
 	}, err
 }
 
 func xmppConfig(c *configs.Config, version string, log zerolog.Logger) (xmppside.Config, error) {
-	landline, err := c.Mail.Landline()
+	landline, err := c.Messages.Landline()
 	return xmppside.Config{
 		JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.TLS, CAFile: c.XMPP.CAFile,
 		UserDomain: c.XMPP.Domain(), Resource: c.XMPP.Resource, Nick: c.XMPP.Nick,
-		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Mail.Trusted, Landline: landline,
-		MaxMessage: int(c.Mail.MaxMessage), Version: version, Drain: c.Life.Drain, Log: log,
+		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Messages.Trusted, Landline: landline,
+		MaxMessage: int(c.Messages.MaxMessage), Version: version, Drain: c.Life.Drain, Log: log,
 	}, err
 }
 
@@ -223,16 +223,16 @@ func (r *relay) shown() []admin.Side {
 type door map[bridge.SideID]*bridge.Intake
 
 // Received implements admin.Door.
-func (d door) Received(side bridge.SideID) int64 { return d[side].Received() }
+func (d door) Offered(side bridge.SideID) int64 { return d[side].Offered() }
 
 const aliveWithin = 2 * time.Second
 
 // alive asks the writer for an answer, whatever it is: a disk without room is no reason for a restart, and a broken
-// book ends the process by itself (journal.Fatal).
+// journal ends the process by itself (journal.Fatal).
 func alive(j *journal.Journal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), aliveWithin)
 	defer cancel()
-	if err := j.Answer(ctx); err != nil && ctx.Err() != nil {
+	if err := j.Ping(ctx); err != nil && ctx.Err() != nil {
 		return fmt.Errorf("its writer has not answered for %v", aliveWithin)
 	}
 	return nil

@@ -23,7 +23,7 @@ const (
 	lostWords = "answer_dead" // notices, receipts and errors that could not be delivered
 )
 
-// Append implements bridge.Book. When ctx ends before the writer has taken the records, nothing of them is
+// Append implements bridge.Appender. When ctx ends before the writer has taken the records, nothing of them is
 // kept; after that Append waits for the commit, as its outcome must be known.
 func (j *Journal) Append(ctx context.Context, recs []*bridge.Record) error {
 	if len(recs) == 0 {
@@ -31,7 +31,7 @@ func (j *Journal) Append(ctx context.Context, recs []*bridge.Record) error {
 	}
 	o := &appendOp{recs: recs, outcomes: make([]bridge.Outcome, len(recs)), done: make(chan error, 1)}
 	for _, r := range recs {
-		r.Outcome = bridge.Unknown
+		r.Outcome = bridge.OutcomeUnknown
 		o.bytes += len(r.Body)
 	}
 	if err := j.enqueue(o); err != nil {
@@ -68,10 +68,10 @@ func (o *appendOp) apply(t *txn) {
 	var turned []uint64 // connections whose wire brings again all from here on
 	for i, r := range o.recs {
 		if r.Redelivers && slices.Contains(turned, r.Gen) {
-			o.outcomes[i] = bridge.Full
+			o.outcomes[i] = bridge.OutcomeFull
 			continue
 		}
-		if o.outcomes[i] = t.record(r); o.outcomes[i] == bridge.Full && r.Redelivers {
+		if o.outcomes[i] = t.record(r); o.outcomes[i] == bridge.OutcomeFull && r.Redelivers {
 			turned = append(turned, r.Gen)
 		}
 	}
@@ -88,30 +88,30 @@ func (o *appendOp) end(_ *Journal, err error) bool {
 // record takes one offer in.
 func (t *txn) record(r *bridge.Record) bridge.Outcome {
 	switch r.Verdict {
-	case bridge.Ignore:
+	case bridge.VerdictIgnore:
 		t.count(ignored, r.Origin, r.Reason, 1)
-		return t.counted(r, bridge.Ignored)
-	case bridge.Reject:
+		return t.counted(r, bridge.OutcomeIgnored)
+	case bridge.VerdictReject:
 		if t.knows(r) {
 			t.count(duplicate, r.Origin, "", 1)
-			return t.counted(r, bridge.Duplicate)
+			return t.counted(r, bridge.OutcomeDuplicate)
 		}
 		return t.refuse(r)
 	}
 	if t.repeats(r) {
 		t.count(duplicate, r.Origin, "", 1)
-		return t.counted(r, bridge.Duplicate)
+		return t.counted(r, bridge.OutcomeDuplicate)
 	}
 	switch {
-	case len(r.Legs) == 0 || len(r.Legs) > maxMail:
+	case len(r.Deliveries) == 0 || len(r.Deliveries) > maxMail:
 		return t.refuseTaken(r, bridge.Refuse("bad_legs", "the message needs more deliveries than the relay can make"))
 	case t.isFull(r):
-		return bridge.Full
+		return bridge.OutcomeFull
 	case t.overShare(r):
 		return t.refuseBusy(r)
 	}
 	t.take(r)
-	return t.counted(r, bridge.Taken)
+	return t.counted(r, bridge.OutcomeTaken)
 }
 
 // counted is the counter at the door, and the wire state that goes with every final outcome.
@@ -124,13 +124,13 @@ func (t *txn) counted(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
 // refuse counts a refusal; its answers are a row of their own.
 func (t *txn) refuse(r *bridge.Record) bridge.Outcome {
 	t.count(refused, r.Origin, r.Reason, 1)
-	if len(r.Legs) > 0 {
-		t.answers(r, r.Legs)
+	if len(r.Deliveries) > 0 {
+		t.answers(r, r.Deliveries)
 	}
-	return t.counted(r, bridge.Refused)
+	return t.counted(r, bridge.OutcomeRefused)
 }
 
-// repeats tells whether the book knows the record, and answers a sender's retry.
+// repeats tells whether the journal knows the record, and answers a sender's retry.
 func (t *txn) repeats(r *bridge.Record) bool {
 	if r.WireKey != (message.Key{}) {
 		if _, ok := t.j.dedup.find(r.Origin, r.WireKey); ok {
@@ -154,7 +154,7 @@ func (t *txn) repeats(r *bridge.Record) bool {
 	return false
 }
 
-// knows tells whether the book knows a key of a refusal.
+// knows tells whether the journal knows a key of a refusal.
 func (t *txn) knows(r *bridge.Record) bool {
 	for _, key := range r.Keys {
 		if _, _, ok := t.j.known(r.Origin, key); ok {
@@ -193,12 +193,12 @@ func (t *txn) learnAgain(r *bridge.Record, msg uint64) {
 	}
 }
 
-// retry answers a sender who sends again what the book has: by what became of the first one.
+// retry answers a sender who sends again what the journal has: by what became of the first one.
 func (t *txn) retry(r *bridge.Record, msg uint64) {
 	if m := t.j.letters[msg]; m != nil && m.pending() {
 		return
 	}
-	var legs []bridge.Leg
+	var legs []bridge.Delivery
 	why, failed := t.j.dedup.why(msg)
 	switch {
 	case failed && t.j.opt.Notices.Failed:
@@ -217,17 +217,17 @@ func (t *txn) retry(r *bridge.Record, msg uint64) {
 	}
 }
 
-// take writes a message with its keys and legs.
+// take writes a message with its keys and deliveries.
 func (t *txn) take(r *bridge.Record) {
 	m := t.letter(r, r.ID)
-	m.mail, m.reply, m.receipt = uint16(len(r.Legs)), r.Reply, r.Receipt
+	m.mail, m.reply, m.receipt = uint16(len(r.Deliveries)), r.Reply.Stored(), r.Receipt
 	m.book.base, m.book.open = m.mail, m.mail
 	packed := t.learn(r, m.id)
 	m.keys = uint16(len(packed) / len(message.Key{}))
 	t.pinned += int64(m.keys)
 	t.bear(m, r.Body, packed)
-	m.legs = make([]*leg, 0, len(r.Legs))
-	for i, l := range r.Legs {
+	m.legs = make([]*leg, 0, len(r.Deliveries))
+	for i, l := range r.Deliveries {
 		t.leg(m, uint16(i), l)
 		t.open[l.Side]++
 	}
@@ -235,7 +235,7 @@ func (t *txn) take(r *bridge.Record) {
 }
 
 // answers writes a row that only carries answers.
-func (t *txn) answers(r *bridge.Record, legs []bridge.Leg) {
+func (t *txn) answers(r *bridge.Record, legs []bridge.Delivery) {
 	if t.overflows(r, len(legs)) {
 		t.count(lostWords, r.Origin, "full", int64(len(legs)))
 		return
@@ -256,7 +256,7 @@ func (t *txn) letter(r *bridge.Record, id uint64) *letter {
 	return &letter{id: id, at: t.now, born: t.ran, from: r.From, origin: r.Origin, size: uint32(len(r.Body))}
 }
 
-// bear puts a letter into the picture; couriers see its legs after the commit.
+// bear puts a message into the picture; dispatchers see its deliveries after the commit.
 func (t *txn) bear(m *letter, body, keys []byte) {
 	t.j.letters[m.id] = m
 	t.born = append(t.born, born{m, keys, body})
@@ -264,10 +264,10 @@ func (t *txn) bear(m *letter, body, keys []byte) {
 	t.bytes += int64(len(body) + len(keys) + 60)
 }
 
-func (t *txn) leg(m *letter, num uint16, l bridge.Leg) {
+func (t *txn) leg(m *letter, num uint16, l bridge.Delivery) {
 	t.j.seq++
 	name := l.Lane
-	if l.Behind != "" && t.j.lanes[laneKey{l.Side, l.Behind}] != nil { // a lane goes with its last open leg
+	if l.Behind != "" && t.j.lanes[laneKey{l.Side, l.Behind}] != nil { // a lane goes with its last open delivery
 		name = l.Behind
 	}
 	n := t.j.lane(l.Side, name)
@@ -284,15 +284,15 @@ func (t *txn) leg(m *letter, num uint16, l bridge.Leg) {
 	t.bytes += int64(len(l.To) + len(l.Lane) + 60)
 }
 
-// notice adds the notice leg for a sender; all notices of one sender keep their order in a lane of their own.
-func (t *txn) notice(legs []bridge.Leg, from string, note bridge.Note) []bridge.Leg {
+// notice adds the notice delivery for a sender; all notices of one sender keep their order in a lane of their own.
+func (t *txn) notice(legs []bridge.Delivery, from string, note bridge.Note) []bridge.Delivery {
 	if from == "" {
 		return legs
 	}
 	note.At = t.now
-	return append(legs, bridge.Leg{Side: bridge.MQTT, Kind: bridge.Notice, To: from, Lane: "n\x00" + from, Note: note})
+	return append(legs, bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindNotice, To: from, Lane: "n\x00" + from, Note: note})
 }
 
-func (t *txn) receipt(from, reply string) bridge.Leg {
-	return bridge.Leg{Side: bridge.XMPP, Kind: bridge.Receipt, Lane: "r\x00" + from, Note: bridge.Note{Reply: reply, At: t.now}}
+func (t *txn) receipt(from string, reply bridge.ReplyTo) bridge.Delivery {
+	return bridge.Delivery{Side: bridge.XMPP, Kind: bridge.KindReceipt, Lane: "r\x00" + from, Note: bridge.Note{Reply: reply, At: t.now}}
 }

@@ -7,11 +7,11 @@ import (
 	"chatrelay/bridge"
 )
 
-// Account implements bridge.Accounts. It shows only what is committed.
-func (j *Journal) Account() bridge.Account {
+// Account implements bridge.Balance. It shows only what is committed.
+func (j *Journal) Totals() bridge.Totals {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	a := bridge.Account{
+	a := bridge.Totals{
 		Counts:  maps.Clone(j.counts),
 		Pending: map[bridge.SideID]int64{},
 		Open:    map[bridge.SideID]int64{},
@@ -40,15 +40,15 @@ func (j *Journal) Account() bridge.Account {
 	return a
 }
 
-// Room tells whether messages are taken: the book is not full, and can be written to.
-func (j *Journal) Room() bool {
+// Room tells whether messages are taken: the journal is not full, and can be written to.
+func (j *Journal) HasSpace() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return !j.space.full && !j.space.crowded && j.trouble == nil
 }
 
-// Dead is how many dead letters the book holds, and how much of it they fill.
-func (j *Journal) Dead() (n, bytes int64) {
+// Dead is how many dead letters the journal holds, and how much of it they fill.
+func (j *Journal) DeadLetters() (n, bytes int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.dead.n, j.dead.bytes

@@ -23,8 +23,8 @@ type Filter struct {
 	Limit            int       // 0: 100
 }
 
-// Entry is one leg as a person looks at it. It holds no content of the message.
-type Entry struct {
+// Entry is one delivery as a person looks at it. It holds no content of the message.
+type DeliveryInfo struct {
 	Seq      uint64 // its place in the list
 	Ref      bridge.Ref
 	At       time.Time // when the message was taken
@@ -32,19 +32,19 @@ type Entry struct {
 	Side     bridge.SideID
 	Kind     bridge.Kind
 	State    string // dead, pending, or bound: on the wire
-	Reason   string // of a dead leg; else why it was last put off
-	Text     string // of a dead leg: the sentence its sender got
+	Reason   string // of a dead delivery; else why it was last put off
+	Text     string // of a dead delivery: the sentence its sender got
 	Attempts int
 	Size     int // bytes of the message
 }
 
-// ErrUnknown says that there is no such letter.
+// ErrUnknown says that there is no such message.
 var ErrUnknown = errors.New("no such letter in the book")
 
-// Reader looks into a book beside a running relay. It changes nothing and holds no lock for long.
+// Reader looks into a journal beside a running relay. It changes nothing and holds no lock for long.
 type Reader struct{ db *sql.DB }
 
-// OpenReadOnly opens the book of a folder for looking.
+// OpenReadOnly opens the journal of a folder for looking.
 func OpenReadOnly(dir string) (*Reader, error) {
 	path := filepath.Join(dir, bookName)
 	if _, err := os.Stat(path); err != nil {
@@ -60,7 +60,7 @@ func OpenReadOnly(dir string) (*Reader, error) {
 	return &Reader{db}, nil
 }
 
-// readers: one body for each courier at a time is plenty.
+// readers: one body for each dispatcher at a time is plenty.
 const readers = 2
 
 func openRead(path string) (*sql.DB, error) {
@@ -79,21 +79,23 @@ func openRead(path string) (*sql.DB, error) {
 // Close ends the looking.
 func (r *Reader) Close() error { return r.db.Close() }
 
-// List lists legs, oldest first.
-func (r *Reader) List(ctx context.Context, f Filter) ([]Entry, error) { return list(ctx, r.db, f) }
+// List lists deliveries, oldest first.
+func (r *Reader) List(ctx context.Context, f Filter) ([]DeliveryInfo, error) {
+	return list(ctx, r.db, f)
+}
 
-// Show gives the legs of a message that are open or dead, and its body.
-func (r *Reader) Show(ctx context.Context, msg uint64) ([]Entry, []byte, error) {
+// Show gives the deliveries of a message that are open or dead, and its body.
+func (r *Reader) Show(ctx context.Context, msg uint64) ([]DeliveryInfo, []byte, error) {
 	return show(ctx, r.db, msg)
 }
 
-// List lists legs, oldest first.
-func (j *Journal) List(ctx context.Context, f Filter) ([]Entry, error) {
+// List lists deliveries, oldest first.
+func (j *Journal) List(ctx context.Context, f Filter) ([]DeliveryInfo, error) {
 	return list(j.reading(ctx), j.read(), f)
 }
 
-// Show gives the legs of a message that are open or dead, and its body.
-func (j *Journal) Show(ctx context.Context, msg uint64) ([]Entry, []byte, error) {
+// Show gives the deliveries of a message that are open or dead, and its body.
+func (j *Journal) Show(ctx context.Context, msg uint64) ([]DeliveryInfo, []byte, error) {
 	return show(j.reading(ctx), j.read(), msg)
 }
 
@@ -102,7 +104,7 @@ const entries = `SELECT l.seq, l.msg, l.leg, m.at, m.sender, l.dest, l.side, l.k
 	coalesce(l.reason, ''), CASE WHEN l.state = 1 THEN coalesce(l.note, '') ELSE '' END, l.attempts, coalesce(length(m.body), 0)
 	FROM legs l JOIN messages m ON m.id = l.msg LEFT JOIN bound b ON b.seq = l.seq `
 
-func list(ctx context.Context, db execer, f Filter) ([]Entry, error) {
+func list(ctx context.Context, db execer, f Filter) ([]DeliveryInfo, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
@@ -120,7 +122,7 @@ func list(ctx context.Context, db execer, f Filter) ([]Entry, error) {
 	return query(ctx, db, entries+where+" ORDER BY l.seq LIMIT ?", append(args, f.Limit)...)
 }
 
-func show(ctx context.Context, db execer, msg uint64) ([]Entry, []byte, error) {
+func show(ctx context.Context, db execer, msg uint64) ([]DeliveryInfo, []byte, error) {
 	var body []byte
 	err := db.QueryRowContext(ctx, "SELECT body FROM messages WHERE id = ?", int64(msg)).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -133,18 +135,18 @@ func show(ctx context.Context, db execer, msg uint64) ([]Entry, []byte, error) {
 	return found, body, err
 }
 
-func query(ctx context.Context, db execer, text string, args ...any) ([]Entry, error) {
+func query(ctx context.Context, db execer, text string, args ...any) ([]DeliveryInfo, error) {
 	rows, err := db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("journal: list: %w", err)
 	}
 	defer rows.Close()
-	var found []Entry
+	var found []DeliveryInfo
 	for rows.Next() {
-		var e Entry
+		var e DeliveryInfo
 		var at int64
 		var note string
-		err := rows.Scan(&e.Seq, &e.Ref.Msg, &e.Ref.Leg, &at, &e.From, &e.To, &e.Side, &e.Kind, &e.State, &e.Reason, &note, &e.Attempts, &e.Size)
+		err := rows.Scan(&e.Seq, &e.Ref.Msg, &e.Ref.Delivery, &at, &e.From, &e.To, &e.Side, &e.Kind, &e.State, &e.Reason, &note, &e.Attempts, &e.Size)
 		if err != nil {
 			return nil, fmt.Errorf("journal: list: %w", err)
 		}

@@ -30,7 +30,7 @@ func BenchmarkWay(b *testing.B) {
 				benchOut(j, benchBatch)
 				benchOut(j, benchBatch) // the notices
 				if n%(40*benchBatch) == 0 {
-					j.Confirm(bridge.MQTT, j.Mark())
+					j.Confirm(bridge.MQTT, j.LastUnproven())
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/msg")
@@ -50,7 +50,7 @@ func benchOut(j *book, n int) {
 		j.t.Fatal(err)
 	}
 	for _, r := range refs {
-		j.Close(r)
+		j.Settle(r)
 	}
 	j.sync()
 }

@@ -37,9 +37,9 @@ func (c *clock) add(d time.Duration) {
 // plainRender shows in the bytes what was asked for.
 func plainRender(_ bridge.SideID, kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error) {
 	switch kind {
-	case bridge.Notice:
+	case bridge.KindNotice:
 		return fmt.Appendf(nil, "%s|%s|%s", body, note.Status, note.Text), nil
-	case bridge.Copy:
+	case bridge.KindCopy:
 		return fmt.Appendf(nil, "%s>%s", body, to), nil
 	}
 	return body, nil
@@ -49,7 +49,7 @@ func options(dir string) Options {
 	return Options{Dir: dir, Notices: Notices{true, true, true}, Log: zerolog.Nop(), Render: plainRender}
 }
 
-// book is an open journal with short words for a test.
+// journal is an open journal with short words for a test.
 type book struct {
 	*Journal
 	t testing.TB
@@ -68,12 +68,12 @@ func openBook(t testing.TB, o Options) *book {
 
 func (b *book) shut() {
 	b.t.Helper()
-	if err := b.Shut(); err != nil {
+	if err := b.Close(); err != nil {
 		b.t.Error(err)
 	}
 }
 
-// again shuts the book and opens it again.
+// again shuts the journal and opens it again.
 func (b *book) again(o Options) *book {
 	b.t.Helper()
 	b.shut()
@@ -90,10 +90,10 @@ func key(parts ...any) (k message.Key) {
 func direct(origin bridge.SideID, from, to, text string) *bridge.Record {
 	r := &bridge.Record{
 		Origin: origin, From: from, Body: []byte(text), Keys: []message.Key{key(from, to, text)},
-		Legs: []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Inbox, To: to, Lane: from + "\x00" + to}},
+		Deliveries: []bridge.Delivery{{Side: bridge.MQTT, Kind: bridge.KindInbox, To: to, Lane: from + "\x00" + to}},
 	}
 	if origin == bridge.MQTT {
-		r.Legs[0].Side, r.Legs[0].Kind, r.Via = bridge.XMPP, bridge.Chat, to
+		r.Deliveries[0].Side, r.Deliveries[0].Kind, r.Via = bridge.XMPP, bridge.KindChat, to
 	}
 	return r
 }
@@ -102,7 +102,7 @@ func direct(origin bridge.SideID, from, to, text string) *bridge.Record {
 func group(from, text string, members ...string) *bridge.Record {
 	r := &bridge.Record{Origin: bridge.XMPP, From: from, Body: []byte(text), Keys: []message.Key{key(from, text)}}
 	for _, m := range members {
-		r.Legs = append(r.Legs, bridge.Leg{Side: bridge.MQTT, Kind: bridge.Copy, To: m, Lane: from + "\x00" + m})
+		r.Deliveries = append(r.Deliveries, bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindCopy, To: m, Lane: from + "\x00" + m})
 	}
 	return r
 }
@@ -148,14 +148,14 @@ func (b *book) nothing(side bridge.SideID) {
 func (b *book) settle(refs ...bridge.Ref) {
 	b.t.Helper()
 	for _, r := range refs {
-		b.Close(bridge.Result{Ref: r})
+		b.Settle(bridge.Result{Ref: r})
 	}
 	b.sync()
 }
 
 func (b *book) bury(ref bridge.Ref, why *bridge.Refusal) {
 	b.t.Helper()
-	b.Close(bridge.Result{Ref: ref, Err: why})
+	b.Settle(bridge.Result{Ref: ref, Err: why})
 	b.sync()
 }
 
@@ -177,10 +177,10 @@ func (b *book) bind(ref bridge.Ref, how string) {
 // sum checks the equation of the promise for both origins.
 func (b *book) sum() {
 	b.t.Helper()
-	checkSum(b.t, b.Account())
+	checkSum(b.t, b.Totals())
 }
 
-func checkSum(t testing.TB, a bridge.Account) {
+func checkSum(t testing.TB, a bridge.Totals) {
 	t.Helper()
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		var in, out int64
@@ -200,7 +200,7 @@ func checkSum(t testing.TB, a bridge.Account) {
 }
 
 func (b *book) counter(name string, side bridge.SideID, reason string) int64 {
-	return b.Account().Counts[bridge.Count{Name: name, Side: side, Reason: reason}]
+	return b.Totals().Counts[bridge.Counter{Name: name, Side: side, Reason: reason}]
 }
 
 func (b *book) wantCount(name string, side bridge.SideID, reason string, want int64) {
@@ -214,7 +214,7 @@ func (b *book) wantCount(name string, side bridge.SideID, reason string, want in
 func (b *book) wantNotice(to, body string) {
 	b.t.Helper()
 	o := b.next(bridge.MQTT)
-	if o.Kind != bridge.Notice || o.To != to || string(o.Body) != body {
+	if o.Kind != bridge.KindNotice || o.To != to || string(o.Body) != body {
 		b.t.Fatalf("got kind %d to %s: %.80q, want a notice to %s: %.80q", o.Kind, o.To, o.Body, to, body)
 	}
 	b.settle(o.Ref)

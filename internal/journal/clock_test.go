@@ -31,11 +31,11 @@ func TestClockSteps(t *testing.T) {
 			o.Clock, o.Elapsed = c.Now, c.elapsed
 			b := openBook(t, o)
 			c.pass(time.Second)
-			b.want(direct(bridge.XMPP, "1001", "1002", "sent before"), bridge.Taken)
+			b.want(direct(bridge.XMPP, "1001", "1002", "sent before"), bridge.OutcomeTaken)
 			sent := b.next(bridge.MQTT).Ref
 			b.settle(sent)
 			b.wantNotice("1001", "sent before|sent|")
-			b.want(direct(bridge.XMPP, "1001", "1002", "waits"), bridge.Taken)
+			b.want(direct(bridge.XMPP, "1001", "1002", "waits"), bridge.OutcomeTaken)
 			ref := b.next(bridge.MQTT).Ref
 			b.Defer(ref, 100*time.Millisecond, "busy")
 
@@ -53,7 +53,7 @@ func TestClockSteps(t *testing.T) {
 				t.Errorf("%d attempts in %v, want 1 in 0.1 s", n, since)
 			}
 			c.pass(time.Second)
-			if a := b.Account(); a.Oldest != 1100*time.Millisecond {
+			if a := b.Totals(); a.Oldest != 1100*time.Millisecond {
 				t.Errorf("the oldest has waited %v, want 1.1 s", a.Oldest)
 			}
 			must(t, b.Delayed(t.Context(), time.Second))
@@ -75,7 +75,7 @@ func TestNextThroughAClockStep(t *testing.T) {
 	o := options("memory")
 	o.Clock, o.Elapsed = c.Now, func() time.Duration { return time.Since(began) }
 	b := openBook(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	b.Defer(b.next(bridge.MQTT).Ref, 100*time.Millisecond, "busy")
 	c.add(-time.Hour)
 	b.next(bridge.MQTT) // within five seconds

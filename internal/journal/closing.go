@@ -8,7 +8,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// closeOp settles or buries legs.
+// closeOp settles or buries deliveries.
 type closeOp struct {
 	results []bridge.Result
 	mark    uint64 // number of the last unproven one before it
@@ -26,7 +26,7 @@ func (o *closeOp) apply(t *txn) {
 		if m == nil {
 			continue // closed before
 		}
-		l := m.leg(r.Ref.Leg)
+		l := m.leg(r.Ref.Delivery)
 		if l == nil {
 			continue
 		}
@@ -40,7 +40,7 @@ func (o *closeOp) apply(t *txn) {
 
 func (o *closeOp) end(_ *Journal, err error) bool { return err != nil }
 
-// reasonOf is nil for what is settled. Sides and couriers bury with a *Refusal; anything else is put into one.
+// reasonOf is nil for what is settled. Sides and dispatchers bury with a *Refusal; anything else is put into one.
 func reasonOf(err error) *bridge.Refusal {
 	if err == nil {
 		return nil
@@ -52,7 +52,7 @@ func reasonOf(err error) *bridge.Refusal {
 	return bridge.Refuse("undeliverable", "%v", err)
 }
 
-// close settles a leg, or buries it; the last mail leg closes its message.
+// close settles a delivery, or buries it; the last message delivery closes its message.
 func (t *txn) close(l *leg, why *bridge.Refusal) {
 	if l.book.gone || l.book.dead {
 		return
@@ -65,7 +65,7 @@ func (t *txn) close(l *leg, why *bridge.Refusal) {
 	t.unbind(l)
 	b, m := t.touchLeg(l), l.letter
 	mb := t.touch(m)
-	if !l.kind.Mail() {
+	if !l.kind.IsMessage() {
 		b.gone = true
 		mb.answers--
 		if why != nil {
@@ -90,7 +90,7 @@ func (t *txn) close(l *leg, why *bridge.Refusal) {
 	t.idle(m)
 }
 
-// finish counts a message whose last mail leg is closed, and tells its sender.
+// finish counts a message whose last message delivery is closed, and tells its sender.
 func (t *txn) finish(m *letter) {
 	t.pending[m.origin]--
 	t.pinned -= int64(m.keys)
@@ -108,7 +108,7 @@ func (t *txn) finish(m *letter) {
 		t.tell(m, answerOutcome, t.notice(nil, m.from, bridge.Note{Status: "sent"}))
 	}
 	if m.receipt {
-		t.tell(m, answerReceipt, []bridge.Leg{t.receipt(m.from, m.reply)})
+		t.tell(m, answerReceipt, []bridge.Delivery{t.receipt(m.from, bridge.ParseReplyTo(m.reply))})
 	}
 }
 
@@ -125,14 +125,14 @@ func (t *txn) finishDead(m *letter) {
 }
 
 // tell adds an answer to a message.
-func (t *txn) tell(m *letter, slot uint16, legs []bridge.Leg) {
+func (t *txn) tell(m *letter, slot uint16, legs []bridge.Delivery) {
 	for _, l := range legs {
 		t.leg(m, m.book.base+slot, l)
 		t.touch(m).answers++
 	}
 }
 
-// hush takes back a "delayed" that no courier has in hand yet: the outcome is known.
+// hush takes back a "delayed" that no dispatcher has in hand yet: the outcome is known.
 func (t *txn) hush(m *letter) {
 	l := m.answer(answerDelayed)
 	if l == nil || l.book.gone || l.book.bound || l.stand == out || l.stand == held || l.stand == closing {
@@ -178,7 +178,7 @@ func verdict(m *letter) (label, text string) {
 	return label, fmt.Sprintf("%d of %d not delivered: %s (%s)", failed, m.mail, who, text)
 }
 
-// bounceOp is a leg that the far side gave back.
+// bounceOp is a delivery that the far side gave back.
 type bounceOp struct {
 	ref bridge.Ref
 	why *bridge.Refusal
@@ -193,12 +193,12 @@ func (o *bounceOp) apply(t *txn) {
 		return // no such message was ever sent
 	}
 	m := t.j.letters[o.ref.Msg]
-	if m != nil && o.ref.Leg >= m.mail {
+	if m != nil && o.ref.Delivery >= m.mail {
 		t.bounceAnswer(m, o)
 		return
 	}
 	if m != nil {
-		if l := m.leg(o.ref.Leg); l != nil && !l.book.gone {
+		if l := m.leg(o.ref.Delivery); l != nil && !l.book.gone {
 			t.close(l, o.why) // not settled yet: a dead letter, not a bounce
 			return
 		}
@@ -227,7 +227,7 @@ func (t *txn) returned(id uint64, m *letter, why *bridge.Refusal) {
 
 // bounceAnswer: that an answer did not arrive says nothing about the message.
 func (t *txn) bounceAnswer(m *letter, o *bounceOp) {
-	if l := m.leg(o.ref.Leg); l != nil && !l.book.gone {
+	if l := m.leg(o.ref.Delivery); l != nil && !l.book.gone {
 		t.close(l, o.why)
 		return
 	}

@@ -14,7 +14,7 @@ func TestJournal(t *testing.T) {
 		"disk":   func(t *testing.T) string { return t.TempDir() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bridgetest.RunJournal(t, func(t *testing.T) bridgetest.Store {
+			bridgetest.RunJournal(t, func(t *testing.T) bridgetest.Journal {
 				return openBook(t, Options{Dir: dir(t), Sync: "os", Notices: Notices{true, true, true}, Log: zerolog.Nop()})
 			})
 		})

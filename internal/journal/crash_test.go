@@ -38,7 +38,7 @@ func (l *life) steps() {
 			return l.Wait(l.t.Context(), l.Bind(o.Ref, []byte("packet 1")))
 		},
 		func() error {
-			l.Close(bridge.Result{Ref: l.ref, State: []bridge.StateRow{{Key: "id", Value: []byte("1")}}})
+			l.Settle(bridge.Result{Ref: l.ref, State: []bridge.StateRow{{Key: "id", Value: []byte("1")}}})
 			return l.Wait(l.t.Context(), l.SetState(bridge.MQTT))
 		},
 	} {
@@ -49,7 +49,7 @@ func (l *life) steps() {
 	}
 }
 
-// Facts about a book after none, one, two, three of the steps.
+// Facts about a journal after none, one, two, three of the steps.
 var lifeFacts = []string{
 	"received 0, delivered 0, pending 0, state map[] map[], bound [], legs []",
 	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [], legs [inbox pending]",
@@ -57,7 +57,7 @@ var lifeFacts = []string{
 	"received 1, delivered 1, pending 0, state map[id:1] map[h:7], bound [], legs [notice pending]",
 }
 
-// facts says what a book holds of a life.
+// facts says what a journal holds of a life.
 func (b *book) facts() string {
 	b.t.Helper()
 	ctx := b.t.Context()
@@ -78,7 +78,7 @@ func (b *book) facts() string {
 	}
 	var hows, legs []string
 	for _, l := range bound {
-		hows = append(hows, string(l.How))
+		hows = append(hows, string(l.Binding))
 	}
 	entries, err := b.List(ctx, Filter{})
 	if err != nil {
@@ -86,18 +86,18 @@ func (b *book) facts() string {
 	}
 	for _, e := range entries {
 		kind := "inbox"
-		if e.Kind == bridge.Notice {
+		if e.Kind == bridge.KindNotice {
 			kind = "notice"
 		}
 		legs = append(legs, kind+" "+e.State)
 	}
-	a := b.Account()
+	a := b.Totals()
 	return fmt.Sprintf("received %d, delivered %d, pending %d, state %v %v, bound %v, legs %v",
-		a.Counts[bridge.Count{Name: received, Side: bridge.XMPP}], a.Counts[bridge.Count{Name: delivered, Side: bridge.XMPP}],
+		a.Counts[bridge.Counter{Name: received, Side: bridge.XMPP}], a.Counts[bridge.Counter{Name: delivered, Side: bridge.XMPP}],
 		a.Pending[bridge.XMPP], states[0], states[1], hows, legs)
 }
 
-// stage finds out how far a book is: a step is whole or absent.
+// stage finds out how far a journal is: a step is whole or absent.
 func (b *book) stage() int {
 	b.t.Helper()
 	got := b.facts()
@@ -111,15 +111,15 @@ func (b *book) stage() int {
 		again.Redelivered, again.WireKey = true, again.Keys[0]
 		again.WireKey[0]++
 		wired.Keys[0][0]++
-		want := bridge.Duplicate
+		want := bridge.OutcomeDuplicate
 		if i == 0 {
-			want = bridge.Taken
+			want = bridge.OutcomeTaken
 		}
 		if b.append(again); again.Outcome != want {
 			b.t.Fatalf("after step %d the message is judged %d, want %d", i, again.Outcome, want)
 		}
 		if i > 0 {
-			b.want(wired, bridge.Duplicate)
+			b.want(wired, bridge.OutcomeDuplicate)
 		}
 		return i
 	}
@@ -127,7 +127,7 @@ func (b *book) stage() int {
 	return 0
 }
 
-// emptyBook gives a folder with a book in which nothing ever was, to copy.
+// emptyBook gives a folder with a journal in which nothing ever was, to copy.
 func emptyBook(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -172,7 +172,7 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 		return nil
 	})
 	l.steps()
-	_ = j.Shut()
+	_ = j.Close()
 	if left == "" {
 		if l.done != 3 {
 			t.Fatalf("%d steps were acknowledged without a fault", l.done)
@@ -188,7 +188,7 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 	return true
 }
 
-// TestLogCut reopens a book whose log ends anywhere in its last batch.
+// TestLogCut reopens a journal whose log ends anywhere in its last batch.
 func TestLogCut(t *testing.T) {
 	f, name := newFaults(t)
 	o := options(copyBook(t, emptyBook(t)))
@@ -251,7 +251,7 @@ func logOf(t *testing.T, dir string) []byte {
 }
 
 // TestNoRoomAnywhere has the disk full at one statement of a message's life: nothing is lost or doubled, and
-// the book goes on by itself.
+// the journal goes on by itself.
 func TestNoRoomAnywhere(t *testing.T) {
 	lacking, empty := noRoom(t), emptyBook(t)
 	for n := 1; ; n++ {
@@ -281,7 +281,7 @@ func TestNoRoomAnywhere(t *testing.T) {
 	}
 }
 
-// goOn does what a side and an intake do with a book that fails: try again.
+// goOn does what a side and an intake do with a journal that fails: try again.
 func goOn(b *book, at string) {
 	b.t.Helper()
 	for {
@@ -301,9 +301,9 @@ func goOn(b *book, at string) {
 		}
 	}
 	b.nothing(bridge.MQTT)
-	b.Close(bridge.Result{Ref: ref, State: []bridge.StateRow{{Key: "id", Value: []byte("1")}}})
+	b.Settle(bridge.Result{Ref: ref, State: []bridge.StateRow{{Key: "id", Value: []byte("1")}}})
 	// The close may fail, and be tried again by the journal itself: what comes next is the notice.
-	if o := b.next(bridge.MQTT); o.Kind != bridge.Notice || o.Note.Status != "sent" {
+	if o := b.next(bridge.MQTT); o.Kind != bridge.KindNotice || o.Note.Status != "sent" {
 		b.t.Fatalf("no room at %q: next is %+v", at, o)
 	} else {
 		b.Release(o.Ref)

@@ -8,7 +8,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// buried makes n dead letters of a kind in a book.
+// buried makes n dead letters of a kind in a journal.
 func (b *book) buried(n int, from, to, reason string) {
 	b.t.Helper()
 	for done := 0; done < n; {
@@ -19,13 +19,13 @@ func (b *book) buried(n int, from, to, reason string) {
 		b.append(recs...)
 		results := make([]bridge.Result, 0, len(recs))
 		for len(results) < len(recs) {
-			if o := b.next(bridge.MQTT); o.Kind.Mail() {
+			if o := b.next(bridge.MQTT); o.Kind.IsMessage() {
 				results = append(results, bridge.Result{Ref: o.Ref, Err: bridge.Refuse(reason, "no")})
 			} else {
-				b.Close(bridge.Result{Ref: o.Ref})
+				b.Settle(bridge.Result{Ref: o.Ref})
 			}
 		}
-		b.Close(results...)
+		b.Settle(results...)
 		b.sync()
 		done += len(recs)
 	}
@@ -56,7 +56,7 @@ func TestSomeDead(t *testing.T) {
 	b.buried(20, "1001", "1003", "gone")
 	c.add(time.Hour)
 	b.buried(20, "1004", "1002", "gone")
-	b.want(direct(bridge.XMPP, "1001", "1002", "waits"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "waits"), bridge.OutcomeTaken)
 	drop := func(f Filter) (Batch, error) { return b.DropSome(t.Context(), f) }
 	requeue := func(f Filter) (Batch, error) { return b.RequeueSome(t.Context(), f) }
 	for _, step := range []struct {
@@ -77,8 +77,8 @@ func TestSomeDead(t *testing.T) {
 		}
 		b.sum()
 	}
-	if n, _ := b.Dead(); n != 0 || b.Account().Pending[bridge.XMPP] != 21 {
-		t.Errorf("%d dead, %v pending, want the 20 that were requeued and the one that waited", n, b.Account().Pending)
+	if n, _ := b.DeadLetters(); n != 0 || b.Totals().Pending[bridge.XMPP] != 21 {
+		t.Errorf("%d dead, %v pending, want the 20 that were requeued and the one that waited", n, b.Totals().Pending)
 	}
 	b.checkLanes()
 }
@@ -95,7 +95,7 @@ func TestRequeueEndsWhereItIsFull(t *testing.T) {
 	if err != nil || got.Changed != 100 || !got.Full || got.Next == 0 {
 		t.Fatalf("%+v %v, want 100 and full", got, err)
 	}
-	if n, _ := b.Dead(); n != 200 {
+	if n, _ := b.DeadLetters(); n != 200 {
 		t.Errorf("%d are dead, want 200", n)
 	}
 	b.sum()
@@ -112,7 +112,7 @@ func TestManyDead(t *testing.T) {
 		t.Errorf("%d requeued in %d batches, want %d", changed, batches, n)
 	}
 	for range n {
-		b.Close(bridge.Result{Ref: b.next(bridge.MQTT).Ref, Err: bridge.Refuse("gone", "no")})
+		b.Settle(bridge.Result{Ref: b.next(bridge.MQTT).Ref, Err: bridge.Refuse("gone", "no")})
 	}
 	b.sync()
 	if changed, _ := b.all(func(f Filter) (Batch, error) { return b.DropSome(t.Context(), f) }, Filter{}); changed != n {

@@ -27,7 +27,7 @@ func (d *tally) addDead(m *letter) {
 	}
 }
 
-// removeDead takes one off again; the letter counts it no more.
+// removeDead takes one off again; the message counts it no more.
 func (d *tally) removeDead(m *letter) {
 	d.n--
 	d.bytes -= deadRow
@@ -95,7 +95,7 @@ func (o *shedOp) apply(t *txn) {
 		if m, err = t.recall(o.read, ref.Msg); m == nil {
 			continue
 		}
-		if l := m.leg(ref.Leg); l != nil && l.book.dead {
+		if l := m.leg(ref.Delivery); l != nil && l.book.dead {
 			t.drop(m, l)
 			t.count(putAway, m.origin, l.note.Reason, 1)
 			o.n++
@@ -116,7 +116,7 @@ func (j *Journal) sayShed() {
 func (j *Journal) oldestDead() (refs []bridge.Ref, err error) {
 	err = j.rows(func(rows *sql.Rows) error {
 		var ref bridge.Ref
-		err := rows.Scan(&ref.Msg, &ref.Leg)
+		err := rows.Scan(&ref.Msg, &ref.Delivery)
 		refs = append(refs, ref)
 		return err
 	}, "SELECT msg, leg FROM legs WHERE state = 1 ORDER BY msg, leg LIMIT ?", deadChunk)

@@ -114,7 +114,7 @@ func (d *memory) old(g *generation, ran int64) bool { return ran-g.ended >= d.sp
 
 // outlived is how many of the oldest generations go when a new one begins: first those, aged, whose last key is
 // older than the window, then as many more as the limit asks for. Pinned keys would only come back: they do not
-// count against the limit, or a book full of pending messages would move all their keys with each commit.
+// count against the limit, or a journal full of pending messages would move all their keys with each commit.
 func (d *memory) outlived(ran, pinned int64) (n, aged int) {
 	left := int64(d.all) - pinned
 	for n < len(d.gens) && d.old(d.gens[n], ran) {

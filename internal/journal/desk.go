@@ -8,7 +8,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// Bind implements bridge.Desk. A leg that is closed already keeps nothing, but has its ticket.
+// Bind implements bridge.SideJournal. A delivery that is closed already keeps nothing, but has its ticket.
 func (j *Journal) Bind(ref bridge.Ref, how []byte) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -46,7 +46,7 @@ func (o *bindOp) end(j *Journal, err error) bool {
 		return false
 	}
 	if o.l.book.bound && o.l.book.lap == o.lap {
-		return true // the wire has gone on; the book must follow (a released packet is never published again)
+		return true // the wire has gone on; the journal must follow (a released packet is never published again)
 	}
 	if o.l.stand == held {
 		j.giveBack(o.l)
@@ -54,7 +54,7 @@ func (o *bindOp) end(j *Journal, err error) bool {
 	return false
 }
 
-// giveBack puts a leg that a wire held back into its lane. What was said of it before counts no more: a bind
+// giveBack puts a delivery that a wire held back into its lane. What was said of it before counts no more: a bind
 // that is still in the queue must neither bind it again nor, failing, take it from who holds it by then.
 func (j *Journal) giveBack(l *leg) {
 	l.lap++
@@ -68,7 +68,7 @@ func (o *bindOp) apply(t *txn) {
 	t.bind(o.l, o.how, o.lap)
 }
 
-// Unbind implements bridge.Desk: the legs are with Next at once, for what hands them out again is queued
+// Unbind implements bridge.SideJournal: the deliveries are with Next at once, for what hands them out again is queued
 // behind this.
 func (j *Journal) Unbind(refs ...bridge.Ref) {
 	j.mu.Lock()
@@ -99,9 +99,9 @@ func (o *unbindOp) apply(t *txn) {
 	}
 }
 
-// Close implements bridge.Desk and bridge.Ledger. Closing a leg that the far side has not got yet, because it
+// Close implements bridge.SideJournal and bridge.Queue. Closing a delivery that the far side has not got yet, because it
 // waits, is allowed: nothing hands it out any more.
-func (j *Journal) Close(results ...bridge.Result) {
+func (j *Journal) Settle(results ...bridge.Result) {
 	if len(results) == 0 {
 		return
 	}
@@ -120,7 +120,7 @@ func (j *Journal) Close(results ...bridge.Result) {
 	j.put(&closeOp{results: append([]bridge.Result(nil), results...), mark: j.mark(results)})
 }
 
-// Bounce implements bridge.Desk. A leg that is not settled yet becomes a dead letter.
+// Bounce implements bridge.SideJournal. A delivery that is not settled yet becomes a dead letter.
 func (j *Journal) Bounce(ref bridge.Ref, why *bridge.Refusal) {
 	if why == nil {
 		why = bridge.Refuse("bounced", "the far side gave it back")
@@ -136,7 +136,7 @@ func (j *Journal) Bounce(ref bridge.Ref, why *bridge.Refusal) {
 	j.put(&bounceOp{ref, why})
 }
 
-// SetState implements bridge.Desk.
+// SetState implements bridge.SideJournal.
 func (j *Journal) SetState(side bridge.SideID, rows ...bridge.StateRow) uint64 {
 	copied := make([]bridge.StateRow, len(rows))
 	for i, r := range rows {
@@ -163,15 +163,15 @@ func (o *stateOp) number() uint64                 { return o.ticket }
 func (o *stateOp) apply(t *txn)                   { t.setState(o.side, o.rows) }
 func (o *stateOp) end(_ *Journal, err error) bool { return err != nil }
 
-// Count implements bridge.Desk.
+// Count implements bridge.SideJournal.
 func (j *Journal) Count(side bridge.SideID, name string, n int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.put(&countOp{bridge.Count{Name: name, Side: side}, int64(n)})
+	j.put(&countOp{bridge.Counter{Name: name, Side: side}, int64(n)})
 }
 
 type countOp struct {
-	name bridge.Count
+	name bridge.Counter
 	n    int64
 }
 
@@ -185,7 +185,7 @@ type span struct{ from, to uint64 }
 // spansKept is how many failed commits are remembered: a wire asks within moments.
 const spansKept = 1024
 
-// Wait implements bridge.Desk. A ticket that is settled is answered even when ctx has ended.
+// Wait implements bridge.SideJournal. A ticket that is settled is answered even when ctx has ended.
 func (j *Journal) Wait(ctx context.Context, ticket uint64) error {
 	for {
 		j.mu.Lock()
@@ -239,20 +239,20 @@ func (j *Journal) resolve(to uint64, err error) {
 	j.settled = to
 }
 
-// legOf finds a leg that may still change.
+// legOf finds a delivery that may still change.
 func (j *Journal) legOf(ref bridge.Ref) *leg {
 	m := j.letters[ref.Msg]
 	if m == nil {
 		return nil
 	}
-	l := m.leg(ref.Leg)
+	l := m.leg(ref.Delivery)
 	if l == nil || l.finished() {
 		return nil
 	}
 	return l
 }
 
-// State implements bridge.Desk.
+// State implements bridge.SideJournal.
 func (j *Journal) State(ctx context.Context, side bridge.SideID) (map[string][]byte, error) {
 	if err := j.barrier(ctx); err != nil {
 		return nil, err
@@ -274,8 +274,8 @@ func (j *Journal) State(ctx context.Context, side bridge.SideID) (map[string][]b
 	return state, rows.Err()
 }
 
-// Bound implements bridge.Desk.
-func (j *Journal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.BoundLeg, error) {
+// Bound implements bridge.SideJournal.
+func (j *Journal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.BoundDelivery, error) {
 	if err := j.barrier(ctx); err != nil {
 		return nil, err
 	}
@@ -285,10 +285,10 @@ func (j *Journal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.Bound
 		return nil, fmt.Errorf("journal: bound: %w", err)
 	}
 	defer rows.Close()
-	var legs []bridge.BoundLeg
+	var legs []bridge.BoundDelivery
 	for rows.Next() {
-		var b bridge.BoundLeg
-		if err := rows.Scan(&b.Ref.Msg, &b.Ref.Leg, &b.How); err != nil {
+		var b bridge.BoundDelivery
+		if err := rows.Scan(&b.Ref.Msg, &b.Ref.Delivery, &b.Binding); err != nil {
 			return nil, fmt.Errorf("journal: bound: %w", err)
 		}
 		legs = append(legs, b)
@@ -299,8 +299,8 @@ func (j *Journal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.Bound
 	return j.dress(ctx, legs)
 }
 
-// dress adds to bound legs what travels.
-func (j *Journal) dress(ctx context.Context, legs []bridge.BoundLeg) ([]bridge.BoundLeg, error) {
+// dress adds to bound deliveries what travels.
+func (j *Journal) dress(ctx context.Context, legs []bridge.BoundDelivery) ([]bridge.BoundDelivery, error) {
 	kept := legs[:0]
 	for _, b := range legs {
 		j.mu.Lock()
@@ -331,12 +331,12 @@ func (j *Journal) barrier(ctx context.Context) error {
 	if idle {
 		return nil
 	}
-	return j.Answer(ctx)
+	return j.Ping(ctx)
 }
 
 // Answer waits until the writer has answered all that was said before. An error: it could not be written, or ctx
 // ended. It may be asked for ever, also while the disk is full: nothing of it is kept.
-func (j *Journal) Answer(ctx context.Context) error {
+func (j *Journal) Ping(ctx context.Context) error {
 	j.mu.Lock()
 	j.ticket++
 	ticket := j.ticket
@@ -353,7 +353,7 @@ func (o *barrierOp) number() uint64           { return o.ticket }
 func (o *barrierOp) apply(*txn)               {}
 func (o *barrierOp) end(*Journal, error) bool { return false }
 
-// Delayed implements bridge.Ledger.
+// Delayed implements bridge.Queue.
 func (j *Journal) Delayed(ctx context.Context, atLeast time.Duration) error {
 	j.mu.Lock()
 	o := &delayOp{letters: j.late(j.running() - atLeast.Milliseconds()), done: make(chan error, 1)}

@@ -1,14 +1,14 @@
-// Package journal is the relay's durable book: what was taken in, what is still to be delivered, what a wire
+// Package journal is the relay's durable journal: what was taken in, what is still to be delivered, what a wire
 // holds, which messages are known, and the sums that prove that nothing vanished. It is one SQLite file.
 //
-// It implements bridge.Book, Ledger, Desk and Accounts. All changes go through one queue to one writer
+// It implements bridge.Appender, Ledger, Desk and Accounts. All changes go through one queue to one writer
 // goroutine, which commits whatever has gathered while the last commit was on its way to the disk: no timer,
 // a lone operation never waits, many share one fsync. The picture of what is open is kept in memory (small
 // structs; bodies only up to a budget) and the tables are only read at start, for bodies and for people.
 //
 // How a commit is made: the writer applies each operation to the picture in memory under the lock (txn.go
 // remembers how it was before), writes the difference without the lock, commits, and only then lets anyone
-// see the result. If the commit fails the picture is put back. So two operations on one leg in one commit
+// see the result. If the commit fails the picture is put back. So two operations on one delivery in one commit
 // cost one write, and memory never says what the file does not.
 //
 // A full disk (SQLITE_FULL) is survived in place (trouble.go). Any other error of the file ends the process

@@ -24,15 +24,12 @@ func paceOf(lane string) int64 {
 	return 0
 }
 
-// failureLaneOf is the lane of whoever is named before the first NUL of a reply.
-func failureLaneOf(reply string) string {
-	sender, _, _ := strings.Cut(reply, "\x00")
-	return failureLane + sender
-}
+// failureLaneOf is the lane of all that one sender is told.
+func failureLaneOf(reply bridge.ReplyTo) string { return failureLane + reply.Sender }
 
 // failure is the stanza error about a message that was taken before.
-func (t *txn) failure(reply, reason, text string) bridge.Leg {
-	return bridge.Leg{Side: bridge.XMPP, Kind: bridge.Error, Lane: failureLaneOf(reply),
+func (t *txn) failure(reply bridge.ReplyTo, reason, text string) bridge.Delivery {
+	return bridge.Delivery{Side: bridge.XMPP, Kind: bridge.KindError, Lane: failureLaneOf(reply),
 		Note: bridge.Note{Status: "failed", Reason: reason, Text: text, Reply: reply, At: t.now}}
 }
 
@@ -43,25 +40,25 @@ func (t *txn) tellFailed(m *letter, slot uint16, reason, text string) {
 		t.tell(m, slot, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text}))
 	}
 	if m.reply != "" && m.book.base == m.mail {
-		t.tell(m, answerError, []bridge.Leg{t.failure(m.reply, reason, text)})
+		t.tell(m, answerError, []bridge.Delivery{t.failure(bridge.ParseReplyTo(m.reply), reason, text)})
 	}
 }
 
-// refuseTaken tells the sender of a stanza that the book refuses what was to be taken.
+// refuseTaken tells the sender of a stanza that the journal refuses what was to be taken.
 func (t *txn) refuseTaken(r *bridge.Record, why *bridge.Refusal) bridge.Outcome {
 	t.count(refused, r.Origin, why.Reason, 1)
-	if r.Reply != "" {
+	if !r.Reply.IsZero() {
 		answer := *r
 		answer.Body = nil
-		t.answers(&answer, []bridge.Leg{t.failure(r.Reply, why.Reason, why.Text)})
+		t.answers(&answer, []bridge.Delivery{t.failure(r.Reply, why.Reason, why.Text)})
 	}
-	return t.counted(r, bridge.Refused)
+	return t.counted(r, bridge.OutcomeRefused)
 }
 
 // retryFailed adds to the answers of a retry the stanza error, unless many of them wait.
-func (t *txn) retryFailed(legs []bridge.Leg, r *bridge.Record, text string) []bridge.Leg {
+func (t *txn) retryFailed(legs []bridge.Delivery, r *bridge.Record, text string) []bridge.Delivery {
 	n := t.j.lanes[laneKey{bridge.XMPP, failureLaneOf(r.Reply)}]
-	if r.Reply == "" || n != nil && n.refs >= retriesWaiting {
+	if r.Reply.IsZero() || n != nil && n.refs >= retriesWaiting {
 		return legs
 	}
 	return append(legs, t.failure(r.Reply, "failed_before", text))

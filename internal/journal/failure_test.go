@@ -14,16 +14,16 @@ func (b *book) die(sender string, first, n int) {
 	recs := make([]*bridge.Record, n)
 	for i := range recs {
 		recs[i] = direct(bridge.XMPP, "1001", "1002", fmt.Sprint(sender, " ", first+i))
-		recs[i].Reply = fmt.Sprint(sender, "\x00", sender, "/x\x00id-", first+i)
+		recs[i].Reply = bridge.ReplyTo{Sender: sender, Handle: fmt.Sprint(sender, "/x\x00id-", first+i)}
 	}
 	b.append(recs...)
 	for range recs {
 		o := b.next(bridge.MQTT)
-		for !o.Kind.Mail() {
+		for !o.Kind.IsMessage() {
 			b.settle(o.Ref)
 			o = b.next(bridge.MQTT)
 		}
-		b.Close(bridge.Result{Ref: o.Ref, Err: bridge.Refuse("no", "no")})
+		b.Settle(bridge.Result{Ref: o.Ref, Err: bridge.Refuse("no", "no")})
 	}
 	b.sync()
 }
@@ -38,7 +38,7 @@ func (b *book) handOut() (replies []string) {
 		if l == nil {
 			return replies
 		}
-		replies = append(replies, l.note.Reply)
+		replies = append(replies, l.note.Reply.Stored())
 		b.settle(l.ref())
 	}
 }
@@ -56,8 +56,8 @@ func TestFailuresArePaced(t *testing.T) {
 	if len(got) != 2 {
 		t.Fatalf("at once %q: want one for each sender", got)
 	}
-	b.want(direct(bridge.MQTT, "1003", "1004", "mail goes on"), bridge.Taken)
-	if o := b.next(bridge.XMPP); !o.Kind.Mail() {
+	b.want(direct(bridge.MQTT, "1003", "1004", "mail goes on"), bridge.OutcomeTaken)
+	if o := b.next(bridge.XMPP); !o.Kind.IsMessage() {
 		t.Fatalf("got %+v, want the message", o)
 	} else {
 		b.settle(o.Ref)
@@ -105,7 +105,7 @@ func TestLoneFailuresArePaced(t *testing.T) {
 		told += len(b.handOut())
 	}
 	b.checkLanes()
-	if key := (laneKey{bridge.XMPP, failureLaneOf("one\x00")}); told != 20 || b.lanes[key] != nil || len(b.counters[bridge.XMPP].backing) > 0 {
+	if key := (laneKey{bridge.XMPP, failureLaneOf(bridge.ReplyTo{Sender: "one"})}); told != 20 || b.lanes[key] != nil || len(b.counters[bridge.XMPP].backing) > 0 {
 		t.Errorf("%d were told, want 20; the lane is %v", told, b.lanes[key])
 	}
 }
@@ -123,34 +123,34 @@ func TestPaceDoesNotSpin(t *testing.T) {
 	}
 }
 
-// What the book itself refuses is told where there is no verdict to say it; a requeue does not tell it again; and
+// What the journal itself refuses is told where there is no verdict to say it; a requeue does not tell it again; and
 // of many retries of what failed few are answered.
 func TestFailureIsToldOnce(t *testing.T) {
 	b := openBook(t, options("memory"))
 	r := direct(bridge.XMPP, "1001", "1002", "nobody to bring it to")
-	r.Legs, r.Reply = nil, "one\x00one/x\x00r0"
-	b.want(r, bridge.Refused)
-	if o := b.next(bridge.XMPP); o.Kind != bridge.Error || o.Note.Reason != "bad_legs" || o.Note.Reply != r.Reply {
+	r.Deliveries, r.Reply = nil, bridge.ParseReplyTo("one\x00one/x\x00r0")
+	b.want(r, bridge.OutcomeRefused)
+	if o := b.next(bridge.XMPP); o.Kind != bridge.KindError || o.Note.Reason != "bad_legs" || o.Note.Reply != r.Reply {
 		t.Errorf("got %+v", o)
 	} else {
 		b.settle(o.Ref)
 	}
 	r = direct(bridge.XMPP, "1001", "1002", "dies twice")
-	r.Reply = "two\x00two/x\x00r1"
-	b.want(r, bridge.Taken)
+	r.Reply = bridge.ParseReplyTo("two\x00two/x\x00r1")
+	b.want(r, bridge.OutcomeTaken)
 	for range 2 {
 		ref := b.next(bridge.MQTT).Ref
 		b.bury(ref, bridge.Refuse("no", "nobody"))
 		b.wantNotice("1001", "dies twice|failed|nobody")
 		must(t, b.Requeue(t.Context(), ref))
 	}
-	if got := b.handOut(); len(got) != 1 || got[0] != r.Reply {
+	if got := b.handOut(); len(got) != 1 || got[0] != r.Reply.Stored() {
 		t.Errorf("told at %q, want once", got)
 	}
 	b.bury(b.next(bridge.MQTT).Ref, bridge.Refuse("no", "nobody"))
 	for range 100 {
 		c := *r
-		b.want(&c, bridge.Duplicate)
+		b.want(&c, bridge.OutcomeDuplicate)
 	}
 	waits := 0
 	for _, n := range b.lanes {

@@ -15,7 +15,7 @@ import (
 	sqlite "modernc.org/sqlite"
 )
 
-// faults is a driver that a test puts between the book and SQLite.
+// faults is a driver that a test puts between the journal and SQLite.
 type faults struct {
 	inner driver.Driver
 

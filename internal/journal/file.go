@@ -17,12 +17,12 @@ import (
 const (
 	bookName = "book.db"
 	lockName = "book.lock"
-	// checkedBytes: a book up to this size is checked page by page after a start that finds an unfinished
+	// checkedBytes: a journal up to this size is checked page by page after a start that finds an unfinished
 	// log; a larger one would make recovery slow, and what the relay needs of it is read in full anyway.
 	checkedBytes = 64 << 20
 )
 
-// house is the folder of a book while this process owns it. In memory: no folder, no lock.
+// house is the folder of a journal while this process owns it. In memory: no folder, no lock.
 type house struct {
 	dir  string
 	lock *os.File
@@ -56,8 +56,8 @@ func (h *house) leave() error {
 
 func (h *house) path() string { return filepath.Join(h.dir, bookName) }
 
-// prepare makes the book where there has never been one. The lock file carries the stamp of the book that
-// belongs beside it: a folder whose book has gone is never taken for a new one.
+// prepare makes the journal where there has never been one. The lock file carries the stamp of the journal that
+// belongs beside it: a folder whose journal has gone is never taken for a new one.
 func (h *house) prepare(driver string) error {
 	_, err := os.Stat(h.path())
 	switch {
@@ -95,9 +95,9 @@ func (h *house) plausible() error {
 	return nil
 }
 
-// make writes an empty book under another name and gives it its own when it is complete on the disk.
+// make writes an empty journal under another name and gives it its own when it is complete on the disk.
 func (h *house) make(driver string) error {
-	if err := h.syncParents(); err != nil { // before there is a book: a start that finds one need not look
+	if err := h.syncParents(); err != nil { // before there is a journal: a start that finds one need not look
 		return err
 	}
 	draft := h.path() + ".new"
@@ -122,7 +122,7 @@ func (h *house) make(driver string) error {
 	return h.sync(h.dir)
 }
 
-// syncParents makes the way to a first book lasting. Which of the folders are new nobody knows: chatrelay check, or a
+// syncParents makes the way to a first journal lasting. Which of the folders are new nobody knows: chatrelay check, or a
 // start that did not come to its end, may have made them. What is not ours to read was there before.
 func (h *house) syncParents() error {
 	dir, err := filepath.EvalSymlinks(h.dir)
@@ -155,7 +155,7 @@ func fill(driver, path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// remember writes the book's stamp into the lock file, once.
+// remember writes the journal's stamp into the lock file, once.
 func (h *house) remember(stamp string) error {
 	if h.lock == nil {
 		return nil
@@ -231,7 +231,7 @@ func settings(conn *sql.Conn, h *house, sync string) error {
 	if h.dir == "" {
 		return makeSchema(conn)
 	}
-	// First of all: someone who looks into the book may hold it for a moment.
+	// First of all: someone who looks into the journal may hold it for a moment.
 	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); err != nil {
 		return err
 	}

@@ -57,11 +57,11 @@ func TestSettings(t *testing.T) {
 func TestOneOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "folder 100%?#")
 	b := openBook(t, options(dir))
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, errHeld) {
 		t.Fatalf("the second opener got %v", err)
 	}
-	b.want(direct(bridge.XMPP, "1001", "1002", "b"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "b"), bridge.OutcomeTaken)
 	b = b.again(options(dir))
 	b.wantCount(received, bridge.XMPP, "", 2)
 }
@@ -84,7 +84,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// What is no sound book gives an error and is left as it is.
+// What is no sound journal gives an error and is left as it is.
 func TestDamaged(t *testing.T) {
 	book := func(dir string) string { return filepath.Join(dir, bookName) }
 	change := func(t *testing.T, dir string, f func([]byte) []byte) {
@@ -142,15 +142,15 @@ func TestDamaged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			b := openBook(t, options(dir))
-			b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
-			b.want(direct(bridge.MQTT, "1001", "1002", "b"), bridge.Taken)
+			b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
+			b.want(direct(bridge.MQTT, "1001", "1002", "b"), bridge.OutcomeTaken)
 			b.shut()
 			do(t, dir)
 			before, _ := os.ReadFile(book(dir))
 			for range 2 {
 				j, err := Open(t.Context(), options(dir))
 				if err == nil {
-					t.Fatal("it was opened", j.Shut())
+					t.Fatal("it was opened", j.Close())
 				}
 				want := errors.Is(err, ErrDamaged)
 				if name == "newer" {
@@ -174,13 +174,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// A process that was stopped while it made a new book begins anew: there was nothing yet.
+// A process that was stopped while it made a new journal begins anew: there was nothing yet.
 func TestUnfinishedBirth(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, bookName+".new"), []byte("half a fi"), 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, bookName+".new-journal"), []byte("x"), 0o600))
 	b := openBook(t, options(dir))
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	b.shut()
 	// Between the new file's name and the stamp in the lock.
 	must(t, os.Truncate(filepath.Join(dir, lockName), 0))
@@ -193,7 +193,7 @@ func TestUnfinishedBirth(t *testing.T) {
 	}
 }
 
-// A power cut must not take the folder of a first book away with what was acknowledged: each folder on the way to it
+// A power cut must not take the folder of a first journal away with what was acknowledged: each folder on the way to it
 // is synced, for any of them may be new.
 func TestParentsAreSynced(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())

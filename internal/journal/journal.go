@@ -14,13 +14,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Render makes the bytes of a leg from the body in the book.
+// Render makes the bytes of a delivery from the body in the journal.
 type Render func(origin bridge.SideID, kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error)
 
 // Notices says which notices are written.
 type Notices struct{ Sent, Delayed, Failed bool }
 
-// Options of a book. The zero value is a book in memory without notices.
+// Options of a journal. The zero value is a journal in memory without notices.
 type Options struct {
 	Dir          string        // "memory" or empty: in memory, for tests
 	Sync         string        // "full" (also when empty) or "os"
@@ -79,7 +79,7 @@ func (o *Options) fill() error {
 	return nil
 }
 
-// Journal is the open book. All methods may be called from any goroutine.
+// Journal is the open journal. All methods may be called from any goroutine.
 type Journal struct {
 	opt    Options
 	log    zerolog.Logger
@@ -101,7 +101,7 @@ type Journal struct {
 	broken   error  // nothing can be done any more
 	trouble  error  // messages cannot be written for now; changed by the writer
 	stuck    bool   // nor can anything else
-	loading  []*leg // while the book is opened
+	loading  []*leg // while the journal is opened
 	lull     bool   // an idle moment of the writer
 
 	letters  map[uint64]*letter
@@ -109,17 +109,17 @@ type Journal struct {
 	counters [bridge.XMPP + 1]*counter
 	dedup    memory
 	next     uint64 // message number
-	seq      uint64 // leg
+	seq      uint64 // delivery
 	cache    int64  // bytes of bodies kept
 
 	young   fifo[*letter] // not yet told that it is delayed, by age
 	oldest  fifo[*letter] // taken, by age; closed ones are skipped
 	done    fifo[finished]
 	kept    int64 // bytes of bodies in done
-	counts  map[bridge.Count]int64
+	counts  map[bridge.Counter]int64
 	pending [bridge.XMPP + 1]int64
 	open    [bridge.XMPP + 1]int64
-	dead    tally // dead letters in the file
+	dead    tally // Dead letters in the file
 	pinned  int64 // keys of pending messages, which are never forgotten
 
 	unproven [bridge.XMPP + 1]fifo[unproven] // settled and not confirmed, by side, oldest first
@@ -151,8 +151,8 @@ type Journal struct {
 	saidAt   time.Time
 	retained []op       // could not be committed, to be tried again
 	full     bool       // said in the log
-	notes    noteMemory // while the book is opened
-	shedding bool       // dead letters are being put away
+	notes    noteMemory // while the journal is opened
+	shedding bool       // Dead letters are being put away
 	shed     int        // of them, and not yet said
 	shedAt   time.Time  // said last
 	loud     bool       // so are too many dead letters
@@ -166,8 +166,8 @@ type finished struct {
 
 type tally struct{ n, bytes int64 }
 
-// Open opens the book of a folder, or makes one where there has never been any, and starts its writer, which
-// Shut ends. A book that is damaged, newer than this program or in another process's hands is an error.
+// Open opens the journal of a folder, or makes one where there has never been any, and starts its writer, which
+// Shut ends. A journal that is damaged, newer than this program or in another process's hands is an error.
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -191,7 +191,7 @@ func open(o Options) (_ *Journal, err error) {
 	j := &Journal{
 		opt: o, log: o.Log, house: h, stmts: newStatements(),
 		bell: make(chan struct{}, 1), ended: make(chan struct{}), fatal: make(chan error, 1),
-		letters: map[uint64]*letter{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Count]int64{},
+		letters: map[uint64]*letter{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Counter]int64{},
 		waiting: make(chan struct{}), shares: newShares(), mayTell: bridge.NewLimiter(o.Clock),
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
@@ -238,14 +238,14 @@ func (j *Journal) openReader() (err error) {
 	return err
 }
 
-// Stamp is the book's random id.
-func (j *Journal) Stamp() string { return j.stamp }
+// Stamp is the journal's random id.
+func (j *Journal) ID() string { return j.stamp }
 
 // Fatal gives the error that ended the writer, if one does: the process must end, and start again.
 func (j *Journal) Fatal() <-chan error { return j.fatal }
 
 // Shut commits what is in the queue, ends the writer and closes the file. It waits for the writer.
-func (j *Journal) Shut() error {
+func (j *Journal) Close() error {
 	j.mu.Lock()
 	again := j.stopping
 	j.stopping = true
@@ -292,7 +292,7 @@ func (j *Journal) newNumber() uint64 {
 
 func (j *Journal) nowMS() int64 { return j.opt.Clock().UnixMilli() }
 
-// running is for how long a relay has run on this book, in ms. Within a process all waiting is measured by it:
+// running is for how long a relay has run on this journal, in ms. Within a process all waiting is measured by it:
 // the clock may be set back by an hour, or by a year.
 func (j *Journal) running() int64 { return j.ranBase + j.opt.Elapsed().Milliseconds() }
 

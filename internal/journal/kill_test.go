@@ -64,7 +64,7 @@ func TestChild(t *testing.T) {
 		if out.Ref.Msg%3 == 0 {
 			continue // stays on the wire
 		}
-		j.Close(bridge.Result{Ref: out.Ref})
+		j.Settle(bridge.Result{Ref: out.Ref})
 		if err := j.Wait(context.Background(), j.SetState(bridge.MQTT)); err != nil {
 			t.Fatal(err)
 		}
@@ -127,9 +127,9 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 	must(t, err)
 	held := map[string]bool{}
 	for _, l := range legs {
-		held[string(l.How)] = true
-		if string(l.How) != string(l.Body) {
-			t.Errorf("%q is bound as %q", l.Body, l.How)
+		held[string(l.Binding)] = true
+		if string(l.Binding) != string(l.Body) {
+			t.Errorf("%q is bound as %q", l.Body, l.Binding)
 		}
 	}
 	var recs []*bridge.Record
@@ -141,7 +141,7 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 	}
 	b.append(recs...)
 	for _, r := range recs {
-		if r.Outcome != bridge.Duplicate {
+		if r.Outcome != bridge.OutcomeDuplicate {
 			t.Errorf("%s was acknowledged, and is not known", r.Body)
 		}
 	}

@@ -8,15 +8,15 @@ import (
 	"chatrelay/bridge"
 )
 
-// lane keeps the order of legs from one sender to one destination. Guarded by Journal.mu.
+// lane keeps the order of deliveries from one sender to one destination. Guarded by Journal.mu.
 type lane struct {
 	side  bridge.SideID
 	name  string
-	refs  int    // legs that belong to it and are not gone; at 0 the lane goes
+	refs  int    // deliveries that belong to it and are not gone; at 0 the lane goes
 	legs  []*leg // waiting, by seq, from head on
 	head  int
 	until int64 // running ms: backing off
-	pace  int64 // ms between two legs; 0: none
+	pace  int64 // ms between two deliveries; 0: none
 	ready bool  // in its side's turns
 	rests bool  // in its side's list of those that back off
 }
@@ -28,7 +28,7 @@ type laneKey struct {
 
 func (n *lane) empty() bool { return n.head == len(n.legs) }
 
-// put adds a leg in its place: at the end when it is new, near the front when it is given back.
+// put adds a delivery in its place: at the end when it is new, near the front when it is given back.
 func (n *lane) put(l *leg) {
 	if n.empty() {
 		n.legs, n.head = n.legs[:0], 0
@@ -47,7 +47,7 @@ func (n *lane) put(l *leg) {
 	n.legs = slices.Insert(n.legs, at, l)
 }
 
-// take removes and returns the oldest leg.
+// take removes and returns the oldest delivery.
 func (n *lane) take() *leg {
 	l := n.legs[n.head]
 	n.legs[n.head] = nil
@@ -59,7 +59,7 @@ func (n *lane) take() *leg {
 	return l
 }
 
-// remove takes a leg out of the middle; false: it is not there.
+// remove takes a delivery out of the middle; false: it is not there.
 func (n *lane) remove(l *leg) bool {
 	at := n.find(l.seq)
 	if at == len(n.legs) || n.legs[at] != l {
@@ -69,7 +69,7 @@ func (n *lane) remove(l *leg) bool {
 	return true
 }
 
-// find is the index of the first waiting leg that is not older than seq.
+// find is the index of the first waiting delivery that is not older than seq.
 func (n *lane) find(seq uint64) int {
 	return n.head + sort.Search(len(n.legs)-n.head, func(i int) bool { return n.legs[n.head+i].seq >= seq })
 }
@@ -91,7 +91,7 @@ func (c *counter) wake() {
 	}
 }
 
-// lane finds or makes the lane of a leg that is being made; the leg counts from then on.
+// lane finds or makes the lane of a delivery that is being made; the delivery counts from then on.
 func (j *Journal) lane(side bridge.SideID, name string) *lane {
 	key := laneKey{side, name}
 	n := j.lanes[key]
@@ -103,7 +103,7 @@ func (j *Journal) lane(side bridge.SideID, name string) *lane {
 	return n
 }
 
-// quit takes a leg off its lane's count for good. A lane that has a pace stays for as long as its next leg would
+// quit takes a delivery off its lane's count for good. A lane that has a pace stays for as long as its next delivery would
 // have to wait.
 func (j *Journal) quit(n *lane) {
 	if n.refs--; n.refs > 0 {
@@ -123,14 +123,14 @@ func (j *Journal) forgetLane(n *lane) {
 	}
 }
 
-// queueUp puts a leg (back) into its lane and shows the lane.
+// queueUp puts a delivery (back) into its lane and shows the lane.
 func (j *Journal) queueUp(l *leg) {
 	l.stand = waiting
 	l.lane.put(l)
 	j.show(l.lane)
 }
 
-// show puts a lane that has legs into its side's turns, or among those that back off.
+// show puts a lane that has deliveries into its side's turns, or among those that back off.
 func (j *Journal) show(n *lane) {
 	c := j.counters[n.side]
 	if n.ready || n.empty() || c == nil {

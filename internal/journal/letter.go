@@ -6,35 +6,35 @@ import (
 	"chatrelay/bridge"
 )
 
-// letter is a message while anything of it may still happen: legs open, answers under way, a bounce possible.
-// Its fixed fields never change; book is the writer's, guarded by Journal.mu.
+// message is a message while anything of it may still happen: deliveries open, answers under way, a bounce possible.
+// Its fixed fields never change; journal is the writer's, guarded by Journal.mu.
 type letter struct {
 	id      uint64
 	at      int64 // ms since the epoch, when it was taken
 	born    int64 // the same in running time; of a message from before this process as the clock told it
 	from    string
-	reply   string // of what came by stanza: where its sender hears of it
+	reply   string // of what came by stanza: where its sender hears of it (bridge.ReplyTo.Stored)
 	body    []byte // nil: none, or only in the file
 	size    uint32 // of the body
 	origin  bridge.SideID
-	held    uint16 // legs that wait, answers too
-	mail    uint16 // mail legs it was taken with; 0: a row that carries only answers
+	held    uint16 // deliveries that wait, answers too
+	mail    uint16 // message deliveries it was taken with; 0: a row that carries only answers
 	keys    uint16 // it was taken with
 	receipt bool   // is due at reply once it is sent
-	legs    []*leg // the mail legs by number (nil: settled before the last start), then answers as they come
+	legs    []*leg // the message deliveries by number (nil: settled before the last start), then answers as they come
 	book    letterBook
 }
 
-// letterBook is what a commit may change of a letter.
+// letterBook is what a commit may change of a message.
 type letterBook struct {
 	tx      uint32 // the transaction that saved it last
-	open    uint16 // mail legs
-	dead    uint16 // mail legs
-	dropped uint16 // mail legs: dead, and then given up by hand
-	// unproven: mail legs that were settled and are not confirmed. The message stays until they are.
+	open    uint16 // message deliveries
+	dead    uint16 // message deliveries
+	dropped uint16 // message deliveries: dead, and then given up by hand
+	// unproven: message deliveries that were settled and are not confirmed. The message stays until they are.
 	unproven uint16
-	answers  uint16 // answer legs open
-	base     uint16 // number of the first answer leg; higher after a requeue, so that no number is used twice
+	answers  uint16 // answer deliveries open
+	base     uint16 // number of the first answer delivery; higher after a requeue, so that no number is used twice
 	reason   string // label under which it was counted as dead
 	delayed  bool   // its sender was told so, or need not be
 	bounced  bool
@@ -43,7 +43,7 @@ type letterBook struct {
 	over     bool // its time for bounces is over: it goes with its last answer
 }
 
-// The answers of a message have fixed numbers above its mail legs.
+// The answers of a message have fixed numbers above its message deliveries.
 const (
 	answerDelayed = iota
 	answerOutcome
@@ -55,7 +55,7 @@ const (
 
 const maxMail = 1<<16 - 1 - 64*answerSlots // leaves numbers for the answers of many requeues
 
-// state of a leg as couriers and sides see it. Guarded by Journal.mu.
+// state of a delivery as dispatchers and sides see it. Guarded by Journal.mu.
 type stand uint8
 
 const (
@@ -66,13 +66,13 @@ const (
 	closing              // its close is in the queue, or it is closed or dead
 )
 
-// leg is one delivery. The first block never changes.
+// delivery is one delivery. The first block never changes.
 type leg struct {
 	letter *letter
 	lane   *lane
 	to     string
-	note   *bridge.Note // of an answer; of a dead leg: why; of a mail leg: Post alone
-	seq    uint64       // order in the book, and in its lane
+	note   *bridge.Note // of an answer; of a dead delivery: why; of a message delivery: Post alone
+	seq    uint64       // order in the journal, and in its lane
 	post   *bridge.Post // nil: nothing is to be asked before it leaves
 	num    uint16
 	kind   bridge.Kind
@@ -85,7 +85,7 @@ type leg struct {
 	book legBook
 }
 
-// legBook is what a commit may change of a leg.
+// legBook is what a commit may change of a delivery.
 type legBook struct {
 	tx    uint32
 	row   bool // the row is in the file
@@ -96,9 +96,9 @@ type legBook struct {
 	gone  bool // settled, or dropped
 }
 
-func (l *leg) ref() bridge.Ref { return bridge.Ref{Msg: l.letter.id, Leg: l.num} }
+func (l *leg) ref() bridge.Ref { return bridge.Ref{Msg: l.letter.id, Delivery: l.num} }
 
-// leg finds a leg by its number; nil: unknown, or settled before the last start.
+// delivery finds a delivery by its number; nil: unknown, or settled before the last start.
 func (m *letter) leg(num uint16) *leg {
 	if num < m.mail {
 		return m.legs[num]
@@ -111,13 +111,13 @@ func (m *letter) leg(num uint16) *leg {
 	return nil
 }
 
-// answer finds the answer leg of a slot in the message's present round.
+// answer finds the answer delivery of a slot in the message's present round.
 func (m *letter) answer(slot uint16) *leg { return m.leg(m.book.base + slot) }
 
 // pending tells whether the message was taken and is not closed.
 func (m *letter) pending() bool { return m.book.open > 0 }
 
-// alive tells whether any leg is open, be it only an answer's. A nil letter is not.
+// alive tells whether any delivery is open, be it only an answer's. A nil message is not.
 func (m *letter) alive() bool { return m != nil && (m.book.open > 0 || m.book.answers > 0) }
 
 // intern keeps one copy of names that come again and again, and lets go of what they were cut from.

@@ -8,7 +8,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// load reads the book into memory. Start is recovery: there is no other way to begin.
+// load reads the journal into memory. Start is recovery: there is no other way to begin.
 func (j *Journal) load() error {
 	var err error
 	if j.pageSize, err = pragma(j.conn, "page_size"); err != nil {
@@ -109,7 +109,7 @@ func (j *Journal) loadFailed() error {
 
 func (j *Journal) loadTotals() error {
 	return j.rows(func(rows *sql.Rows) error {
-		var c bridge.Count
+		var c bridge.Counter
 		var n int64
 		if err := rows.Scan(&c.Name, &c.Side, &c.Reason, &n); err != nil {
 			return err
@@ -151,7 +151,7 @@ func (j *Journal) loadLetters() error {
 	}, "SELECT "+letterColumns+" FROM messages WHERE id NOT IN (SELECT msg FROM legs WHERE state = 1) ORDER BY id")
 }
 
-// loadedLeg is a row of legs.
+// loadedLeg is a row of deliveries.
 type loadedLeg struct {
 	msg, seq uint64
 	num      uint16
@@ -174,7 +174,7 @@ func (r *loadedLeg) scan(scan func(...any) error) error {
 	return err
 }
 
-// join puts a leg from the file into its letter.
+// join puts a delivery from the file into its message.
 func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
 	l := &leg{letter: m, seq: r.seq, num: r.num, kind: r.kind, attempts: r.attempts, first: r.first}
 	l.book = legBook{row: true, dead: r.dead}
@@ -193,11 +193,11 @@ func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
 	switch {
 	case r.dead:
 		l.stand = closing
-		l.lane = &lane{side: r.side, name: r.lane} // no courier comes by
+		l.lane = &lane{side: r.side, name: r.lane} // no dispatcher comes by
 		l.to = l.lane.part(r.to)
 		m.book.dead++
 		return l, nil
-	case l.kind.Mail():
+	case l.kind.IsMessage():
 		m.book.open++
 	default:
 		m.book.answers++
@@ -208,7 +208,7 @@ func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
 	return l, nil
 }
 
-// loadLegs reads what is open. Dead letters stay in the file (their number is all that is kept of them), but for
+// loadLegs reads what is open. dead letters stay in the file (their number is all that is kept of them), but for
 // those of messages that have something open, too.
 func (j *Journal) loadLegs() error {
 	var mixed []loadedLeg
@@ -243,13 +243,13 @@ func (j *Journal) loadLeg(m *letter, r *loadedLeg) error {
 	}
 	l.stand = unborn // loadBound and settleLoad say where it is
 	j.loading = append(j.loading, l)
-	if l.kind.Mail() {
+	if l.kind.IsMessage() {
 		j.open[l.lane.side]++
 	}
 	return nil
 }
 
-// loadMixed reads an open leg of a message that has dead ones.
+// loadMixed reads an open delivery of a message that has dead ones.
 func (j *Journal) loadMixed(r *loadedLeg) error {
 	m := j.letters[r.msg]
 	if m == nil {
@@ -290,7 +290,7 @@ func (j *Journal) loadBound() error {
 	return err
 }
 
-// settleLoad sorts the letters into what is open, what waits for a bounce, and what is only a row.
+// settleLoad sorts the messages into what is open, what waits for a bounce, and what is only a row.
 func (j *Journal) settleLoad() error {
 	now := j.running()
 	return j.rows(func(rows *sql.Rows) error {

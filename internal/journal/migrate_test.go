@@ -19,7 +19,7 @@ import (
 )
 
 // oldBook unpacks a folder that chatrelay 3f1b3b0 left behind when it was killed: delivered both ways, three dead
-// letters, 3 messages bound to an XMPP stream and 4 to an MQTT session, 4 more that wait, and one that backs off
+// messages, 3 messages bound to an XMPP stream and 4 to an MQTT session, 4 more that wait, and one that backs off
 // as its room is not joined.
 func oldBook(t testing.TB) (dir string) {
 	t.Helper()
@@ -57,10 +57,10 @@ func TestFolderOf3f1b3b0(t *testing.T) {
 		t.Errorf("dead letters %+v (%v)", dead, err)
 	}
 	for _, e := range oldEnvelopes("done by stanza", "1001", "1002") {
-		b.want(&bridge.Record{Origin: bridge.XMPP, From: "1001", Keys: []message.Key{e}, Redelivered: true, Legs: make([]bridge.Leg, 1)}, bridge.Duplicate)
+		b.want(&bridge.Record{Origin: bridge.XMPP, From: "1001", Keys: []message.Key{e}, Redelivered: true, Deliveries: make([]bridge.Delivery, 1)}, bridge.OutcomeDuplicate)
 	}
 	for _, e := range oldEnvelopes("done by publish", "1003", "1004") {
-		b.want(&bridge.Record{Origin: bridge.MQTT, From: "1003", Keys: []message.Key{e}, Redelivered: true, Legs: make([]bridge.Leg, 1)}, bridge.Duplicate)
+		b.want(&bridge.Record{Origin: bridge.MQTT, From: "1003", Keys: []message.Key{e}, Redelivered: true, Deliveries: make([]bridge.Delivery, 1)}, bridge.OutcomeDuplicate)
 	}
 	held, err := b.Bound(t.Context(), bridge.MQTT)
 	must(t, err)
@@ -80,7 +80,7 @@ func TestFolderOf3f1b3b0(t *testing.T) {
 	for range 3 {
 		b.settle(b.next(bridge.XMPP).Ref)
 	}
-	if a := b.Account(); a.Pending[bridge.MQTT]+a.Pending[bridge.XMPP] != 0 {
+	if a := b.Totals(); a.Pending[bridge.MQTT]+a.Pending[bridge.XMPP] != 0 {
 		t.Errorf("pending %v", a.Pending)
 	}
 	b.sum()
@@ -92,7 +92,7 @@ func (b *book) deliverOld() {
 	room, chats := 0, 0
 	for range 4 {
 		o := b.next(bridge.XMPP)
-		if o.Kind == bridge.Room {
+		if o.Kind == bridge.KindRoom {
 			room++
 		} else if want := fmt.Sprint("bound by publish ", chats); !strings.Contains(string(o.Body), want) {
 			b.t.Errorf("%s, want %q", o.Body, want)
@@ -103,7 +103,7 @@ func (b *book) deliverOld() {
 	}
 	for i := 0; i < 8; {
 		o := b.next(bridge.MQTT)
-		if o.Kind != bridge.Inbox {
+		if o.Kind != bridge.KindInbox {
 			b.settle(o.Ref)
 			continue
 		}
@@ -120,10 +120,10 @@ func (b *book) deliverOld() {
 	told := map[string]bridge.Kind{}
 	for range 4 {
 		o := b.next(bridge.XMPP)
-		told[o.Note.Reply[strings.LastIndex(o.Note.Reply, "\x00")+1:]] = o.Kind
+		told[o.Note.Reply.Handle[strings.LastIndex(o.Note.Reply.Handle, "\x00")+1:]] = o.Kind
 		b.settle(o.Ref)
 	}
-	want := map[string]bridge.Kind{"wait-0": bridge.Receipt, "wait-2": bridge.Receipt, "wait-4": bridge.Receipt, "wait-6": bridge.Error}
+	want := map[string]bridge.Kind{"wait-0": bridge.KindReceipt, "wait-2": bridge.KindReceipt, "wait-4": bridge.KindReceipt, "wait-6": bridge.KindError}
 	if diff := cmp.Diff(want, told); diff != "" {
 		b.t.Error(diff)
 	}

@@ -29,7 +29,7 @@ func (j *Journal) uncache(m *letter) {
 	m.body = nil
 }
 
-// Next implements bridge.Ledger.
+// Next implements bridge.Queue.
 func (j *Journal) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound, error) {
 	for {
 		l, err := j.hand(ctx, side)
@@ -60,13 +60,13 @@ func (j *Journal) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound
 	}
 }
 
-// readAgain is for how long the lane of a leg rests that could not be read.
+// readAgain is for how long the lane of a delivery rests that could not be read.
 const readAgain = time.Second
 
-// setAside makes a dead letter of a leg that cannot be made from the book.
+// setAside makes a dead letter of a delivery that cannot be made from the journal.
 func (j *Journal) setAside(l *leg, err error) {
 	j.log.Error().Err(err).Stringer("ref", l.ref()).Msg("a leg cannot be made from the book; it is a dead letter")
-	j.Close(bridge.Result{Ref: l.ref(), Err: bridge.Refuse("unreadable", "the relay could not read it back from its book")})
+	j.Settle(bridge.Result{Ref: l.ref(), Err: bridge.Refuse("unreadable", "the relay could not read it back from its book")})
 }
 
 // lasting tells whether what could not be read will not be readable later either: it is damaged or not there.
@@ -82,7 +82,7 @@ func (j *Journal) alive(l *leg) (bool, error) {
 	return l.stand == out, j.broken
 }
 
-// hand waits for a leg and hands it out.
+// hand waits for a delivery and hands it out.
 func (j *Journal) hand(ctx context.Context, side bridge.SideID) (*leg, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -125,7 +125,7 @@ func await(ctx context.Context, bell <-chan struct{}, due, now int64) error {
 	return nil
 }
 
-// pick takes the oldest leg of the lane whose turn it is (turns.go). While nothing can be written nothing is handed out:
+// pick takes the oldest delivery of the lane whose turn it is (turns.go). While nothing can be written nothing is handed out:
 // it could not be bound.
 func (j *Journal) pick(c *counter) (l *leg, due int64) {
 	now := j.running()
@@ -155,7 +155,7 @@ func (j *Journal) pick(c *counter) (l *leg, due int64) {
 	return nil, due
 }
 
-// Release implements bridge.Ledger.
+// Release implements bridge.Queue.
 func (j *Journal) Release(ref bridge.Ref) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -164,7 +164,7 @@ func (j *Journal) Release(ref bridge.Ref) {
 	}
 }
 
-// Defer implements bridge.Ledger.
+// Defer implements bridge.Queue.
 func (j *Journal) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -178,7 +178,7 @@ func (j *Journal) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	j.put(&deferred{l, int64(l.attempts), l.first, j.nowMS() + wait.Milliseconds(), reason})
 }
 
-// deferred is kept for people, and so that a leg does not begin anew with each start of the relay.
+// deferred is kept for people, and so that a delivery does not begin anew with each start of the relay.
 type deferred struct {
 	l               *leg
 	attempts, first int64
@@ -190,7 +190,7 @@ func (o *deferred) size() (int, int)               { return 1, 0 }
 func (o *deferred) apply(t *txn)                   { t.defers = append(t.defers, *o) }
 func (o *deferred) end(_ *Journal, err error) bool { return err != nil }
 
-// Attempts implements bridge.Ledger.
+// Attempts implements bridge.Queue.
 func (j *Journal) Attempts(ref bridge.Ref) (int, time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -204,15 +204,15 @@ func (j *Journal) Attempts(ref bridge.Ref) (int, time.Duration) {
 	return int(l.attempts), time.Duration(max(0, j.running()-l.first)) * time.Millisecond
 }
 
-// outbound makes what travels of a leg.
+// outbound makes what travels of a delivery.
 func (j *Journal) outbound(ctx context.Context, l *leg) (bridge.Outbound, error) {
 	o := bridge.Outbound{Ref: l.ref(), Kind: l.kind, From: l.letter.from, To: l.to}
-	if l.kind.Mail() {
+	if l.kind.IsMessage() {
 		o.Note.Post = l.post
 	} else if l.note != nil {
 		o.Note = *l.note
 	}
-	if l.kind == bridge.Receipt || l.kind == bridge.Error {
+	if l.kind == bridge.KindReceipt || l.kind == bridge.KindError {
 		return o, nil
 	}
 	body, err := j.body(ctx, l.letter)

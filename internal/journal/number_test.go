@@ -21,7 +21,7 @@ func TestRestoredCopy(t *testing.T) {
 			var id string
 			r.ID, id = b.NewID()
 			r.Keys[0] = key(id)
-			b.want(r, bridge.Taken)
+			b.want(r, bridge.OutcomeTaken)
 			refs = append(refs, b.next(bridge.MQTT).Ref)
 			got := refs[len(refs)-1].Msg
 			if numbers[got] || ids[id] {

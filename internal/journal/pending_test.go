@@ -19,32 +19,32 @@ func TestTooManyPending(t *testing.T) {
 	o.MaxPending = 100
 	b := openBook(t, o)
 	for i := range 100 {
-		b.want(one(bridge.MQTT, i), bridge.Taken)
+		b.want(one(bridge.MQTT, i), bridge.OutcomeTaken)
 	}
-	b.want(one(bridge.MQTT, 100), bridge.Full)
-	if a := b.Account(); !a.Full || !a.Crowded || a.Deliveries != 100 || a.MaxDeliveries != 100 {
+	b.want(one(bridge.MQTT, 100), bridge.OutcomeFull)
+	if a := b.Totals(); !a.Full || !a.Crowded || a.Deliveries != 100 || a.MaxDeliveries != 100 {
 		t.Fatalf("%+v", a)
 	}
 	b = b.again(o)
-	b.want(one(bridge.MQTT, 100), bridge.Full)
-	b.want(&bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Ignore, Reason: "receipt"}, bridge.Ignored)
+	b.want(one(bridge.MQTT, 100), bridge.OutcomeFull)
+	b.want(&bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictIgnore, Reason: "receipt"}, bridge.OutcomeIgnored)
 	twin := one(bridge.MQTT, 7)
 	twin.Redelivered = true
-	b.want(twin, bridge.Duplicate)
+	b.want(twin, bridge.OutcomeDuplicate)
 	for i := range 100 {
 		b.settle(b.next(bridge.XMPP).Ref) // its notice takes its place
 		if i == 50 {
-			b.want(one(bridge.MQTT, 200), bridge.Full)
+			b.want(one(bridge.MQTT, 200), bridge.OutcomeFull)
 		}
 	}
 	for i := range 100 {
 		b.settle(b.next(bridge.MQTT).Ref)
-		full := b.Account().Full
-		if left := b.Account().Deliveries; full != (left >= 80) {
+		full := b.Totals().Full
+		if left := b.Totals().Deliveries; full != (left >= 80) {
 			t.Fatalf("after %d notices %d wait; full: %v", i+1, left, full)
 		}
 	}
-	b.want(one(bridge.MQTT, 100), bridge.Taken) // it had left no key
+	b.want(one(bridge.MQTT, 100), bridge.OutcomeTaken) // it had left no key
 	b.sum()
 }
 
@@ -53,15 +53,15 @@ func TestPendingCountsDeliveries(t *testing.T) {
 	o := options("memory")
 	o.MaxPending = 50
 	b := openBook(t, o)
-	b.want(group("1001", "large", members(80)...), bridge.Taken)
-	b.want(one(bridge.MQTT, 1), bridge.Full)
+	b.want(group("1001", "large", members(80)...), bridge.OutcomeTaken)
+	b.want(one(bridge.MQTT, 1), bridge.OutcomeFull)
 	for range 80 {
 		b.settle(b.next(bridge.MQTT).Ref)
 	}
 	b.settle(b.next(bridge.MQTT).Ref) // its notice
-	b.want(one(bridge.MQTT, 1), bridge.Taken)
-	b.want(group("1001", "50 more", members(50)...), bridge.Full)
-	b.want(one(bridge.MQTT, 2), bridge.Taken) // that one did not shut it for the others
+	b.want(one(bridge.MQTT, 1), bridge.OutcomeTaken)
+	b.want(group("1001", "50 more", members(50)...), bridge.OutcomeFull)
+	b.want(one(bridge.MQTT, 2), bridge.OutcomeTaken) // that one did not shut it for the others
 	b.sum()
 }
 
@@ -70,16 +70,16 @@ func TestMorePendingThanTheLimit(t *testing.T) {
 	o := options(t.TempDir())
 	b := openBook(t, o)
 	for i := range 300 {
-		b.want(one(bridge.MQTT, i), bridge.Taken)
+		b.want(one(bridge.MQTT, i), bridge.OutcomeTaken)
 	}
 	o.MaxPending = 100
 	b = b.again(o)
-	b.want(one(bridge.MQTT, 300), bridge.Full)
+	b.want(one(bridge.MQTT, 300), bridge.OutcomeFull)
 	for range 300 {
 		b.settle(b.next(bridge.XMPP).Ref)
 		b.settle(b.next(bridge.MQTT).Ref) // its notice
 	}
-	b.want(one(bridge.MQTT, 300), bridge.Taken)
+	b.want(one(bridge.MQTT, 300), bridge.OutcomeTaken)
 	b.wantCount(delivered, bridge.MQTT, "", 300)
 	b.sum()
 }
@@ -90,11 +90,11 @@ func TestAnswersCountAsPending(t *testing.T) {
 	o.MaxPending = 80
 	b := openBook(t, o)
 	for i := range 200 {
-		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "retained", From: fmt.Sprint(i), Body: []byte("x")}
-		r.Legs = []bridge.Leg{bridge.NoticeLeg(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
-		b.want(r, bridge.Refused)
+		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "retained", From: fmt.Sprint(i), Body: []byte("x")}
+		r.Deliveries = []bridge.Delivery{bridge.NoticeDelivery(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
+		b.want(r, bridge.OutcomeRefused)
 	}
-	if n := b.Account().Deliveries; n != 90 {
+	if n := b.Totals().Deliveries; n != 90 {
 		t.Errorf("%d answers wait, want 90: the limit and an eighth", n)
 	}
 	b.sum()
@@ -107,7 +107,7 @@ func TestAnswersCountAsPending(t *testing.T) {
 	}
 	for want := range []int{1, 2, 3} {
 		b.delayAll()
-		if n, most := int(b.Account().Deliveries)-many, min((want+1)*delayedMost, many); n != most {
+		if n, most := int(b.Totals().Deliveries)-many, min((want+1)*delayedMost, many); n != most {
 			t.Errorf("%d notices of delay, want %d", n, most)
 		}
 	}
@@ -119,14 +119,14 @@ func TestAnswersCountAsPending(t *testing.T) {
 	for range 4 {
 		b.delayAll()
 	}
-	if n := b.Account().Deliveries; n != 1125 {
+	if n := b.Totals().Deliveries; n != 1125 {
 		t.Errorf("%d wait, want 1125: the limit and an eighth", n)
 	}
 	for range 125 { // who was not told yet is told when there is room
 		b.settle(b.next(bridge.MQTT).Ref)
 	}
 	b.delayAll()
-	if n := b.Account().Deliveries; n != 1125 {
+	if n := b.Totals().Deliveries; n != 1125 {
 		t.Errorf("%d wait, want 1125 again", n)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// picture is what memory says of a book, in words. What is with a courier counts as waiting: after a restart
+// picture is what memory says of a journal, in words. What is with a dispatcher counts as waiting: after a restart
 // it does.
 func (b *book) picture() string {
 	b.t.Helper()
@@ -21,9 +21,9 @@ func (b *book) picture() string {
 	bound, err := b.Bound(b.t.Context(), bridge.MQTT)
 	must(b.t, err)
 	for _, l := range bound {
-		fmt.Fprintf(&out, "bound %v %s\n", l.Ref, l.How)
+		fmt.Fprintf(&out, "bound %v %s\n", l.Ref, l.Binding)
 	}
-	a := b.Account()
+	a := b.Totals()
 	fmt.Fprintf(&out, "%v %v %v %v %d keys\n", a.Counts, a.Pending, a.Open, a.Oldest, a.Keys)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,7 +59,7 @@ func (b *book) picture() string {
 	return out.String()
 }
 
-// checkLanes looks whether each leg is where its state says, once.
+// checkLanes looks whether each delivery is where its state says, once.
 func (b *book) checkLanes() {
 	b.t.Helper()
 	b.mu.Lock()
@@ -90,7 +90,7 @@ func (b *book) checkLanes() {
 	}
 }
 
-// TestPictureIsTheFile throws events at a book whose disk is full now and then, at any statement. Whatever
+// TestPictureIsTheFile throws events at a journal whose disk is full now and then, at any statement. Whatever
 // fails and is undone, memory says what the file says.
 func TestPictureIsTheFile(t *testing.T) {
 	for seed := range uint64(4) {
@@ -117,7 +117,7 @@ func TestPictureIsTheFile(t *testing.T) {
 				}
 				f.set(nil)
 				patient(t, "all is written", func() bool {
-					return b.Append(t.Context(), []*bridge.Record{{Origin: bridge.XMPP, Verdict: bridge.Ignore, Reason: "x"}}) == nil
+					return b.Append(t.Context(), []*bridge.Record{{Origin: bridge.XMPP, Verdict: bridge.VerdictIgnore, Reason: "x"}}) == nil
 				})
 				b.sync()
 				b.sum()
@@ -170,7 +170,7 @@ func (w *thrower) throw() {
 				r = group("1", fmt.Sprint("g", w.rnd.IntN(w.n+1)), "2", "3", "4")
 			}
 			if r.Origin == bridge.XMPP && w.rnd.IntN(2) == 0 {
-				r.Reply, r.Receipt = fmt.Sprint(w.rnd.IntN(2), "\x00", w.n), w.rnd.IntN(2) == 0
+				r.Reply, r.Receipt = bridge.ParseReplyTo(fmt.Sprint(w.rnd.IntN(2), "\x00", w.n)), w.rnd.IntN(2) == 0
 			}
 			recs = append(recs, r)
 		}
@@ -187,7 +187,7 @@ func (w *thrower) throw() {
 	case 8:
 		w.Unbind(any(w.hand), any(w.hand))
 	case 9:
-		w.Close(bridge.Result{Ref: any(w.hand), Unproven: w.rnd.IntN(2) == 0}, bridge.Result{Ref: any(w.hand), Err: why})
+		w.Settle(bridge.Result{Ref: any(w.hand), Unproven: w.rnd.IntN(2) == 0}, bridge.Result{Ref: any(w.hand), Err: why})
 	case 10:
 		w.Bounce(any(w.all), why)
 	case 11:
@@ -205,7 +205,7 @@ func (w *thrower) throw() {
 			ok(w.Drop(ctx, any(w.all)))
 		}
 	case 14:
-		w.Confirm(bridge.SideID(1+w.rnd.IntN(2)), w.Mark()-min(w.Mark(), uint64(w.rnd.IntN(3))))
+		w.Confirm(bridge.SideID(1+w.rnd.IntN(2)), w.LastUnproven()-min(w.LastUnproven(), uint64(w.rnd.IntN(3))))
 	case 15:
 		w.BounceUnconfirmed(bridge.SideID(1+w.rnd.IntN(2)), w.rnd.IntN(100), why)
 	}

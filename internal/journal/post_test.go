@@ -6,18 +6,18 @@ import (
 	"chatrelay/bridge"
 )
 
-// What is to be asked before a leg leaves outlives a restart, its death and a requeue.
+// What is to be asked before a delivery leaves outlives a restart, its death and a requeue.
 func TestPostIsKept(t *testing.T) {
 	o := options(t.TempDir())
 	b := openBook(t, o)
 	r := group("1001", "a", "1002")
 	post := bridge.Post{Room: "team", Via: "1003"}
-	r.Legs[0].Note.Post = &post
-	b.want(r, bridge.Taken)
+	r.Deliveries[0].Note.Post = &post
+	b.want(r, bridge.OutcomeTaken)
 	asks := func(when string) bridge.Ref {
 		t.Helper()
 		x := b.next(bridge.MQTT)
-		if x.Kind != bridge.Copy || x.Note.Post == nil || *x.Note.Post != post || x.Note.Text != "" {
+		if x.Kind != bridge.KindCopy || x.Note.Post == nil || *x.Note.Post != post || x.Note.Text != "" {
 			t.Fatalf("%s: next is %+v", when, x)
 		}
 		return x.Ref

@@ -14,7 +14,7 @@ const (
 // errShut answers those who come after the end.
 var errShut = errors.New("the book is shut")
 
-// op is one operation on its way into the book. The queue keeps their order.
+// op is one operation on its way into the journal. The queue keeps their order.
 type op interface {
 	// size is what it adds to a commit: operations and bytes.
 	size() (ops, bytes int)

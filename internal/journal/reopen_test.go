@@ -18,11 +18,11 @@ func TestReopen(t *testing.T) {
 	o := options(t.TempDir())
 	b := openBook(t, o)
 	for i := range 6 {
-		b.want(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)), bridge.Taken)
+		b.want(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)), bridge.OutcomeTaken)
 	}
-	b.want(direct(bridge.XMPP, "1003", "1004", "other lane"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1003", "1004", "other lane"), bridge.OutcomeTaken)
 	g := group("1005", "to all", "1006", "1007")
-	b.want(g, bridge.Taken)
+	b.want(g, bridge.OutcomeTaken)
 	var refs []bridge.Ref
 	for range 4 {
 		for {
@@ -38,17 +38,17 @@ func TestReopen(t *testing.T) {
 	b.bind(refs[2], "c, released")
 	b.Defer(refs[3], -time.Second, "busy")
 	b.sync()
-	before := b.Account()
-	stamp := b.Stamp()
+	before := b.Totals()
+	stamp := b.ID()
 	id, text := b.NewID()
 
 	b = b.again(o)
-	after := b.Account()
+	after := b.Totals()
 	before.Bytes, after.Bytes, before.Oldest, after.Oldest = 0, 0, 0, 0
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("the account changed: %s", diff)
 	}
-	if id2, text2 := b.NewID(); b.Stamp() != stamp || id2 <= id || text2 == text || !strings.HasPrefix(text2, "cr-"+stamp) {
+	if id2, text2 := b.NewID(); b.ID() != stamp || id2 <= id || text2 == text || !strings.HasPrefix(text2, "cr-"+stamp) {
 		t.Errorf("number %d (%s) after %d (%s)", id2, text2, id, text)
 	}
 	legs, err := b.Bound(t.Context(), bridge.MQTT)
@@ -57,7 +57,7 @@ func TestReopen(t *testing.T) {
 	}
 	var hows []string
 	for _, l := range legs {
-		hows = append(hows, string(l.How)+" "+string(l.Body))
+		hows = append(hows, string(l.Binding)+" "+string(l.Body))
 	}
 	if diff := cmp.Diff([]string{"c, released 2", "a 0", "b 1"}, hows); diff != "" {
 		t.Error(diff)
@@ -85,7 +85,7 @@ func TestReopen(t *testing.T) {
 	for i := range 6 {
 		r := direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i))
 		r.Redelivered = true
-		b.want(r, bridge.Duplicate)
+		b.want(r, bridge.OutcomeDuplicate)
 	}
 	b.Unbind(refs[1], refs[0])
 	b = b.again(o)
@@ -95,13 +95,13 @@ func TestReopen(t *testing.T) {
 	b.sum()
 }
 
-// notice takes the next notice out of turn, letting mail be.
+// notice takes the next notice out of turn, letting messages be.
 func (b *book) notice() bridge.Outbound {
 	b.t.Helper()
 	var mail []bridge.Ref
 	for {
 		o := b.next(bridge.MQTT)
-		if o.Kind == bridge.Notice {
+		if o.Kind == bridge.KindNotice {
 			b.settle(o.Ref)
 			for _, ref := range mail {
 				b.Release(ref)
@@ -138,7 +138,7 @@ func TestAnswersAfterReopen(t *testing.T) {
 		want string
 	}{{ok, "ok|sent|"}, {bad, "bad|failed|nobody"}, {back, "back|failed|moved"}} {
 		again := *c.r
-		b.want(&again, bridge.Duplicate)
+		b.want(&again, bridge.OutcomeDuplicate)
 		b = b.again(o)
 		b.wantNotice("1", c.want)
 	}
@@ -173,7 +173,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 
 	b = openBook(t, o)
-	if n, bytes := b.Dead(); n != 1 || bytes != 2*deadRow+2 {
+	if n, bytes := b.DeadLetters(); n != 1 || bytes != 2*deadRow+2 {
 		t.Errorf("%d dead letters of %d bytes", n, bytes)
 	}
 	for _, do := range []error{b.Requeue(t.Context(), second, first), b.Drop(t.Context(), bridge.Ref{Msg: 999}), b.Drop(t.Context(), first)} {
@@ -183,11 +183,11 @@ func TestDeadLetters(t *testing.T) {
 	}
 	must(t, b.Requeue(t.Context()))
 	must(t, b.Requeue(t.Context(), second, second))
-	if a := b.Account(); a.Pending[bridge.XMPP] != 2 || a.Oldest == 0 {
+	if a := b.Totals(); a.Pending[bridge.XMPP] != 2 || a.Oldest == 0 {
 		t.Errorf("pending %v, oldest %v", a.Pending, a.Oldest)
 	}
 	b.sum()
-	b.want(direct(bridge.XMPP, "1001", "1003", "bb"), bridge.Duplicate) // pending again: silence
+	b.want(direct(bridge.XMPP, "1001", "1003", "bb"), bridge.OutcomeDuplicate) // pending again: silence
 	b = b.again(o)
 	if x := b.next(bridge.MQTT); x.Ref != second || string(x.Body) != "bb" {
 		t.Errorf("next is %+v", x)
@@ -198,7 +198,7 @@ func TestDeadLetters(t *testing.T) {
 	must(t, b.Requeue(t.Context(), second))
 	b.settle(b.next(bridge.MQTT).Ref)
 	b.wantNotice("1001", "bb|sent|")
-	b.want(direct(bridge.XMPP, "1001", "1003", "bb"), bridge.Duplicate)
+	b.want(direct(bridge.XMPP, "1001", "1003", "bb"), bridge.OutcomeDuplicate)
 	b.wantNotice("1001", "bb|sent|")
 	b.wantCount(died, bridge.XMPP, "no", 0)
 	b.wantCount(died, bridge.XMPP, "still", 0)
@@ -214,10 +214,10 @@ func TestDeadLetters(t *testing.T) {
 	if _, _, err := b.Show(t.Context(), first.Msg); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a dropped letter is still in the book: %v", err)
 	}
-	if n, bytes := b.Dead(); n != 0 || bytes != 0 {
+	if n, bytes := b.DeadLetters(); n != 0 || bytes != 0 {
 		t.Errorf("%d dead letters of %d bytes", n, bytes)
 	}
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Duplicate)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeDuplicate)
 	b.wantNotice("1001", "a|failed|nobody")
 	b.sum()
 }
@@ -247,7 +247,7 @@ func (b *book) check(t testing.TB, first, second bridge.Ref) {
 	checkEntries(t, first, second, dead, all, found, body)
 }
 
-func checkEntries(t testing.TB, first, second bridge.Ref, dead, all, found []Entry, body []byte) {
+func checkEntries(t testing.TB, first, second bridge.Ref, dead, all, found []DeliveryInfo, body []byte) {
 	t.Helper()
 	if len(dead) != 1 || len(all) != 2 || string(body) != "bb" {
 		t.Fatalf("%d dead of %d, body %q", len(dead), len(all), body)
@@ -269,7 +269,7 @@ func TestDropOfAPendingGroup(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		o := options(t.TempDir())
 		b := openBook(t, o)
-		b.want(group("1001", "all", "1002", "1003"), bridge.Taken)
+		b.want(group("1001", "all", "1002", "1003"), bridge.OutcomeTaken)
 		one, two := b.next(bridge.MQTT).Ref, b.next(bridge.MQTT).Ref
 		b.bind(two, "1")
 		b.bury(one, bridge.Refuse("no", "nobody"))
@@ -288,7 +288,7 @@ func TestDropOfAPendingGroup(t *testing.T) {
 		if _, _, err := b.Show(t.Context(), one.Msg); !errors.Is(err, ErrUnknown) {
 			t.Errorf("its row is still there: %v", err)
 		}
-		b.want(group("1001", "all", "1002", "1003"), bridge.Duplicate)
+		b.want(group("1001", "all", "1002", "1003"), bridge.OutcomeDuplicate)
 		if n := b.next(bridge.MQTT); n.Note.Status != "failed" {
 			t.Errorf("a retry is told %+v", n.Note)
 		}
@@ -300,7 +300,7 @@ func TestDropOfAPendingGroup(t *testing.T) {
 func TestRequeueAfterDrop(t *testing.T) {
 	o := options(t.TempDir())
 	b := openBook(t, o)
-	b.want(group("1001", "all", "1002", "1003"), bridge.Taken)
+	b.want(group("1001", "all", "1002", "1003"), bridge.OutcomeTaken)
 	one, two := b.next(bridge.MQTT).Ref, b.next(bridge.MQTT).Ref
 	b.bury(one, bridge.Refuse("no", "nobody"))
 	b.bury(two, bridge.Refuse("no", "nobody"))
@@ -319,14 +319,14 @@ func TestRequeueAfterDrop(t *testing.T) {
 	b.sum()
 }
 
-// A requeue and a late close of the same leg in one commit.
+// A requeue and a late close of the same delivery in one commit.
 func TestRequeueAndClose(t *testing.T) {
 	for _, why := range []error{nil, bridge.Refuse("late", "late")} {
 		f, name := newFaults(t)
 		o := options(t.TempDir())
 		o.driver = name
 		b := openBook(t, o)
-		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 		ref := b.next(bridge.MQTT).Ref
 		b.bury(ref, bridge.Refuse("no", "nobody"))
 		b.wantNotice("1001", "a|failed|nobody")
@@ -351,24 +351,24 @@ func TestRequeueAndClose(t *testing.T) {
 			return len(b.queue) > 0
 		}
 		patient(t, "the requeue is in the queue", queued)
-		b.Close(bridge.Result{Ref: ref, Err: why})
+		b.Settle(bridge.Result{Ref: ref, Err: why})
 		close(goAhead)
 		must(t, <-done)
 		b.sync()
 		check := func(b *book) {
-			if a := b.Account(); a.Pending[bridge.XMPP] != 0 || a.Open[bridge.MQTT] != 0 {
+			if a := b.Totals(); a.Pending[bridge.XMPP] != 0 || a.Open[bridge.MQTT] != 0 {
 				t.Errorf("close with %v: pending %v, open %v", why, a.Pending, a.Open)
 			}
 			b.sum()
 		}
 		check(b)
-		if x := b.next(bridge.MQTT); x.Kind != bridge.Notice {
+		if x := b.next(bridge.MQTT); x.Kind != bridge.KindNotice {
 			t.Errorf("close with %v: next is %+v", why, x)
 		}
 		o.driver = ""
 		b = b.again(o)
 		check(b)
-		if x := b.next(bridge.MQTT); x.Kind != bridge.Notice {
+		if x := b.next(bridge.MQTT); x.Kind != bridge.KindNotice {
 			t.Errorf("close with %v: after a restart next is %+v", why, x)
 		}
 		b.nothing(bridge.MQTT)
@@ -381,15 +381,15 @@ func TestRequeuedIsDelayed(t *testing.T) {
 	c := newClock()
 	o.Clock = c.Now
 	b := openBook(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	b.bury(ref, bridge.Refuse("no", "nobody"))
 	b.wantNotice("1001", "a|failed|nobody")
 	c.add(time.Minute)
 	must(t, b.Delayed(t.Context(), time.Second))
-	b.want(direct(bridge.XMPP, "1003", "1004", "b"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1003", "1004", "b"), bridge.OutcomeTaken)
 	must(t, b.Requeue(t.Context(), ref))
-	if a := b.Account(); a.Oldest != time.Minute {
+	if a := b.Totals(); a.Oldest != time.Minute {
 		t.Errorf("the oldest waits for %v, want a minute", a.Oldest)
 	}
 	must(t, b.Delayed(t.Context(), time.Second))

@@ -12,18 +12,18 @@ import (
 	"chatrelay/message"
 )
 
-// Requeue puts dead legs back into their lanes. Their message is pending again, and so is its key. All of
-// them or none: a leg that is not dead is an error.
+// Requeue puts dead deliveries back into their lanes. Their message is pending again, and so is its key. All of
+// them or none: a delivery that is not dead is an error.
 func (j *Journal) Requeue(ctx context.Context, refs ...bridge.Ref) error {
 	return j.raise(ctx, "requeue", refs, (*txn).requeue)
 }
 
-// Drop gives dead legs up for good. They stay counted as dead.
+// Drop gives dead deliveries up for good. They stay counted as dead.
 func (j *Journal) Drop(ctx context.Context, refs ...bridge.Ref) error {
 	return j.raise(ctx, "drop", refs, (*txn).drop)
 }
 
-// raise reads the letters of dead legs back and has the writer do something with them.
+// raise reads the messages of dead deliveries back and has the writer do something with them.
 func (j *Journal) raise(ctx context.Context, what string, refs []bridge.Ref, do func(*txn, *letter, *leg)) error {
 	if len(refs) == 0 {
 		return nil
@@ -70,7 +70,7 @@ func (o *raiseOp) end(_ *Journal, err error) bool {
 	return false
 }
 
-// prepare reads the letters before the writer takes the lock.
+// prepare reads the messages before the writer takes the lock.
 func (o *raiseOp) prepare() { o.read, o.err = o.j.readDead(o.refs) }
 
 // apply looks at all before it changes any.
@@ -93,7 +93,7 @@ func (o *raiseOp) apply(t *txn) {
 		}
 		var l *leg
 		if m != nil {
-			l = m.leg(ref.Leg)
+			l = m.leg(ref.Delivery)
 		}
 		switch {
 		case l != nil && l.book.dead:
@@ -115,13 +115,13 @@ func (o *raiseOp) apply(t *txn) {
 	}
 }
 
-// recalled is a message with its dead legs as the file has them.
+// recalled is a message with its dead deliveries as the file has them.
 type recalled struct {
 	m    *letter
 	legs []loadedLeg
 }
 
-// readDead reads messages with dead legs, many at a time. Only the writer calls it.
+// readDead reads messages with dead deliveries, many at a time. Only the writer calls it.
 func (j *Journal) readDead(refs []bridge.Ref) (map[uint64]recalled, error) {
 	read := map[uint64]recalled{}
 	for chunk := range slices.Chunk(refs, 64) {
@@ -159,7 +159,7 @@ func (j *Journal) readDead(refs []bridge.Ref) (map[uint64]recalled, error) {
 	return read, nil
 }
 
-// whole makes a letter of what was read.
+// whole makes a message of what was read.
 func (j *Journal) whole(row recalled) (*letter, error) {
 	for i := range row.legs {
 		if _, err := j.join(row.m, &row.legs[i]); err != nil {
@@ -170,7 +170,7 @@ func (j *Journal) whole(row recalled) (*letter, error) {
 	return row.m, nil
 }
 
-// recall gives the letter of a dead leg, from what was read of the file unless memory has it; nil: there is none.
+// recall gives the message of a dead delivery, from what was read of the file unless memory has it; nil: there is none.
 // It stays in memory only if something becomes of it.
 func (t *txn) recall(read map[uint64]recalled, id uint64) (*letter, error) {
 	j := t.j

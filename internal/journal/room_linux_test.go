@@ -30,7 +30,7 @@ func TestRealFullDisk(t *testing.T) {
 	offer := func(i int) error {
 		r := direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i, text))
 		err := b.Append(t.Context(), []*bridge.Record{r})
-		if err == nil && r.Outcome == bridge.Taken {
+		if err == nil && r.Outcome == bridge.OutcomeTaken {
 			taken = append(taken, string(r.Body))
 		}
 		return err
@@ -51,10 +51,10 @@ func TestRealFullDisk(t *testing.T) {
 			break
 		}
 	}
-	if a := b.Account(); a.Trouble == "" {
+	if a := b.Totals(); a.Trouble == "" {
 		t.Error("no trouble on a full disk")
 	}
-	b.Close(bridge.Result{Ref: first.Ref})
+	b.Settle(bridge.Result{Ref: first.Ref})
 	must(t, os.Remove(ballast))
 	patient(t, "there is room again", func() bool { return offer(n) == nil })
 	b.sum()
@@ -63,8 +63,8 @@ func TestRealFullDisk(t *testing.T) {
 	for i, want := range taken[1:] {
 		for {
 			x := b.next(bridge.MQTT)
-			if x.Kind == bridge.Notice {
-				b.Close(bridge.Result{Ref: x.Ref})
+			if x.Kind == bridge.KindNotice {
+				b.Settle(bridge.Result{Ref: x.Ref})
 				continue
 			}
 			if string(x.Body) != want {

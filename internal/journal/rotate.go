@@ -8,7 +8,7 @@ import (
 
 // rotate begins a new generation of keys when it is time, and forgets what is older than the window (in
 // running time: a relay that was off for two days still knows its echoes) or more than may be kept. Keys of
-// messages with an open leg move into the new generation. It is a transaction of its own.
+// messages with an open delivery move into the new generation. It is a transaction of its own.
 func (j *Journal) rotate() error {
 	j.mu.Lock()
 	ran := j.ran()
@@ -39,7 +39,7 @@ func (j *Journal) rotate() error {
 	}
 	j.dedup.recount()
 	if early > 0 {
-		j.counts[bridge.Count{Name: evicted}] += int64(early)
+		j.counts[bridge.Counter{Name: evicted}] += int64(early)
 		j.say(j.log.Warn().Int("keys", early).Int("limit", j.opt.DedupMaxKeys),
 			"more keys than may be kept: the oldest are forgotten before their time")
 	}
@@ -47,7 +47,7 @@ func (j *Journal) rotate() error {
 	return nil
 }
 
-// carry are the keys among the old generations whose messages have a leg open, and what is known of those;
+// carry are the keys among the old generations whose messages have a delivery open, and what is known of those;
 // early is how many of the others are forgotten before their time, which all but the first aged ones are.
 func (j *Journal) carry(old []*generation, aged int) (carried []seenKey, failed []failedRow, early int) {
 	for i, g := range old {
@@ -107,7 +107,7 @@ func (j *Journal) writeRotation(old []*generation, fresh *generation, carried []
 		return 0, err
 	}
 	if early > 0 {
-		c := bridge.Count{Name: evicted}
+		c := bridge.Counter{Name: evicted}
 		if err := s.totals.exec(j.conn, []any{c.Name, int64(0), "", j.counts[c] + int64(early)}); err != nil {
 			return 0, err
 		}

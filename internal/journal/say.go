@@ -8,7 +8,7 @@ type saying struct {
 	text  string
 }
 
-// say has a line written once the lock is free: a log that is slow, or stands still, must not hold up couriers,
+// say has a line written once the lock is free: a log that is slow, or stands still, must not hold up dispatchers,
 // sides and the status page. The writer's own.
 func (j *Journal) say(event *zerolog.Event, text string) {
 	j.sayings = append(j.sayings, saying{event, text})

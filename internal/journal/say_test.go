@@ -42,7 +42,7 @@ func (l *lockedLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// The log is never written to under the lock: one that stands still would hold up couriers, sides and the status page.
+// The log is never written to under the lock: one that stands still would hold up dispatchers, sides and the status page.
 func TestNeverLogsUnderTheLock(t *testing.T) {
 	l := &lockedLog{lines: map[string]int{}}
 	f, name := newFaults(t)
@@ -55,11 +55,11 @@ func TestNeverLogsUnderTheLock(t *testing.T) {
 	taken := b.fillUp(3000)
 	for range len(taken) {
 		o := b.next(bridge.MQTT)
-		for !o.Kind.Mail() {
+		for !o.Kind.IsMessage() {
 			b.settle(o.Ref)
 			o = b.next(bridge.MQTT)
 		}
-		b.bury(o.Ref, bridge.Refuse("no", "no")) // dead letters beyond their share, then room again
+		b.bury(o.Ref, bridge.Refuse("no", "no")) // Dead letters beyond their share, then room again
 	}
 	for i := range 100 { // keys are forgotten early
 		b.append(direct(bridge.XMPP, "1001", "1002", fmt.Sprint("more ", i)))
@@ -91,7 +91,7 @@ func TestAnswerLeavesNothing(t *testing.T) {
 	b.Count(bridge.XMPP, "odd", 1)
 	for range 500 {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		if err := b.Answer(ctx); ctx.Err() != nil {
+		if err := b.Ping(ctx); ctx.Err() != nil {
 			t.Fatalf("no answer: %v", err)
 		}
 		cancel()
@@ -103,6 +103,6 @@ func TestAnswerLeavesNothing(t *testing.T) {
 		t.Errorf("%d operations are kept and %d queued after 500 questions, want the one that has work", kept, queued)
 	}
 	disk.set(false)
-	patient(t, "there is room again", func() bool { return b.Answer(t.Context()) == nil })
+	patient(t, "there is room again", func() bool { return b.Ping(t.Context()) == nil })
 	b.wantCount("odd", bridge.XMPP, "", 1)
 }

@@ -11,17 +11,17 @@ import (
 
 const (
 	applicationID = 0x63726c79 // "crly"
-	schemaVersion = 2          // 2: messages.receipt; legs.first_at is running time
+	schemaVersion = 2          // 2: messages.receipt; deliveries.first_at is running time
 	oldestVersion = 1
 )
 
 // schema is written once, into a new file that gets its name only when it is complete.
 //
-// messages: a row stays while a leg is open or dead, and a while longer for bounces. A row without legs is
+// messages: a row stays while a delivery is open or dead, and a while longer for bounces. A row without deliveries is
 // finished: so closing a message never rewrites the page that holds its body. receipt tells whether one is due
 // at reply; NULL, in rows of version 1: where there is a reply.
-// legs: open (state 0) or dead (state 1); a settled leg's row is gone. seq is the order within a lane.
-// bound: legs that a wire holds, in the order of binding.
+// deliveries: open (state 0) or dead (state 1); a settled delivery's row is gone. seq is the order within a lane.
+// bound: deliveries that a wire holds, in the order of binding.
 // seen: the keys of one commit, packed, appended in order (dedup.go); failed: the messages a retry of which
 // is answered with failed.
 const schema = `
@@ -44,9 +44,9 @@ CREATE TABLE totals (
 
 // Keys of meta.
 const (
-	metaStamp = "book"   // the book's random id
+	metaStamp = "book"   // the journal's random id
 	metaNext  = "next"   // no message number at or above this was ever given out
-	metaRan   = "ran_ms" // how long a relay has run on this book
+	metaRan   = "ran_ms" // how long a relay has run on this journal
 	metaProbe = "probe"  // is there room (trouble.go)
 )
 

@@ -67,7 +67,7 @@ func (s *shares) remove(l *leg) {
 
 func (s *shares) count(l *leg, sign int, body bool) {
 	m, blocks := l.letter, sign*l.letter.blocks()
-	if l.kind.Mail() {
+	if l.kind.IsMessage() {
 		receiver := receiverOf(l.lane.side, l.kind, l.to, l.post)
 		s.change(receiver, sign, sign*l.blocks(receiver))
 	}
@@ -80,7 +80,7 @@ func (s *shares) count(l *leg, sign int, body bool) {
 // receiverOf is the destination that a delivery counts for. A copy that was taken undecided waits for its room's word:
 // it is the room that is slow, and the inbox must not be shut to others for it.
 func receiverOf(side bridge.SideID, kind bridge.Kind, to string, post *bridge.Post) holder {
-	if kind == bridge.Copy && post != nil {
+	if kind == bridge.KindCopy && post != nil {
 		return holder{true, bridge.XMPP, post.Room}
 	}
 	return holder{true, side, to}
@@ -120,14 +120,14 @@ func (t *txn) overShare(r *bridge.Record) bool {
 		return true
 	}
 	full := 0
-	for _, l := range r.Legs {
+	for _, l := range r.Deliveries {
 		if over(receiverOf(l.Side, l.Kind, l.To, l.Note.Post)) {
-			if full++; l.Kind == bridge.Room {
+			if full++; l.Kind == bridge.KindRoom {
 				return true
 			}
 		}
 	}
-	return full == len(r.Legs)
+	return full == len(r.Deliveries)
 }
 
 // refuseBusy answers what would go beyond a share. XMPP is told to wait, as with a full journal. MQTT cannot keep
@@ -135,11 +135,11 @@ func (t *txn) overShare(r *bridge.Record) bool {
 func (t *txn) refuseBusy(r *bridge.Record) bridge.Outcome {
 	r.Why = bridge.Refuse("busy", busyText)
 	if r.Origin != bridge.MQTT {
-		return bridge.Full
+		return bridge.OutcomeFull
 	}
 	t.count(refused, r.Origin, r.Why.Reason, 1)
 	if t.j.opt.Notices.Failed && t.j.mayTell(r.Via, r.From) {
 		t.answers(r, t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
 	}
-	return t.counted(r, bridge.Refused)
+	return t.counted(r, bridge.OutcomeRefused)
 }

@@ -12,7 +12,7 @@ import (
 // room is a message from XMPP to a room alone.
 func room(from, to, text string) *bridge.Record {
 	r := direct(bridge.XMPP, from, to, text)
-	r.Legs[0].Side, r.Legs[0].Kind = bridge.XMPP, bridge.Room
+	r.Deliveries[0].Side, r.Deliveries[0].Kind = bridge.XMPP, bridge.KindRoom
 	return r
 }
 
@@ -25,19 +25,19 @@ func TestClosedRoomHasAShare(t *testing.T) {
 	text, wait := strings.Repeat("x", 180_000), 0
 	for i := range 46 {
 		r := room(fmt.Sprint("90", i%23), "team@rooms", fmt.Sprint(i, text)) // many senders: it is the room that has its share
-		if b.append(r); r.Outcome == bridge.Full {
+		if b.append(r); r.Outcome == bridge.OutcomeFull {
 			if wait++; r.Why == nil || r.Why.Reason != "busy" {
 				t.Fatalf("turned away for %v", r.Why)
 			}
 		}
 	}
-	if a := b.Account(); wait == 0 || a.Full || a.Bytes > o.MaxBytes*3/4 {
+	if a := b.Totals(); wait == 0 || a.Full || a.Bytes > o.MaxBytes*3/4 {
 		t.Errorf("%d were told to wait; full: %v, %d bytes", wait, a.Full, a.Bytes)
 	}
-	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.Taken)
-	b.want(room("1001", "other@rooms", "another room"), bridge.Taken)
-	b.want(direct(bridge.MQTT, "1002", "1004", "nor this"), bridge.Taken)
-	b.want(room("1001", "team@rooms", "short"), bridge.Full)
+	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.OutcomeTaken)
+	b.want(room("1001", "other@rooms", "another room"), bridge.OutcomeTaken)
+	b.want(direct(bridge.MQTT, "1002", "1004", "nor this"), bridge.OutcomeTaken)
+	b.want(room("1001", "team@rooms", "short"), bridge.OutcomeFull)
 	b.sum()
 }
 
@@ -47,20 +47,20 @@ func TestSenderHasAShare(t *testing.T) {
 	o.MaxPending = 400
 	b := openBook(t, o)
 	for i := range 200 {
-		b.want(direct(bridge.MQTT, "1001", fmt.Sprint("2", i), "x"), bridge.Taken) // below half there are no shares
+		b.want(direct(bridge.MQTT, "1001", fmt.Sprint("2", i), "x"), bridge.OutcomeTaken) // below half there are no shares
 	}
-	b.want(direct(bridge.MQTT, "1002", "1003", "over the half"), bridge.Taken)
+	b.want(direct(bridge.MQTT, "1002", "1003", "over the half"), bridge.OutcomeTaken)
 	more := direct(bridge.MQTT, "1001", "1003", "too much")
-	b.want(more, bridge.Refused)
+	b.want(more, bridge.OutcomeRefused)
 	if more.Why == nil || more.Why.Reason != "busy" {
 		t.Errorf("refused for %v", more.Why)
 	}
 	b.wantNotice("1001", "too much|failed|"+busyText)
-	b.want(direct(bridge.XMPP, "1001", "1003", "this one is proven"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1003", "this one is proven"), bridge.OutcomeTaken)
 	b.wantCount(refused, bridge.MQTT, "busy", 1)
 	b.sum()
 	b = b.again(o) // counted anew at a start
-	b.want(more, bridge.Refused)
+	b.want(more, bridge.OutcomeRefused)
 	if o := b.notice(); o.To != "1001" || string(o.Body) != "too much|failed|"+busyText {
 		t.Errorf("notice to %s: %s", o.To, o.Body)
 	}
@@ -68,7 +68,7 @@ func TestSenderHasAShare(t *testing.T) {
 		b.settle(b.next(bridge.XMPP).Ref)
 		b.notice()
 	}
-	b.want(more, bridge.Taken) // it had left no key
+	b.want(more, bridge.OutcomeTaken) // it had left no key
 	b.sum()
 }
 
@@ -81,9 +81,9 @@ func TestBusyIsSaidTenTimesASecond(t *testing.T) {
 		b.append(direct(bridge.MQTT, "1001", fmt.Sprint("2", i), "x"))
 	}
 	for i := range 50 {
-		b.want(direct(bridge.MQTT, "1001", "1003", fmt.Sprint(i)), bridge.Refused)
+		b.want(direct(bridge.MQTT, "1001", "1003", fmt.Sprint(i)), bridge.OutcomeRefused)
 	}
-	if n := b.Account().Deliveries; n != 511 {
+	if n := b.Totals().Deliveries; n != 511 {
 		t.Errorf("%d wait, want the 501 messages and 10 notices", n)
 	}
 	b.wantCount(refused, bridge.MQTT, "busy", 50)
@@ -96,11 +96,11 @@ func TestGroupWithABusyMember(t *testing.T) {
 	o.MaxPending = 400
 	b := openBook(t, o)
 	for i := range 201 {
-		b.want(direct(bridge.XMPP, fmt.Sprint("1", i), "1003", "x"), bridge.Taken)
+		b.want(direct(bridge.XMPP, fmt.Sprint("1", i), "1003", "x"), bridge.OutcomeTaken)
 	}
-	b.want(direct(bridge.XMPP, "5001", "1003", "to the busy one"), bridge.Full)
-	b.want(group("5001", "to both", "1003", "1004"), bridge.Taken)
-	b.want(group("5001", "to the busy one", "1003"), bridge.Full)
+	b.want(direct(bridge.XMPP, "5001", "1003", "to the busy one"), bridge.OutcomeFull)
+	b.want(group("5001", "to both", "1003", "1004"), bridge.OutcomeTaken)
+	b.want(group("5001", "to the busy one", "1003"), bridge.OutcomeFull)
 	b.sum()
 }
 
@@ -111,12 +111,12 @@ func TestUndecidedCopiesAreTheRooms(t *testing.T) {
 	b := openBook(t, o)
 	for i := range 46 {
 		r := group("1004", fmt.Sprint(i, strings.Repeat("x", 180_000)), "1001", "1003")
-		for n := range r.Legs {
-			r.Legs[n].Note.Post = &bridge.Post{Room: "team@rooms"}
+		for n := range r.Deliveries {
+			r.Deliveries[n].Note.Post = &bridge.Post{Room: "team@rooms"}
 		}
 		b.append(r)
 	}
-	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.OutcomeTaken)
 	b.sum()
 }
 
@@ -138,22 +138,22 @@ func TestDeadLettersHaveAShare(t *testing.T) {
 		for range recs {
 			ends = append(ends, bridge.Result{Ref: b.next(bridge.XMPP).Ref, Err: bridge.Refuse("bad_address", "no JID")})
 		}
-		b.Close(ends...)
+		b.Settle(ends...)
 		b.sync()
 		for range recs {
-			b.Close(bridge.Result{Ref: b.next(bridge.MQTT).Ref}) // the notice
+			b.Settle(bridge.Result{Ref: b.next(bridge.MQTT).Ref}) // the notice
 		}
 	}
 	patient(t, "dead letters are within their share", func() bool {
-		_, bytes := b.Dead()
+		_, bytes := b.DeadLetters()
 		return bytes <= o.MaxBytes/4
 	})
-	n, bytes := b.Dead()
+	n, bytes := b.DeadLetters()
 	away := b.counter(putAway, bridge.MQTT, "bad_address")
-	if a := b.Account(); a.Full || n+away != many || bytes < o.MaxBytes/5 {
+	if a := b.Totals(); a.Full || n+away != many || bytes < o.MaxBytes/5 {
 		t.Errorf("full: %v; %d dead letters of %d bytes, %d put away", a.Full, n, bytes, away)
 	}
-	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.OutcomeTaken)
 	b.wantCount(died, bridge.MQTT, "bad_address", many)
 	list, err := b.List(t.Context(), Filter{Dead: true, Limit: 1})
 	if err != nil || len(list) != 1 || int64(list[0].Ref.Msg) <= away {
@@ -161,7 +161,7 @@ func TestDeadLettersHaveAShare(t *testing.T) {
 	}
 	b.sum()
 	b = b.again(o)
-	if n2, bytes2 := b.Dead(); n2 != n || bytes2 != bytes {
+	if n2, bytes2 := b.DeadLetters(); n2 != n || bytes2 != bytes {
 		t.Errorf("%d dead letters of %d bytes before, %d of %d after a restart", n, bytes, n2, bytes2)
 	}
 }
@@ -182,9 +182,9 @@ func TestTooManyDeadLettersAtTheStart(t *testing.T) {
 	patient(t, "room", func() bool {
 		r := one(bridge.XMPP, 7)
 		b.append(r)
-		return r.Outcome == bridge.Taken || r.Outcome == bridge.Duplicate
+		return r.Outcome == bridge.OutcomeTaken || r.Outcome == bridge.OutcomeDuplicate
 	})
-	if _, bytes := b.Dead(); bytes > 1<<20 {
+	if _, bytes := b.DeadLetters(); bytes > 1<<20 {
 		t.Errorf("%d bytes of dead letters", bytes)
 	}
 }

@@ -13,7 +13,7 @@ const (
 	keptPart    = 8         // and at most this part of the limit
 	purgeChunk  = 2048      // rows that go with one commit
 	purgeLeast  = 256       // fewer wait for an idle moment
-	reopenPart  = 80        // percent: below this the book takes again
+	reopenPart  = 80        // percent: below this the journal takes again
 	reservePart = 8         // of the limit, above it, is for answers
 	vacuumPages = 256       // given back in one idle slice
 )
@@ -29,13 +29,13 @@ type space struct {
 }
 
 // isFull tells whether there is no room for one more message. Bindings and closes, with the notices they make,
-// are not asked: they are what drains the book, and they are small.
+// are not asked: they are what drains the journal, and they are small.
 func (t *txn) isFull(r *bridge.Record) bool {
 	s := &t.j.space
 	if !s.full && s.used+s.grown+t.bytes+int64(len(r.Body)) >= t.j.opt.MaxBytes {
 		s.full = true
 	}
-	if !s.crowded && t.j.crowds(len(r.Legs)) {
+	if !s.crowded && t.j.crowds(len(r.Deliveries)) {
 		s.crowded = true
 	}
 	return s.full || s.crowded

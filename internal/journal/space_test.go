@@ -8,15 +8,15 @@ import (
 	"chatrelay/bridge"
 )
 
-// fillUp appends until the book is full and gives the records it took. Nobody has more than his share of it.
+// fillUp appends until the journal is full and gives the records it took. Nobody has more than his share of it.
 func (b *book) fillUp(size int) (taken []*bridge.Record) {
 	b.t.Helper()
 	text := strings.Repeat("x", size)
 	for i := range 10_000 {
 		r := direct(bridge.XMPP, fmt.Sprint("1", i%8), fmt.Sprint("2", i%8), fmt.Sprint(i, text))
-		if b.append(r); r.Outcome == bridge.Full {
+		if b.append(r); r.Outcome == bridge.OutcomeFull {
 			return taken
-		} else if r.Outcome != bridge.Taken {
+		} else if r.Outcome != bridge.OutcomeTaken {
 			b.t.Fatalf("outcome %d", r.Outcome)
 		}
 		taken = append(taken, r)
@@ -30,18 +30,18 @@ func TestFullBookDrains(t *testing.T) {
 	o.MaxBytes = 512 << 10
 	b := openBook(t, o)
 	taken := b.fillUp(3000)
-	if a := b.Account(); !a.Full || a.Bytes > o.MaxBytes || a.Limit != o.MaxBytes {
+	if a := b.Totals(); !a.Full || a.Bytes > o.MaxBytes || a.Limit != o.MaxBytes {
 		t.Fatalf("full %v at %d of %d", a.Full, a.Bytes, a.Limit)
 	}
 	before := b.counter(received, bridge.XMPP, "")
 	small := direct(bridge.XMPP, "1001", "1002", "small")
-	b.want(small, bridge.Full) // nothing overtakes what was turned away
+	b.want(small, bridge.OutcomeFull) // nothing overtakes what was turned away
 	if n := b.counter(received, bridge.XMPP, ""); n != before {
 		t.Errorf("what was turned away was counted")
 	}
-	b.want(&bridge.Record{Origin: bridge.XMPP, Verdict: bridge.Ignore, Reason: "receipt"}, bridge.Ignored)
+	b.want(&bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictIgnore, Reason: "receipt"}, bridge.OutcomeIgnored)
 	twin := *taken[0]
-	b.want(&twin, bridge.Duplicate)
+	b.want(&twin, bridge.OutcomeDuplicate)
 	b.sum()
 
 	full := true
@@ -53,7 +53,7 @@ func TestFullBookDrains(t *testing.T) {
 		if x.Note.Status == "sent" {
 			sent++
 		}
-		if a := b.Account(); full && !a.Full {
+		if a := b.Totals(); full && !a.Full {
 			full = false
 			if a.Bytes > o.MaxBytes*80/100 {
 				t.Fatalf("after %d closes it takes again, at %d of %d", i+1, a.Bytes, o.MaxBytes)
@@ -63,10 +63,10 @@ func TestFullBookDrains(t *testing.T) {
 	if full || sent != len(taken) {
 		t.Errorf("drained, it is full: %v; %d notices for %d messages", full, sent, len(taken))
 	}
-	b.want(small, bridge.Taken) // it had left no key
+	b.want(small, bridge.OutcomeTaken) // it had left no key
 	b.sum()
 	o.MaxBytes = 40 << 10
-	if b = b.again(o); !b.Account().Full {
+	if b = b.again(o); !b.Totals().Full {
 		t.Error("a book beyond its limit is not full after a start")
 	}
 }
@@ -78,15 +78,15 @@ func TestAnswersEnd(t *testing.T) {
 	b := openBook(t, o)
 	text := []byte(strings.Repeat("x", 8000))
 	for i := range 200 {
-		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "retained", From: fmt.Sprint(i), Body: text}
-		r.Legs = []bridge.Leg{bridge.NoticeLeg(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
-		b.want(r, bridge.Refused)
+		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "retained", From: fmt.Sprint(i), Body: text}
+		r.Deliveries = []bridge.Delivery{bridge.NoticeDelivery(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
+		b.want(r, bridge.OutcomeRefused)
 	}
-	a := b.Account()
+	a := b.Totals()
 	if a.Bytes > o.MaxBytes*5/4 {
 		t.Errorf("%d bytes are used, the limit is %d", a.Bytes, o.MaxBytes)
 	}
-	if lost := a.Counts[bridge.Count{Name: lostWords, Side: bridge.MQTT, Reason: "full"}]; lost == 0 {
+	if lost := a.Counts[bridge.Counter{Name: lostWords, Side: bridge.MQTT, Reason: "full"}]; lost == 0 {
 		t.Error("no answer was counted as lost")
 	}
 	b.sum()
@@ -112,7 +112,7 @@ func TestFinishedRowsGo(t *testing.T) {
 		}
 		b.append(recs...)
 		for range recs {
-			b.Close(bridge.Result{Ref: b.next(bridge.MQTT).Ref})
+			b.Settle(bridge.Result{Ref: b.next(bridge.MQTT).Ref})
 		}
 		if n := rows(); n != purgeLeast {
 			t.Fatalf("%d rows, want %d: they stay an hour", n, purgeLeast)
@@ -130,13 +130,13 @@ func TestFinishedRowsGo(t *testing.T) {
 	}
 }
 
-// One message that is too large for the room that is left does not shut the book for the small ones for long.
+// One message that is too large for the room that is left does not shut the journal for the small ones for long.
 func TestTooLargeForTheRoom(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxBytes = 256 << 10
 	b := openBook(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", strings.Repeat("x", 300<<10)), bridge.Full)
-	b.want(direct(bridge.XMPP, "1001", "1002", "small"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", strings.Repeat("x", 300<<10)), bridge.OutcomeFull)
+	b.want(direct(bridge.XMPP, "1001", "1002", "small"), bridge.OutcomeTaken)
 	b.sum()
 }
 
@@ -146,14 +146,14 @@ func TestNothingBehindAFullOne(t *testing.T) {
 	o := options("memory")
 	o.MaxBytes = 512 << 10
 	b := openBook(t, o)
-	b.want(direct(bridge.MQTT, "1001", "1002", "known"), bridge.Taken)
+	b.want(direct(bridge.MQTT, "1001", "1002", "known"), bridge.OutcomeTaken)
 	b.fillUp(3000)
-	before := b.Account()
+	before := b.Totals()
 	batch := func(redelivers bool) []*bridge.Record {
-		bad := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "bad_json", From: "1001", Body: []byte("x"),
-			Legs:  []bridge.Leg{{Side: bridge.MQTT, Kind: bridge.Notice, To: "1001", Lane: "n\x001001", Note: bridge.Note{Status: "failed"}}},
-			State: []bridge.StateRow{{Key: "in.7", Value: []byte("x")}}}
-		odd := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Ignore, Reason: "notice"}
+		bad := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "bad_json", From: "1001", Body: []byte("x"),
+			Deliveries: []bridge.Delivery{{Side: bridge.MQTT, Kind: bridge.KindNotice, To: "1001", Lane: "n\x001001", Note: bridge.Note{Status: "failed"}}},
+			State:      []bridge.StateRow{{Key: "in.7", Value: []byte("x")}}}
+		odd := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictIgnore, Reason: "notice"}
 		recs := []*bridge.Record{direct(bridge.MQTT, "1001", "1002", "no room"), bad, odd, direct(bridge.MQTT, "1001", "1002", "known")}
 		for _, r := range recs {
 			r.Gen, r.Redelivers = 3, redelivers
@@ -165,20 +165,20 @@ func TestNothingBehindAFullOne(t *testing.T) {
 	other.Gen = 4
 	b.append(append(recs, &other)...)
 	for i, r := range recs {
-		if r.Outcome != bridge.Full {
+		if r.Outcome != bridge.OutcomeFull {
 			t.Errorf("record %d of the connection: outcome %d, want full", i, r.Outcome)
 		}
 	}
-	if other.Outcome != bridge.Refused {
+	if other.Outcome != bridge.OutcomeRefused {
 		t.Errorf("another connection's: outcome %d, want refused", other.Outcome)
 	}
-	after := b.Account()
-	if got := after.Counts[bridge.Count{Name: received, Side: bridge.MQTT}] - before.Counts[bridge.Count{Name: received, Side: bridge.MQTT}]; got != 1 {
+	after := b.Totals()
+	if got := after.Counts[bridge.Counter{Name: received, Side: bridge.MQTT}] - before.Counts[bridge.Counter{Name: received, Side: bridge.MQTT}]; got != 1 {
 		t.Errorf("%d were counted, want the other connection's", got)
 	}
 	recs = batch(false)
 	b.append(recs...)
-	for i, want := range []bridge.Outcome{bridge.Full, bridge.Refused, bridge.Ignored, bridge.Duplicate} {
+	for i, want := range []bridge.Outcome{bridge.OutcomeFull, bridge.OutcomeRefused, bridge.OutcomeIgnored, bridge.OutcomeDuplicate} {
 		if recs[i].Outcome != want {
 			t.Errorf("record %d of a wire that brings nothing again: outcome %d, want %d", i, recs[i].Outcome, want)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	retryFirst = 100 * time.Millisecond // a book that could not be written to is tried again
+	retryFirst = 100 * time.Millisecond // a journal that could not be written to is tried again
 	retryMost  = time.Second
 	sayAgain   = time.Minute // the log hears of trouble at most this often
 	probeLeast = 64 << 10    // a lone row may still fit where no message does

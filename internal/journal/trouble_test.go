@@ -61,8 +61,8 @@ func troubled(t *testing.T) (*book, *lack, Options) {
 
 func TestFullDiskIsSurvived(t *testing.T) {
 	b, disk, o := troubled(t)
-	b.want(direct(bridge.XMPP, "1001", "1002", "bound before"), bridge.Taken)
-	b.want(direct(bridge.XMPP, "1001", "1003", "waits"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "bound before"), bridge.OutcomeTaken)
+	b.want(direct(bridge.XMPP, "1001", "1003", "waits"), bridge.OutcomeTaken)
 	first := b.next(bridge.MQTT)
 	b.bind(first.Ref, "1")
 	second := b.next(bridge.MQTT)
@@ -71,14 +71,14 @@ func TestFullDiskIsSurvived(t *testing.T) {
 	if err := b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1004", "too much")}); !errors.Is(err, bridge.ErrFull) {
 		t.Fatalf("append: %v, want ErrFull", err)
 	}
-	if a := b.Account(); a.Trouble == "" || a.Pending[bridge.XMPP] != 2 {
+	if a := b.Totals(); a.Trouble == "" || a.Pending[bridge.XMPP] != 2 {
 		t.Fatalf("trouble %q, pending %v", a.Trouble, a.Pending)
 	}
 	if err := b.Wait(t.Context(), b.Bind(second.Ref, []byte("2"))); err == nil {
 		t.Fatal("a binding was committed without room")
 	}
 	phase := b.Bind(first.Ref, []byte("1, released"))
-	b.Close(bridge.Result{Ref: second.Ref, Err: bridge.Refuse("no", "no")})
+	b.Settle(bridge.Result{Ref: second.Ref, Err: bridge.Refuse("no", "no")})
 	if err := b.Wait(t.Context(), phase); err == nil {
 		t.Fatal("a phase was committed without room")
 	}
@@ -96,11 +96,11 @@ func TestFullDiskIsSurvived(t *testing.T) {
 	}
 
 	disk.set(false)
-	// An intake that never rests must not keep the book from noticing that there is room.
+	// An intake that never rests must not keep the journal from noticing that there is room.
 	patient(t, "there is room again", func() bool {
 		return b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1004", "too much")}) == nil
 	})
-	if a := b.Account(); a.Trouble != "" {
+	if a := b.Totals(); a.Trouble != "" {
 		t.Errorf("trouble %q after it ended", a.Trouble)
 	}
 	b.wantCount(died, bridge.XMPP, "no", 1)
@@ -108,7 +108,7 @@ func TestFullDiskIsSurvived(t *testing.T) {
 	o.driver = ""
 	b = b.again(o)
 	legs, err := b.Bound(t.Context(), bridge.MQTT)
-	if err != nil || len(legs) != 1 || string(legs[0].How) != "1, released" {
+	if err != nil || len(legs) != 1 || string(legs[0].Binding) != "1, released" {
 		t.Errorf("bound is %v (%v), want the released one", legs, err)
 	}
 	b.sum()
@@ -121,7 +121,7 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 		o := options(t.TempDir())
 		o.driver = name
 		b := openBook(t, o)
-		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 		o1 := b.next(bridge.MQTT)
 		lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
 		var n int
@@ -166,14 +166,14 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 	}
 }
 
-// A leg was bound, and is unbound and bound anew while the disk is full: the old binding must not make the
+// A delivery was bound, and is unbound and bound anew while the disk is full: the old binding must not make the
 // failed one look as if the wire had gone on with it.
 func TestRebindFails(t *testing.T) {
 	f, name := newFaults(t)
 	o := options(t.TempDir())
 	o.driver = name
 	b := openBook(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	b.bind(ref, "connection 1")
 	lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
@@ -215,7 +215,7 @@ func TestNoRoomForGeneration(t *testing.T) {
 	o := options(t.TempDir())
 	o.driver, o.Clock = name, c.Now
 	b := openBook(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	lacking := noRoom(t)
 	f.set(func(query string, ran bool) error {
@@ -237,7 +237,7 @@ func TestBrokenDiskEndsTheWriter(t *testing.T) {
 	o := options(t.TempDir())
 	o.driver = name
 	b := openBook(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	broken := errors.New("input/output error")
 	f.set(func(query string, ran bool) error {
@@ -262,7 +262,7 @@ func TestBrokenDiskEndsTheWriter(t *testing.T) {
 	if err := b.Wait(t.Context(), b.SetState(bridge.MQTT)); err == nil {
 		t.Error("a ticket is good after the end")
 	}
-	if a := b.Account(); a.Trouble == "" {
+	if a := b.Totals(); a.Trouble == "" {
 		t.Error("no trouble after the end")
 	}
 }
@@ -273,8 +273,8 @@ func TestUnreadable(t *testing.T) {
 	o := options("memory") // reads go through the driver
 	o.driver = name
 	b := openBook(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.Taken)
-	b.want(direct(bridge.XMPP, "1001", "1003", "b"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
+	b.want(direct(bridge.XMPP, "1001", "1003", "b"), bridge.OutcomeTaken)
 	b.mu.Lock()
 	for _, m := range b.letters {
 		b.uncache(m)
@@ -295,8 +295,8 @@ func TestUnreadable(t *testing.T) {
 	}
 	b.wantCount(died, bridge.XMPP, "unreadable", 0)
 
-	b.want(direct(bridge.XMPP, "1001", "1004", "c"), bridge.Taken)
-	b.want(direct(bridge.XMPP, "1001", "1005", "d"), bridge.Taken)
+	b.want(direct(bridge.XMPP, "1001", "1004", "c"), bridge.OutcomeTaken)
+	b.want(direct(bridge.XMPP, "1001", "1005", "d"), bridge.OutcomeTaken)
 	b.mu.Lock()
 	for _, m := range b.letters {
 		b.uncache(m)
@@ -343,11 +343,11 @@ func TestShutAnswersEveryone(t *testing.T) {
 				}
 			})
 		}
-		if err := j.Shut(); err != nil {
+		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 		all.Wait()
-		if err := j.Shut(); err != nil {
+		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -7,13 +7,13 @@ import (
 	"chatrelay/bridge"
 )
 
-// takes hands out n legs and gives them back as "sender>destination".
+// takes hands out n deliveries and gives them back as "sender>destination".
 func (b *book) takes(side bridge.SideID, n int) (got []string) {
 	b.t.Helper()
 	for range n {
 		o := b.next(side)
 		from := o.From
-		if !o.Kind.Mail() {
+		if !o.Kind.IsMessage() {
 			from = "relay"
 		}
 		got = append(got, from+">"+o.To)
@@ -65,13 +65,13 @@ func TestDestinationsTakeTurns(t *testing.T) {
 func TestAnswersTakeTurns(t *testing.T) {
 	b := openBook(t, options("memory"))
 	for i := range 500 {
-		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "retained", From: "1001", Body: fmt.Append(nil, i)}
-		r.Legs = []bridge.Leg{bridge.NoticeLeg(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
+		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "retained", From: "1001", Body: fmt.Append(nil, i)}
+		r.Deliveries = []bridge.Delivery{bridge.NoticeDelivery(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
 		b.append(r)
 	}
 	b.takes(bridge.MQTT, 3)
-	r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.Reject, Reason: "retained", From: "1002", Body: []byte("x")}
-	r.Legs = []bridge.Leg{bridge.NoticeLeg(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
+	r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "retained", From: "1002", Body: []byte("x")}
+	r.Deliveries = []bridge.Delivery{bridge.NoticeDelivery(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
 	b.append(r, direct(bridge.XMPP, "1003", "1004", "a"))
 	got := map[string]int{}
 	for _, way := range b.takes(bridge.MQTT, 3) {

@@ -25,18 +25,18 @@ type txn struct {
 	failed       []failedRow
 	unfailed     []uint64
 	state        map[stateKey][]byte // nil: removed
-	counts       map[bridge.Count]int64
+	counts       map[bridge.Counter]int64
 	pending      [bridge.XMPP + 1]int64
 	open         [bridge.XMPP + 1]int64
 	pinned       int64
 	dead         tally
 	unproven     [bridge.XMPP + 1]unprovenChange
-	closed       []*letter  // have no open leg now
+	closed       []*letter  // have no open delivery now
 	settled      []finished // delivered in this transaction
-	deletes      []uint64   // letters whose row goes
+	deletes      []uint64   // messages whose row goes
 	purged       int        // of Journal.done
 	defers       []deferred
-	revived      []*leg // dead letters that are open again
+	revived      []*leg // Dead letters that are open again
 	notes        noteMemory
 	drops        []*leg // answers that are not sent after all; undo: back into their lane
 	meta         map[string]any
@@ -46,7 +46,7 @@ type txn struct {
 	undo         []func() // newest last
 }
 
-// born is a new letter and what only its row needs.
+// born is a new message and what only its row needs.
 type born struct {
 	m    *letter
 	keys []byte // for a requeue after the window
@@ -64,7 +64,7 @@ type savedLeg struct {
 	why  *bridge.Note
 }
 
-// binding is a leg's new one. A fresh one gets a number in the order of binding; another phase of an old one
+// binding is a delivery's new one. A fresh one gets a number in the order of binding; another phase of an old one
 // keeps its number.
 type binding struct {
 	how   []byte
@@ -86,11 +86,11 @@ func (j *Journal) newTxn() *txn {
 	j.tx++
 	return &txn{
 		j: j, n: j.tx, now: j.nowMS(), ran: j.running(), hows: map[*leg]binding{}, state: map[stateKey][]byte{},
-		counts: map[bridge.Count]int64{}, meta: map[string]any{},
+		counts: map[bridge.Counter]int64{}, meta: map[string]any{},
 	}
 }
 
-// touch remembers how a letter was before this transaction.
+// touch remembers how a message was before this transaction.
 func (t *txn) touch(m *letter) *letterBook {
 	if m.book.tx != t.n {
 		t.savedLetters = append(t.savedLetters, savedLetter{m, m.book})
@@ -125,7 +125,7 @@ func (t *txn) unbind(l *leg) {
 }
 
 func (t *txn) count(name string, side bridge.SideID, reason string, n int64) {
-	t.counts[bridge.Count{Name: name, Side: side, Reason: reason}] += n
+	t.counts[bridge.Counter{Name: name, Side: side, Reason: reason}] += n
 }
 
 func (t *txn) setState(side bridge.SideID, rows []bridge.StateRow) {
@@ -171,7 +171,7 @@ func (t *txn) unfail(msg uint64) {
 	t.unfailed = append(t.unfailed, msg)
 }
 
-// idle notes that a letter has no open leg; wrapUp decides what that means once all operations are applied.
+// idle notes that a message has no open delivery; wrapUp decides what that means once all operations are applied.
 func (t *txn) idle(m *letter) {
 	if m.book.open == 0 && m.book.answers == 0 {
 		t.closed = append(t.closed, m)
@@ -196,12 +196,12 @@ func (t *txn) wrapUp() {
 	t.deletes = slices.Compact(t.deletes)
 }
 
-// ends tells whether an idle letter's row goes at once: nothing can happen to it any more.
+// ends tells whether an idle message's row goes at once: nothing can happen to it any more.
 func (t *txn) ends(m *letter) bool {
 	return m.book.dead == 0 && (m.mail == 0 || m.book.over)
 }
 
-// rest lets go of what an idle letter held in memory.
+// rest lets go of what an idle message held in memory.
 func (j *Journal) rest(m *letter) {
 	j.uncache(m)
 	if m.book.dead > 0 || m.mail == 0 || m.book.over {
@@ -281,7 +281,7 @@ func (t *txn) committed() {
 	j.trim()
 }
 
-// trim keeps the lists by age from holding on to closed letters behind one that is stuck.
+// trim keeps the lists by age from holding on to closed messages behind one that is stuck.
 func (j *Journal) trim() {
 	for j.oldest.len() > 0 && !j.oldest.at(0).pending() {
 		j.oldest.drop(1)
@@ -329,11 +329,11 @@ func (t *txn) rollback() {
 
 // sortedCounts gives the totals that change, with their new values.
 func (t *txn) sortedCounts() []any {
-	keys := make([]bridge.Count, 0, len(t.counts))
+	keys := make([]bridge.Counter, 0, len(t.counts))
 	for c := range t.counts {
 		keys = append(keys, c)
 	}
-	slices.SortFunc(keys, func(a, b bridge.Count) int {
+	slices.SortFunc(keys, func(a, b bridge.Counter) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Side, b.Side), cmp.Compare(a.Reason, b.Reason))
 	})
 	var args []any

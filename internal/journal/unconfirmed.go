@@ -13,7 +13,7 @@ import (
 )
 
 // unproven is a delivery that was settled on a word that proves little (MQTT 3.1.1 acknowledges what the broker
-// drops). Its message stays in the book until the side confirms it, or it is bounced.
+// drops). Its message stays in the journal until the side confirms it, or it is bounced.
 type unproven struct {
 	n   uint64 // running number; grows
 	ref bridge.Ref
@@ -32,21 +32,21 @@ type unprovenChange struct {
 	added []unproven
 }
 
-// Mark implements bridge.Desk.
-func (j *Journal) Mark() uint64 {
+// Mark implements bridge.SideJournal.
+func (j *Journal) LastUnproven() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.marks
 }
 
-// Confirm implements bridge.Desk.
+// Confirm implements bridge.SideJournal.
 func (j *Journal) Confirm(side bridge.SideID, mark uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.put(&confirmOp{side, mark})
 }
 
-// BounceUnconfirmed implements bridge.Desk.
+// BounceUnconfirmed implements bridge.SideJournal.
 func (j *Journal) BounceUnconfirmed(side bridge.SideID, longer int, why *bridge.Refusal) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -103,7 +103,7 @@ func (o *disownOp) apply(t *txn) {
 
 // unprove puts a delivery that is being settled on the list.
 func (t *txn) unprove(l *leg, n uint64) {
-	if l.finished() || !l.kind.Mail() {
+	if l.finished() || !l.kind.IsMessage() {
 		return
 	}
 	c := &t.unproven[l.lane.side]
@@ -183,7 +183,7 @@ func (t *txn) packUnproven(rows map[uint64][]byte, side bridge.SideID, from int,
 		}
 		rows[n] = append(rows[n], byte(u.n))
 		rows[n] = binary.AppendUvarint(rows[n], u.ref.Msg)
-		rows[n] = binary.AppendUvarint(rows[n], uint64(u.ref.Leg))
+		rows[n] = binary.AppendUvarint(rows[n], uint64(u.ref.Delivery))
 	}
 }
 
@@ -252,7 +252,7 @@ func parseUnproven(key string, value []byte) (side bridge.SideID, list []unprove
 		if b <= 0 || leg > 1<<16-1 {
 			return 0, nil, bad
 		}
-		u.ref = bridge.Ref{Msg: msg, Leg: uint16(leg)}
+		u.ref = bridge.Ref{Msg: msg, Delivery: uint16(leg)}
 		list, value = append(list, u), value[1+a+b:]
 	}
 	return side, list, nil

@@ -18,7 +18,7 @@ func (b *book) deliver(from string, n int) {
 	}
 	for range 2 * n {
 		o := b.next(bridge.MQTT)
-		b.Close(bridge.Result{Ref: o.Ref, Unproven: o.Kind.Mail()})
+		b.Settle(bridge.Result{Ref: o.Ref, Unproven: o.Kind.IsMessage()})
 	}
 	b.sync()
 }
@@ -30,13 +30,13 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	o.Sync = "os"
 	b := openBook(t, o)
 	b.deliver("1001", 400)
-	b.Confirm(bridge.MQTT, b.Mark())
+	b.Confirm(bridge.MQTT, b.LastUnproven())
 	b.deliver("1002", 150)
-	b.Confirm(bridge.MQTT, b.Mark()-100)
+	b.Confirm(bridge.MQTT, b.LastUnproven()-100)
 	b.deliver("1003", 200)
 	b.sync()
 	b = b.again(o)
-	if got := b.Mark(); got != 750 {
+	if got := b.LastUnproven(); got != 750 {
 		t.Errorf("mark %d after the restart, want 750", got)
 	}
 	b.deliver("1004", 10)
@@ -49,7 +49,7 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	for range 310 {
 		n := b.next(bridge.MQTT)
 		told[n.From+" "+n.Note.Status]++
-		b.Close(bridge.Result{Ref: n.Ref})
+		b.Settle(bridge.Result{Ref: n.Ref})
 	}
 	b.sync()
 	if told["1002 failed"] != 100 || told["1003 failed"] != 200 || told["1004 failed"] != 10 {
@@ -68,7 +68,7 @@ func TestConfirmedLeavesNothing(t *testing.T) {
 	o.Sync = "os"
 	b := openBook(t, o)
 	b.deliver("1001", 300)
-	mark := b.Mark()
+	mark := b.LastUnproven()
 	b = b.again(o)
 	b.Confirm(bridge.MQTT, mark)
 	b.sync()

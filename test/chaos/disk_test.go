@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// tinyDisk puts the book on a file system of 48 MiB. It needs root.
+// tinyDisk puts the journal on a file system of 48 MiB. It needs root.
 func tinyDisk(r *trial) {
 	dir := r.t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=48m"); err != nil {
@@ -44,7 +44,7 @@ func fullDisk(r *trial) {
 	r.healed()
 }
 
-// damage: what a power cut leaves behind is mended; what is worse stops the relay, and the book, put back, serves on.
+// damage: what a power cut leaves behind is mended; what is worse stops the relay, and the journal, put back, serves on.
 func damage(r *trial) {
 	book := filepath.Join(r.s.Relay.Store(), "book.db")
 	r.s.Relay.Kill()
@@ -68,7 +68,7 @@ func damage(r *trial) {
 	}
 }
 
-// spoil harms the book, wants the relay to refuse it, and puts it back.
+// spoil harms the journal, wants the relay to refuse it, and puts it back.
 func (r *trial) spoil(name, book string, harm func([]byte) []byte) {
 	r.t.Helper()
 	whole := map[string][]byte{}

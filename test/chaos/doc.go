@@ -1,7 +1,7 @@
 // Package chaos breaks everything around and in the relay while numbered messages run both ways, and counts what
 // the people at the ends got: lost, duplicated, out of order, never sent; and how long it took until the next
 // message came through. The measure is what a sender's own server had acknowledged (PUBCOMP, XEP-0198), not what
-// the relay says; in the end the relay's books (/statusz) are held against the same oracle.
+// the relay says; in the end the relay's journals (/statusz) are held against the same oracle.
 //
 // A row is one fault against one XMPP server. Without CHATRELAY_CHAOS a selection runs in about two minutes;
 // CHATRELAY_CHAOS=all runs every row against both servers at the same length, and

@@ -91,7 +91,7 @@ func freeze(r *trial) {
 	r.healed()
 }
 
-// second starts another relay on the same book: it must refuse, and harm nothing.
+// second starts another relay on the same journal: it must refuse, and harm nothing.
 func second(r *trial) {
 	twin := r.s.Relay.Twin()
 	twin.Launch()

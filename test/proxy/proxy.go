@@ -182,7 +182,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// admit books a connection, or resets it.
+// admit journals a connection, or resets it.
 func (p *Proxy) admit(c *net.TCPConn) *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -70,7 +70,7 @@ func NewOracle(underway int) *Oracle {
 		room: map[Origin]chan struct{}{FromMQTT: make(chan struct{}, underway), FromXMPP: make(chan struct{}, underway)}}
 }
 
-// Next books the next message of a lane and waits until there is room for it on the way.
+// Next journals the next message of a lane and waits until there is room for it on the way.
 func (o *Oracle) Next(ctx context.Context, side Origin, from, to string, n int) (*Item, error) {
 	select {
 	case o.room[side] <- struct{}{}:
@@ -81,7 +81,7 @@ func (o *Oracle) Next(ctx context.Context, side Origin, from, to string, n int) 
 	return o.book(&Item{Origin: side, Body: Direct(from, to, id).String(), From: from, To: to, N: n, id: id}), nil
 }
 
-// Poison books a message that must not arrive.
+// Poison journals a message that must not arrive.
 func (o *Oracle) Poison(side Origin, from, to, body string, content string) *Item {
 	return o.book(&Item{Origin: side, Body: body, From: from, To: to, id: content, Poison: true})
 }

@@ -123,7 +123,7 @@ func (r *Relay) Twin() *Relay {
 	return NewRelay(r.t, r.binary, env)
 }
 
-// Store is the folder of its book.
+// Store is the folder of its journal.
 func (r *Relay) Store() string { return r.env["STORE"] }
 
 // Pid is the process id, 0 when it does not run.

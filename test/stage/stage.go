@@ -77,7 +77,7 @@ func New(t *testing.T, p Plan) *Stage {
 	}
 	s.Relay = NewRelay(t, p.Binary, s.environment(p))
 	maps.Copy(s.Relay.Besides, p.Besides)
-	s.Relay.Start() // before the people: their mail finds it subscribed
+	s.Relay.Start() // before the people: their messages finds it subscribed
 	for _, name := range Landlines() {
 		s.People = append(s.People, newPerson(t, s.MQTT, s.XMPP, name, p.Heard, p.Senders, rooms...))
 	}

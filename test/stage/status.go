@@ -23,7 +23,7 @@ type Status struct {
 // Ledger is one side's share of Status: of messages that came from it.
 type Ledger struct {
 	Counts map[string]int64 `json:"counts"`
-	Door   int64            `json:"at_the_door"` // offers in this life, counted apart from the book
+	Door   int64            `json:"at_the_door"` // offers in this life, counted apart from the journal
 	Open   int64            `json:"open"`        // deliveries to it that are not settled
 }
 
@@ -102,7 +102,7 @@ func (r *Relay) Until(what string, ok func(Status) bool) Status {
 	}
 }
 
-// Balanced waits until nothing is pending and wants the books to be right.
+// Balanced waits until nothing is pending and wants the journals to be right.
 func (r *Relay) Balanced() Status {
 	r.t.Helper()
 	return r.Until("a balance with nothing pending", func(s Status) bool { return s.Counts["pending"] == 0 && s.Counts["received"] == s.Sum() })

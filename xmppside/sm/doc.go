@@ -33,7 +33,7 @@
 //		if err != nil || sess.State()&want != want || !stop() { l.Close(); continue } // and back off
 //		go func() {                                // Serve must be running for IQs to be answered
 //			if !l.Resumed() {
-//				for _, s := range st.Lost() { … }  // ask the archive if s.Maybe, then Desk.Unbind
+//				for _, s := range st.Lost() { … }  // ask the archive if s.Maybe, then Inflight.Unbind
 //				// presence, joins, archive catch-up
 //			}
 //			st.Open(l)                             // from here on Send goes through

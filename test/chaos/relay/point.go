@@ -44,9 +44,9 @@ func (p *point) pass(side fmt.Stringer, step string) {
 	time.Sleep(time.Hour)
 }
 
-func (p *point) seams() app.Seams {
+func (p *point) seams() app.Hooks {
 	if p.name == "" {
-		return app.Seams{Side: p.side} // for the door
+		return app.Hooks{Side: p.side} // for the door
 	}
-	return app.Seams{Book: p.book, Ledger: p.ledger, Desk: p.desk, Side: p.side}
+	return app.Hooks{Appender: p.book, Queue: p.ledger, SideJournal: p.desk, Side: p.side}
 }

@@ -11,7 +11,7 @@ import (
 //
 //	receive → append → (commit) → appended → ack → acked
 //	next → send → bind → bound → (commit) → committed → (the wire) → close → closed
-//	notice is the next of a notice's leg.
+//	notice is the next of a notice's delivery.
 
 // side: what is offered, acknowledged and sent.
 func (p *point) side(s bridge.Side) bridge.Side { return &side{s, p} }
@@ -55,20 +55,20 @@ func (i *inlet) Offer(ctx context.Context, in bridge.Inbound) error {
 	return i.Inlet.Offer(ctx, in)
 }
 
-// book: what is written down.
-func (p *point) book(b bridge.Book) bridge.Book { return &book{b, p} }
+// journal: what is written down.
+func (p *point) book(b bridge.Appender) bridge.Appender { return &book{b, p} }
 
 type book struct {
-	bridge.Book
+	bridge.Appender
 	p *point
 }
 
-// Append implements bridge.Book.
+// Append implements bridge.Appender.
 func (b *book) Append(ctx context.Context, recs []*bridge.Record) error {
 	for _, r := range recs {
 		b.p.pass(r.Origin, "append")
 	}
-	err := b.Book.Append(ctx, recs)
+	err := b.Appender.Append(ctx, recs)
 	for _, r := range recs {
 		b.p.pass(r.Origin, "appended")
 	}
@@ -76,19 +76,19 @@ func (b *book) Append(ctx context.Context, recs []*bridge.Record) error {
 }
 
 // ledger: what is handed out.
-func (p *point) ledger(l bridge.Ledger) bridge.Ledger { return &ledger{l, p} }
+func (p *point) ledger(l bridge.Queue) bridge.Queue { return &ledger{l, p} }
 
 type ledger struct {
-	bridge.Ledger
+	bridge.Queue
 	p *point
 }
 
-// Next implements bridge.Ledger.
+// Next implements bridge.Queue.
 func (l *ledger) Next(ctx context.Context, id bridge.SideID) (bridge.Outbound, error) {
-	out, err := l.Ledger.Next(ctx, id)
+	out, err := l.Queue.Next(ctx, id)
 	if err == nil {
 		l.p.pass(id, "next")
-		if out.Kind == bridge.Notice {
+		if out.Kind == bridge.KindNotice {
 			l.p.pass(id, "notice")
 		}
 	}
@@ -96,46 +96,48 @@ func (l *ledger) Next(ctx context.Context, id bridge.SideID) (bridge.Outbound, e
 }
 
 // desk: what is bound and closed.
-func (p *point) desk(id bridge.SideID, d bridge.Desk) bridge.Desk { return &desk{d, p, id} }
+func (p *point) desk(id bridge.SideID, d bridge.SideJournal) bridge.SideJournal {
+	return &desk{d, p, id}
+}
 
 type desk struct {
-	bridge.Desk
+	bridge.SideJournal
 	p  *point
 	id bridge.SideID
 }
 
-// Bind implements bridge.Desk.
+// Bind implements bridge.SideJournal.
 func (d *desk) Bind(ref bridge.Ref, how []byte) uint64 {
 	d.p.pass(d.id, "bind")
-	ticket := d.Desk.Bind(ref, how)
+	ticket := d.SideJournal.Bind(ref, how)
 	d.p.pass(d.id, "bound")
 	return ticket
 }
 
-// Wait implements bridge.Desk.
+// Wait implements bridge.SideJournal.
 func (d *desk) Wait(ctx context.Context, ticket uint64) error {
-	err := d.Desk.Wait(ctx, ticket)
+	err := d.SideJournal.Wait(ctx, ticket)
 	if err == nil {
 		d.p.pass(d.id, "committed")
 	}
 	return err
 }
 
-// Unbind implements bridge.Desk.
+// Unbind implements bridge.SideJournal.
 func (d *desk) Unbind(refs ...bridge.Ref) {
 	d.p.pass(d.id, "unbind")
-	d.Desk.Unbind(refs...)
+	d.SideJournal.Unbind(refs...)
 }
 
-// Close implements bridge.Desk: the far side has confirmed.
-func (d *desk) Close(results ...bridge.Result) {
+// Close implements bridge.SideJournal: the far side has confirmed.
+func (d *desk) Settle(results ...bridge.Result) {
 	d.p.pass(d.id, "close")
-	d.Desk.Close(results...)
+	d.SideJournal.Settle(results...)
 	d.p.pass(d.id, "closed")
 }
 
-// SetState implements bridge.Desk.
+// SetState implements bridge.SideJournal.
 func (d *desk) SetState(id bridge.SideID, rows ...bridge.StateRow) uint64 {
 	d.p.pass(d.id, "state")
-	return d.Desk.SetState(id, rows...)
+	return d.SideJournal.SetState(id, rows...)
 }

@@ -11,13 +11,13 @@ const nsSM = "urn:xmpp:sm:3"
 
 var errCount = errors.New("clients: xmpp: the server acknowledges more than it was sent")
 
-// letter is one stanza on its way to the server.
+// message is one stanza on its way to the server.
 type letter struct {
 	raw   string
 	taken func() // nil: not repeated on the next login
 }
 
-// managed is the state of XEP-0198. There is no resumption: an unacknowledged letter is simply sent again.
+// managed is the state of XEP-0198. There is no resumption: an unacknowledged message is simply sent again.
 type managed struct {
 	in, acked uint32   // stanzas heard; stanzas that the server has acknowledged. Of this login
 	flying    []letter // in order, not acknowledged
@@ -39,7 +39,7 @@ func (c *XMPP) Deliver(to, typ, id, body string, taken func()) {
 	_ = c.writeCounted(l) // a lost connection is seen by the reader
 }
 
-// Repeated is how many letters were sent again on a new login.
+// Repeated is how many messages were sent again on a new login.
 func (c *XMPP) Repeated() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

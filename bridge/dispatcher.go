@@ -8,30 +8,30 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// downPause is how long a courier waits before it offers a leg again to a side that said ErrDown.
+// downPause is how long a dispatcher waits before it offers a delivery again to a side that said ErrDown.
 const downPause = 50 * time.Millisecond
 
-// Courier carries what the book holds for one side to that side, in the order of the book.
-type Courier struct {
-	ledger  Ledger
+// Dispatcher sends what the journal holds for one side to that side, in the order of the journal.
+type Dispatcher struct {
+	ledger  Queue
 	side    Side
 	senders *Senders
 	log     zerolog.Logger
 	hush    *hush
 }
 
-// NewCourier makes the courier of one side. senders is asked about what was taken undecided; nil: all of it goes.
+// NewDispatcher makes the dispatcher of one side. senders is asked about what was taken undecided; nil: all of it goes.
 // clock nil: time.Now.
-func NewCourier(ledger Ledger, side Side, senders *Senders, clock func() time.Time, log zerolog.Logger) *Courier {
+func NewDispatcher(ledger Queue, side Side, senders *Senders, clock func() time.Time, log zerolog.Logger) *Dispatcher {
 	if clock == nil {
 		clock = time.Now
 	}
-	return &Courier{ledger: ledger, side: side, senders: senders,
+	return &Dispatcher{ledger: ledger, side: side, senders: senders,
 		log: log.With().Stringer("side", side.ID()).Logger(), hush: newHush(clock)}
 }
 
-// Run carries until ctx ends.
-func (c *Courier) Run(ctx context.Context) error {
+// Run dispatches until ctx ends.
+func (c *Dispatcher) Run(ctx context.Context) error {
 	for {
 		out, err := c.ledger.Next(ctx, c.side.ID())
 		if ctx.Err() != nil {
@@ -41,14 +41,14 @@ func (c *Courier) Run(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return err // the book is broken: whoever runs us ends the process
+			return err // the journal is broken: whoever runs us ends the process
 		}
 		c.carry(ctx, out)
 	}
 }
 
 // carry decides what one attempt means: bound, the same again, dead, or later.
-func (c *Courier) carry(ctx context.Context, out Outbound) {
+func (c *Dispatcher) carry(ctx context.Context, out Outbound) {
 	switch c.senders.leaves(&out) {
 	case forbidden:
 		c.bury(out, notMember())
@@ -77,7 +77,7 @@ func (c *Courier) carry(ctx context.Context, out Outbound) {
 	}
 }
 
-func (c *Courier) pause(ctx context.Context) {
+func (c *Dispatcher) pause(ctx context.Context) {
 	t := time.NewTimer(downPause)
 	defer t.Stop()
 	select {
@@ -86,8 +86,8 @@ func (c *Courier) pause(ctx context.Context) {
 	}
 }
 
-// later holds the leg's lane, and nothing else, for a while.
-func (c *Courier) later(out Outbound, err error) {
+// later holds the delivery's lane, and nothing else, for a while.
+func (c *Dispatcher) later(out Outbound, err error) {
 	n, since := c.ledger.Attempts(out.Ref)
 	if n >= giveUpTries && since > giveUpAfter {
 		c.bury(out, Refuse("gave_up", "it could not be delivered for %d hours: %v", int(giveUpAfter.Hours()), err))
@@ -106,9 +106,9 @@ func (c *Courier) later(out Outbound, err error) {
 // joined is not to wait for it.
 const holdMost = 5 * time.Second
 
-// hold keeps a leg until it is known whether its sender may post. How long that may take is not counted here, as
+// hold keeps a delivery until it is known whether its sender may post. How long that may take is not counted here, as
 // the room may be away for no fault of its own: the XMPP side is down.
-func (c *Courier) hold(out Outbound) {
+func (c *Dispatcher) hold(out Outbound) {
 	n, _ := c.ledger.Attempts(out.Ref)
 	wait := min(backoff(n), holdMost)
 	c.event("undecided", zerolog.InfoLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("room", out.Note.Post.Room).
@@ -116,12 +116,12 @@ func (c *Courier) hold(out Outbound) {
 	c.ledger.Defer(out.Ref, wait, "it is not known yet who may post to the group")
 }
 
-func (c *Courier) bury(out Outbound, why *Refusal) {
+func (c *Dispatcher) bury(out Outbound, why *Refusal) {
 	c.event("dead "+why.Reason, zerolog.WarnLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).
 		Str("reason", why.Reason).Str("why", why.Text).Msg("dead letter")
-	c.ledger.Close(Result{Ref: out.Ref, Err: why})
+	c.ledger.Settle(Result{Ref: out.Ref, Err: why})
 }
 
-func (c *Courier) event(key string, level zerolog.Level) *zerolog.Event {
+func (c *Dispatcher) event(key string, level zerolog.Level) *zerolog.Event {
 	return c.hush.event(key, func() *zerolog.Event { return c.log.WithLevel(level) })
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // busy is an account in which every word occurs.
-func busy() bridge.Account {
-	return bridge.Account{
-		Counts: map[bridge.Count]int64{
+func busy() bridge.Totals {
+	return bridge.Totals{
+		Counts: map[bridge.Counter]int64{
 			{Name: "received", Side: bridge.MQTT}: 12, {Name: "received", Side: bridge.XMPP}: 30,
 			{Name: "delivered", Side: bridge.MQTT}: 5, {Name: "delivered", Side: bridge.XMPP}: 20,
 			{Name: "duplicate", Side: bridge.MQTT}:                               1,
@@ -73,22 +73,22 @@ func TestStatus(t *testing.T) {
 // TestBalance: each word of the ledger counts, and what is no outcome does not.
 func TestBalance(t *testing.T) {
 	for name, tt := range map[string]struct {
-		count   bridge.Count
+		count   bridge.Counter
 		pending int64
 		want    int64
 	}{
-		"received":  {count: bridge.Count{Name: "received"}, want: 1},
-		"delivered": {count: bridge.Count{Name: "delivered"}, want: -1},
-		"duplicate": {count: bridge.Count{Name: "duplicate"}, want: -1},
-		"ignored":   {count: bridge.Count{Name: "ignored", Reason: "x"}, want: -1},
-		"refused":   {count: bridge.Count{Name: "refused", Reason: "x"}, want: -1},
-		"dead":      {count: bridge.Count{Name: "dead", Reason: "x"}, want: -1},
-		"bounced":   {count: bridge.Count{Name: "bounced", Reason: "x"}, want: 0},
-		"maybe":     {count: bridge.Count{Name: bridge.MaybeDuplicate}, want: 0},
+		"received":  {count: bridge.Counter{Name: "received"}, want: 1},
+		"delivered": {count: bridge.Counter{Name: "delivered"}, want: -1},
+		"duplicate": {count: bridge.Counter{Name: "duplicate"}, want: -1},
+		"ignored":   {count: bridge.Counter{Name: "ignored", Reason: "x"}, want: -1},
+		"refused":   {count: bridge.Counter{Name: "refused", Reason: "x"}, want: -1},
+		"dead":      {count: bridge.Counter{Name: "dead", Reason: "x"}, want: -1},
+		"bounced":   {count: bridge.Counter{Name: "bounced", Reason: "x"}, want: 0},
+		"maybe":     {count: bridge.Counter{Name: bridge.MaybeDuplicate}, want: 0},
 		"pending":   {pending: 1, want: -1},
 	} {
 		tt.count.Side = bridge.MQTT
-		a := bridge.Account{Counts: map[bridge.Count]int64{tt.count: 1 - tt.pending}, Pending: map[bridge.SideID]int64{bridge.MQTT: tt.pending}}
+		a := bridge.Totals{Counts: map[bridge.Counter]int64{tt.count: 1 - tt.pending}, Pending: map[bridge.SideID]int64{bridge.MQTT: tt.pending}}
 		if got := ledgerOf(a, bridge.MQTT).Balance; got != tt.want {
 			t.Errorf("%s: balance %d, want %d", name, got, tt.want)
 		}

@@ -9,17 +9,17 @@ import (
 	"chatrelay/message"
 )
 
-func outcomes(j *journal) {
+func outcomes(j *kit) {
 	row := func(v string) []bridge.StateRow { return []bridge.StateRow{{Key: "h", Value: []byte(v)}} }
 	taken := letter(bridge.XMPP, "1001", "1002", "a")
 	taken.State = row("1")
-	ignored := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.Ignore, Reason: "receipt", State: row("2")}
-	refused := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.Reject, Reason: "bad_json", From: "1001", State: row("3"),
-		Legs: []bridge.Leg{{Side: bridge.XMPP, Kind: bridge.Error, Lane: "e", Note: bridge.Note{Reply: "r1", Reason: "bad_json", Text: "no"}}}}
+	ignored := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictIgnore, Reason: "receipt", State: row("2")}
+	refused := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictReject, Reason: "bad_json", From: "1001", State: row("3"),
+		Deliveries: []bridge.Delivery{{Side: bridge.XMPP, Kind: bridge.KindError, Lane: "e", Note: bridge.Note{Reply: bridge.ReplyTo{Sender: "r1"}, Reason: "bad_json", Text: "no"}}}}
 	twin := again(taken)
 	twin.State = row("4")
 	j.append(taken, ignored, refused, twin)
-	for i, want := range []bridge.Outcome{bridge.Taken, bridge.Ignored, bridge.Refused, bridge.Duplicate} {
+	for i, want := range []bridge.Outcome{bridge.OutcomeTaken, bridge.OutcomeIgnored, bridge.OutcomeRefused, bridge.OutcomeDuplicate} {
 		if got := []*bridge.Record{taken, ignored, refused, twin}[i].Outcome; got != want {
 			j.Errorf("record %d: outcome %d, want %d", i, got, want)
 		}
@@ -32,30 +32,30 @@ func outcomes(j *journal) {
 	j.wantCount(1, "ignored", bridge.XMPP, "receipt")
 	j.wantCount(1, "refused", bridge.XMPP, "bad_json")
 	j.wantCount(1, "duplicate", bridge.XMPP, "")
-	if a := j.Account(); a.Pending[bridge.XMPP] != 1 || a.Open[bridge.MQTT] != 1 || a.Oldest > time.Minute {
+	if a := j.Totals(); a.Pending[bridge.XMPP] != 1 || a.Open[bridge.MQTT] != 1 || a.Oldest > time.Minute {
 		j.Errorf("pending %v, open %v, oldest %v: want one", a.Pending, a.Open, a.Oldest)
 	}
 	o := j.next(bridge.XMPP)
-	if o.Kind != bridge.Error || o.Note.Reply != "r1" || o.Note.Text != "no" {
+	if o.Kind != bridge.KindError || o.Note.Reply != (bridge.ReplyTo{Sender: "r1"}) || o.Note.Text != "no" {
 		j.Errorf("the answer is %+v", o)
 	}
 	j.settle(o.Ref, j.wantMail(bridge.MQTT, "1002", string(taken.Body)).Ref)
 	j.wantNotice("1001", "sent")
 	j.quiet()
-	if a := j.Account(); a.Pending[bridge.XMPP] != 0 || a.Open[bridge.MQTT] != 0 || a.Oldest != 0 {
+	if a := j.Totals(); a.Pending[bridge.XMPP] != 0 || a.Open[bridge.MQTT] != 0 || a.Oldest != 0 {
 		j.Errorf("pending %v, open %v, oldest %v: want none", a.Pending, a.Open, a.Oldest)
 	}
 }
 
-func refusalLeavesNoKey(j *journal) {
+func refusalLeavesNoKey(j *kit) {
 	r := letter(bridge.MQTT, "1001", "1002", "a")
 	bad := again(r)
-	bad.Verdict, bad.Reason, bad.Legs = bridge.Reject, "retained", nil
-	j.want(bridge.Refused, bad)
-	j.want(bridge.Taken, r)
+	bad.Verdict, bad.Reason, bad.Deliveries = bridge.VerdictReject, "retained", nil
+	j.want(bridge.OutcomeRefused, bad)
+	j.want(bridge.OutcomeTaken, r)
 }
 
-func numbers(j *journal) {
+func numbers(j *kit) {
 	seen := map[uint64]bool{}
 	texts := map[string]bool{}
 	for range 100 {
@@ -76,16 +76,16 @@ func numbers(j *journal) {
 	}
 }
 
-func twins(j *journal) {
+func twins(j *kit) {
 	a := letter(bridge.XMPP, "1001", "1002", "a")
 	b, other := again(a), letter(bridge.XMPP, "1001", "1002", "b")
 	j.append(a, other, b)
-	if a.Outcome != bridge.Taken || other.Outcome != bridge.Taken || b.Outcome != bridge.Duplicate {
+	if a.Outcome != bridge.OutcomeTaken || other.Outcome != bridge.OutcomeTaken || b.Outcome != bridge.OutcomeDuplicate {
 		j.Errorf("outcomes %d, %d, %d", a.Outcome, other.Outcome, b.Outcome)
 	}
 }
 
-func twinsInFlight(j *journal) {
+func twinsInFlight(j *kit) {
 	const n = 16
 	recs := make([]*bridge.Record, n)
 	var all sync.WaitGroup
@@ -101,9 +101,9 @@ func twinsInFlight(j *journal) {
 	taken := 0
 	for _, r := range recs {
 		switch r.Outcome {
-		case bridge.Taken:
+		case bridge.OutcomeTaken:
 			taken++
-		case bridge.Duplicate:
+		case bridge.OutcomeDuplicate:
 		default:
 			j.Errorf("outcome %d", r.Outcome)
 		}
@@ -115,7 +115,7 @@ func twinsInFlight(j *journal) {
 	j.quiet()
 }
 
-func echo(j *journal) {
+func echo(j *kit) {
 	r := letter(bridge.XMPP, "1001", "1002", "a")
 	out := keyOf("the copy that went out")
 	r.Keys = append(r.Keys, out)
@@ -123,31 +123,31 @@ func echo(j *journal) {
 	for _, key := range r.Keys { // either is an echo: while it is pending, and after
 		back := letter(bridge.MQTT, "1001", "1002", "")
 		back.Keys = []message.Key{key}
-		j.want(bridge.Duplicate, back)
+		j.want(bridge.OutcomeDuplicate, back)
 	}
 	j.settle(j.next(bridge.MQTT).Ref)
 	j.wantNotice("1001", "sent")
 	back := letter(bridge.MQTT, "1001", "1002", "")
 	back.Keys = []message.Key{out}
-	j.want(bridge.Duplicate, back)
+	j.want(bridge.OutcomeDuplicate, back)
 	j.quiet()
 	j.wantCount(3, "duplicate", bridge.MQTT, "")
 }
 
-func forgedTwin(j *journal) {
+func forgedTwin(j *kit) {
 	j.take(letter(bridge.MQTT, "1001", "1002", "a"))
 	j.take(letter(bridge.XMPP, "1001", "1002", "a"))
-	j.want(bridge.Duplicate, letter(bridge.XMPP, "1001", "1002", "a"))
+	j.want(bridge.OutcomeDuplicate, letter(bridge.XMPP, "1001", "1002", "a"))
 	j.wantMail(bridge.MQTT, "1002", "")
 }
 
-func retries(j *journal) {
+func retries(j *kit) {
 	for _, origin := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		far := bridge.MQTT + bridge.XMPP - origin
 		ok, bad, back := letter(origin, "1001", "1002", "ok"), letter(origin, "1001", "1003", "bad"), letter(origin, "1001", "1004", "back")
 		j.take(ok, bad, back)
 		for _, r := range []*bridge.Record{ok, bad, back} {
-			j.want(bridge.Duplicate, again(r)) // pending: silence
+			j.want(bridge.OutcomeDuplicate, again(r)) // pending: silence
 		}
 		first, second, o := j.wantMail(far, "1002", ""), j.wantMail(far, "1003", ""), j.wantMail(far, "1004", "")
 		j.quiet()
@@ -160,13 +160,13 @@ func retries(j *journal) {
 		j.Bounce(o.Ref, bridge.Refuse("gone", "moved away"))
 		j.wantNotice("1001", "failed")
 		for range 2 {
-			j.want(bridge.Duplicate, again(ok))
+			j.want(bridge.OutcomeDuplicate, again(ok))
 			j.wantNotice("1001", "sent")
-			j.want(bridge.Duplicate, again(bad))
+			j.want(bridge.OutcomeDuplicate, again(bad))
 			if n := j.wantNotice("1001", "failed"); n.Note.Text != "nobody there" {
 				j.Errorf("a dead one's reason is %q", n.Note.Text)
 			}
-			j.want(bridge.Duplicate, again(back))
+			j.want(bridge.OutcomeDuplicate, again(back))
 			if n := j.wantNotice("1001", "failed"); n.Note.Text != "moved away" {
 				j.Errorf("a bounced one's reason is %q", n.Note.Text)
 			}
@@ -176,44 +176,44 @@ func retries(j *journal) {
 	}
 }
 
-func retryReceipt(j *journal) {
+func retryReceipt(j *kit) {
 	r := letter(bridge.XMPP, "1001", "1002", "a")
 	j.take(r)
 	j.settle(j.next(bridge.MQTT).Ref)
 	j.wantNotice("1001", "sent")
 	j.nothing(bridge.XMPP) // none was asked for
 	r = again(r)
-	r.Reply, r.Receipt = "reply-2", true
-	j.want(bridge.Duplicate, r)
+	r.Reply, r.Receipt = bridge.ReplyTo{Sender: "reply-2"}, true
+	j.want(bridge.OutcomeDuplicate, r)
 	j.wantNotice("1001", "sent")
-	if o := j.next(bridge.XMPP); o.Kind != bridge.Receipt || o.Note.Reply != "reply-2" {
+	if o := j.next(bridge.XMPP); o.Kind != bridge.KindReceipt || o.Note.Reply != (bridge.ReplyTo{Sender: "reply-2"}) {
 		j.Errorf("got %+v, want a receipt", o)
 	}
 }
 
-func redelivery(j *journal) {
+func redelivery(j *kit) {
 	r := letter(bridge.MQTT, "1001", "1002", "a")
 	j.take(r)
 	j.settle(j.next(bridge.XMPP).Ref)
 	j.wantNotice("1001", "sent")
 	r = again(r)
 	r.Redelivered = true
-	j.want(bridge.Duplicate, r)
+	j.want(bridge.OutcomeDuplicate, r)
 	j.quiet()
 }
 
-func otherInbox(j *journal) {
+func otherInbox(j *kit) {
 	r := letter(bridge.MQTT, "1001", "1002", "a")
 	j.take(r)
 	j.settle(j.next(bridge.XMPP).Ref)
 	j.wantNotice("1001", "sent")
 	r = again(r)
 	r.Via = "1003"
-	j.want(bridge.Duplicate, r)
+	j.want(bridge.OutcomeDuplicate, r)
 	j.quiet()
 }
 
-func wireKey(j *journal) {
+func wireKey(j *kit) {
 	r := letter(bridge.XMPP, "1001", "1002", "a")
 	r.WireKey = keyOf("archive id 1")
 	j.take(r)
@@ -221,18 +221,18 @@ func wireKey(j *journal) {
 	j.wantNotice("1001", "sent")
 	other := letter(bridge.XMPP, "1001", "1002", "with another key")
 	other.WireKey = r.WireKey
-	j.want(bridge.Duplicate, other)
+	j.want(bridge.OutcomeDuplicate, other)
 	j.quiet()
 
 	retry := again(r)
 	retry.WireKey = keyOf("archive id 2") // the sender's own second try
-	j.want(bridge.Duplicate, retry)
+	j.want(bridge.OutcomeDuplicate, retry)
 	j.wantNotice("1001", "sent")
-	j.want(bridge.Duplicate, again(retry)) // the archive brings that one again
+	j.want(bridge.OutcomeDuplicate, again(retry)) // the archive brings that one again
 	j.quiet()
 }
 
-func directNotice(j *journal) {
+func directNotice(j *kit) {
 	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1001", "1003", "b"))
 	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
 	j.wantNotice("1001", "sent")
@@ -245,7 +245,7 @@ func directNotice(j *journal) {
 	j.quiet()
 }
 
-func groupNotice(j *journal) {
+func groupNotice(j *kit) {
 	j.take(circular("1001", "a", "room@x", "1002", "1003"))
 	first, second, room := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.MQTT, "1003", ""), j.wantMail(bridge.XMPP, "room@x", "")
 	if !strings.Contains(string(first.Body), `"1002"`) || !strings.Contains(string(second.Body), `"1003"`) {
@@ -261,10 +261,10 @@ func groupNotice(j *journal) {
 	j.quiet()
 }
 
-func groupFails(j *journal) {
+func groupFails(j *kit) {
 	j.take(circular("1001", "a", "room@x", "1002", "1003"))
 	first, second, room := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.MQTT, "1003", ""), j.wantMail(bridge.XMPP, "room@x", "")
-	j.Close(bridge.Result{Ref: room.Ref, Err: bridge.Refuse("no_room", "the room is gone")}, bridge.Result{Ref: first.Ref})
+	j.Settle(bridge.Result{Ref: room.Ref, Err: bridge.Refuse("no_room", "the room is gone")}, bridge.Result{Ref: first.Ref})
 	j.settle(second.Ref)
 	n := j.wantNotice("1001", "failed")
 	for _, want := range []string{"1 of 3", "room@x", "the room is gone"} {
@@ -276,16 +276,16 @@ func groupFails(j *journal) {
 	j.quiet()
 }
 
-func receipts(j *journal) {
+func receipts(j *kit) {
 	good, bad := letter(bridge.XMPP, "1001", "1002", "a"), letter(bridge.XMPP, "1001", "1003", "b")
-	good.Reply, good.Receipt, bad.Reply, bad.Receipt = "reply-1", true, "reply-2", true
+	good.Reply, good.Receipt, bad.Reply, bad.Receipt = bridge.ReplyTo{Sender: "reply-1"}, true, bridge.ReplyTo{Sender: "reply-2"}, true
 	j.take(good, bad)
 	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
 	j.bury(j.wantMail(bridge.MQTT, "1003", "").Ref, "no", "no")
 	j.wantNotice("1001", "sent")
 	j.wantNotice("1001", "failed")
 	o := j.next(bridge.XMPP)
-	if o.Kind != bridge.Receipt || o.Note.Reply != "reply-1" {
+	if o.Kind != bridge.KindReceipt || o.Note.Reply != (bridge.ReplyTo{Sender: "reply-1"}) {
 		j.Errorf("got %+v, want a receipt", o)
 	}
 	j.bind(o.Ref, "n")

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func boundIsHeld(j *journal) {
+func boundIsHeld(j *kit) {
 	r := letter(bridge.XMPP, "1001", "1002", "a")
 	j.take(r)
 	o := j.next(bridge.MQTT)
@@ -20,7 +20,7 @@ func boundIsHeld(j *journal) {
 	if err != nil {
 		j.Fatal(err)
 	}
-	if diff := cmp.Diff([]bridge.BoundLeg{{Outbound: o, How: []byte("packet 1, released")}}, legs); diff != "" {
+	if diff := cmp.Diff([]bridge.BoundDelivery{{Outbound: o, Binding: []byte("packet 1, released")}}, legs); diff != "" {
 		j.Error(diff)
 	}
 	if legs, err := j.Bound(j.Context(), bridge.XMPP); err != nil || len(legs) != 0 {
@@ -31,7 +31,7 @@ func boundIsHeld(j *journal) {
 }
 
 // wantBound checks what MQTT holds, in order.
-func (j *journal) wantBound(want ...bridge.Ref) {
+func (j *kit) wantBound(want ...bridge.Ref) {
 	j.Helper()
 	legs, err := j.Bound(j.Context(), bridge.MQTT)
 	if err != nil {
@@ -46,7 +46,7 @@ func (j *journal) wantBound(want ...bridge.Ref) {
 	}
 }
 
-func boundOrder(j *journal) {
+func boundOrder(j *kit) {
 	r := j.three()
 	j.Bind(r[2], []byte("1"))
 	j.Bind(r[0], []byte("2"))
@@ -61,7 +61,7 @@ func boundOrder(j *journal) {
 	j.wantBound(r[0], r[1], r[2])
 }
 
-func unbind(j *journal) {
+func unbind(j *kit) {
 	r := j.three()
 	for _, ref := range r {
 		j.Bind(ref, []byte("held"))
@@ -78,7 +78,7 @@ func unbind(j *journal) {
 	j.quiet()
 }
 
-func bindAgain(j *journal) {
+func bindAgain(j *kit) {
 	r := j.three()
 	j.Bind(r[0], []byte("a"))
 	j.bind(r[1], "b")
@@ -92,13 +92,13 @@ func bindAgain(j *journal) {
 	j.quietAfterFourth()
 }
 
-func (j *journal) quietAfterFourth() {
+func (j *kit) quietAfterFourth() {
 	j.Helper()
 	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
 	j.quiet()
 }
 
-func tickets(j *journal) {
+func tickets(j *kit) {
 	r := j.three()
 	a, b, c := j.Bind(r[0], []byte("1")), j.SetState(bridge.XMPP, bridge.StateRow{Key: "k", Value: []byte("v")}), j.Bind(r[1], nil)
 	if a == 0 || b <= a || c <= b {
@@ -119,11 +119,11 @@ func tickets(j *journal) {
 	j.wantBound(r[0], r[1])
 }
 
-func closeTwice(j *journal) {
+func closeTwice(j *kit) {
 	r := j.three()
-	j.Close(bridge.Result{Ref: r[0]}, bridge.Result{Ref: r[0], Err: bridge.Refuse("no", "no")})
-	j.Close()
-	j.settle(r[0], bridge.Ref{Msg: 1 << 40}, bridge.Ref{Msg: r[0].Msg, Leg: 9})
+	j.Settle(bridge.Result{Ref: r[0]}, bridge.Result{Ref: r[0], Err: bridge.Refuse("no", "no")})
+	j.Settle()
+	j.settle(r[0], bridge.Ref{Msg: 1 << 40}, bridge.Ref{Msg: r[0].Msg, Delivery: 9})
 	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
 	j.wantNotice("1001", "sent")
 	j.quiet()
@@ -135,7 +135,7 @@ func closeTwice(j *journal) {
 	j.wantCount(1, "dead", bridge.XMPP, "no")
 }
 
-func closeWaiting(j *journal) {
+func closeWaiting(j *kit) {
 	j.take(letter(bridge.XMPP, "1001", "1002", "a"))
 	o := j.next(bridge.MQTT)
 	j.bind(o.Ref, "1")
@@ -148,7 +148,7 @@ func closeWaiting(j *journal) {
 	j.quiet()
 }
 
-func state(j *journal) {
+func state(j *kit) {
 	row := func(k, v string) bridge.StateRow { return bridge.StateRow{Key: k, Value: []byte(v)} }
 	j.SetState(bridge.MQTT, row("a", "1"), row("b", "2"), row("empty", ""))
 	value := []byte("mine")
@@ -174,13 +174,13 @@ func state(j *journal) {
 	}
 }
 
-func stateWithWork(j *journal) {
+func stateWithWork(j *kit) {
 	r := letter(bridge.XMPP, "1001", "1002", "a")
 	r.State = []bridge.StateRow{{Key: "h", Value: []byte("1")}}
 	j.take(r)
 	o := j.next(bridge.MQTT)
 	j.bind(o.Ref, "1")
-	j.Close(bridge.Result{Ref: o.Ref, State: []bridge.StateRow{{Key: "id", Value: []byte("free")}}})
+	j.Settle(bridge.Result{Ref: o.Ref, State: []bridge.StateRow{{Key: "id", Value: []byte("free")}}})
 	for side, want := range map[bridge.SideID]map[string][]byte{
 		bridge.MQTT: {"id": []byte("free")}, bridge.XMPP: {"h": []byte("1")},
 	} {
@@ -194,7 +194,7 @@ func stateWithWork(j *journal) {
 	}
 }
 
-func counters(j *journal) {
+func counters(j *kit) {
 	j.Count(bridge.MQTT, bridge.MaybeDuplicate, 2)
 	j.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
 	j.Count(bridge.XMPP, bridge.MaybeDuplicate, 1)
@@ -203,7 +203,7 @@ func counters(j *journal) {
 	j.wantCount(1, bridge.MaybeDuplicate, bridge.XMPP, "")
 }
 
-func bounce(j *journal) {
+func bounce(j *kit) {
 	j.take(letter(bridge.MQTT, "1001", "1002", "a"))
 	o := j.next(bridge.XMPP)
 	j.settle(o.Ref)
@@ -221,7 +221,7 @@ func bounce(j *journal) {
 	}
 }
 
-func bounceOpen(j *journal) {
+func bounceOpen(j *kit) {
 	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1001", "1003", "b"))
 	o := j.next(bridge.XMPP)
 	j.bind(o.Ref, "1")
@@ -239,9 +239,9 @@ func bounceOpen(j *journal) {
 	j.wantCount(0, "bounced", bridge.MQTT, "gone")
 }
 
-func bounceAnswer(j *journal) {
+func bounceAnswer(j *kit) {
 	r := letter(bridge.XMPP, "1001", "1002", "a")
-	r.Reply, r.Receipt = "reply-1", true
+	r.Reply, r.Receipt = bridge.ReplyTo{Sender: "reply-1"}, true
 	j.take(r)
 	j.settle(j.next(bridge.MQTT).Ref)
 	receipt := j.next(bridge.XMPP)
@@ -250,11 +250,11 @@ func bounceAnswer(j *journal) {
 	j.sync()
 	j.wantNotice("1001", "sent")
 	j.quiet()
-	j.want(bridge.Duplicate, again(r))
+	j.want(bridge.OutcomeDuplicate, again(r))
 	j.wantNotice("1001", "sent")
 }
 
-func bounceUnknown(j *journal) {
+func bounceUnknown(j *kit) {
 	why := bridge.Refuse("gone", "moved away")
 	n, _ := j.NewID()
 	j.Bounce(bridge.Ref{Msg: n + 1}, why) // a stranger guesses the next number
@@ -264,12 +264,12 @@ func bounceUnknown(j *journal) {
 	j.take(r)
 	j.settle(j.next(bridge.XMPP).Ref)
 	j.wantNotice("1001", "sent")
-	j.want(bridge.Duplicate, again(r))
+	j.want(bridge.OutcomeDuplicate, again(r))
 	j.wantNotice("1001", "sent")
 	j.quiet()
 }
 
-func manyHands(j *journal) {
+func manyHands(j *kit) {
 	const senders, each = 8, 15
 	done := make(chan struct{}, senders)
 	for s := range senders {
@@ -277,17 +277,17 @@ func manyHands(j *journal) {
 			defer func() { done <- struct{}{} }()
 			for i := range each {
 				r := letter(bridge.XMPP, fmt.Sprint("1", s), "1002", fmt.Sprint(i))
-				if err := j.Append(j.Context(), []*bridge.Record{r}); err != nil || r.Outcome != bridge.Taken {
+				if err := j.Append(j.Context(), []*bridge.Record{r}); err != nil || r.Outcome != bridge.OutcomeTaken {
 					j.Errorf("append: %v, outcome %d", err, r.Outcome)
 				}
-				_ = j.Account()
+				_ = j.Totals()
 			}
 		}()
 	}
 	last := map[string]uint64{}
 	for range 2 * senders * each { // each message and its notice
 		o := j.next(bridge.MQTT)
-		if o.Kind.Mail() {
+		if o.Kind.IsMessage() {
 			if o.Ref.Msg <= last[o.From] {
 				j.Errorf("from %s: %v after message %d", o.From, o.Ref, last[o.From])
 			}
@@ -299,7 +299,7 @@ func manyHands(j *journal) {
 				j.Error(err)
 			}
 		}
-		j.Close(bridge.Result{Ref: o.Ref})
+		j.Settle(bridge.Result{Ref: o.Ref})
 	}
 	for range senders {
 		<-done

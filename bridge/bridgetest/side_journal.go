@@ -11,8 +11,8 @@ import (
 	"chatrelay/bridge"
 )
 
-// Desk is one life's view of a Memory: bridge.Desk, and bridge.Inlet for what the side hears.
-type Desk struct {
+// Desk is one life's view of a Memory: bridge.SideJournal, and bridge.Inlet for what the side hears.
+type SideJournal struct {
 	m    *Memory
 	life int
 
@@ -21,14 +21,14 @@ type Desk struct {
 }
 
 // Desk begins a life.
-func (m *Memory) Desk() *Desk {
+func (m *Memory) SideJournal() *SideJournal {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &Desk{m: m, life: m.life, ended: map[uint64]error{}}
+	return &SideJournal{m: m, life: m.life, ended: map[uint64]error{}}
 }
 
 // enqueue gives a ticket, once now has changed what needs no commit. The queue of a dead life goes nowhere.
-func (d *Desk) enqueue(o sideOp, now func()) uint64 {
+func (d *SideJournal) enqueue(o sideOp, now func()) uint64 {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	if d.life != d.m.life {
@@ -47,8 +47,8 @@ func (d *Desk) enqueue(o sideOp, now func()) uint64 {
 	return o.ticket
 }
 
-// Bind implements bridge.Desk.
-func (d *Desk) Bind(ref bridge.Ref, how []byte) uint64 {
+// Bind implements bridge.SideJournal.
+func (d *SideJournal) Bind(ref bridge.Ref, how []byte) uint64 {
 	how = slices.Clone(how)
 	var l *memoryLeg
 	var mine uint64
@@ -65,7 +65,7 @@ func (d *Desk) Bind(ref bridge.Ref, how []byte) uint64 {
 		},
 		undo: func(error) bool {
 			if l.bound {
-				return true // the wire has gone on; the book must follow
+				return true // the wire has gone on; the journal must follow
 			}
 			if l.with == Bound && l.ticket == mine {
 				l.with = Waiting
@@ -75,14 +75,14 @@ func (d *Desk) Bind(ref bridge.Ref, how []byte) uint64 {
 	}, func() {
 		l, mine = d.m.byRef[ref], d.m.ticket
 		l.ticket = mine
-		if l.with != Closed {
+		if l.with != Settled {
 			l.with = Bound
 		}
 	})
 }
 
-// Wait implements bridge.Desk.
-func (d *Desk) Wait(ctx context.Context, ticket uint64) error {
+// Wait implements bridge.SideJournal.
+func (d *SideJournal) Wait(ctx context.Context, ticket uint64) error {
 	for {
 		d.m.mu.Lock()
 		dead, ok, failed, bell := d.life != d.m.life, ticket <= d.m.done, d.m.failed[ticket], d.m.bell
@@ -103,8 +103,8 @@ func (d *Desk) Wait(ctx context.Context, ticket uint64) error {
 	}
 }
 
-// Bound implements bridge.Desk.
-func (d *Desk) Bound(context.Context, bridge.SideID) ([]bridge.BoundLeg, error) {
+// Bound implements bridge.SideJournal.
+func (d *SideJournal) Bound(context.Context, bridge.SideID) ([]bridge.BoundDelivery, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	var legs []*memoryLeg
@@ -114,15 +114,15 @@ func (d *Desk) Bound(context.Context, bridge.SideID) ([]bridge.BoundLeg, error) 
 		}
 	}
 	slices.SortFunc(legs, func(x, y *memoryLeg) int { return x.seq - y.seq })
-	var out []bridge.BoundLeg
+	var out []bridge.BoundDelivery
 	for _, l := range legs {
-		out = append(out, bridge.BoundLeg{Outbound: l.out, How: l.how})
+		out = append(out, bridge.BoundDelivery{Outbound: l.out, Binding: l.how})
 	}
 	return out, nil
 }
 
-// Unbind implements bridge.Desk: the legs are with Next at once.
-func (d *Desk) Unbind(refs ...bridge.Ref) {
+// Unbind implements bridge.SideJournal: the deliveries are with Next at once.
+func (d *SideJournal) Unbind(refs ...bridge.Ref) {
 	d.enqueue(sideOp{apply: func() {
 		for _, ref := range refs {
 			d.m.byRef[ref].bound = false
@@ -136,8 +136,8 @@ func (d *Desk) Unbind(refs ...bridge.Ref) {
 	})
 }
 
-// Close implements bridge.Desk.
-func (d *Desk) Close(results ...bridge.Result) {
+// Close implements bridge.SideJournal.
+func (d *SideJournal) Settle(results ...bridge.Result) {
 	var mark uint64
 	d.enqueue(sideOp{apply: func() {
 		for _, r := range results {
@@ -146,7 +146,7 @@ func (d *Desk) Close(results ...bridge.Result) {
 			}
 			if l := d.m.byRef[r.Ref]; !l.closed {
 				l.closed, l.err = true, r.Err
-				if r.Unproven && l.out.Kind.Mail() {
+				if r.Unproven && l.out.Kind.IsMessage() {
 					d.m.unproven = append(d.m.unproven, memoryUnproven{mark, len(l.out.Body)})
 				}
 			}
@@ -155,22 +155,22 @@ func (d *Desk) Close(results ...bridge.Result) {
 	}}, func() {
 		mark = d.m.marks
 		for _, r := range results {
-			if d.m.byRef[r.Ref].with = Closed; r.Unproven {
+			if d.m.byRef[r.Ref].with = Settled; r.Unproven {
 				d.m.marks++
 			}
 		}
 	})
 }
 
-// Mark implements bridge.Desk.
-func (d *Desk) Mark() uint64 {
+// Mark implements bridge.SideJournal.
+func (d *SideJournal) LastUnproven() uint64 {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	return d.m.marks
 }
 
-// Confirm implements bridge.Desk.
-func (d *Desk) Confirm(_ bridge.SideID, mark uint64) {
+// Confirm implements bridge.SideJournal.
+func (d *SideJournal) Confirm(_ bridge.SideID, mark uint64) {
 	d.enqueue(sideOp{apply: func() {
 		for len(d.m.unproven) > 0 && d.m.unproven[0].mark <= mark {
 			d.m.unproven = d.m.unproven[1:]
@@ -178,8 +178,8 @@ func (d *Desk) Confirm(_ bridge.SideID, mark uint64) {
 	}}, nil)
 }
 
-// BounceUnconfirmed implements bridge.Desk: it counts.
-func (d *Desk) BounceUnconfirmed(_ bridge.SideID, longer int, _ *bridge.Refusal) {
+// BounceUnconfirmed implements bridge.SideJournal: it counts.
+func (d *SideJournal) BounceUnconfirmed(_ bridge.SideID, longer int, _ *bridge.Refusal) {
 	d.enqueue(sideOp{apply: func() {
 		for _, u := range d.m.unproven {
 			if u.size > longer {
@@ -190,31 +190,31 @@ func (d *Desk) BounceUnconfirmed(_ bridge.SideID, longer int, _ *bridge.Refusal)
 	}}, nil)
 }
 
-// Bounce implements bridge.Desk: it counts.
-func (d *Desk) Bounce(bridge.Ref, *bridge.Refusal) {
+// Bounce implements bridge.SideJournal: it counts.
+func (d *SideJournal) Bounce(bridge.Ref, *bridge.Refusal) {
 	d.enqueue(sideOp{apply: func() { d.m.counts["bounced"]++ }}, nil)
 }
 
-// State implements bridge.Desk.
-func (d *Desk) State(context.Context, bridge.SideID) (map[string][]byte, error) {
+// State implements bridge.SideJournal.
+func (d *SideJournal) State(context.Context, bridge.SideID) (map[string][]byte, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
 	return maps.Clone(d.m.state), nil
 }
 
-// SetState implements bridge.Desk.
-func (d *Desk) SetState(_ bridge.SideID, rows ...bridge.StateRow) uint64 {
+// SetState implements bridge.SideJournal.
+func (d *SideJournal) SetState(_ bridge.SideID, rows ...bridge.StateRow) uint64 {
 	rows = slices.Clone(rows)
 	return d.enqueue(sideOp{apply: func() { d.m.write(rows) }}, nil)
 }
 
-// Count implements bridge.Desk.
-func (d *Desk) Count(_ bridge.SideID, name string, n int) {
+// Count implements bridge.SideJournal.
+func (d *SideJournal) Count(_ bridge.SideID, name string, n int) {
 	d.enqueue(sideOp{apply: func() { d.m.counts[name] += n }}, nil)
 }
 
 // Offer implements bridge.Inlet.
-func (d *Desk) Offer(ctx context.Context, in bridge.Inbound) error {
+func (d *SideJournal) Offer(ctx context.Context, in bridge.Inbound) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (d *Desk) Offer(ctx context.Context, in bridge.Inbound) error {
 }
 
 // sticky keeps what Inbound.Gen promises.
-func (d *Desk) sticky(in bridge.Inbound, verdict error) error {
+func (d *SideJournal) sticky(in bridge.Inbound, verdict error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if before := d.ended[in.Gen]; before != nil {
@@ -262,8 +262,8 @@ func (d *Desk) sticky(in bridge.Inbound, verdict error) error {
 	return verdict
 }
 
-// Next hands out the oldest waiting leg.
-func (d *Desk) Next(ctx context.Context) (bridge.Outbound, error) {
+// Next hands out the oldest waiting delivery.
+func (d *SideJournal) Next(ctx context.Context) (bridge.Outbound, error) {
 	for {
 		d.m.mu.Lock()
 		if d.life != d.m.life {
@@ -272,7 +272,7 @@ func (d *Desk) Next(ctx context.Context) (bridge.Outbound, error) {
 		}
 		for _, l := range d.m.legs {
 			if l.with == Waiting {
-				l.with = Handed
+				l.with = HandedOut
 				d.m.ring()
 				d.m.mu.Unlock()
 				return l.out, nil
@@ -288,17 +288,17 @@ func (d *Desk) Next(ctx context.Context) (bridge.Outbound, error) {
 	}
 }
 
-// Release gives a leg back that was handed out and not bound.
-func (d *Desk) Release(ref bridge.Ref) {
+// Release gives a delivery back that was handed out and not bound.
+func (d *SideJournal) Release(ref bridge.Ref) {
 	d.m.set(func() {
-		if l := d.m.byRef[ref]; d.life == d.m.life && l.with == Handed {
+		if l := d.m.byRef[ref]; d.life == d.m.life && l.with == HandedOut {
 			l.with = Waiting
 		}
 	})
 }
 
-// Carry sends what the book has until ctx ends, like bridge.Courier.
-func (d *Desk) Carry(ctx context.Context, s bridge.Side) {
+// Carry sends what the journal has until ctx ends, like bridge.Dispatcher.
+func (d *SideJournal) Dispatch(ctx context.Context, s bridge.Side) {
 	for {
 		out, err := d.Next(ctx)
 		if err != nil {
@@ -309,7 +309,7 @@ func (d *Desk) Carry(ctx context.Context, s bridge.Side) {
 		switch {
 		case err == nil:
 		case errors.As(err, &refusal):
-			d.Close(bridge.Result{Ref: out.Ref, Err: refusal})
+			d.Settle(bridge.Result{Ref: out.Ref, Err: refusal})
 		default:
 			if errors.Is(err, bridge.ErrDown) {
 				d.m.set(func() { d.m.downs++ })
@@ -318,7 +318,7 @@ func (d *Desk) Carry(ctx context.Context, s bridge.Side) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(5 * time.Millisecond): // the real courier backs off, too
+			case <-time.After(5 * time.Millisecond): // the real dispatcher backs off, too
 			}
 		}
 	}

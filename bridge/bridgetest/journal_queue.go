@@ -9,14 +9,14 @@ import (
 	"chatrelay/bridge"
 )
 
-func laneOrder(j *journal) {
+func laneOrder(j *kit) {
 	for i := range 5 {
 		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
 	}
 	var last uint64
 	for i := range 5 {
 		o := j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", fmt.Sprint(i))))
-		if o.From != "1001" || o.Kind != bridge.Inbox || o.Ref.Msg <= last {
+		if o.From != "1001" || o.Kind != bridge.KindInbox || o.Ref.Msg <= last {
 			j.Errorf("got %+v after message %d", o, last)
 		}
 		last = o.Ref.Msg
@@ -25,7 +25,7 @@ func laneOrder(j *journal) {
 }
 
 // lanesInTurn: senders take turns, and within one sender its destinations.
-func lanesInTurn(j *journal) {
+func lanesInTurn(j *kit) {
 	for i := range 3 {
 		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
 	}
@@ -38,9 +38,9 @@ func lanesInTurn(j *journal) {
 	j.quiet()
 }
 
-func nextWaits(j *journal) {
+func nextWaits(j *kit) {
 	got := make(chan bridge.Outbound, 1)
-	go func() { // ends with the leg, or the test
+	go func() { // ends with the delivery, or the test
 		if o, err := j.Next(j.Context(), bridge.XMPP); err == nil {
 			got <- o
 		}
@@ -57,7 +57,7 @@ func nextWaits(j *journal) {
 	}
 }
 
-func nextEnds(j *journal) {
+func nextEnds(j *kit) {
 	ctx, cancel := context.WithCancel(j.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -81,7 +81,7 @@ func nextEnds(j *journal) {
 }
 
 // three are handed out of one lane, and one waits.
-func (j *journal) three() (refs []bridge.Ref) {
+func (j *kit) three() (refs []bridge.Ref) {
 	j.Helper()
 	for i := range 4 {
 		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
@@ -92,7 +92,7 @@ func (j *journal) three() (refs []bridge.Ref) {
 	return refs
 }
 
-func (j *journal) wantRefs(want ...bridge.Ref) {
+func (j *kit) wantRefs(want ...bridge.Ref) {
 	j.Helper()
 	for _, ref := range want {
 		if o := j.next(bridge.MQTT); o.Ref != ref {
@@ -101,7 +101,7 @@ func (j *journal) wantRefs(want ...bridge.Ref) {
 	}
 }
 
-func release(j *journal) {
+func release(j *kit) {
 	r := j.three()
 	j.Release(r[2])
 	j.Release(r[0])
@@ -119,7 +119,7 @@ func release(j *journal) {
 	j.quiet()
 }
 
-func deferHolds(j *journal) {
+func deferHolds(j *kit) {
 	r := j.three()
 	if n, _ := j.Attempts(r[0]); n != 0 {
 		j.Errorf("attempts %d before the first", n)
@@ -140,7 +140,7 @@ func deferHolds(j *journal) {
 	}
 }
 
-func deferEnds(j *journal) {
+func deferEnds(j *kit) {
 	r := j.three()
 	j.Defer(r[0], -time.Second, "in the past")
 	j.wantRefs(r[0])
@@ -152,14 +152,14 @@ func deferEnds(j *journal) {
 	}
 }
 
-func (j *journal) delay() {
+func (j *kit) delay() {
 	j.Helper()
 	if err := j.Delayed(j.Context(), 0); err != nil {
 		j.Fatal(err)
 	}
 }
 
-func delayed(j *journal) {
+func delayed(j *kit) {
 	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1003", "1004", "b"))
 	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
 	j.wantNotice("1001", "sent")
@@ -176,10 +176,10 @@ func delayed(j *journal) {
 	j.quiet()
 }
 
-func delayedTakenBack(j *journal) {
+func delayedTakenBack(j *kit) {
 	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1003", "1002", "b"))
 	j.delay()
-	out := j.next(bridge.MQTT) // the first one's is in a courier's hand
+	out := j.next(bridge.MQTT) // the first one's is in a dispatcher's hand
 	j.settle(j.next(bridge.XMPP).Ref, j.next(bridge.XMPP).Ref)
 	sent := map[string]string{}
 	for range 2 {

@@ -16,12 +16,12 @@ import (
 
 func legs(n int) (out []Outbound) {
 	for i := range n {
-		out = append(out, Outbound{Ref: Ref{Msg: uint64(i + 1)}, Kind: Chat, From: "1001", To: "1002", Body: []byte("secret words")})
+		out = append(out, Outbound{Ref: Ref{Msg: uint64(i + 1)}, Kind: KindChat, From: "1001", To: "1002", Body: []byte("secret words")})
 	}
 	return out
 }
 
-// carry runs a courier over one leg and tells what the ledger heard. Send answers with err.
+// carry runs a dispatcher over one delivery and tells what the ledger heard. Send answers with err.
 func carry(t *testing.T, l *fakeLedger, err error) []string {
 	t.Helper()
 	for _, o := range legs(1) {
@@ -31,7 +31,7 @@ func carry(t *testing.T, l *fakeLedger, err error) []string {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		side := &fakeSide{send: func(context.Context, Outbound) error { return err }}
-		NewCourier(l, side, nil, func() time.Time { return noon }, zerolog.Nop()).carry(ctx, <-l.queue)
+		NewDispatcher(l, side, nil, func() time.Time { return noon }, zerolog.Nop()).carry(ctx, <-l.queue)
 	})
 	return l.heard()
 }
@@ -104,7 +104,7 @@ func TestCourierDoesNotSpin(t *testing.T) {
 		}}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		if err := NewCourier(l, side, nil, nil, zerolog.Nop()).Run(ctx); err != nil {
+		if err := NewDispatcher(l, side, nil, nil, zerolog.Nop()).Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 		if most := int(10*time.Second/downPause) + 1; asked > most || asked < 10 {
@@ -129,7 +129,7 @@ func TestCourierCarriesInOrder(t *testing.T) {
 			return nil
 		}}
 		done := make(chan error, 1)
-		go func() { done <- NewCourier(l, side, nil, nil, zerolog.Nop()).Run(ctx) }()
+		go func() { done <- NewDispatcher(l, side, nil, nil, zerolog.Nop()).Run(ctx) }()
 		synctest.Wait()
 		cancel()
 		if err := <-done; err != nil {
@@ -141,7 +141,7 @@ func TestCourierCarriesInOrder(t *testing.T) {
 	})
 }
 
-// A leg in hand goes back when the relay stops: it was never bound.
+// A delivery in hand goes back when the relay stops: it was never bound.
 func TestCourierStops(t *testing.T) {
 	tests := []struct {
 		name string
@@ -160,7 +160,7 @@ func TestCourierStops(t *testing.T) {
 				l := newLedger(legs(1)...)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
-				go func() { done <- NewCourier(l, &fakeSide{send: tt.send}, nil, nil, zerolog.Nop()).Run(ctx) }()
+				go func() { done <- NewDispatcher(l, &fakeSide{send: tt.send}, nil, nil, zerolog.Nop()).Run(ctx) }()
 				synctest.Wait()
 				began := time.Now()
 				cancel()
@@ -178,7 +178,7 @@ func TestCourierStops(t *testing.T) {
 	}
 }
 
-// lastLeg hands a leg out at the very moment of the end.
+// lastLeg hands a delivery out at the very moment of the end.
 type lastLeg struct {
 	*fakeLedger
 	end context.CancelFunc
@@ -193,7 +193,7 @@ func TestCourierGivesBackTheLastLeg(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := lastLeg{newLedger(), cancel}
 	side := &fakeSide{send: func(context.Context, Outbound) error { t.Error("sent after the end"); return nil }}
-	if err := NewCourier(l, side, nil, nil, zerolog.Nop()).Run(ctx); err != nil {
+	if err := NewDispatcher(l, side, nil, nil, zerolog.Nop()).Run(ctx); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	if got := l.heard(); !slices.Equal(got, []string{"release 1.0"}) {
@@ -205,7 +205,7 @@ func TestCourierEndsWithABrokenBook(t *testing.T) {
 	l := newLedger()
 	l.nextErr = errBroken
 	close(l.queue)
-	if err := NewCourier(l, &fakeSide{}, nil, nil, zerolog.Nop()).Run(t.Context()); !errors.Is(err, errBroken) {
+	if err := NewDispatcher(l, &fakeSide{}, nil, nil, zerolog.Nop()).Run(t.Context()); !errors.Is(err, errBroken) {
 		t.Errorf("Run: %v, want %v", err, errBroken)
 	}
 }
@@ -215,7 +215,7 @@ func TestCourierLogs(t *testing.T) {
 	var out bytes.Buffer
 	l := newLedger()
 	side := &fakeSide{send: func(context.Context, Outbound) error { return Refuse("gone", "no such person") }}
-	c := NewCourier(l, side, nil, newClock().now, zerolog.New(&out))
+	c := NewDispatcher(l, side, nil, newClock().now, zerolog.New(&out))
 	for _, o := range append(legs(50), legs(50)...) {
 		c.carry(t.Context(), o)
 	}
