@@ -80,9 +80,9 @@ func (a *acker) settle(i *item, err error) {
 	case err == nil:
 		i.good = true
 	case errors.Is(err, bridge.ErrFull):
-		i.k.drop("the book is full")
+		i.k.refuse("the book is full")
 	case errors.Is(err, errStopped):
-		i.k.drop("stopping")
+		i.k.refuse("stopping")
 	default:
 		i.k.fail(fmt.Errorf("an offer failed: %w", err))
 	}

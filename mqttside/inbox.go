@@ -99,7 +99,7 @@ func (s *Side) receive(k *link, m mqtt.Message) {
 	k.taken(1)
 	if !s.inbox.put(i) {
 		k.taken(-1)
-		k.drop("more came than the book takes")
+		k.drop("more came at once than the relay keeps in memory")
 	}
 }
 
@@ -123,7 +123,7 @@ func (s *Side) offer(ctx context.Context, in bridge.Inlet) {
 
 func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
 	qos := i.msg.Qos()
-	if qos > 0 && !i.k.takes() {
+	if qos > 0 && !i.k.offers() {
 		s.letGo(i)
 		return nil
 	}

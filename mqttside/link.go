@@ -46,7 +46,8 @@ type link struct {
 	moved    bool       // mail or an acknowledgement came after it
 	parted   bool       // closed by us in good order
 	fault    bool       // closed for a trouble of our own: reconnecting does not heal it
-	dropping string     // why nothing is taken any more; empty: it is
+	dropping string     // why nothing more is taken off the wire; empty: it is
+	refused  bool       // what was taken off it is not offered any more, either
 	open     int        // messages taken and not yet acknowledged
 }
 
@@ -196,13 +197,28 @@ func (k *link) fail(why error) {
 	k.close(why)
 }
 
-// drop stops taking: this message and all that follow on the connection stay with the broker, in order.
+// drop stops taking: all that comes from here on stays with the broker, in order. What came before is still offered.
 func (k *link) drop(why string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.dropping == "" {
 		k.dropping = why
 	}
+}
+
+// refuse: a message of this connection was not accepted. It stays with the broker, and so do all behind it.
+func (k *link) refuse(why string) {
+	k.drop(why)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refused = true
+}
+
+// offers tells whether what was taken is still offered.
+func (k *link) offers() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.refused && k.wire.reason() == nil
 }
 
 func (k *link) takes() bool {
