@@ -26,10 +26,12 @@ type fakeBroker struct {
 
 	deaf bool // probes are not passed on
 
-	mu    sync.Mutex // guards all below, and held around each write
-	mute  bool       // none is passed on to a bridge, which is the relay
-	conns []net.Conn
-	plain map[net.Conn]bool // logged in without the bridge bit
+	mu     sync.Mutex // guards all below, and held around each write
+	mute   bool       // none is passed on to a bridge, which is the relay
+	severs bool       // a second login ends over every probe
+	conns  []net.Conn
+	plain  map[net.Conn]bool // logged in without the bridge bit
+	beside map[net.Conn]bool // logged in with another client id than the relay's
 }
 
 func newFakeBroker(tb testing.TB, play func(n int, p packets.ControlPacket) ([]packets.ControlPacket, bool)) *fakeBroker {
@@ -38,7 +40,7 @@ func newFakeBroker(tb testing.TB, play func(n int, p packets.ControlPacket) ([]p
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := &fakeBroker{ln: ln, play: play, plain: map[net.Conn]bool{}}
+	f := &fakeBroker{ln: ln, play: play, plain: map[net.Conn]bool{}, beside: map[net.Conn]bool{}}
 	f.wg.Go(f.accept)
 	tb.Cleanup(func() {
 		_ = ln.Close()
@@ -102,11 +104,16 @@ func (f *fakeBroker) probes(c net.Conn, p packets.ControlPacket) bool {
 	switch p := p.(type) {
 	case *packets.ConnectPacket:
 		f.plain[c] = p.ProtocolVersion == levelPlain
+		f.beside[c] = p.ClientIdentifier != "chatrelay"
 	case *packets.PublishPacket:
 		if _, ok := parseProbe(p.Payload); !ok || p.Qos > 0 {
 			return false
 		}
 		for _, to := range f.conns {
+			if f.severs && f.beside[to] {
+				_ = to.Close()
+				continue
+			}
 			if (to != c || f.plain[c]) && !f.deaf && !(f.mute && !f.plain[to]) {
 				_ = p.Write(to)
 			}

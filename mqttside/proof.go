@@ -21,10 +21,8 @@ const (
 	probeRetry    = 2 * time.Second  // between probes, while none is heard
 	probeSooner   = 2 * time.Second  // the patience then
 	lengthPause   = 2 * time.Second  // the patience for the longest probe; for the steps of the search a third
-	listenLimit   = 5 * time.Second  // for a second login
 	measureLimit  = time.Minute
-	aloneAfter    = 3 // failed second logins in a row, and for so long, before the connection is to hear itself
-	aloneFor      = 5 * time.Second
+	verdictLimit  = 30 * time.Second // a connection in use whose probes cannot be tried for so long is of no use
 )
 
 // silence says what probes were not heard although the broker works.
@@ -32,6 +30,7 @@ type silence struct {
 	out, in bool // what we say; what we are to hear
 	long    bool // only the long one
 	denied  bool // the SUBSCRIBE itself was refused
+	unsure  bool // the second login does not even hear itself: it may lack the right that the relay has
 }
 
 func (e *silence) Error() string {
@@ -48,9 +47,6 @@ func (e *silence) Error() string {
 	return "the broker drops what we publish to the inboxes, or brings us nothing from them"
 }
 
-// errBeside: the second login does not come about.
-var errBeside = errors.New("no second login at the broker")
-
 // prover finds out by probes whether the broker does what it acknowledges. Run's goroutine owns it; a round has it
 // while it runs.
 type prover struct {
@@ -59,10 +55,12 @@ type prover struct {
 
 	listener *listener // at host; nil: none
 	host     string
-	failed   int                // second logins in a row that did not come about
-	since    time.Time          // when the first of them failed
+	failed   int                // attempts in a row in which a second login showed nothing
+	since    time.Time          // when the first of them was
+	deaf     bool               // in the last of them it did not hear itself
 	closed   map[string]closure // brokers that closed the relay's own connection over a long probe
 	last     time.Time          // when a probe was heard, or failed to tell
+	untried  time.Time          // since when none could be tried on a connection in use; zero: it could
 	told     string             // silence that was said last
 	shorter  bool               // a long probe was missed: messages as long may have been dropped
 }
@@ -181,70 +179,6 @@ func (s *Side) tryAll(ctx context.Context, k *link, patience time.Duration) erro
 	return s.measure(ctx, k)
 }
 
-// tryProbes lets a probe of a length go out, and a small one come in.
-func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.Duration) error {
-	var l *listener
-	err := errBeside
-	if k.level != levelPlain || !s.brokers.single(k.url.Host, time.Now()) {
-		l, err = s.beside(ctx, k.url)
-	}
-	if k.level == levelPlain && errors.Is(err, errBeside) {
-		ok, err := hears(ctx, k, k, s.prover.topic, long, patience)
-		if err == nil && !ok {
-			return &silence{out: true, in: true}
-		}
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	var out, in bool
-	var wrongOut, wrongIn error
-	var wg sync.WaitGroup
-	wg.Go(func() { out, wrongOut = hears(ctx, k, l, s.prover.topic, long, patience) })
-	wg.Go(func() { in, wrongIn = hears(ctx, l, k, s.prover.topic, probeLeast, patience) })
-	wg.Wait()
-	if err := errors.Join(wrongOut, wrongIn); err != nil {
-		return err
-	}
-	// Some brokers let a probe wait behind what we leave unacknowledged. To wait for it would be for ever: the book gets
-	// room by what leaves. Then the connection is renewed.
-	in = in || !k.takes()
-	if !out || !in {
-		return &silence{out: !out, in: !in}
-	}
-	return nil
-}
-
-// beside gives the second login at a broker, which listens for probes. One that may not subscribe where the relay's own
-// connection may, as where rights go by client id, is none.
-func (s *Side) beside(ctx context.Context, u *url.URL) (*listener, error) {
-	p := &s.prover
-	if p.listener != nil && p.host == u.Host && p.listener.alive() {
-		return p.listener, nil
-	}
-	p.close()
-	ctx, cancel := context.WithTimeout(ctx, listenLimit)
-	defer cancel()
-	t, err := s.sideLogin(ctx, u)
-	var l *listener
-	if err == nil {
-		l, err = listen(t, s.prover.topic)
-	}
-	if err != nil {
-		if p.failed++; p.failed == 1 {
-			p.since = time.Now()
-		}
-		if p.failed >= aloneAfter && time.Since(p.since) > aloneFor {
-			p.failed = 0
-			s.brokers.setLonely(u.Host, time.Now())
-		}
-		return nil, fmt.Errorf("%w: %w", errBeside, err)
-	}
-	p.listener, p.host, p.failed = l, u.Host, 0
-	return l, nil
-}
-
 // proven: the broker passes on what we publish, and brings it. What was settled before the probe went out is certain.
 func (s *Side) proven(k *link, mark uint64) {
 	p := &s.prover
@@ -275,6 +209,8 @@ func (s *Side) unproven(k *link, e *silence) {
 	s.setLive(nil, text)
 	maybe := 0
 	switch {
+	case e.unsure: // nor was anything shown against it: nothing is settled, and nothing bounced, until it is known
+		s.outbox.suspend()
 	case e.in && !e.out && !e.denied: // what we publish was heard
 		s.outbox.prove()
 	case e.long:
@@ -308,23 +244,35 @@ func aclLine(cfg *Config, u *url.URL) string {
 	return b.String()
 }
 
-// due tells whether it is time for a probe.
-func (s *Side) due(now time.Time, host string) bool {
+// due tells whether it is time for a regular probe.
+func (s *Side) due(now time.Time) bool {
 	since := now.Sub(s.prover.last)
 	n, _ := s.outbox.sinceProbe()
-	return since >= probeIdle || n > 0 && since >= probeBusy || n >= probeMany && since >= time.Second || s.prover.lengths.wanted(host) > 0
+	return since >= probeIdle || n > 0 && since >= probeBusy || n >= probeMany && since >= time.Second
+}
+
+// nextProbe tells whether a probe is to go now; want: for a message of that length. A regular one that is due comes
+// first, for there may be no end of the others.
+func (s *Side) nextProbe(now time.Time, host string) (want int, goes bool) {
+	if s.due(now) {
+		return 0, true
+	}
+	want = s.prover.lengths.wanted(host)
+	return want, want > 0
 }
 
 // keepProving probes on a connection in use, until a probe is not heard (nil) or the connection ends.
 func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 	host := k.url.Host
+	s.prover.untried = time.Time{}
 	for {
-		if err := s.watch(ctx, k, func() bool { return s.due(time.Now(), host) }); err != nil {
+		want := 0
+		err := s.watch(ctx, k, func() (goes bool) { want, goes = s.nextProbe(time.Now(), host); return goes })
+		if err != nil {
 			return nil, err
 		}
 		mark := s.desk.LastUnproven()
 		n, long := s.outbox.sinceProbe()
-		want := s.prover.lengths.wanted(host)
 		verdict, err := s.round(ctx, k, func(ctx context.Context) error {
 			if want > 0 {
 				return s.tryLength(ctx, k, want)
@@ -342,19 +290,41 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 		case verdict != nil:
 			s.log.Debug().Err(verdict).Msg("a probe could not be tried")
 			s.prover.lengths.unwant(host)
-			s.prover.last = time.Now().Add(probeRetry - probeBusy) // soon again
+			if want == 0 && s.hopeless(k, n, verdict) {
+				return nil, k.conn().reason()
+			}
 		case want == 0:
+			s.prover.untried = time.Time{}
 			s.outbox.probed(n)
 			s.proven(k, mark)
 		}
 	}
 }
 
+// hopeless notes that a regular probe could not be tried; it is soon tried again. After long the connection ends, if
+// messages were settled on it: they are not to be trusted for ever.
+func (s *Side) hopeless(k *link, settled int, why error) bool {
+	p := &s.prover
+	now := time.Now()
+	p.last = now.Add(probeRetry - probeBusy)
+	if settled == 0 {
+		return false
+	}
+	if p.untried.IsZero() {
+		p.untried = now
+	}
+	if now.Sub(p.untried) < verdictLimit {
+		return false
+	}
+	k.fail(fmt.Errorf("no probe could be tried for %v: %w", verdictLimit, why))
+	return true
+}
+
 // tryAgain lets a probe go out as long as the longest message since the last one.
 func (s *Side) tryAgain(ctx context.Context, k *link, long int) error {
 	err := s.tryProbes(ctx, k, long, probePatience)
 	var quiet *silence
-	if long <= probeLeast || !errors.As(err, &quiet) || !quiet.out {
+	if long <= probeLeast || !errors.As(err, &quiet) || !quiet.out || quiet.unsure {
 		return err
 	}
 	if err := s.tryProbes(ctx, k, probeLeast, probeSooner); err != nil {

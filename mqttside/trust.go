@@ -64,6 +64,13 @@ func (o *outbox) distrust() int {
 	return n
 }
 
+// suspend: it is not known what an acknowledgement is worth. What comes from now on waits.
+func (o *outbox) suspend() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.trust = untried
+}
+
 // sinceProbe is how many messages were settled since the last probe that was heard, and how long the longest is.
 func (o *outbox) sinceProbe() (n, longest int) {
 	o.mu.Lock()
