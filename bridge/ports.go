@@ -222,10 +222,10 @@ type Confirmations interface {
 	// Confirm: the far side has taken all deliveries of a side that were settled as Unproven up to a number of
 	// LastUnproven, those of earlier lives included.
 	Confirm(side SideID, upTo uint64)
-	// BounceUnconfirmed: all deliveries of a side that were settled as Unproven and are not confirmed may not have
-	// arrived. They are bounced in one transaction and counted as Unconfirmed; those of messages not longer than so
+	// BounceUnconfirmed: all deliveries of a side that were settled as Unproven, up to such a number, and are not confirmed
+	// may not have arrived. They are bounced in one transaction and counted as Unconfirmed; those of messages not longer than so
 	// many bytes are confirmed instead (0: none).
-	BounceUnconfirmed(side SideID, longer int, why *Refusal)
+	BounceUnconfirmed(side SideID, upTo uint64, longer int, why *Refusal)
 }
 
 // SideState is a side's own durable memory: rows and counters.

@@ -27,7 +27,7 @@ func TestDeafSecondLogin(t *testing.T) {
 	l := start(t, r.m, r.cfg)
 	l.up(t)
 	for i := range 20 {
-		r.m.Add(bridge.Inbox, "1001", "2001", body("x", i))
+		r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
 	}
 	r.m.Until(t, "sent, and not confirmed", func(s bridgetest.Sum) bool { return bridgetest.AllClosed(s) && s.Doubts == 20 })
 	if err := r.broker.SetACL(aclByID); err != nil {
@@ -37,7 +37,7 @@ func TestDeafSecondLogin(t *testing.T) {
 	k.close(errors.New("cut by the test"))
 	l.eventually(t, "not ready", func() bool { ok, _ := l.Up(); return !ok })
 	for i := 20; i < 40; i++ {
-		r.m.Add(bridge.Inbox, "1001", "2001", body("x", i))
+		r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
 	}
 	l.within(t, 25*time.Second, "up again", func() bool { now := l.current(); return now != nil && now != k })
 	r.m.Until(t, "sent", bridgetest.AllClosed)
@@ -62,13 +62,13 @@ func TestListenerDies(t *testing.T) {
 	m := bridgetest.NewMemory(t)
 	l := start(t, m, testConfig(t, f.url()))
 	l.within(t, 20*time.Second, "up", func() bool { ok, _ := l.Up(); return ok })
-	m.Add(bridge.Inbox, "1001", "2001", body("x", 0))
+	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	m.Until(t, "sent", bridgetest.AllClosed)
 }
 
 // TestHopeless: a connection on which messages are settled, and no probe can be tried for half a minute, ends.
 func TestHopeless(t *testing.T) {
-	s, err := New(sound(), bridgetest.NewMemory(t).Desk())
+	s, err := New(sound(), bridgetest.NewMemory(t).SideJournal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestHopeless(t *testing.T) {
 
 // TestNextProbe: senders that ask for longer and longer messages do not keep the regular probe away.
 func TestNextProbe(t *testing.T) {
-	s, err := New(sound(), bridgetest.NewMemory(t).Desk())
+	s, err := New(sound(), bridgetest.NewMemory(t).SideJournal())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,6 +163,20 @@ func (k *link) ended(within time.Duration) (quick, theirs bool) {
 // closed ends with the connection.
 func (k *link) closed() <-chan struct{} { return k.conn().closed }
 
+// during gives a context that ends with the connection, too. cancel waits for its goroutine.
+func (k *link) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-k.closed():
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(); wg.Wait() }
+}
+
 func (k *link) conn() *wire {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -137,6 +137,9 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 		return err
 	}
 	s.announce(k, "online")
+	if _, some := s.oldestElsewhere(); some {
+		wg.Go(func() { s.askElsewhere(ctx, k) }) // ends with k or ctx
+	}
 	for {
 		if err := s.convince(ctx, k, known); err != nil {
 			return err

@@ -189,9 +189,9 @@ func (s *Side) proven(k *link, mark uint64) {
 	p.last = time.Now()
 	limit := s.prover.lengths.known(k.url.Host, time.Now())
 	if limit < s.cfg.longest() && p.shorter {
-		s.desk.BounceUnconfirmed(bridge.MQTT, limit, bridge.Refuse("too_large", "it may not have arrived: the MQTT broker takes no message longer than %d bytes", limit))
+		s.bounceUnconfirmed(limit, bridge.Refuse("too_large", "it may not have arrived: the MQTT broker takes no message longer than %d bytes", limit))
 	} else {
-		s.desk.Confirm(bridge.MQTT, mark)
+		s.confirm(k.url.Host, mark)
 	}
 	p.shorter = false
 	s.outbox.prove()
@@ -219,7 +219,7 @@ func (s *Side) unproven(k *link, e *silence) {
 		s.prover.lengths.forget(k.url.Host)
 	default:
 		maybe = s.outbox.distrust()
-		s.desk.BounceUnconfirmed(bridge.MQTT, 0, bridge.Refuse("no_right", "it may not have arrived: %s", e.Error()))
+		s.bounceUnconfirmed(0, bridge.Refuse("no_right", "it may not have arrived: %s", e.Error()))
 	}
 	if p.told == text {
 		return

@@ -22,6 +22,8 @@ const (
 	stateSession = "session" // nonce of the session at the broker, and which broker that is
 	stateLogin   = "login"   // there while a CONNECT is under way: the broker may have a new session since
 	stateFilter  = "filter"  // what that session subscribes to
+
+	stateElsewhere = "elsewhere" // what other brokers have acknowledged, unproven
 )
 
 // Side is the counter towards one MQTT broker. It implements bridge.Side.
@@ -55,11 +57,14 @@ type Side struct {
 	session  nonce
 	known    bool   // the book knows of a session
 	home     string // broker that has it
+	settled  uint64 // LastUnproven of what is known to be true or bounced, or stands in elsewhere
 	unsure   bool   // the broker may have begun a new session without our knowing
 	verdict  fate   // of the witness, when it was asked just now; else unsure
 	live     *link
 	stopping bool
 	why      string // not up because
+
+	elsewhere []elsewhere
 }
 
 // New checks the configuration. The error names every problem.
@@ -127,6 +132,7 @@ func (s *Side) restore(ctx context.Context) error {
 		s.session, s.known, s.home = nonce(v[:len(s.session)]), true, string(v[len(s.session):])
 	}
 	s.unsure = state[stateLogin] != nil
+	s.restoreElsewhere(state[stateElsewhere], time.Now())
 	session := s.session
 	s.mu.Unlock()
 	s.filterAt = string(state[stateFilter])
@@ -187,12 +193,19 @@ func (s *Side) begin(k *link, present bool) (sure bool) {
 	case s.unsure || s.home != k.url.Host:
 		f = unsure
 	}
+	moved := expected && s.home != k.url.Host
+	if moved {
+		s.leaveBroker(s.home, time.Now()) // in front of the row that names the new one
+	}
 	s.home, s.unsure = k.url.Host, false
 	session := s.session
 	s.mu.Unlock()
 	home := bridge.StateRow{Key: stateSession, Value: append(session[:], k.url.Host...)}
 	if f == lost {
 		k.raise(s.desk.SetState(bridge.MQTT, append(s.rows.renew(session), home, bridge.StateRow{Key: stateFilter})...))
+	}
+	if moved {
+		s.outbox.disown()
 	}
 	maybe := s.outbox.begin(k, f, session, s.brokers.lacksQoS2(k.url.Host, time.Now()))
 	// Behind the bindings: they must not be believed without it.

@@ -64,6 +64,17 @@ func (o *outbox) distrust() int {
 	return n
 }
 
+// disown: the relay is with another broker now, whose probes say nothing of what the last one acknowledged. What is not
+// settled goes again.
+func (o *outbox) disown() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.held {
+		o.giveBack(l)
+	}
+	o.held, o.since, o.longest = nil, 0, 0
+}
+
 // suspend: it is not known what an acknowledgement is worth. What comes from now on waits.
 func (o *outbox) suspend() {
 	o.mu.Lock()

@@ -18,7 +18,7 @@ func (j *kit) unproven() bridge.Outbound {
 // unconfirmed: what was settled unproven is delivered; what is never confirmed is bounced, once.
 func unconfirmed(j *kit) {
 	why := bridge.Refuse("no_right", "it may not have arrived")
-	j.BounceUnconfirmed(bridge.MQTT, 0, why) // of nothing
+	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 0, why) // of nothing
 	before := j.LastUnproven()
 	for i := range 3 {
 		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
@@ -30,13 +30,16 @@ func unconfirmed(j *kit) {
 	}
 	j.Confirm(bridge.MQTT, before+1)
 	j.Confirm(bridge.XMPP, before+3) // of another side
-	j.BounceUnconfirmed(bridge.MQTT, 0, why)
+	j.BounceUnconfirmed(bridge.MQTT, before+2, 0, why)
 	j.sync()
 	j.wantNotice("1001", "failed")
+	j.quiet() // the third is not meant
+	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 0, why)
+	j.sync()
 	if n := j.wantNotice("1001", "failed"); n.Note.Text != why.Text {
 		j.Errorf("the notice says %q", n.Note.Text)
 	}
-	j.BounceUnconfirmed(bridge.MQTT, 0, why) // they were
+	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 0, why) // they were
 	j.sync()
 	j.quiet()
 	j.wantCount(2, bridge.Unconfirmed, bridge.MQTT, "")
@@ -58,8 +61,8 @@ func unconfirmedByLength(j *kit) {
 			j.settle(o.Ref)
 		}
 	}
-	j.BounceUnconfirmed(bridge.MQTT, 500, bridge.Refuse("too_large", "too long"))
-	j.BounceUnconfirmed(bridge.MQTT, 0, bridge.Refuse("no_right", "no right")) // none is left
+	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 500, bridge.Refuse("too_large", "too long"))
+	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 0, bridge.Refuse("no_right", "no right")) // none is left
 	j.sync()
 	j.wantCount(1, bridge.Unconfirmed, bridge.MQTT, "")
 	j.wantCount(1, "bounced", bridge.XMPP, "too_large")
@@ -72,11 +75,11 @@ func unconfirmedGroup(j *kit) {
 	first, second := j.next(bridge.MQTT), j.next(bridge.MQTT)
 	post := j.next(bridge.XMPP)
 	j.Settle(bridge.Result{Ref: first.Ref, Unproven: true})
-	j.BounceUnconfirmed(bridge.MQTT, 0, bridge.Refuse("no_right", "no right"))
+	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 0, bridge.Refuse("no_right", "no right"))
 	j.Settle(bridge.Result{Ref: second.Ref, Unproven: true})
 	j.settle(post.Ref)
 	j.Confirm(bridge.MQTT, j.LastUnproven())
-	j.BounceUnconfirmed(bridge.MQTT, 0, bridge.Refuse("no_right", "no right"))
+	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 0, bridge.Refuse("no_right", "no right"))
 	j.sync()
 	j.wantNotice("1001", "failed")
 	j.quiet()

@@ -179,14 +179,14 @@ func (d *SideJournal) Confirm(_ bridge.SideID, mark uint64) {
 }
 
 // BounceUnconfirmed implements bridge.SideJournal: it counts.
-func (d *SideJournal) BounceUnconfirmed(_ bridge.SideID, longer int, _ *bridge.Refusal) {
+func (d *SideJournal) BounceUnconfirmed(_ bridge.SideID, upTo uint64, longer int, _ *bridge.Refusal) {
 	d.enqueue(sideOp{apply: func() {
-		for _, u := range d.m.unproven {
-			if u.size > longer {
+		for len(d.m.unproven) > 0 && d.m.unproven[0].mark <= upTo {
+			if d.m.unproven[0].size > longer {
 				d.m.counts[bridge.Unconfirmed]++
 			}
+			d.m.unproven = d.m.unproven[1:]
 		}
-		d.m.unproven = nil
 	}}, nil)
 }
 

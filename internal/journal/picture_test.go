@@ -207,6 +207,6 @@ func (w *thrower) throw() {
 	case 14:
 		w.Confirm(bridge.SideID(1+w.rnd.IntN(2)), w.LastUnproven()-min(w.LastUnproven(), uint64(w.rnd.IntN(3))))
 	case 15:
-		w.BounceUnconfirmed(bridge.SideID(1+w.rnd.IntN(2)), w.rnd.IntN(100), why)
+		w.BounceUnconfirmed(bridge.SideID(1+w.rnd.IntN(2)), w.LastUnproven()-min(w.LastUnproven(), uint64(w.rnd.IntN(3))), w.rnd.IntN(100), why)
 	}
 }

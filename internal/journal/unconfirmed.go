@@ -47,10 +47,10 @@ func (j *Journal) Confirm(side bridge.SideID, mark uint64) {
 }
 
 // BounceUnconfirmed implements bridge.SideJournal.
-func (j *Journal) BounceUnconfirmed(side bridge.SideID, longer int, why *bridge.Refusal) {
+func (j *Journal) BounceUnconfirmed(side bridge.SideID, mark uint64, longer int, why *bridge.Refusal) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.put(&disownOp{side, longer, why})
+	j.put(&disownOp{side, mark, longer, why})
 }
 
 // mark numbers the results that prove little. Under Journal.mu.
@@ -81,6 +81,7 @@ func (o *confirmOp) apply(t *txn) {
 // disownOp bounces what was never confirmed.
 type disownOp struct {
 	side   bridge.SideID
+	mark   uint64
 	longer int
 	why    *bridge.Refusal
 }
@@ -89,7 +90,7 @@ func (o *disownOp) size() (int, int)               { return 1, 0 }
 func (o *disownOp) end(_ *Journal, err error) bool { return err != nil }
 
 func (o *disownOp) apply(t *txn) {
-	for t.unprovenLeft(o.side) > 0 {
+	for t.unprovenLeft(o.side) > 0 && t.firstUnproven(o.side).n <= o.mark {
 		u := t.firstUnproven(o.side)
 		t.letGo(o.side)
 		m := t.j.letters[u.ref.Msg]

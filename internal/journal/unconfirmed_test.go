@@ -40,7 +40,7 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 		t.Errorf("mark %d after the restart, want 750", got)
 	}
 	b.deliver("1004", 10)
-	b.BounceUnconfirmed(bridge.MQTT, 0, noRight)
+	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 0, noRight)
 	b.sync()
 	b.wantCount(bridge.Unconfirmed, bridge.MQTT, "", 310)
 	b.wantCount(bounced, bridge.XMPP, "no_right", 310)
@@ -56,7 +56,7 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 		t.Errorf("told %v", told)
 	}
 	b = b.again(o)
-	b.BounceUnconfirmed(bridge.MQTT, 0, noRight)
+	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 0, noRight)
 	b.sync()
 	b.nothing(bridge.MQTT)
 	b.wantCount(bridge.Unconfirmed, bridge.MQTT, "", 310)
@@ -77,7 +77,7 @@ func TestConfirmedLeavesNothing(t *testing.T) {
 	if len(rows) != 0 {
 		t.Errorf("%d rows are left", len(rows))
 	}
-	b.BounceUnconfirmed(bridge.MQTT, 0, noRight)
+	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 0, noRight)
 	b.sync()
 	b.wantCount(bridge.Unconfirmed, bridge.MQTT, "", 0)
 }
@@ -91,7 +91,7 @@ func TestUnconfirmedIsKept(t *testing.T) {
 	b.deliver("1001", 2*purgeLeast)
 	c.add(3 * time.Hour)
 	b.deliver("1002", 1)
-	b.BounceUnconfirmed(bridge.MQTT, 0, noRight)
+	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 0, noRight)
 	b.sync()
 	b.wantCount(bounced, bridge.XMPP, "no_right", 2*purgeLeast+1)
 	b.wantCount(bounced, 0, "no_right", 0)
