@@ -29,7 +29,7 @@ func TestDeafSecondLogin(t *testing.T) {
 	for i := range 20 {
 		r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
 	}
-	r.m.Until(t, "sent, and not confirmed", func(s bridgetest.Sum) bool { return bridgetest.AllClosed(s) && s.Doubts == 20 })
+	r.m.Until(t, "sent, and not confirmed", func(s bridgetest.Sum) bool { return bridgetest.AllClosed(s) && s.Unproven == 20 })
 	if err := r.broker.SetACL(aclByID); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestDeafSecondLogin(t *testing.T) {
 	l.within(t, 25*time.Second, "up again", func() bool { now := l.current(); return now != nil && now != k })
 	r.m.Until(t, "sent", bridgetest.AllClosed)
 	tally(t, "out", 1, 40, p.hears(t, 40))
-	if s := r.m.Sum(); s.Counts[bridge.Unconfirmed] > 0 || s.Counts[bridge.MaybeDuplicate] > 0 || s.Doubts > 20 {
+	if s := r.m.Sum(); s.Counts[bridge.Unconfirmed] > 0 || s.Counts[bridge.MaybeDuplicate] > 0 || s.Unproven > 20 {
 		t.Errorf("%+v: want none bounced or sent again, and the first 20 confirmed", s)
 	}
 	if level := l.current().level; level != levelPlain {

@@ -82,7 +82,7 @@ func TestUnprovenElsewhere(t *testing.T) {
 			for i := range 20 {
 				r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
 			}
-			settled := func(s bridgetest.Sum) bool { return bridgetest.AllClosed(s) && s.Doubts == 20 }
+			settled := func(s bridgetest.Sum) bool { return bridgetest.AllClosed(s) && s.Unproven == 20 }
 			r.m.Until(t, "settled at the first", settled)
 			r.move(t, l)
 			if tc.acl == "" {
@@ -102,7 +102,7 @@ func TestUnprovenElsewhere(t *testing.T) {
 			} else {
 				r.link.Refuse(false)
 			}
-			r.m.Until(t, "it is known", func(s bridgetest.Sum) bool { return s.Doubts == 0 })
+			r.m.Until(t, "it is known", func(s bridgetest.Sum) bool { return s.Unproven == 0 })
 			if n := r.m.Sum().Counts[bridge.Unconfirmed]; n != tc.bounced {
 				t.Errorf("%d bounced, want %d", n, tc.bounced)
 			}
