@@ -56,7 +56,7 @@ func TestBacklogAtBroker(t *testing.T) {
 			finish(t, tok)
 		}
 	}
-	d := m.Desk()
+	d := m.SideJournal()
 	in := &counter{Inlet: pacedInlet{d, time.Millisecond}}
 	l := startWith(t, m, cfg, d, in)
 	m.Until(t, "all taken", takenN(n))
