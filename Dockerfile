@@ -1,5 +1,6 @@
 # The relay as one static binary and nothing else. Run it with a read-only root:
-#   docker run --read-only -v chatrelay:/data --env-file chatrelay.env -p 8080:8080 chatrelay
+#   docker run --network host --read-only -v chatrelay:/data --env-file chatrelay.env chatrelay
+# README says what to set on a network of its own.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
