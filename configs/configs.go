@@ -49,7 +49,7 @@ type XMPP struct {
 	PasswordFile string  `env:"XMPP_PASSWORD_FILE" desc:"File that holds the password instead; read anew at each login."`
 	Addr         string  `env:"XMPP_ADDR" shown:"SRV of the domain" desc:"host:port of the server, where DNS does not tell."`
 	TLS          string  `env:"XMPP_TLS" envDefault:"starttls" desc:"starttls, direct (TLS from the first byte) or off (loopback only)."`
-	TLSInsecure  bool    `env:"XMPP_TLS_INSECURE" envDefault:"false" desc:"true allows XMPP_TLS=off beyond loopback: the password and all mail can then be read on the way."`
+	TLSInsecure  bool    `env:"XMPP_TLS_INSECURE" envDefault:"false" desc:"true allows XMPP_TLS=off beyond loopback: the password and all messages can then be read on the way."`
 	CAFile       string  `env:"XMPP_CA_FILE" shown:"system roots" desc:"PEM file with the authorities that may sign the server's certificate."`
 	UserDomain   string  `env:"XMPP_USER_DOMAIN" shown:"domain of XMPP_JID" desc:"Where landlines live: 1001 is 1001@<this domain>."`
 	Resource     string  `env:"XMPP_RESOURCE" envDefault:"chatrelay" desc:"Resource of the relay's login. One relay per account and topic prefix: a second resource does not make a second relay possible."`
@@ -75,10 +75,10 @@ const GroupMembers = "members"
 type Store struct {
 	Dir          string        `env:"STORE" envDefault:"./data" desc:"Folder of the journal; memory: nothing outlives the process (tests only)."`
 	Sync         string        `env:"STORE_SYNC" envDefault:"full" desc:"full survives power loss; os survives kill -9 only."`
-	MaxBytes     Size          `env:"STORE_MAX_BYTES" envDefault:"1GiB" desc:"Above it nothing new is taken until mail has gone out."`
+	MaxBytes     Size          `env:"STORE_MAX_BYTES" envDefault:"1GiB" desc:"Above it nothing new is taken until messages have gone out."`
 	MaxPending   int           `env:"STORE_MAX_PENDING" shown:"from the memory limit" desc:"Deliveries that may wait, notices too: they cost memory. Above it nothing new is taken until some have gone out. By default as many as fit in GOMEMLIMIT or the cgroup's limit; without either, any number."`
-	DedupWindow  time.Duration `env:"DEDUP_WINDOW" envDefault:"24h" desc:"How long a message is known again, in the relay's own running time."`
-	DedupMaxKeys int           `env:"DEDUP_MAX_KEYS" envDefault:"1000000" desc:"How many messages are known again, at most."`
+	DedupWindow  time.Duration `env:"DEDUP_WINDOW" envDefault:"24h" desc:"How long a repeated message is recognised; only time the relay runs counts."`
+	DedupMaxKeys int           `env:"DEDUP_MAX_KEYS" envDefault:"1000000" desc:"How many messages are recognised when they are repeated, at most."`
 }
 
 // HTTP is the page for health, metrics and dead letters.
