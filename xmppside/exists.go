@@ -75,13 +75,12 @@ func (rs *rooms) states() []bridge.RoomState {
 	for _, j := range rs.s.cfg.Rooms { // sorted
 		r := rs.byJID[j]
 		state := bridge.RoomState{Room: j, Up: r.in != "", Why: r.why, Unheard: r.unheard.total}
-		if state.Up {
-			state.Why = ""
-			if !r.open {
-				state.Why = anonymousRoom
-			}
-		} else if state.Why == "" {
+		switch {
+		case state.Why != "": // a room that we are in may not say who belongs to it
+		case !state.Up:
 			state.Why = "not joined yet"
+		case !r.open:
+			state.Why = anonymousRoom
 		}
 		out = append(out, state)
 	}

@@ -273,16 +273,17 @@ func (r *room) askLists(ctx context.Context, rs *rooms, c *conn) error {
 	var hidden []string
 	for _, list := range []string{outcast, "member", "admin", "owner"} {
 		answer, err := c.ask(ctx, r.jid, "get", listQuery(list))
-		if refused := isAnswer(err); err != nil && !refused {
+		switch {
+		case isHidden(err):
+			hidden = append(hidden, list)
+			continue
+		case err != nil:
 			if ctx.Err() == nil { // a room that does not answer does not end logins
 				rs.mu.Lock()
 				r.who.cut--
 				rs.mu.Unlock()
 			}
 			return &listError{err}
-		} else if refused {
-			hidden = append(hidden, list)
-			continue
 		}
 		if q := answer.child(nsMUCAdmin, "query"); q != nil {
 			for _, it := range q.all(nsMUCAdmin, "item") {
@@ -298,6 +299,11 @@ func (r *room) askLists(ctx context.Context, rs *rooms, c *conn) error {
 		rs.s.log.Warn().Str("room", r.jid).Msg("the room does not show its ban list to the relay: who is banned while he is not in the room, and has a row in CHATRELAY_GROUPS_FILE, may post. " + adminFix)
 	}
 	return nil
+}
+
+// isHidden tells whether a room does not show a list to us, or to nobody. Any other answer may be another one soon.
+func isHidden(err error) bool {
+	return isCondition(err, "forbidden", "not-allowed", "not-authorized", "feature-not-implemented")
 }
 
 func listQuery(list string) string {

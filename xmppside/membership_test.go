@@ -104,6 +104,35 @@ func TestStandingWithoutLists(t *testing.T) {
 	})
 }
 
+// A room that cannot show its lists for the moment is asked again soon: nobody who is banned may post meanwhile.
+func TestListsLater(t *testing.T) {
+	t.Parallel()
+	const busy = `
+local asked = 0;
+module:hook("iq-get/bare/http://jabber.org/protocol/muc#admin:query", function(event)
+	asked = asked + 1;
+	local kind, condition = "wait", "internal-server-error";
+	if asked == 2 then kind, condition = "cancel", "service-unavailable" end
+	if asked == 3 then kind, condition = "wait", "resource-constraint" end
+	if asked > 3 then return end
+	event.origin.send(require "util.stanza".error_reply(event.stanza, kind, condition));
+	return true;
+end, 1000);
+`
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomOwner: "1001", RoomPlugin: busy})
+	owner := newPerson(t, x, "1001", x.Room("room"))
+	owner.affiliates(t, x.Room("room"), "affiliation='admin' jid='"+x.JID("receiver")+"'")
+	owner.affiliates(t, x.Room("room"), "affiliation='outcast' jid='"+x.JID("1003")+"'")
+	l, room := inRoom(t, x, bridgetest.NewMemory(t))
+	l.eventually(t, "it is known who belongs to the room", func() bool { return l.Standing(room, "1003") != bridge.StandingUnknown })
+	if s := l.Standing(room, "1003"); s != bridge.StandingOutcast || l.log.count("does not show its ban list") != 0 {
+		t.Errorf("one who is banned has standing %d", s)
+	}
+	if n := l.log.count("asking again"); n != 3 {
+		t.Errorf("it is said %d times", n)
+	}
+}
+
 // A room that stays away is out of reach after a while, and lost after a day with a login; but one whom it had banned
 // does not gain by that.
 func TestStandingOutOfReach(t *testing.T) {

@@ -41,6 +41,7 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 		since := time.Now()
 		err := r.enter(ctx, rs, c, check)
 		if err == nil {
+			rs.complain(r, nil)
 			err = r.learn(ctx, rs, c)
 		}
 		rs.complain(r, err)
@@ -49,7 +50,7 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 		case ctx.Err() != nil:
 			return
 		case err != nil && err.Error() != trouble:
-			log.Warn().Err(err).Msg("not in the room; trying again")
+			log.Warn().Err(err).Msg(notInRoom(err))
 			trouble = err.Error()
 		case err == nil && !check:
 			log.Info().Msg("in the room")
@@ -75,6 +76,13 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 		}
 		pause(ctx, jitter(wait.grow(roomDelay, roomCap)))
 	}
+}
+
+func notInRoom(err error) string {
+	if _, lists := errors.AsType[*listError](err); lists {
+		return "in the room, but who belongs to it is not known; asking again"
+	}
+	return "not in the room; trying again"
 }
 
 // enter makes sure that we are in the room.
