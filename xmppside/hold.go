@@ -53,7 +53,7 @@ func (h *hold) live(push func(item)) {
 	defer h.mu.Unlock()
 	for i := range h.items {
 		if it := &h.items[i]; !it.stored.IsZero() && !it.gone {
-			push(h.take(it))
+			push(h.out(it))
 		}
 	}
 	h.stored = false
@@ -66,32 +66,36 @@ func (h *hold) old(since time.Time) {
 	h.since = since
 }
 
-// passes tells whether a message need not wait.
-func (h *hold) passes(it *item) bool {
+// take keeps a message, or passes it on behind all that has to go first.
+func (h *hold) take(it item, push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !it.stored.IsZero() && !h.stored
+	switch {
+	case !h.on:
+		push(h.known(it, false))
+	case !it.stored.IsZero() && !h.stored:
+		push(it)
+	case h.bytes > holdBytes: // what is held goes first
+		h.pass(push)
+		push(h.known(it, false))
+	default:
+		h.keep(it)
+	}
 }
 
-// keep takes a message; false: nothing is held now.
-func (h *hold) keep(it item) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.on || h.bytes > holdBytes {
-		return false
-	}
+// keep needs h.mu.
+func (h *hold) keep(it item) {
 	if it.archived != "" {
 		h.places[it.in.WireID] = len(h.items)
 	}
 	h.items = append(h.items, keptItem{item: it})
 	h.bytes += it.weight()
-	return true
 }
 
 func (it *item) weight() int { return len(it.in.Body) + holdItem }
 
-// take passes an item on, so that it goes no second time. h.mu is held.
-func (h *hold) take(it *keptItem) item {
+// out takes an item out, so that it goes no second time. h.mu is held.
+func (h *hold) out(it *keptItem) item {
 	out := it.item
 	h.bytes -= out.weight()
 	*it = keptItem{gone: true} // its body is not kept
@@ -137,12 +141,17 @@ func live(it keptItem) int {
 func (h *hold) release(push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.pass(push)
+}
+
+// pass is release. h.mu is held.
+func (h *hold) pass(push func(item)) {
 	h.on = false
 	h.inOrder()
 	for _, stored := range []bool{true, false} {
 		for i := range h.items {
 			if it := &h.items[i]; !it.gone && it.stored.IsZero() != stored {
-				push(h.known(h.take(it), h.complete))
+				push(h.known(h.out(it), h.complete))
 			}
 		}
 	}
@@ -164,11 +173,11 @@ func (h *hold) meet(r *result, byTime bool, push func(item)) {
 			break
 		}
 		if !it.gone && !it.stored.IsZero() && (it.archived == "" || byTime) { // else it may come yet
-			push(h.known(h.take(it), false))
+			push(h.known(h.out(it), false))
 		}
 	}
 	if held && !h.items[same].gone {
-		out := h.take(&h.items[same])
+		out := h.out(&h.items[same])
 		out.m.Done()
 	}
 }
@@ -199,13 +208,6 @@ func (h *hold) known(it item, complete bool) item {
 	return it
 }
 
-// late is a message that comes when nothing is held any more.
-func (h *hold) late(it item) item {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.known(it, false)
-}
-
 // unstore waits until the server has brought what it had stored, and lets live messages go on.
 func (c *conn) unstore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, holdWithin)
@@ -217,13 +219,7 @@ func (c *conn) unstore(ctx context.Context) {
 // admit offers a message, unless it has to wait for older ones.
 func (c *conn) admit(it item, e *element) {
 	it.stored = c.s.stored(e)
-	switch {
-	case c.hold.passes(&it):
-		c.s.inbox.push(it)
-	case !c.hold.keep(it):
-		c.hold.release(c.s.inbox.push) // too much is held: what is held goes first
-		c.s.inbox.push(c.hold.late(it))
-	}
+	c.hold.take(it, c.s.inbox.push)
 }
 
 // stored is when our own server stored a message for us: it says so in its own name or in our account's (XEP-0203). Zero: it

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,16 +16,23 @@ func heldItem(n int, size int) item {
 	return item{in: bridge.Inbound{WireID: fmt.Sprint(n), Body: make([]byte, size)}}
 }
 
+// keeps tells whether a message has to wait.
+func (h *hold) keeps(it item) bool {
+	kept := true
+	h.take(it, func(item) { kept = false })
+	return kept
+}
+
 func TestHold(t *testing.T) {
 	var h hold
 	var out []string
 	push := func(it item) { out = append(out, it.in.WireID) }
-	if h.keep(heldItem(1, 1)) {
+	if h.keeps(heldItem(1, 1)) {
 		t.Error("held before it began")
 	}
 	h.begin(false)
 	for n := 2; n < 5; n++ {
-		if !h.keep(heldItem(n, 10)) {
+		if !h.keeps(heldItem(n, 10)) {
 			t.Fatalf("%d was not held", n)
 		}
 	}
@@ -32,7 +40,7 @@ func TestHold(t *testing.T) {
 	if want := []string{"2", "3", "4"}; !slices.Equal(out, want) {
 		t.Errorf("got %v, want %v", out, want)
 	}
-	if h.keep(heldItem(5, 1)) {
+	if h.keeps(heldItem(5, 1)) {
 		t.Error("held after the end")
 	}
 	h.release(push)
@@ -45,7 +53,7 @@ func TestHoldIsBounded(t *testing.T) {
 	var h hold
 	h.begin(false)
 	n := 0
-	for h.keep(heldItem(n, 1<<20)) {
+	for h.keeps(heldItem(n, 1<<20)) {
 		if n++; n > 100 {
 			t.Fatal("no bound")
 		}
@@ -165,7 +173,7 @@ func TestMerge(t *testing.T) {
 			h.begin(true)
 			h.old(since)
 			for _, it := range c.held {
-				if !h.keep(it) {
+				if !h.keeps(it) {
 					t.Fatal("not held")
 				}
 			}
@@ -191,12 +199,12 @@ func TestHoldLive(t *testing.T) {
 	push := func(it item) { out = append(out, string(it.in.Body)) }
 	h.begin(true)
 	for _, it := range []item{heldAs("live", 0, "3"), heldAs("a", 10, "1"), heldAs("b", 10, "")} {
-		if h.passes(&it) || !h.keep(it) {
+		if !h.keeps(it) {
 			t.Fatal("not held")
 		}
 	}
 	h.live(push)
-	if more := heldAs("c", 11, ""); !h.passes(&more) {
+	if h.keeps(heldAs("c", 11, "")) {
 		t.Error("a stored one waits")
 	}
 	if want := []string{"a", "b"}; !slices.Equal(out, want) {
@@ -204,6 +212,40 @@ func TestHoldLive(t *testing.T) {
 	}
 	if h.release(push); len(out) != 3 || h.bytes != 0 {
 		t.Errorf("got %v; %d bytes held", out, h.bytes)
+	}
+}
+
+// A stored message that comes while stored ones are let go is behind those, and before the next.
+func TestHoldLiveInOrder(t *testing.T) {
+	const rounds, each = 200, 60
+	for range rounds {
+		var h hold
+		var mu sync.Mutex
+		var out []int
+		push := func(it item) {
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, len(it.in.Body))
+		}
+		h.begin(true)
+		var wg sync.WaitGroup
+		begun := make(chan struct{})
+		wg.Go(func() {
+			for n := range each {
+				if n == 5 {
+					close(begun)
+				}
+				it := heldItem(n, n)
+				it.stored = time.Unix(1, 0)
+				h.take(it, push)
+			}
+		})
+		wg.Go(func() { <-begun; h.live(push) })
+		wg.Wait()
+		h.release(push)
+		if len(out) != each || !slices.IsSorted(out) {
+			t.Fatalf("went as %v", out)
+		}
 	}
 }
 

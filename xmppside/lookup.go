@@ -14,6 +14,8 @@ import (
 const (
 	verifyWithin = time.Second // a book that cannot write says nothing; what is not forgotten is when it leaves again
 	lookUpWithin = 15 * time.Second
+
+	recountsFor = 30 * time.Second // at most: not every room ends its history with a subject
 )
 
 // What a room did not reflect when the stream, or our seat in the room, was lost is looked for: in the history that
@@ -97,7 +99,9 @@ func (p *posts) seek(room string, seatless bool) time.Time {
 		}
 	}
 	since := r.soughtSince()
-	r.recounts = !since.IsZero()
+	if r.recounts = (time.Time{}); !since.IsZero() {
+		r.recounts = time.Now().Add(recountsFor)
+	}
 	return since
 }
 
@@ -119,7 +123,7 @@ func (p *posts) recounting(room string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
-	return r != nil && r.recounts
+	return r != nil && time.Now().Before(r.recounts)
 }
 
 // lookUp asks the room's archive for what the history did not have, and gives the rest back to the book. It is called
@@ -166,6 +170,7 @@ func (p *posts) giveBack(room string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
+	r.recounts = time.Time{}
 	var back []bridge.Ref
 	maybe := 0
 	for _, x := range r.open {
@@ -180,7 +185,6 @@ func (p *posts) giveBack(room string) {
 		return
 	}
 	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.stage == sought })
-	r.recounts = false
 	if maybe > 0 {
 		p.s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
 	}

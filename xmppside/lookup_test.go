@@ -127,6 +127,27 @@ func TestSought(t *testing.T) {
 	})
 }
 
+// A room that ends its history without a subject tells its history no longer for ever.
+func TestHistoryEnds(t *testing.T) {
+	withBoard(t, func(b *board) {
+		p := b.rooms.posts
+		l := b.mustPost("2001")
+		talk := func() string {
+			return b.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/alice'><body>{}</body>"+
+				"<delay xmlns='urn:xmpp:delay' from='1001@chat.test/x' stamp='2026-01-01T00:00:00Z'/></message>")).in.Ignored
+		}
+		p.seek(roomJID, true)
+		if got := talk(); got != "history" {
+			t.Errorf("while the room tells its history it is taken for %q", got)
+		}
+		b.reflect(l) // found there: nothing is left to be looked for
+		time.Sleep(recountsFor)
+		if got := talk(); got != "" {
+			t.Errorf("afterwards it is taken for %q", got)
+		}
+	})
+}
+
 // A binding whose commit fails leaves nothing behind.
 func TestUncommittedPost(t *testing.T) {
 	withBoard(t, func(b *board) {

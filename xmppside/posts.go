@@ -22,6 +22,9 @@ const (
 	downPause   = time.Second
 	longestTurn = 2 * time.Second
 
+	lookGap     = 10 * time.Millisecond // between two lanes that look again at one room
+	longestLook = 15 * time.Second      // beyond it the many lanes come more often
+
 	giveUpAfter = 24 * time.Hour // a room that says nothing
 )
 
@@ -47,8 +50,9 @@ type roomPosts struct {
 	waits  backoff   // of bounces of type wait
 	turned int       // how many were told to wait for their turn since the last reflection
 	heard  time.Time // the last reflection
+	looks  time.Time // when the last of the lanes that wait looks again
 
-	recounts bool // it may still be telling its history
+	recounts time.Time // until then it may still be telling its history
 
 	asking bool      // a self-ping is under way
 	silent bool      // it was not answered
@@ -104,6 +108,7 @@ func (p *posts) admit(l *letter) error {
 	r, now := p.byRoom[l.to], time.Now()
 	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.tag.ref == l.ref }) // its commit failed, and it comes again
 	if why := r.closed(now); why != nil {
+		why.in = r.takeTurn(now, why.in)
 		return why
 	}
 	r.open = append(r.open, &post{tag: l, at: now, since: now})
@@ -111,7 +116,7 @@ func (p *posts) admit(l *letter) error {
 }
 
 // closed says why no post may leave now.
-func (r *roomPosts) closed(now time.Time) error {
+func (r *roomPosts) closed(now time.Time) *laterError {
 	switch {
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == sought }):
 		return &laterError{"room " + r.jid + " is asked for what it has of us", lookAgainIn}
@@ -128,6 +133,19 @@ func (r *roomPosts) closed(now time.Time) error {
 		return &laterError{"room " + r.jid + " has not reflected what it was sent", lookAgainIn}
 	}
 	return nil
+}
+
+// takeTurn is when a lane looks again: as soon as it wants to, but however many lanes a room has, few look at once.
+func (r *roomPosts) takeTurn(now time.Time, wanted time.Duration) time.Duration {
+	at := now.Add(wanted)
+	if next := r.looks.Add(lookGap); next.After(at) {
+		at = next
+	}
+	if latest := now.Add(max(wanted, longestLook)); at.After(latest) {
+		at = latest
+	}
+	r.looks = at
+	return at.Sub(now)
 }
 
 // withdraw takes back the place of a post that did not get onto the stream.

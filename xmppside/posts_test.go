@@ -279,6 +279,47 @@ func TestRoomIsFull(t *testing.T) {
 	})
 }
 
+// Many senders wait for one room without keeping the relay busy, and go on soon once it is ready.
+func TestManyLanesLookSeldom(t *testing.T) {
+	const lanes = 2000
+	withBoard(t, func(b *board) {
+		first := b.mustPost("2001")
+		b.rooms.posts.lose(first, true) // the room is asked for it
+		began, looks, passed := time.Now(), 0, 0
+		due := make([]time.Time, lanes)
+		step := func(until time.Duration) {
+			for ; time.Since(began) < until; time.Sleep(time.Millisecond) {
+				for i := range due {
+					if due[i].IsZero() && passed > 0 || time.Now().Before(due[i]) {
+						continue
+					}
+					l := &letter{ref: bridge.Ref{Msg: 1000 + uint64(i)}, to: roomJID}
+					looks++
+					switch err := b.rooms.posts.admit(l).(type) {
+					case nil:
+						b.rooms.posts.forget(l)
+						passed++
+						due[i] = time.Now().Add(24 * time.Hour)
+					case *laterError:
+						due[i] = time.Now().Add(err.in)
+					default:
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		step(5 * time.Second)
+		if most := lanes + int(5*time.Second/lookGap) + 1; looks > most {
+			t.Errorf("%d looks of %d lanes in 5 s, want %d at most", looks, lanes, most)
+		}
+		b.rooms.posts.giveBack(roomJID)
+		step(5*time.Second + longestLook + time.Second)
+		if passed != lanes {
+			t.Errorf("%d of %d went on", passed, lanes)
+		}
+	})
+}
+
 func TestReflections(t *testing.T) {
 	const delayed = "<delay xmlns='urn:xmpp:delay' from='" + roomJID + "' stamp='2026-01-01T00:00:00Z'/>"
 	for name, c := range map[string]struct {

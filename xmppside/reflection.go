@@ -3,6 +3,7 @@ package xmppside
 import (
 	"hash/maphash"
 	"slices"
+	"time"
 )
 
 // sum is what a body is compared by.
@@ -36,7 +37,7 @@ func (p *posts) toldSubject(room string, e *element) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r := p.byRoom[room]; r != nil && e.child(nsClient, "subject") != nil {
-		r.recounts = false
+		r.recounts = time.Time{}
 	}
 }
 

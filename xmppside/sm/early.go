@@ -8,8 +8,11 @@ import (
 	"mellium.im/xmlstream"
 )
 
-// mostEarly is how many tokens of early messages are kept: a server has no reason to send much before a session is used.
-const mostEarly = 1 << 16
+// mostEarly is how many bytes early messages may cost: a server has no reason to send much before a session is used.
+const mostEarly = 16 << 20
+
+// tokenCost is what a token costs besides its text, about.
+const tokenCost = 128
 
 var errEarly = errors.New("sm: the server sends too much before <enabled/>")
 
@@ -17,18 +20,38 @@ var errEarly = errors.New("sm: the server sends too much before <enabled/>")
 // is kept until it is dealt with, whatever becomes of the connection.
 type early struct {
 	tokens []xml.Token
+	cost   int
 	handed bool // the owner has it
 }
 
+// costOf is what it costs to keep a token, in bytes.
+func costOf(tok xml.Token) int {
+	n := tokenCost
+	switch t := tok.(type) {
+	case xml.StartElement:
+		n += len(t.Name.Space) + len(t.Name.Local)
+		for _, a := range t.Attr {
+			n += tokenCost + len(a.Name.Space) + len(a.Name.Local) + len(a.Value)
+		}
+	case xml.EndElement:
+		n += len(t.Name.Space) + len(t.Name.Local)
+	case xml.CharData:
+		n += len(t)
+	case xml.Comment:
+		n += len(t)
+	}
+	return n
+}
+
 // keepEarly keeps a message for whoever serves next.
-func (s *Stream) keepEarly(tokens []xml.Token) error {
+func (s *Stream) keepEarly(tokens []xml.Token, cost int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.earlyTokens += len(tokens); s.earlyTokens > mostEarly {
-		s.earlyTokens -= len(tokens)
+	if s.earlyCost+cost > mostEarly {
 		return errEarly
 	}
-	s.early = append(s.early, &early{tokens: tokens})
+	s.earlyCost += cost
+	s.early = append(s.early, &early{tokens: tokens, cost: cost})
 	return nil
 }
 
@@ -71,7 +94,7 @@ func (l *Link) nextEarly() *early {
 func (s *Stream) settleEarly(e *early) {
 	if i := slices.Index(s.early, e); i >= 0 {
 		s.early = slices.Delete(s.early, i, i+1)
-		s.earlyTokens -= len(e.tokens)
+		s.earlyCost -= e.cost
 		s.broadcast()
 	}
 }

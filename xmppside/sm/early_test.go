@@ -111,20 +111,30 @@ func TestEarlyCut(t *testing.T) {
 	}
 }
 
-// A server that says nothing else does not fill the memory.
+// A server that says nothing else does not fill the memory, be it with many children or with long texts.
 func TestEarlyFlood(t *testing.T) {
-	st := New(Config{}, State{})
-	f, nc := newFake(t)
-	_, err := connect(t, st, nc, func() {
-		f.authenticate(true)
-		f.bind()
-		f.until("<enable ")
-		_ = f.nc.SetWriteDeadline(time.Now().Add(patience))
-		for err := error(nil); err == nil; {
-			_, err = io.WriteString(f.nc, "<message>"+strings.Repeat("<a/>", 1000)+"</message>")
-		}
-	})
-	if !errors.Is(err, errEarly) {
-		t.Errorf("login: %v", err)
+	for name, message := range map[string]string{
+		"children":   "<message>" + strings.Repeat("<a/>", 1000) + "</message>",
+		"text":       "<message><body>" + strings.Repeat("x", 1<<20) + "</body></message>",
+		"attributes": "<message><a x='" + strings.Repeat("x", 1<<20) + "'/></message>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := New(Config{}, State{})
+			f, nc := newFake(t)
+			sent := 0
+			_, err := connect(t, st, nc, func() {
+				f.authenticate(true)
+				f.bind()
+				f.until("<enable ")
+				_ = f.nc.SetWriteDeadline(time.Now().Add(patience))
+				for err := error(nil); err == nil && sent < 2*mostEarly; sent += len(message) {
+					_, err = io.WriteString(f.nc, message)
+				}
+				_ = f.nc.Close()
+			})
+			if !errors.Is(err, errEarly) {
+				t.Errorf("login, after %d bytes: %v", sent, err)
+			}
+		})
 	}
 }

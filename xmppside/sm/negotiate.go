@@ -273,13 +273,13 @@ func (g *login) next(ns string) (xml.StartElement, error) {
 		if start.Name.Space == ns {
 			return start, xmlstream.Skip(g.d)
 		}
-		tokens := []xml.Token{start}
+		tokens, cost := []xml.Token{start}, costOf(start)
 		for depth := 1; depth > 0; {
 			tok, err := g.d.Token()
 			if err != nil {
 				return start, err
 			}
-			if len(tokens) > mostEarly {
+			if cost += costOf(tok); cost > mostEarly {
 				return start, errEarly
 			}
 			switch tok.(type) {
@@ -291,7 +291,7 @@ func (g *login) next(ns string) (xml.StartElement, error) {
 			tokens = append(tokens, xml.CopyToken(tok))
 		}
 		if start.Name.Local == "message" {
-			if err := g.l.st.keepEarly(tokens); err != nil {
+			if err := g.l.st.keepEarly(tokens, cost); err != nil {
 				return start, err
 			}
 		}

@@ -18,22 +18,22 @@ const writeSize = 4096
 type Stream struct {
 	cfg Config
 
-	mu          sync.Mutex // guards all below, and the Links' fields that say so
-	sess        *Session   // replaced, never changed; In is meaningless here. A Mark of another one is stale
-	link        *Link      // the newest: the only one that may write
-	open        bool       // Send goes through link
-	over        bool       // logged out, or on the way there
-	shut        bool       // Send takes nothing any more
-	single      bool
-	out         outbox
-	in          inbox
-	early       []*early
-	earlyTokens int // in them
-	lost        []Stanza
-	want        uint64 // newest ticket
-	committed   uint64 // newest ticket known to be committed
-	downSince   time.Time
-	changed     chan struct{} // closed at the next change; nil: nobody waits
+	mu        sync.Mutex // guards all below, and the Links' fields that say so
+	sess      *Session   // replaced, never changed; In is meaningless here. A Mark of another one is stale
+	link      *Link      // the newest: the only one that may write
+	open      bool       // Send goes through link
+	over      bool       // logged out, or on the way there
+	shut      bool       // Send takes nothing any more
+	single    bool
+	out       outbox
+	in        inbox
+	early     []*early
+	earlyCost int // of them, in bytes
+	lost      []Stanza
+	want      uint64 // newest ticket
+	committed uint64 // newest ticket known to be committed
+	downSince time.Time
+	changed   chan struct{} // closed at the next change; nil: nobody waits
 }
 
 // New makes a Stream. With a saved Session the first Link resumes it; a Queue without one is lost at once.
