@@ -29,6 +29,7 @@ func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartE
 	e, err := readElement(t, start)
 	if errors.Is(err, sm.ErrTooLarge) {
 		c.s.archive.tooLarge(e)
+		c.s.rooms.posts.tooLarge(e)
 	}
 	if err != nil {
 		return // cut in the middle: the server brings it again

@@ -2,7 +2,6 @@ package xmppside
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -99,7 +98,13 @@ func (p *posts) seek(room string, seatless bool) time.Time {
 		}
 	}
 	since := r.soughtSince()
-	if r.recounts = (time.Time{}); !since.IsZero() {
+	r.recounts = time.Time{}
+	switch {
+	case since.IsZero():
+		r.untold = false
+	case r.untold:
+		return time.Time{}
+	default:
 		r.recounts = time.Now().Add(recountsFor)
 	}
 	return since
@@ -126,6 +131,17 @@ func (p *posts) recounting(room string) bool {
 	return r != nil && time.Now().Before(r.recounts)
 }
 
+// tooLarge is given what was read of a message before the connection ended over it: of a room's history it would come again
+// with the next one.
+func (p *posts) tooLarge(e *element) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.byRoom[bareOf(e.get("from"))]
+	if r != nil && e.get("type") == "groupchat" && time.Now().Before(r.recounts) {
+		r.untold = true
+	}
+}
+
 // lookUp asks the room's archive for what the history did not have, and gives the rest back to the book. It is called
 // once we are in the room; an error: it is to be called again.
 func (p *posts) lookUp(ctx context.Context, c *conn, room string) error {
@@ -135,20 +151,37 @@ func (p *posts) lookUp(ctx context.Context, c *conn, room string) error {
 	if since.IsZero() {
 		return nil
 	}
-	asked, cancel := context.WithTimeout(ctx, lookUpWithin)
+	if err := p.search(ctx, c, room, since); err != nil {
+		return fmt.Errorf("the room does not say what it has of us: %w", err) // so nothing is sent again
+	}
+	p.giveBack(room) // without an archive, what it said came behind the history all the same
+	p.s.archive.lookedUp(room)
+	return nil
+}
+
+// search looks at what a room's archive has since a time. An error: it said nothing of it.
+func (p *posts) search(ctx context.Context, c *conn, room string, since time.Time) error {
+	behind, ok := p.s.archive.behind(room)
+	if !ok {
+		return nil
+	}
+	q := query{of: room, after: behind, max: pageSize}
+	if behind == "" {
+		q.start = since
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
 	spoke := false
-	err := p.s.archive.each(asked, c, &query{of: room, start: since, max: pageSize}, since, func(m sm.Mark, r result) bool {
+	err := p.s.archive.each(ctx, c, &q, since, func(m sm.Mark, r result) bool {
 		spoke = true
 		p.see(room, r.msg)
 		m.Done()
 		return p.seeking(room)
 	})
-	if _, said := errors.AsType[*iqError](err); err != nil && !said && !spoke {
-		return fmt.Errorf("the room does not say what it has of us: %w", err) // so nothing is sent again
+	if isAnswer(err) || spoke && c.l.Context().Err() == nil {
+		return nil
 	}
-	p.giveBack(room) // without an archive, what it said came behind the history all the same
-	return nil
+	return err
 }
 
 // see looks at a message that the room has.
@@ -170,7 +203,7 @@ func (p *posts) giveBack(room string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
-	r.recounts = time.Time{}
+	r.recounts, r.untold = time.Time{}, false
 	var back []bridge.Ref
 	maybe := 0
 	for _, x := range r.open {

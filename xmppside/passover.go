@@ -10,12 +10,38 @@ type passOver struct {
 	search string // the newest that looks for what we have sent
 	id     string // of such a message: all before it was handed on
 	blind  bool   // there is one where we would look for what we have sent
+
+	rooms map[string]*roomPass
+}
+
+// roomPass is for the archive of a room, in which we look for what it has of us.
+type roomPass struct {
+	lookUp string // the newest query
+	behind string // id of such a message: all before it was looked at
+	times  int    // how many there were
+}
+
+// mostPasses is how many such messages of a room are passed over in one look-up. Each costs a connection.
+const mostPasses = 10
+
+func (p *passOver) room(j string) *roomPass {
+	r := p.rooms[j]
+	if r == nil {
+		r = &roomPass{}
+		if p.rooms == nil {
+			p.rooms = map[string]*roomPass{}
+		}
+		p.rooms[j] = r
+	}
+	return r
 }
 
 // asks notes a query of our own archive.
 func (p *passOver) asks(q *query, id string) {
 	switch {
-	case q.of != "" || q.before:
+	case q.of != "":
+		p.room(q.of).lookUp = id
+	case q.before:
 	case q.search:
 		p.search = id
 	default:
@@ -26,14 +52,17 @@ func (p *passOver) asks(q *query, id string) {
 // tooLarge is given what was read of a message before the connection ended over it.
 func (a *archive) tooLarge(e *element) {
 	res := e.only(nsMAM, "result")
-	if res == nil || !a.s.addr.self(e.get("from")) {
+	if res == nil {
 		return
 	}
-	id, query := res.get("id"), res.get("queryid")
+	from, id, query := e.get("from"), res.get("id"), res.get("queryid")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
+	switch r := a.over.rooms[from]; {
 	case query == "" || id == "" || len(id) > mostID:
+	case r != nil && query == r.lookUp:
+		r.behind, r.times = id, r.times+1
+	case !a.s.addr.self(from):
 	case query == a.over.search:
 		a.over.blind = true
 	case query == a.over.walk:
@@ -70,4 +99,22 @@ func (a *archive) blind() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.over.blind
+}
+
+// behind is where to go on in a room's archive; empty: at its beginning. Not ok: it has too many such messages.
+func (a *archive) behind(room string) (id string, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.over.rooms[room]
+	if r == nil {
+		return "", true
+	}
+	return r.behind, r.times <= mostPasses
+}
+
+// lookedUp forgets where a look-up in a room's archive was.
+func (a *archive) lookedUp(room string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.over.rooms, room)
 }

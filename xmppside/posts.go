@@ -53,6 +53,7 @@ type roomPosts struct {
 	looks  time.Time // when the last of the lanes that wait looks again
 
 	recounts time.Time // until then it may still be telling its history
+	untold   bool      // that is not asked for: a message in it is too large to be read
 
 	asking bool      // a self-ping is under way
 	silent bool      // it was not answered

@@ -136,8 +136,17 @@ func (s *Side) begin(ctx context.Context) error {
 	}
 	s.st = sm.New(sm.Config{
 		Account: s.me.String(), Resource: s.cfg.Resource, Window: s.window, ReadSize: readSize, AskEvery: askEvery, DeadAfter: deadAfter, Book: s.ledger, Acked: s.ledger.acked,
+		TooLarge: s.letGo,
 	}, sm.State{Session: saved, Queue: queue})
 	return nil
+}
+
+// letGo passes on what is held, as a stanza that is too large comes behind it: order is given up rather than progress.
+func (s *Side) letGo() {
+	s.mu.Lock()
+	c := s.current
+	s.mu.Unlock()
+	c.hold.release(s.inbox.push)
 }
 
 // setLive opens the gate for Send, or shuts it (nil).

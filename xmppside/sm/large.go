@@ -41,7 +41,10 @@ func (l *Link) skip(n uint64) {
 		s.progress()
 	}
 	s.mu.Unlock()
+	if s.cfg.TooLarge != nil {
+		s.cfg.TooLarge()
+	}
 	ctx, cancel := context.WithTimeout(l.ctx, tellWithin)
 	defer cancel()
-	_ = l.until(ctx, func() bool { return s.in.ackable() >= n && (!l.managed || l.told >= n) }) // later then: the server sends it once more
+	_ = l.until(ctx, func() bool { return s.in.ackable() >= n && (!l.managed || l.toldOut >= n) }) // later then: the server sends it once more
 }

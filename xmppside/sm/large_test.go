@@ -137,6 +137,23 @@ func TestPassedOver(t *testing.T) {
 	}
 }
 
+// What came before a stanza that is passed over may still be kept back by the owner: he is told, and then the server is.
+func TestPassedOverBehindKept(t *testing.T) {
+	var kept Mark
+	st := New(Config{TooLarge: func() { kept.Done() }}, State{})
+	c, f := mustConnect(t, st, (*fake).fresh)
+	f.write(inbound("1"))
+	kept = c.take().Mark
+	done := make(chan struct{})
+	go func() { defer close(done); f.endless("<message><body>", "x") }() // ends with the connection
+	f.until("<a xmlns='urn:xmpp:sm:3' h='2'/>")
+	began := time.Now()
+	if c.end(); time.Since(began) > tellWithin/2 {
+		t.Errorf("the connection ends %v after that", time.Since(began))
+	}
+	<-done
+}
+
 // TestHostileNegotiation: what a server says of the session is not simply believed.
 func TestHostileNegotiation(t *testing.T) {
 	saved := State{Session: Session{ID: "st1", JID: "receiver@chat.test/relay", In: 1}}

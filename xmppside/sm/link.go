@@ -42,6 +42,7 @@ type Link struct {
 	owesA    bool   // <r/> came
 	gaveWay  bool   // a stanza went first last time
 	told     uint64 // last <a h>
+	toldOut  uint64 // the same, of those that have left
 	wantsR   bool   // ask whatever was asked before
 	awaiting bool   // asked, no answer yet
 	ahead    ahead  // of what the server has read

@@ -20,6 +20,7 @@ func (l *Link) flush() {
 				l.fail(err)
 				return
 			}
+			l.left()
 		}
 		switch {
 		case last:
@@ -35,6 +36,16 @@ func (l *Link) flush() {
 		case <-l.ctx.Done():
 			return
 		}
+	}
+}
+
+// left notes that what batch collected is with the network.
+func (l *Link) left() {
+	l.st.mu.Lock()
+	defer l.st.mu.Unlock()
+	if l.toldOut != l.told {
+		l.toldOut = l.told
+		l.st.broadcast()
 	}
 }
 

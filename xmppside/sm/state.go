@@ -89,7 +89,10 @@ type Config struct {
 
 	Book  Book                // nil: nothing survives the process
 	Acked func(done []Stanza) // tagged stanzas that the server has, in order; must not wait
-	Clock Clock               // nil: the machine's
+	// TooLarge is called when a stanza is passed over (ErrTooLarge), before the connection ends: until all that came
+	// before it is done the server cannot be told, and brings it again.
+	TooLarge func()
+	Clock    Clock // nil: the machine's
 }
 
 // Clock is time, for tests to drive.
