@@ -69,11 +69,11 @@ func TestTooLargeInRoom(t *testing.T) {
 			cfg := func(c *Config) { c.Addr = link.Addr() }
 			l, room := inRoom(t, x, m, cfg)
 			link.Stall(proxy.Down, true) // neither reflections nor acknowledgements
-			m.Add(bridge.Room, "2001", room, "0")
+			m.Add(bridge.KindRoom, "2001", room, "0")
 			alice.must(t, 1, said)
 			alice.raw(t, inflated("groupchat", room))
 			for i := range 2 {
-				m.Add(bridge.Room, "2001", room, fmt.Sprint(1+i))
+				m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(1+i))
 			}
 			alice.must(t, 4, said)
 			noise := 0
@@ -113,7 +113,7 @@ func TestHistoryTooLarge(t *testing.T) {
 			t.Error("it is asked for again")
 		}
 		p.giveBack(roomJID)
-		b.m.Until(t, "given back", func(s bridgetest.Sum) bool { return s.Legs[bridgetest.Waiting] == 1 })
+		b.m.Until(t, "given back", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Waiting] == 1 })
 		if _, err := b.again(); err != nil {
 			t.Fatal(err)
 		}
