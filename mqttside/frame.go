@@ -50,6 +50,10 @@ func (w *wire) read(p []byte) (int, error) {
 		if err := w.next(); err != nil {
 			return 0, hideClosed(err)
 		}
+		if w.pinged.CompareAndSwap(true, false) {
+			// Whatever comes shows that the broker lives. Its own answer may stand behind a long backlog.
+			f.head = append([]byte{packets.Pingresp << 4, 0}, f.head...)
+		}
 	}
 	if len(f.head) > 0 {
 		n := copy(p, f.head)

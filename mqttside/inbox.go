@@ -3,6 +3,7 @@ package mqttside
 import (
 	"context"
 	"sync"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
@@ -13,6 +14,7 @@ const (
 	inboxBytes = 8 << 20 // taken off the wire and not yet in the book
 	itemCost   = 512     // what a message costs beside its payload
 	renewBelow = inboxBytes / 10 * 8
+	roomWait   = 2 * time.Second // for room; a journal that stands still for so long is not waited for: pings would die
 )
 
 // item is one PUBLISH from the broker.
@@ -32,16 +34,19 @@ type inbox struct {
 	mu    sync.Mutex // guards all below
 	queue []*item
 	used  int
+	short time.Time // when there was no room last
 	wake  chan struct{}
+	room  chan struct{} // capacity 1: there is room again
 }
 
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1), room: make(chan struct{}, 1)} }
 
 // put takes a message; false: the budget is spent.
 func (b *inbox) put(i *item) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.used > 0 && b.used+i.size > inboxBytes {
+		b.short = time.Now()
 		return false
 	}
 	b.used += i.size
@@ -76,6 +81,20 @@ func (b *inbox) free(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= n
+	if b.used < renewBelow {
+		select {
+		case b.room <- struct{}{}:
+		default: // it is known
+		}
+	}
+}
+
+// pressed tells whether the broker brought more than there was room for, not longer ago than that. What it answers
+// comes behind all that, and is late for no fault of its own.
+func (b *inbox) pressed(within time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.short.IsZero() && time.Since(b.short) < within
 }
 
 func (b *inbox) roomy() bool {
@@ -84,7 +103,7 @@ func (b *inbox) roomy() bool {
 	return b.used < renewBelow
 }
 
-// receive is paho's handler. It never waits: pings are answered on the same goroutine.
+// receive is paho's handler.
 func (s *Side) receive(k *link, m mqtt.Message) {
 	probe := s.isProbe(m.Topic())
 	if !probe {
@@ -97,9 +116,31 @@ func (s *Side) receive(k *link, m mqtt.Message) {
 	}
 	i := &item{k: k, msg: m, probe: probe, size: len(m.Payload()) + len(m.Topic()) + itemCost}
 	k.taken(1)
-	if !s.inbox.put(i) {
+	if !s.inbox.put(i) && !s.makeRoom(i) {
 		k.taken(-1)
 		k.drop("more came at once than the relay keeps in memory")
+	}
+}
+
+// makeRoom holds up the reading until there is room for a message, or for too long. The broker waits meanwhile, as TCP
+// makes it: a new connection would bring all that is in flight once more.
+func (s *Side) makeRoom(i *item) bool {
+	limit := time.NewTimer(roomWait)
+	defer limit.Stop()
+	for {
+		select {
+		case <-s.inbox.room:
+		case <-i.k.closed():
+			return false
+		case <-limit.C:
+			return false
+		}
+		if !i.k.takes() {
+			return false
+		}
+		if s.inbox.put(i) {
+			return true
+		}
 	}
 }
 

@@ -206,7 +206,7 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 
 // inspect renews a connection that is of no more use.
 func (s *Side) inspect(k *link, now time.Time) {
-	if s.outbox.stuck(now, stuckAfter) {
+	if s.outbox.stuck(now, stuckAfter) && !s.inbox.pressed(stuckAfter) {
 		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stuckAfter))
 		return
 	}

@@ -119,7 +119,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 
 // alone ends a connection with the bridge bit where no second login can hear its probes.
 func (s *Side) alone(k *link, verdict error) bool {
-	if !errors.Is(verdict, errBeside) || k.level == levelPlain || !s.brokers.single(k.url.Host, time.Now()) {
+	if !errors.Is(verdict, errBeside) || k.level == levelPlain || s.inbox.pressed(verdictLimit) || !s.brokers.single(k.url.Host, time.Now()) {
 		return false
 	}
 	s.log.Warn().Err(verdict).Str("broker", k.url.Host).
@@ -307,7 +307,7 @@ func (s *Side) hopeless(k *link, settled int, why error) bool {
 	p := &s.prover
 	now := time.Now()
 	p.last = now.Add(probeRetry - probeBusy)
-	if settled == 0 {
+	if settled == 0 || s.inbox.pressed(verdictLimit) {
 		return false
 	}
 	if p.untried.IsZero() {

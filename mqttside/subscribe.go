@@ -40,22 +40,35 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 	if err := t.Error(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	limit := time.NewTimer(answerTimeout)
-	defer limit.Stop()
-	select {
-	case code := <-k.subbed:
-		if code > 2 { // 0x80: MQTT-3.9.3; paho's token says nothing of it
-			return fmt.Errorf("%s: %w", s.filter(), errSubscribe)
-		}
-		s.granted(k, code)
-	case <-k.closed():
-		return k.conn().reason()
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-limit.C:
-		return errors.New("the broker does not answer SUBSCRIBE")
+	code, err := s.suback(ctx, k)
+	if err != nil {
+		return err
 	}
+	if code > 2 { // 0x80: MQTT-3.9.3; paho's token says nothing of it
+		return fmt.Errorf("%s: %w", s.filter(), errSubscribe)
+	}
+	s.granted(k, code)
 	s.filterAt = wanted
 	k.raise(s.desk.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
 	return nil
+}
+
+// suback waits for the answer to SUBSCRIBE. Behind a backlog that the side can hardly take in it is late.
+func (s *Side) suback(ctx context.Context, k *link) (code byte, err error) {
+	limit := time.NewTicker(answerTimeout)
+	defer limit.Stop()
+	for {
+		select {
+		case code := <-k.subbed:
+			return code, nil
+		case <-k.closed():
+			return 0, k.conn().reason()
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-limit.C:
+			if !s.inbox.pressed(answerTimeout) {
+				return 0, errors.New("the broker does not answer SUBSCRIBE")
+			}
+		}
+	}
 }

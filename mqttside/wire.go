@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -50,8 +51,9 @@ type wire struct {
 	closed chan struct{}
 	stop   context.CancelFunc // of what the flusher waits for
 
-	frame frame // owned by the reading goroutine
-	pings pings
+	frame  frame // owned by the reading goroutine
+	pings  pings
+	pinged atomic.Bool // paho has asked, and nothing has come since
 
 	mu       sync.Mutex // guards all below
 	err      error      // why it was closed
@@ -117,6 +119,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		w.add(w.turns.end(p, time.Now()))
 	case packets.Pingreq:
 		w.pings.ask()
+		w.pinged.Store(true)
 		w.add([][]byte{p})
 	default:
 		w.add([][]byte{p})
