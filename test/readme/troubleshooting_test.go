@@ -52,6 +52,13 @@ func TestTroubleshooting(t *testing.T) {
 
 func productTexts(t *testing.T) (all said) {
 	t.Helper()
+	walkProduct(t, all.see)
+	return all
+}
+
+// walkProduct shows each node of the product's code.
+func walkProduct(t *testing.T, see func(ast.Node) bool) {
+	t.Helper()
 	files := token.NewFileSet()
 	for _, dir := range []string{"bridge", "cmd", "configs", "internal", "mqttside", "xmppside"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, d fs.DirEntry, err error) error {
@@ -60,7 +67,7 @@ func productTexts(t *testing.T) (all said) {
 			}
 			f, err := parser.ParseFile(files, path, nil, 0)
 			if err == nil {
-				ast.Inspect(f, all.see)
+				ast.Inspect(f, see)
 			}
 			return err
 		})
@@ -68,7 +75,6 @@ func productTexts(t *testing.T) (all said) {
 			t.Fatal(err)
 		}
 	}
-	return all
 }
 
 func (s *said) see(n ast.Node) bool {
