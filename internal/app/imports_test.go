@@ -13,14 +13,15 @@ const module = "chatrelay/"
 // mayUse says of each package which others of ours it may import, directly or through others. Imports point one
 // way: cmd, app, then sides, journal and admin, then bridge, then message.
 func mayUse() map[string][]string {
-	core := []string{"bridge", "message"}
+	core := []string{"bridge", "message", "internal/wait"}
 	return map[string][]string{
 		"message":          {},
-		"bridge":           {"message"},
+		"bridge":           {"message", "internal/wait"},
 		"internal/dial":    {},
+		"internal/wait":    {},
 		"mqttside":         append([]string{"internal/dial"}, core...),
 		"xmppside":         append([]string{"internal/dial", "xmppside/sm"}, core...),
-		"xmppside/sm":      {},
+		"xmppside/sm":      {"internal/wait"},
 		"internal/journal": core,
 		"internal/admin":   core,
 		"configs":          {},
