@@ -214,8 +214,8 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, trouble string, f *s
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return
-		case err.Error() != trouble:
-			trouble = err.Error()
+		case kindOf(err) != trouble:
+			trouble = kindOf(err)
 			a.complain(err)
 		}
 		if !pause(ctx, retryArchive) {

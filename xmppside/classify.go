@@ -36,12 +36,42 @@ func (s *Side) classify(e *element) verdict {
 	case typ == "groupchat":
 		return s.classifyRoom(e, from)
 	case s.rooms.served(bareOf(from)):
-		return ignored("private") // or an invitation, or the room's own voice
+		return s.classifyPrivate(e, from)
 	}
-	if len(e.all(nsClient, "body")) == 0 {
+	if len(e.all(nsClient, "body")) == 0 && !encrypted(e) {
 		return ignored(bodiless(e))
 	}
 	return s.classifyChat(e, from)
+}
+
+// classifyPrivate is for what comes from a room, or from one of its occupants, to us alone (XEP-0045 §7.5). Who writes to our
+// occupant is told where to write instead, at his own address: a room does not pass errors on.
+func (s *Side) classifyPrivate(e *element, from string) verdict {
+	nick := resourceOf(from)
+	who, _ := s.rooms.speaker(bareOf(from), nick)
+	bare := bareOf(who.real)
+	if nick == "" || bare == "" || bare == s.addr.own || e.child(nsClient, "body") == nil && !encrypted(e) {
+		return ignored("private") // or an invitation, or the room's own voice
+	}
+	var v verdict
+	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
+	v.in.Reply = reply{bare, who.real, replyID(e)}.replyTo()
+	v.in.Refused = bridge.Refuse("private", "private messages inside a room are not relayed: write to %s itself", s.addr.own)
+	return v
+}
+
+// encrypted tells whether a message's text is for who has a key: what stands in its body says no more than that
+// (XEP-0380, XEP-0384 §5.5, XEP-0373, XEP-0027).
+func encrypted(e *element) bool {
+	if e.child(nsEncryption, "encryption") != nil || e.child(nsOpenPGP, "openpgp") != nil || e.child(nsOldPGP, "x") != nil {
+		return true
+	}
+	for _, ns := range []string{nsOMEMO, nsOldOMEMO} {
+		if e.child(ns, "encrypted").child(ns, "payload") != nil { // else it says something of keys
+			return true
+		}
+	}
+	return false
 }
 
 func ignored(why string) verdict { return verdict{in: bridge.Inbound{Ignored: why}} }
@@ -138,6 +168,8 @@ func (s *Side) archivedAs(e *element) string {
 func (s *Side) body(e *element, in *bridge.Inbound) {
 	bodies := e.all(nsClient, "body")
 	switch {
+	case encrypted(e):
+		in.Refused = bridge.Refuse("encrypted", "the message is encrypted for somebody else's keys, and the relay has none: switch encryption off for this chat")
 	case len(bodies) != 1:
 		in.Refused = bridge.Refuse("two_bodies", "the stanza has more than one body")
 	case len(bodies[0].kids) > 0: // RFC 6121 §5.2.3: text only; others may read it with what the child says
@@ -160,6 +192,8 @@ func (s *Side) classifyRoom(e *element, from string) verdict {
 		return ignored(bodiless(e))
 	case nick == "":
 		return ignored("service") // the room itself
+	case encrypted(e):
+		return ignored("encrypted") // people talk among themselves
 	case historic(e, room), s.rooms.posts.recounting(room) && stamped(e):
 		return ignored("history")
 	}

@@ -74,10 +74,14 @@ func TestIgnored(t *testing.T) {
 			"<delay xmlns='urn:xmpp:delay' from='" + roomJID + "' stamp='2026-01-01T00:05:00Z'/></message>", "history"},
 		"old history": {"<message type='groupchat' from='" + roomJID + "/alice'>" + body +
 			"<x xmlns='jabber:x:delay' from='" + roomJID + "' stamp='20260101T00:00:00'/></message>", "history"},
-		"the room itself": {"<message type='groupchat' from='" + roomJID + "'>" + body + "</message>", "service"},
-		"another room":    {"<message type='groupchat' from='x@conference.chat.test/alice'>" + body + "</message>", "not_served"},
-		"room PM":         {"<message type='chat' from='" + roomJID + "/alice'>" + body + "</message>", "private"},
-		"invitation":      {"<message from='" + roomJID + "'><x xmlns='" + nsMUCUser + "'><invite/></x></message>", "private"},
+		"the room itself":             {"<message type='groupchat' from='" + roomJID + "'>" + body + "</message>", "service"},
+		"another room":                {"<message type='groupchat' from='x@conference.chat.test/alice'>" + body + "</message>", "not_served"},
+		"room PM of who is not known": {"<message type='chat' from='" + roomJID + "/nobody'>" + body + "</message>", "private"},
+		"room PM of ours":             {"<message type='chat' from='" + roomJID + "/other'>" + body + "</message>", "private"},
+		"room PM without text":        {"<message type='chat' from='" + roomJID + "/alice'><composing xmlns='" + nsStates + "'/></message>", "private"},
+		"keys":                        {"<message" + from + "><encrypted xmlns='" + nsOldOMEMO + "'><header/></encrypted></message>", "no_body"},
+		"encrypted among people":      {"<message type='groupchat' from='" + roomJID + "/alice'>" + body + "<encryption xmlns='" + nsEncryption + "' namespace='x'/></message>", "encrypted"},
+		"invitation":                  {"<message from='" + roomJID + "'><x xmlns='" + nsMUCUser + "'><invite/></x></message>", "private"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v := s.classify(parse(t, c.stanza)); v.in.Ignored != c.want || v.in.Refused != nil || v.in.Body != nil {
@@ -163,6 +167,18 @@ func TestRefused(t *testing.T) {
 			"bad_body", "1001@chat.test\x001001@chat.test/x\x00"},
 		"a child in a body in a room": {"<message type='groupchat' from='" + roomJID + "/alice'><body>{<body>x</body>}</body></message>",
 			"bad_body", "1001@chat.test\x001001@chat.test/a\x00"},
+		"OMEMO, with a hint": {"<message id='1' from='1001@chat.test/x'><body>{}</body><encrypted xmlns='urn:x'/><encryption xmlns='urn:xmpp:eme:0' namespace='urn:x'/></message>",
+			"encrypted", "1001@chat.test\x001001@chat.test/x\x001"},
+		"OMEMO": {"<message from='1001@chat.test/x'><body>{}</body><encrypted xmlns='eu.siacs.conversations.axolotl'><header/><payload>x</payload></encrypted></message>",
+			"encrypted", "1001@chat.test\x001001@chat.test/x\x00"},
+		"OMEMO 2 without a body": {"<message from='1001@chat.test/x'><encrypted xmlns='urn:xmpp:omemo:2'><header/><payload>x</payload></encrypted></message>",
+			"encrypted", "1001@chat.test\x001001@chat.test/x\x00"},
+		"OpenPGP": {"<message from='1001@chat.test/x'><body>{}</body><openpgp xmlns='urn:xmpp:openpgp:0'>x</openpgp></message>",
+			"encrypted", "1001@chat.test\x001001@chat.test/x\x00"},
+		"old OpenPGP": {"<message from='1001@chat.test/x'><body>{}</body><x xmlns='jabber:x:encrypted'>x</x></message>",
+			"encrypted", "1001@chat.test\x001001@chat.test/x\x00"},
+		"a private message in a room": {"<message type='chat' id='1' from='" + roomJID + "/alice'><body>{}</body></message>",
+			"private", "1001@chat.test\x001001@chat.test/a\x001"},
 		"anonymous": {"<message type='groupchat' from='" + blindJID + "/alice'><body>{}</body></message>", "anonymous_room", ""},
 		"nobody":    {"<message type='groupchat' from='" + roomJID + "/nobody'><body>{}</body></message>", "anonymous_room", ""},
 	} {

@@ -39,6 +39,7 @@ func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartE
 		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.get("from")))
 		m.Done()
 	case "presence":
+		c.subscription(e)
 		c.s.rooms.presence(e) // its rows are queued before the mark is saved
 		c.s.others.presence(c, e)
 		m.Done()
@@ -66,6 +67,7 @@ func (c *conn) message(m sm.Mark, e *element) {
 		s.rooms.posts.bounced(b)
 	default:
 		s.desk.Bounce(b.ref, b.why)
+		s.gaveBack(b)
 	}
 	if v.nudge != "" {
 		s.rooms.nudge(v.nudge)

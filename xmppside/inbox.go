@@ -124,10 +124,10 @@ func (b *inbox) turnAway(it *item) {
 // say logs trouble when it starts or changes.
 func (b *inbox) say(err error) {
 	b.mu.Lock()
-	said := b.trouble
-	b.trouble = err.Error()
+	said, kind := b.trouble, kindOf(err)
+	b.trouble = kind
 	b.mu.Unlock()
-	if said != err.Error() && !errors.Is(err, context.Canceled) {
+	if said != kind && !errors.Is(err, context.Canceled) {
 		b.s.log.Error().Err(err).Msg("a message could not be taken; the connection is renewed and it comes again")
 	}
 }

@@ -28,6 +28,17 @@ func (k *line) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *elem
 	}
 }
 
+// subscription answers who wants to see whether the relay is there, or no longer wants to (RFC 6121 §3.1.5, §3.3). A server
+// brings the question again at each login until it is answered.
+func (c *conn) subscription(e *element) {
+	answer := map[string]string{"subscribe": "subscribed", "unsubscribe": "unsubscribed"}[e.get("type")]
+	from := bareOf(e.get("from"))
+	if answer == "" || from == "" || c.ours(from) || c.s.rooms.served(from) || !c.askers.allow(from) {
+		return
+	}
+	c.l.Reply(append(appendAttr(appendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), mostReplies)
+}
+
 // answerTo makes the answer to a question.
 func answerTo(e *element, version string) []byte {
 	payload, ok := known(e, version)

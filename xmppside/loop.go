@@ -33,10 +33,9 @@ func (s *Side) loop(ctx context.Context) {
 			s.relogin = false
 			continue
 		}
-		said := short(err)
-		s.setWhy(said)
-		if said != trouble {
-			trouble = said
+		s.setWhy(short(err))
+		if kind := kindOf(err); kind != trouble {
+			trouble = kind
 			s.report(err)
 		}
 		s.idle(ctx, &w, err)
@@ -156,6 +155,8 @@ func (s *Side) idle(ctx context.Context, w *waits, err error) {
 		pause(ctx, w.conflict.grow(conflictDelay, conflictCap)+jitter(conflictDelay))
 	case isLogin(err):
 		s.awaitPassword(ctx, jitter(w.login.grow(2*loginDelay, loginCap)))
+	case isCertificate(err): // somebody has to put that right first
+		pause(ctx, jitter(w.login.grow(loginDelay, longCap)))
 	default:
 		pause(ctx, w.connect.next(time.Now()))
 	}
@@ -175,7 +176,18 @@ func (s *Side) awaitPassword(ctx context.Context, d time.Duration) {
 	}
 }
 
-// short is an error without what differs from one time to the next (port numbers), for comparing and for people.
+// kindOf is an error without what differs from one time to the next: ports, times, counts, names that servers make. It is for
+// comparing.
+func kindOf(err error) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, short(err))
+}
+
+// short is an error for people, without our own port.
 func short(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -165,8 +165,8 @@ func (o *others) keep(ctx context.Context, c *conn) {
 		if contested && (!rival || !time.Now().Before(next)) {
 			err := o.look(ctx, c)
 			next = time.Now().Add(lookAfter)
-			if err != nil && ctx.Err() == nil && err.Error() != trouble {
-				trouble = err.Error()
+			if err != nil && ctx.Err() == nil && kindOf(err) != trouble {
+				trouble = kindOf(err)
 				o.s.archive.complain(err)
 			}
 			if err == nil {

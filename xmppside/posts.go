@@ -235,6 +235,7 @@ func (p *posts) bounced(b *bounce) {
 	case i < 0:
 		if !b.later { // else it left again already, or is about to
 			p.s.desk.Bounce(b.ref, b.why)
+			p.s.gaveBack(b)
 		}
 	case b.later:
 		p.later(r, i)
@@ -245,6 +246,7 @@ func (p *posts) bounced(b *bounce) {
 	default:
 		r.remove(i)
 		p.s.desk.Settle(bridge.Result{Ref: b.ref, Err: b.why})
+		p.s.gaveBack(b)
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	switch {
 	case err != nil:
 		s.archive.complain(err)
-		c.wg.Go(func() { s.archive.keepFilling(ctx, c, err.Error(), &search{}, func() {}) }) // ends with the line
+		c.wg.Go(func() { s.archive.keepFilling(ctx, c, kindOf(err), &search{}, func() {}) }) // ends with the line
 		fallthrough
 	case !s.archive.known():
 		c.wg.Go(func() { c.unstore(ctx) }) // ends with the line

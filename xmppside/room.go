@@ -49,9 +49,9 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && err.Error() != trouble:
+		case err != nil && kindOf(err) != trouble:
 			log.Warn().Err(err).Msg(notInRoom(err))
-			trouble = err.Error()
+			trouble = kindOf(err)
 		case err == nil && !check:
 			log.Info().Msg("in the room")
 			r.warn(rs)
@@ -65,9 +65,9 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 				return // the room only says goodbye
 			}
 			rs.complain(r, err)
-			if err != nil && err.Error() != trouble {
+			if err != nil && kindOf(err) != trouble {
 				log.Warn().Err(err).Msg("no longer in the room; joining again")
-				trouble = err.Error()
+				trouble = kindOf(err)
 			}
 		}
 		check = false

@@ -181,6 +181,7 @@ func (p *posts) drop(r *roomPosts, before []*post, now time.Time) {
 		case x.refused != nil: // we are in the room, so it meant the message
 			r.remove(i)
 			p.s.desk.Settle(bridge.Result{Ref: x.tag.ref, Err: x.refused})
+			p.s.gaveBack(&bounce{ref: x.tag.ref, why: x.refused, room: r.jid})
 		case now.Sub(last) >= limit:
 			p.bury(r, i, "the room has taken the message and not passed it on")
 		}

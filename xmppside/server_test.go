@@ -162,11 +162,47 @@ func TestBounce(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
 		m := bridgetest.NewMemory(t)
 		l := start(t, m, testConfig(x)).up(t)
-		m.Add(bridge.KindChat, "2001", "nobody", "x")
-		m.Until(t, "bounced", func(s bridgetest.Sum) bool { return s.Counts["bounced"] == 1 })
+		for range 3 {
+			m.Add(bridge.KindChat, "2001", "nobody", "x")
+		}
+		m.Until(t, "bounced", func(s bridgetest.Sum) bool { return s.Counts["bounced"] == 3 })
 		if in := l.takes(t, 1)[0]; in.Ignored != "bounce" {
 			t.Errorf("got %+v", in)
 		}
+		if n := l.log.count("the XMPP server gave a message back"); n != 1 {
+			t.Errorf("said %d times", n)
+		}
+	})
+}
+
+// Who wants to see whether the relay is there may; who writes to it inside a room is told where to write.
+func TestSubscriptions(t *testing.T) {
+	bothServers(t, servers.XMPPConfig{PlainAllowed: true}, func(t *testing.T, x *servers.XMPP) {
+		l := start(t, bridgetest.NewMemory(t), testConfig(x)).up(t)
+		alice := newPerson(t, x, "1001")
+		stands := func(want string) {
+			t.Helper()
+			l.eventually(t, "alice stands as "+want, func() bool {
+				l.mu.Lock()
+				c := l.current
+				l.mu.Unlock()
+				e, err := c.ask(t.Context(), "", "get", "<query xmlns='"+nsRoster+"'/>")
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := "none"
+				for _, it := range e.child(nsRoster, "query").all(nsRoster, "item") {
+					if it.get("jid") == alice.jid {
+						got = it.get("subscription")
+					}
+				}
+				return got == want
+			})
+		}
+		alice.raw(t, "<presence type='subscribe' to='"+l.cfg.JID+"'/>")
+		stands("from")
+		alice.raw(t, "<presence type='unsubscribe' to='"+l.cfg.JID+"'/>")
+		stands("none")
 	})
 }
 

@@ -49,6 +49,8 @@ type Side struct {
 	redone  bool        // the last connection ended because something could not be kept
 	poison  poison
 
+	returned returned // what was given back, for the log
+
 	seen int // of returns, when Send last looked; owned by Send's goroutine
 
 	changed bell // rings when anything that Send or Run waits for may have changed
