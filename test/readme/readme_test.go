@@ -67,7 +67,7 @@ func TestFiveMinutes(t *testing.T) {
 			shown += f.text
 			continue
 		}
-		script += ports.Replace(f.text)
+		script += ports.Replace(strings.ReplaceAll(f.text, "sleep 2\n", "sleep 4\n")) // the machine may be busy
 		script += ports.Replace("for port in 11883 15222; do until (: </dev/tcp/127.0.0.1/$port) 2>>probe.log; do sleep 0.1; done; done\n")
 	}
 	out := run(t, dir, script)
