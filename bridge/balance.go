@@ -34,7 +34,7 @@ type Totals struct {
 	// the reason for Full.
 	Deliveries, MaxDeliveries int64
 	Crowded                   bool
-	Trouble                   string // why nothing can be written (disk full); empty: all well
+	WriteErr                  string // why nothing can be written (disk full); empty: all well
 }
 
 // Balance is what the status page reads. The journal implements it.

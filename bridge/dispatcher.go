@@ -13,48 +13,48 @@ const downPause = 50 * time.Millisecond
 
 // Dispatcher sends what the journal holds for one side to that side, in the order of the journal.
 type Dispatcher struct {
-	ledger  Queue
-	side    Side
-	senders *Senders
-	log     zerolog.Logger
-	hush    *hush
+	queue    Queue
+	side     Side
+	senders  *Senders
+	log      zerolog.Logger
+	throttle *logThrottle
 }
 
 // NewDispatcher makes the dispatcher of one side. senders is asked about what was taken undecided; nil: all of it goes.
 // clock nil: time.Now.
-func NewDispatcher(ledger Queue, side Side, senders *Senders, clock func() time.Time, log zerolog.Logger) *Dispatcher {
+func NewDispatcher(queue Queue, side Side, senders *Senders, clock func() time.Time, log zerolog.Logger) *Dispatcher {
 	if clock == nil {
 		clock = time.Now
 	}
-	return &Dispatcher{ledger: ledger, side: side, senders: senders,
-		log: log.With().Stringer("side", side.ID()).Logger(), hush: newHush(clock)}
+	return &Dispatcher{queue: queue, side: side, senders: senders,
+		log: log.With().Stringer("side", side.ID()).Logger(), throttle: newLogThrottle(clock)}
 }
 
 // Run dispatches until ctx ends.
 func (c *Dispatcher) Run(ctx context.Context) error {
 	for {
-		out, err := c.ledger.Next(ctx, c.side.ID())
+		out, err := c.queue.Next(ctx, c.side.ID())
 		if ctx.Err() != nil {
 			if err == nil {
-				c.ledger.Release(out.Ref)
+				c.queue.Release(out.Ref)
 			}
 			return nil
 		}
 		if err != nil {
 			return err // the journal is broken: whoever runs us ends the process
 		}
-		c.carry(ctx, out)
+		c.dispatch(ctx, out)
 	}
 }
 
-// carry decides what one attempt means: bound, the same again, dead, or later.
-func (c *Dispatcher) carry(ctx context.Context, out Outbound) {
+// dispatch decides what one attempt means: bound, the same again, dead, or later.
+func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 	switch c.senders.leaves(&out) {
 	case forbidden:
 		c.bury(out, notMember())
 		return
 	case undecided:
-		c.hold(out)
+		c.holdUndecided(out)
 		return
 	case abandoned:
 		c.bury(out, Refuse("gave_up", "the group's room could not be reached for a day, so it is not known who may post there"))
@@ -70,10 +70,10 @@ func (c *Dispatcher) carry(ctx context.Context, out Outbound) {
 	case errors.As(err, &why):
 		c.bury(out, why)
 	case errors.Is(err, ErrDown), ctx.Err() != nil:
-		c.ledger.Release(out.Ref)
+		c.queue.Release(out.Ref)
 		c.pause(ctx)
 	default:
-		c.later(out, err)
+		c.deferTemporary(out, err)
 	}
 }
 
@@ -86,9 +86,9 @@ func (c *Dispatcher) pause(ctx context.Context) {
 	}
 }
 
-// later holds the delivery's lane, and nothing else, for a while.
-func (c *Dispatcher) later(out Outbound, err error) {
-	n, since := c.ledger.Attempts(out.Ref)
+// deferTemporary holds the delivery's lane, and nothing else, for a while.
+func (c *Dispatcher) deferTemporary(out Outbound, err error) {
+	n, since := c.queue.Attempts(out.Ref)
 	if n >= giveUpTries && since > giveUpAfter {
 		c.bury(out, Refuse("gave_up", "it could not be delivered for %d hours: %v", int(giveUpAfter.Hours()), err))
 		return
@@ -99,29 +99,29 @@ func (c *Dispatcher) later(out Outbound, err error) {
 	}
 	c.event("later "+err.Error(), level).Err(err).Stringer("ref", out.Ref).Str("to", out.To).
 		Int("attempt", n+1).Dur("wait", wait).Msg("cannot be sent now; its lane waits")
-	c.ledger.Defer(out.Ref, wait, err.Error())
+	c.queue.Defer(out.Ref, wait, err.Error())
 }
 
 // holdMost is the longest time between two questions who may post: the answer is in memory, and a room that has been
 // joined is not to wait for it.
 const holdMost = 5 * time.Second
 
-// hold keeps a delivery until it is known whether its sender may post. How long that may take is not counted here, as
+// holdUndecided keeps a delivery until it is known whether its sender may post. How long that may take is not counted here, as
 // the room may be away for no fault of its own: the XMPP side is down.
-func (c *Dispatcher) hold(out Outbound) {
-	n, _ := c.ledger.Attempts(out.Ref)
+func (c *Dispatcher) holdUndecided(out Outbound) {
+	n, _ := c.queue.Attempts(out.Ref)
 	wait := min(backoff(n), holdMost)
 	c.event("undecided", zerolog.InfoLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("room", out.Note.Post.Room).
 		Msg("the room's state is not known: what its sender says to this group waits")
-	c.ledger.Defer(out.Ref, wait, "it is not known yet who may post to the group")
+	c.queue.Defer(out.Ref, wait, "it is not known yet who may post to the group")
 }
 
 func (c *Dispatcher) bury(out Outbound, why *Refusal) {
 	c.event("dead "+why.Reason, zerolog.WarnLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).
 		Str("reason", why.Reason).Str("why", why.Text).Msg("dead letter")
-	c.ledger.Settle(Result{Ref: out.Ref, Err: why})
+	c.queue.Settle(Result{Ref: out.Ref, Err: why})
 }
 
 func (c *Dispatcher) event(key string, level zerolog.Level) *zerolog.Event {
-	return c.hush.event(key, func() *zerolog.Event { return c.log.WithLevel(level) })
+	return c.throttle.event(key, func() *zerolog.Event { return c.log.WithLevel(level) })
 }

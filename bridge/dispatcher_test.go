@@ -14,24 +14,24 @@ import (
 	"github.com/rs/zerolog"
 )
 
-func legs(n int) (out []Outbound) {
+func outbounds(n int) (out []Outbound) {
 	for i := range n {
 		out = append(out, Outbound{Ref: Ref{Msg: uint64(i + 1)}, Kind: KindChat, From: "1001", To: "1002", Body: []byte("secret words")})
 	}
 	return out
 }
 
-// carry runs a dispatcher over one delivery and tells what the ledger heard. Send answers with err.
-func carry(t *testing.T, l *fakeLedger, err error) []string {
+// dispatch runs a dispatcher over one delivery and tells what the queue heard. Send answers with err.
+func dispatch(t *testing.T, l *fakeQueue, err error) []string {
 	t.Helper()
-	for _, o := range legs(1) {
+	for _, o := range outbounds(1) {
 		l.queue <- o
 	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		side := &fakeSide{send: func(context.Context, Outbound) error { return err }}
-		NewDispatcher(l, side, nil, func() time.Time { return noon }, zerolog.Nop()).carry(ctx, <-l.queue)
+		NewDispatcher(l, side, nil, func() time.Time { return noon }, zerolog.Nop()).dispatch(ctx, <-l.queue)
 	})
 	return l.heard()
 }
@@ -48,7 +48,7 @@ func TestCourierOutcomes(t *testing.T) {
 		want  []string
 	}{
 		{"bound: the side's from now on", nil, 0, 0, nil},
-		{"down: the same leg again", ErrDown, 0, 0, []string{"release 1.0"}},
+		{"down: the same delivery again", ErrDown, 0, 0, []string{"release 1.0"}},
 		{"down, in other words", fmt.Errorf("mqtt: %w", ErrDown), 0, 0, []string{"release 1.0"}},
 		{"down for days is not given up", ErrDown, giveUpTries, long, []string{"release 1.0"}},
 		{"refused", Refuse("gone", "no such person"), 0, 0, []string{"close 1.0: gone: no such person"}},
@@ -62,10 +62,10 @@ func TestCourierOutcomes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l := newLedger()
+			l := newQueue()
 			l.tries, l.since = tt.tries, tt.since
-			if got := carry(t, l, tt.err); !slices.Equal(got, tt.want) {
-				t.Errorf("the ledger heard %q, want %q", got, tt.want)
+			if got := dispatch(t, l, tt.err); !slices.Equal(got, tt.want) {
+				t.Errorf("the queue heard %q, want %q", got, tt.want)
 			}
 			for _, r := range l.closed {
 				var why *Refusal
@@ -79,9 +79,9 @@ func TestCourierOutcomes(t *testing.T) {
 
 func TestCourierBacksOff(t *testing.T) {
 	for _, tries := range []int{0, 1, 5, 8, 100, giveUpTries - 1} {
-		l := newLedger()
+		l := newQueue()
 		l.tries = tries
-		carry(t, l, errBroken)
+		dispatch(t, l, errBroken)
 		full := backoffMost
 		if tries < 8 {
 			full = min(backoffFirst<<tries, backoffMost)
@@ -95,7 +95,7 @@ func TestCourierBacksOff(t *testing.T) {
 // A side that is down is asked some times a second, not as fast as it can answer.
 func TestCourierDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(legs(1)...)
+		l := newQueue(outbounds(1)...)
 		asked := 0
 		side := &fakeSide{send: func(_ context.Context, out Outbound) error {
 			asked++
@@ -115,7 +115,7 @@ func TestCourierDoesNotSpin(t *testing.T) {
 
 func TestCourierCarriesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(legs(50)...)
+		l := newQueue(outbounds(50)...)
 		var sent []uint64
 		ctx, cancel := context.WithCancel(t.Context())
 		side := &fakeSide{send: func(_ context.Context, out Outbound) error {
@@ -157,7 +157,7 @@ func TestCourierStops(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLedger(legs(1)...)
+				l := newQueue(outbounds(1)...)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- NewDispatcher(l, &fakeSide{send: tt.send}, nil, nil, zerolog.Nop()).Run(ctx) }()
@@ -171,38 +171,38 @@ func TestCourierStops(t *testing.T) {
 					t.Errorf("it took %v to stop", took)
 				}
 				if got := l.heard(); !slices.Equal(got, tt.want) {
-					t.Errorf("the ledger heard %q, want %q", got, tt.want)
+					t.Errorf("the queue heard %q, want %q", got, tt.want)
 				}
 			})
 		})
 	}
 }
 
-// lastLeg hands a delivery out at the very moment of the end.
-type lastLeg struct {
-	*fakeLedger
+// lastDelivery hands a delivery out at the very moment of the end.
+type lastDelivery struct {
+	*fakeQueue
 	end context.CancelFunc
 }
 
-func (l lastLeg) Next(context.Context, SideID) (Outbound, error) {
+func (l lastDelivery) Next(context.Context, SideID) (Outbound, error) {
 	l.end()
-	return legs(1)[0], nil
+	return outbounds(1)[0], nil
 }
 
 func TestCourierGivesBackTheLastLeg(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := lastLeg{newLedger(), cancel}
+	l := lastDelivery{newQueue(), cancel}
 	side := &fakeSide{send: func(context.Context, Outbound) error { t.Error("sent after the end"); return nil }}
 	if err := NewDispatcher(l, side, nil, nil, zerolog.Nop()).Run(ctx); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	if got := l.heard(); !slices.Equal(got, []string{"release 1.0"}) {
-		t.Errorf("the ledger heard %q", got)
+		t.Errorf("the queue heard %q", got)
 	}
 }
 
 func TestCourierEndsWithABrokenBook(t *testing.T) {
-	l := newLedger()
+	l := newQueue()
 	l.nextErr = errBroken
 	close(l.queue)
 	if err := NewDispatcher(l, &fakeSide{}, nil, nil, zerolog.Nop()).Run(t.Context()); !errors.Is(err, errBroken) {
@@ -213,11 +213,11 @@ func TestCourierEndsWithABrokenBook(t *testing.T) {
 // A dead letter is logged with why, and never with what it said; a hundred of one kind are a line or two.
 func TestCourierLogs(t *testing.T) {
 	var out bytes.Buffer
-	l := newLedger()
+	l := newQueue()
 	side := &fakeSide{send: func(context.Context, Outbound) error { return Refuse("gone", "no such person") }}
 	c := NewDispatcher(l, side, nil, newClock().now, zerolog.New(&out))
-	for _, o := range append(legs(50), legs(50)...) {
-		c.carry(t.Context(), o)
+	for _, o := range append(outbounds(50), outbounds(50)...) {
+		c.dispatch(t.Context(), o)
 	}
 	if got := strings.Count(out.String(), "\n"); got != 1 {
 		t.Errorf("%d lines, want 1", got)
@@ -238,13 +238,13 @@ func TestWatch(t *testing.T) {
 		want error
 	}{
 		{"each tick", nil, 3, nil},
-		{"goes on while the book is full", fmt.Errorf("delayed: %w", ErrFull), 3, nil},
-		{"ends with a broken book", errBroken, 1, errBroken},
+		{"goes on while the journal is full", fmt.Errorf("delayed: %w", ErrFull), 3, nil},
+		{"ends with a broken journal", errBroken, 1, errBroken},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLedger()
+				l := newQueue()
 				l.delayErr = tt.err
 				ctx, cancel := context.WithCancel(t.Context())
 				tick := make(chan time.Time)
@@ -269,7 +269,7 @@ func TestWatch(t *testing.T) {
 // By itself it looks twice a second.
 func TestWatchByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger()
+		l := newQueue()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*watchEvery+1)
 		defer cancel()
 		if err := Watch(ctx, l, nil); err != nil {
@@ -284,7 +284,7 @@ func TestWatchByItself(t *testing.T) {
 // A delayed notice that fails because the relay stops is no error.
 func TestWatchStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := ending{newLedger(), cancel}
+	l := ending{newQueue(), cancel}
 	tick := make(chan time.Time, 1)
 	tick <- noon
 	if err := Watch(ctx, l, tick); err != nil {
@@ -293,7 +293,7 @@ func TestWatchStops(t *testing.T) {
 }
 
 type ending struct {
-	*fakeLedger
+	*fakeQueue
 	end context.CancelFunc
 }
 

@@ -66,8 +66,8 @@ func (c *clock) add(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// fakeBook takes everything, unless do decides otherwise.
-type fakeBook struct {
+// fakeJournal takes everything, unless do decides otherwise.
+type fakeJournal struct {
 	do func(recs []*Record) error // called outside mu; may wait
 
 	mu      sync.Mutex // guards all below
@@ -75,14 +75,14 @@ type fakeBook struct {
 	batches [][]*Record
 }
 
-func (b *fakeBook) NewID() (uint64, string) {
+func (b *fakeJournal) NewID() (uint64, string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ids++
 	return b.ids, fmt.Sprintf("cr-test-%d", b.ids)
 }
 
-func (b *fakeBook) Append(ctx context.Context, recs []*Record) error {
+func (b *fakeJournal) Append(ctx context.Context, recs []*Record) error {
 	b.mu.Lock()
 	b.batches = append(b.batches, slices.Clone(recs))
 	b.mu.Unlock()
@@ -99,7 +99,7 @@ func (b *fakeBook) Append(ctx context.Context, recs []*Record) error {
 }
 
 // sizes are how many records came with each Append.
-func (b *fakeBook) sizes() []int {
+func (b *fakeJournal) sizes() []int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var n []int
@@ -150,8 +150,8 @@ func (a *acks) errOf(t *testing.T, name string) error {
 	return err
 }
 
-// fakeLedger hands out the deliveries of queue, one after the other, and writes down what it is told.
-type fakeLedger struct {
+// fakeQueue hands out the deliveries of queue, one after the other, and writes down what it is told.
+type fakeQueue struct {
 	queue    chan Outbound
 	nextErr  error // of Next once queue is closed
 	delayErr error
@@ -165,27 +165,27 @@ type fakeLedger struct {
 	waited   []time.Duration
 }
 
-func newLedger(legs ...Outbound) *fakeLedger {
-	l := &fakeLedger{queue: make(chan Outbound, 100)} // more than any test needs
-	for _, o := range legs {
+func newQueue(deliveries ...Outbound) *fakeQueue {
+	l := &fakeQueue{queue: make(chan Outbound, 100)} // more than any test needs
+	for _, o := range deliveries {
 		l.queue <- o
 	}
 	return l
 }
 
-func (l *fakeLedger) say(format string, args ...any) {
+func (l *fakeQueue) say(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.said = append(l.said, fmt.Sprintf(format, args...))
 }
 
-func (l *fakeLedger) heard() []string {
+func (l *fakeQueue) heard() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.said)
 }
 
-func (l *fakeLedger) Next(ctx context.Context, _ SideID) (Outbound, error) {
+func (l *fakeQueue) Next(ctx context.Context, _ SideID) (Outbound, error) {
 	select {
 	case o, ok := <-l.queue:
 		if !ok {
@@ -197,18 +197,18 @@ func (l *fakeLedger) Next(ctx context.Context, _ SideID) (Outbound, error) {
 	}
 }
 
-func (l *fakeLedger) Release(ref Ref) { l.say("release %v", ref) }
+func (l *fakeQueue) Release(ref Ref) { l.say("release %v", ref) }
 
-func (l *fakeLedger) Defer(ref Ref, wait time.Duration, reason string) {
+func (l *fakeQueue) Defer(ref Ref, wait time.Duration, reason string) {
 	l.say("defer %v: %s", ref, reason)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deferred = wait
 }
 
-func (l *fakeLedger) Attempts(Ref) (int, time.Duration) { return l.tries, l.since }
+func (l *fakeQueue) Attempts(Ref) (int, time.Duration) { return l.tries, l.since }
 
-func (l *fakeLedger) Settle(results ...Result) {
+func (l *fakeQueue) Settle(results ...Result) {
 	for _, r := range results {
 		l.say("close %v: %v", r.Ref, r.Err)
 	}
@@ -217,7 +217,7 @@ func (l *fakeLedger) Settle(results ...Result) {
 	l.closed = append(l.closed, results...)
 }
 
-func (l *fakeLedger) Delayed(_ context.Context, atLeast time.Duration) error {
+func (l *fakeQueue) Delayed(_ context.Context, atLeast time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waited = append(l.waited, atLeast)
@@ -237,14 +237,14 @@ func (s *fakeSide) Send(ctx context.Context, out Outbound) error { return s.send
 // newJudge is a judge that serves testGroups and writes notices.
 func newJudge(side SideID, now func() time.Time) *judge {
 	return &judge{
-		side: side, rules: message.Rules{MaxBytes: 4096, Own: "receiver"}, directory: listed(testGroups), book: &fakeBook{},
+		side: side, rules: message.Rules{MaxBytes: 4096, Own: "receiver"}, directory: listed(testGroups), journal: &fakeJournal{},
 		limit: newLimiter(now), notices: true, nowMS: func() int64 { return now().UnixMilli() },
 	}
 }
 
-func newIntake(side SideID, book Appender) *Intake {
+func newIntake(side SideID, journal Appender) *Intake {
 	return NewIntake(IntakeConfig{
-		Side: side, Rules: message.Rules{MaxBytes: 64 << 20, Own: "receiver"}, Directory: listed(testGroups), Journal: book,
+		Side: side, Rules: message.Rules{MaxBytes: 64 << 20, Own: "receiver"}, Directory: listed(testGroups), Journal: journal,
 		Notices: Notices{Sent: true, Delayed: true, Failed: true}, Log: zerolog.Nop(),
 	})
 }

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	intakeOffers = 4096    // offers that may wait for a commit; more would only make each one slower
-	intakeBytes  = 8 << 20 // and their bodies and deliveries: the memory that a flood may take
-	legBytes     = 160     // what a delivery costs: one short message to a large group needs many
-	turnedGens   = 16      // connections that are remembered as turned away; a side has one at a time
+	intakeOffers  = 4096    // offers that may wait for a commit; more would only make each one slower
+	intakeBytes   = 8 << 20 // and their bodies and deliveries: the memory that a flood may take
+	deliveryBytes = 160     // what a delivery costs: one short message to a large group needs many
+	endedGens     = 16      // connections that are remembered as turned away; a side has one at a time
 )
 
 // IntakeConfig is what an intake is made of.
@@ -41,16 +41,16 @@ type Notices struct{ Sent, Delayed, Failed bool }
 // Offer judges on the side's goroutine; Run writes what has gathered while the last commit was on its way, so
 // a lone message never waits and many share a commit. Only then are they acknowledged, in order.
 type Intake struct {
-	side  SideID
-	book  Appender
-	judge judge
-	log   zerolog.Logger
-	hush  *hush // of Run's goroutine
+	side     SideID
+	journal  Appender
+	judge    judge
+	log      zerolog.Logger
+	throttle *logThrottle // of Run's goroutine
 
-	door   atomic.Int64
-	ring   chan struct{} // capacity 1: something waits, or some of it has gone
-	room   chan struct{} // capacity 1: there may be room again
-	closed chan struct{} // Run has ended
+	offered atomic.Int64
+	wakeup  chan struct{} // capacity 1: something waits, or some of it has gone
+	space   chan struct{} // capacity 1: there may be room again
+	closed  chan struct{} // Run has ended
 
 	mu      sync.Mutex // guards all below
 	waiting []offer
@@ -58,7 +58,7 @@ type Intake struct {
 	bytes   int
 	over    bool // Run has ended: nothing is taken
 
-	turned map[uint64]error // generations of which nothing is taken any more, and why; of Run's goroutine
+	ended map[uint64]error // generations of which nothing is taken any more, and why; of Run's goroutine
 }
 
 // offer is one message on its way into the journal.
@@ -75,18 +75,18 @@ func NewIntake(c IntakeConfig) *Intake {
 		c.Clock = time.Now
 	}
 	return &Intake{
-		side: c.Side, book: c.Journal, log: c.Log.With().Stringer("side", c.Side).Logger(), hush: newHush(c.Clock),
+		side: c.Side, journal: c.Journal, log: c.Log.With().Stringer("side", c.Side).Logger(), throttle: newLogThrottle(c.Clock),
 		judge: judge{
-			side: c.Side, rules: c.Rules, directory: c.Directory, senders: c.Senders, book: c.Journal, limit: newLimiter(c.Clock),
+			side: c.Side, rules: c.Rules, directory: c.Directory, senders: c.Senders, journal: c.Journal, limit: newLimiter(c.Clock),
 			notices: c.Notices.Failed, nowMS: func() int64 { return c.Clock().UnixMilli() },
 		},
-		ring: make(chan struct{}, 1), room: make(chan struct{}, 1), closed: make(chan struct{}),
-		turned: map[uint64]error{},
+		wakeup: make(chan struct{}, 1), space: make(chan struct{}, 1), closed: make(chan struct{}),
+		ended: map[uint64]error{},
 	}
 }
 
-// Received counts all offers of this process, whatever became of them: the counter at the door.
-func (i *Intake) Offered() int64 { return i.door.Load() }
+// Offered counts all offers of this process, whatever became of them: the counter offered.
+func (i *Intake) Offered() int64 { return i.offered.Load() }
 
 // errStopped: the wire is to keep the message and bring it again.
 var errStopped = errors.New("the relay is stopping")
@@ -94,19 +94,19 @@ var errStopped = errors.New("the relay is stopping")
 // Offer implements Inlet.
 func (i *Intake) Offer(ctx context.Context, in Inbound) error {
 	rec, why := i.judge.record(&in)
-	o := offer{in: &in, rec: rec, why: why, size: len(in.Body) + len(rec.Deliveries)*legBytes}
+	o := offer{in: &in, rec: rec, why: why, size: len(in.Body) + len(rec.Deliveries)*deliveryBytes}
 	for {
 		taken, over := i.put(o)
 		switch {
 		case taken:
-			poke(i.ring)
+			signal(i.wakeup)
 			return nil
 		case over:
 			in.Ack(errStopped)
 			return nil
 		}
 		select {
-		case <-i.room:
+		case <-i.space:
 		case <-i.closed:
 		case <-ctx.Done():
 			return ctx.Err()
@@ -114,18 +114,18 @@ func (i *Intake) Offer(ctx context.Context, in Inbound) error {
 	}
 }
 
-// put takes an offer if there is room; one larger than all the room passes alone. It counts at the door.
+// put takes an offer if there is room; one larger than all the room passes alone. It counts offered.
 func (i *Intake) put(o offer) (taken, over bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.over {
-		i.door.Add(1)
+		i.offered.Add(1)
 		return false, true
 	}
 	if i.offers > 0 && (i.offers >= intakeOffers || i.bytes+o.size > intakeBytes) {
 		return false, false
 	}
-	i.door.Add(1)
+	i.offered.Add(1)
 	i.waiting = append(i.waiting, o)
 	i.offers++
 	i.bytes += o.size
@@ -140,7 +140,7 @@ func (i *Intake) Run(ctx context.Context) error {
 			continue
 		}
 		select {
-		case <-i.ring:
+		case <-i.wakeup:
 		case <-ctx.Done():
 		}
 	}
@@ -172,13 +172,13 @@ func (i *Intake) take() []offer {
 func (i *Intake) commit(ctx context.Context, batch []offer) {
 	recs := make([]*Record, 0, len(batch))
 	for _, o := range batch {
-		if i.turned[o.in.Gen] == nil {
+		if i.ended[o.in.Gen] == nil {
 			recs = append(recs, o.rec)
 		}
 	}
 	var err error
 	if len(recs) > 0 {
-		err = i.book.Append(context.WithoutCancel(ctx), recs)
+		err = i.journal.Append(context.WithoutCancel(ctx), recs)
 	}
 	for _, o := range batch {
 		i.answer(o, err)
@@ -187,7 +187,7 @@ func (i *Intake) commit(ctx context.Context, batch []offer) {
 }
 
 func (i *Intake) answer(o offer, err error) {
-	if before := i.turned[o.in.Gen]; before != nil {
+	if before := i.ended[o.in.Gen]; before != nil {
 		// Something of the same connection was not taken: nothing may overtake what the wire will bring again.
 		o.in.Ack(before)
 		return
@@ -201,10 +201,10 @@ func (i *Intake) answer(o offer, err error) {
 	switch {
 	case err == nil, errors.As(err, &why):
 	case !errors.Is(err, ErrFull) || o.in.Redelivers:
-		i.turn(o.in.Gen, err)
+		i.endGen(o.in.Gen, err)
 		fallthrough
 	default:
-		i.notTaken(o, err)
+		i.logKept(o, err)
 	}
 	o.in.Ack(err)
 }
@@ -220,13 +220,13 @@ func (i *Intake) outcome(o offer) error {
 			why = o.rec.Why
 		}
 		if why == nil {
-			why = Refuse("not_taken", "the book does not take it")
+			why = Refuse("not_taken", "the journal does not take it")
 		}
 		i.event("refused "+why.Reason, zerolog.InfoLevel).Str("reason", why.Reason).Str("why", why.Text).
 			Str("from", o.rec.From).Str("to", o.in.To).Str("wire_from", o.in.From).Int("bytes", len(o.in.Body)).Msg("refused")
 		return why
 	case OutcomeUnknown:
-		return errors.New("the book gave no outcome")
+		return errors.New("the journal gave no outcome")
 	}
 	if e := i.log.Debug(); e.Enabled() {
 		e.Uint64("msg", o.rec.ID).Str("from", o.rec.From).Str("to", o.in.To).Uint8("outcome", uint8(o.rec.Outcome)).Msg("taken in")
@@ -234,27 +234,27 @@ func (i *Intake) outcome(o offer) error {
 	return nil
 }
 
-// notTaken logs that the wire keeps a message, or its sender is told to wait.
-func (i *Intake) notTaken(o offer, err error) {
+// logKept logs that the wire keeps a message, or its sender is told to wait.
+func (i *Intake) logKept(o offer, err error) {
 	if why := o.rec.Why; why != nil {
 		i.event("busy", zerolog.WarnLevel).Str("from", o.rec.From).Str("to", o.rec.Deliveries[len(o.rec.Deliveries)-1].To).
 			Msg("not taken: its sender, or who it is for, has a quarter of the journal already")
 		return
 	}
-	i.event("not taken "+err.Error(), zerolog.WarnLevel).Err(err).Msg("mail is not taken")
+	i.event("not taken "+err.Error(), zerolog.WarnLevel).Err(err).Msg("message not accepted for now")
 }
 
 // event logs what repeats once a minute.
 func (i *Intake) event(key string, level zerolog.Level) *zerolog.Event {
-	return i.hush.event(key, func() *zerolog.Event { return i.log.WithLevel(level) })
+	return i.throttle.event(key, func() *zerolog.Event { return i.log.WithLevel(level) })
 }
 
-// turn lets nothing more in of a connection.
-func (i *Intake) turn(gen uint64, why error) {
-	if len(i.turned) >= turnedGens {
-		delete(i.turned, slices.Min(slices.Collect(maps.Keys(i.turned))))
+// endGen lets nothing more in of a connection.
+func (i *Intake) endGen(gen uint64, why error) {
+	if len(i.ended) >= endedGens {
+		delete(i.ended, slices.Min(slices.Collect(maps.Keys(i.ended))))
 	}
-	i.turned[gen] = why
+	i.ended[gen] = why
 }
 
 func (i *Intake) release(batch []offer) {
@@ -264,13 +264,13 @@ func (i *Intake) release(batch []offer) {
 		i.bytes -= o.size
 	}
 	i.mu.Unlock()
-	poke(i.room)
+	signal(i.space)
 }
 
-// poke wakes whoever waits on a bell of capacity 1.
-func poke(bell chan struct{}) {
+// signal wakes whoever waits on a channel of capacity 1; one signal is enough for all that happened before it.
+func signal(wakeup chan struct{}) {
 	select {
-	case bell <- struct{}{}:
-	default: // it is ringing
+	case wakeup <- struct{}{}:
+	default: // it is signalled already
 	}
 }

@@ -25,10 +25,10 @@ type post struct {
 }
 
 // run starts an intake. It must be called in a synctest bubble.
-func run(t *testing.T, side SideID, book Appender) *post {
+func run(t *testing.T, side SideID, journal Appender) *post {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &post{Intake: newIntake(side, book), t: t, stop: cancel, done: make(chan struct{})}
+	p := &post{Intake: newIntake(side, journal), t: t, stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		if err := p.Run(ctx); err != nil {
@@ -91,8 +91,8 @@ func outcomes(by map[string]Outcome) func([]*Record) error {
 
 func TestIntakeAnswersByOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		book := &fakeBook{do: outcomes(map[string]Outcome{"again": OutcomeDuplicate, "huge": OutcomeRefused})}
-		p := run(t, XMPP, book)
+		journal := &fakeJournal{do: outcomes(map[string]Outcome{"again": OutcomeDuplicate, "huge": OutcomeRefused})}
+		p := run(t, XMPP, journal)
 		p.give("new", nil)
 		p.give("again", nil)
 		p.give("chatter", func(in *Inbound) { in.Ignored = "chat_state" })
@@ -101,13 +101,13 @@ func TestIntakeAnswersByOutcome(t *testing.T) {
 		p.give("next", nil)
 		synctest.Wait()
 		p.want(t, "new: <nil>", "again: <nil>", "chatter: <nil>", "bad: unknown_sender: who?",
-			"huge: not_taken: the book does not take it", "next: <nil>")
+			"huge: not_taken: the journal does not take it", "next: <nil>")
 		var why *Refusal
 		if err := p.acks.errOf(t, "bad"); !errors.As(err, &why) {
 			t.Errorf("a refusal is acknowledged with a %T", err)
 		}
 		if p.Offered() != 6 {
-			t.Errorf("%d at the door, want 6", p.Offered())
+			t.Errorf("%d offered, want 6", p.Offered())
 		}
 	})
 }
@@ -116,8 +116,8 @@ func TestIntakeAnswersByOutcome(t *testing.T) {
 func TestIntakeGathersWhileACommitIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commit := make(chan error)
-		book := &fakeBook{do: func([]*Record) error { return <-commit }}
-		p := run(t, MQTT, book)
+		journal := &fakeJournal{do: func([]*Record) error { return <-commit }}
+		p := run(t, MQTT, journal)
 		p.give("a", nil)
 		synctest.Wait()
 		for _, name := range []string{"b", "c", "d"} {
@@ -131,7 +131,7 @@ func TestIntakeGathersWhileACommitIsUnderWay(t *testing.T) {
 		commit <- nil
 		synctest.Wait()
 		p.want(t, "a: <nil>", "b: <nil>", "c: <nil>", "d: <nil>")
-		if got := book.sizes(); !slices.Equal(got, []int{1, 3}) {
+		if got := journal.sizes(); !slices.Equal(got, []int{1, 3}) {
 			t.Errorf("commits of %v, want a lone one and a shared one", got)
 		}
 	})
@@ -139,8 +139,8 @@ func TestIntakeGathersWhileACommitIsUnderWay(t *testing.T) {
 
 func TestIntakeKeepsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		book := &fakeBook{}
-		p := run(t, MQTT, book)
+		journal := &fakeJournal{}
+		p := run(t, MQTT, journal)
 		var want, wrote []string
 		for n := range 3000 {
 			want = append(want, fmt.Sprint("m", n))
@@ -150,7 +150,7 @@ func TestIntakeKeepsOrder(t *testing.T) {
 		if !slices.Equal(p.acks.names(), want) {
 			t.Error("acknowledged out of order")
 		}
-		for _, recs := range book.batches {
+		for _, recs := range journal.batches {
 			for _, r := range recs {
 				_, rest, _ := strings.Cut(string(r.Body), `"content":"`)
 				name, _, _ := strings.Cut(rest, `"`)
@@ -170,7 +170,7 @@ func TestIntakeFailedCommitEndsTheGeneration(t *testing.T) {
 		t.Run(side.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fail := []error{nil, errBroken}
-				book := &fakeBook{do: func([]*Record) (err error) {
+				journal := &fakeJournal{do: func([]*Record) (err error) {
 					if len(fail) > 0 {
 						err, fail = fail[0], fail[1:]
 					}
@@ -179,7 +179,7 @@ func TestIntakeFailedCommitEndsTheGeneration(t *testing.T) {
 				on := func(n uint64) func(*Inbound) {
 					return func(in *Inbound) { in.Gen, in.Redelivers = n, side == MQTT }
 				}
-				p := run(t, side, book)
+				p := run(t, side, journal)
 				for _, name := range []string{"a", "b", "c"} {
 					p.give(name, on(1))
 					synctest.Wait()
@@ -189,7 +189,7 @@ func TestIntakeFailedCommitEndsTheGeneration(t *testing.T) {
 				p.give("late", on(1))
 				synctest.Wait()
 				p.want(t, "a: <nil>", "b: the disk is gone", "c: the disk is gone", "b again: <nil>", "late: the disk is gone")
-				if got := book.sizes(); !slices.Equal(got, []int{1, 1, 1}) {
+				if got := journal.sizes(); !slices.Equal(got, []int{1, 1, 1}) {
 					t.Errorf("commits of %v: what was turned away was written", got)
 				}
 			})
@@ -201,8 +201,8 @@ func TestIntakeFailedCommitEndsTheGeneration(t *testing.T) {
 func TestIntakeTwoGenerationsInABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commit := make(chan error)
-		book := &fakeBook{do: func([]*Record) error { return <-commit }}
-		p := run(t, MQTT, book)
+		journal := &fakeJournal{do: func([]*Record) error { return <-commit }}
+		p := run(t, MQTT, journal)
 		p.give("a", gen(1))
 		synctest.Wait()
 		commit <- fmt.Errorf("append: %w", ErrFull)
@@ -217,7 +217,7 @@ func TestIntakeTwoGenerationsInABatch(t *testing.T) {
 		synctest.Wait()
 		p.want(t, "a: "+ErrFull.Error(), "hold: <nil>", "b: "+ErrFull.Error(), "a again: <nil>", "b again: <nil>")
 		if err := p.acks.errOf(t, "b"); !errors.Is(err, ErrFull) {
-			t.Errorf("b ends with %v, but its connection was turned away because the book is full", err)
+			t.Errorf("b ends with %v, but its connection was turned away because the journal is full", err)
 		}
 	})
 }
@@ -226,7 +226,7 @@ func TestIntakeTwoGenerationsInABatch(t *testing.T) {
 func TestIntakeFailedCommitOfTwoGenerations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commit := make(chan error)
-		p := run(t, MQTT, &fakeBook{do: func([]*Record) error { return <-commit }})
+		p := run(t, MQTT, &fakeJournal{do: func([]*Record) error { return <-commit }})
 		p.give("hold", gen(0))
 		synctest.Wait()
 		p.give("a", gen(1))
@@ -242,13 +242,13 @@ func TestIntakeFailedCommitOfTwoGenerations(t *testing.T) {
 
 func TestIntakeForgetsOldGenerations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := run(t, MQTT, &fakeBook{do: func([]*Record) error { return errBroken }})
-		for n := range uint64(5 * turnedGens) {
+		p := run(t, MQTT, &fakeJournal{do: func([]*Record) error { return errBroken }})
+		for n := range uint64(5 * endedGens) {
 			p.give(fmt.Sprint(n), gen(n))
 			synctest.Wait()
 		}
-		if len(p.turned) > turnedGens || p.turned[5*turnedGens-1] == nil {
-			t.Errorf("%d connections are remembered, want the newest %d", len(p.turned), turnedGens)
+		if len(p.ended) > endedGens || p.ended[5*endedGens-1] == nil {
+			t.Errorf("%d connections are remembered, want the newest %d", len(p.ended), endedGens)
 		}
 	})
 }
@@ -266,14 +266,14 @@ func TestIntakeFull(t *testing.T) {
 		{"MQTT", MQTT, outcomes(map[string]Outcome{"b": OutcomeFull}), []string{"a: <nil>", "b: " + full, "c: " + full, "d: " + full}},
 		{"XMPP", XMPP, outcomes(map[string]Outcome{"b": OutcomeFull}), []string{"a: <nil>", "b: " + full, "c: <nil>", "d: <nil>"}},
 		{"no outcome", XMPP, outcomes(map[string]Outcome{"b": OutcomeUnknown}),
-			[]string{"a: <nil>", "b: the book gave no outcome", "c: the book gave no outcome", "d: the book gave no outcome"}},
+			[]string{"a: <nil>", "b: the journal gave no outcome", "c: the journal gave no outcome", "d: the journal gave no outcome"}},
 		{"the disk is full", XMPP, func([]*Record) error { return fmt.Errorf("append: %w", ErrFull) },
 			[]string{"a: " + full, "b: " + full, "c: " + full, "d: " + full}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := run(t, tt.side, &fakeBook{do: tt.do})
+				p := run(t, tt.side, &fakeJournal{do: tt.do})
 				for _, name := range []string{"a", "b", "c"} {
 					p.give(name, func(in *Inbound) { in.Gen, in.Redelivers = 1, tt.side == MQTT })
 				}
@@ -285,7 +285,7 @@ func TestIntakeFull(t *testing.T) {
 					t.Errorf("b ends with %v, want ErrFull itself", err)
 				}
 				if p.Offered() != 4 {
-					t.Errorf("%d at the door, want 4", p.Offered())
+					t.Errorf("%d offered, want 4", p.Offered())
 				}
 			})
 		})
@@ -296,8 +296,8 @@ func TestIntakeFull(t *testing.T) {
 func TestIntakeStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commit := make(chan error)
-		book := &fakeBook{do: func([]*Record) error { return <-commit }}
-		p := run(t, MQTT, book)
+		journal := &fakeJournal{do: func([]*Record) error { return <-commit }}
+		p := run(t, MQTT, journal)
 		p.give("a", gen(1))
 		synctest.Wait()
 		p.give("b", gen(1))
@@ -311,7 +311,7 @@ func TestIntakeStops(t *testing.T) {
 		p.give("late", gen(1))
 		p.give("later", gen(2))
 		p.want(t, "a: <nil>", "b: <nil>", "c: <nil>", "late: "+errStopped.Error(), "later: "+errStopped.Error())
-		if got := book.sizes(); !slices.Equal(got, []int{1, 2}) {
+		if got := journal.sizes(); !slices.Equal(got, []int{1, 2}) {
 			t.Errorf("commits of %v: something was written after the end", got)
 		}
 	})
@@ -322,8 +322,8 @@ func TestIntakeStopsUnderAFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p *post
 		n := 0
-		book := &fakeBook{}
-		book.do = func([]*Record) error {
+		journal := &fakeJournal{}
+		journal.do = func([]*Record) error {
 			if n == 10 {
 				p.stop()
 			}
@@ -332,7 +332,7 @@ func TestIntakeStopsUnderAFlood(t *testing.T) {
 			}
 			return nil
 		}
-		p = run(t, MQTT, book)
+		p = run(t, MQTT, journal)
 		p.give("m0", nil)
 		<-p.done
 		if n > 12 {
@@ -348,7 +348,7 @@ func TestIntakeStopsUnderAFlood(t *testing.T) {
 func TestIntakeAcknowledgesEachOnce(t *testing.T) {
 	for end := range 200 {
 		const offers = 50
-		in := newIntake(MQTT, &fakeBook{})
+		in := newIntake(MQTT, &fakeJournal{})
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var a acks
@@ -394,7 +394,7 @@ func TestIntakeIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				commit := make(chan error)
-				p := run(t, XMPP, &fakeBook{do: func([]*Record) error { return <-commit }})
+				p := run(t, XMPP, &fakeJournal{do: func([]*Record) error { return <-commit }})
 				p.judge.directory = listed(Groups{room: crowd})
 				p.give("first", tt.change)
 				synctest.Wait() // it is with the journal
@@ -439,8 +439,8 @@ func TestIntakeIsBounded(t *testing.T) {
 func TestIntakeTakesAGiantAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commit := make(chan error)
-		book := &fakeBook{do: func([]*Record) error { return <-commit }}
-		p := run(t, MQTT, book)
+		journal := &fakeJournal{do: func([]*Record) error { return <-commit }}
+		p := run(t, MQTT, journal)
 		p.give("small", nil)
 		synctest.Wait()
 		go p.give("giant", big(intakeBytes+1))
@@ -459,7 +459,7 @@ func TestIntakeTakesAGiantAlone(t *testing.T) {
 func TestIntakeOfferEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commit := make(chan error)
-		p := run(t, MQTT, &fakeBook{do: func([]*Record) error { return <-commit }})
+		p := run(t, MQTT, &fakeJournal{do: func([]*Record) error { return <-commit }})
 		p.give("first", big(intakeBytes-1000))
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
@@ -473,7 +473,7 @@ func TestIntakeOfferEndsWithItsContext(t *testing.T) {
 		synctest.Wait()
 		p.want(t, "first: <nil>")
 		if p.Offered() != 1 {
-			t.Errorf("%d at the door, want 1: the second was never offered", p.Offered())
+			t.Errorf("%d offered, want 1: the second was never offered", p.Offered())
 		}
 	})
 }
@@ -482,7 +482,7 @@ func TestIntakeOfferEndsWithItsContext(t *testing.T) {
 func TestIntakeEndReleasesWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commit := make(chan error)
-		p := run(t, MQTT, &fakeBook{do: func([]*Record) error { return <-commit }})
+		p := run(t, MQTT, &fakeJournal{do: func([]*Record) error { return <-commit }})
 		p.give("first", nil)
 		synctest.Wait()
 		p.give("second", big(intakeBytes-1000))

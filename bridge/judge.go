@@ -14,7 +14,7 @@ type judge struct {
 	directory func() *Directory
 	now       *Directory // for the offer that is being judged
 	senders   *Senders
-	book      Appender
+	journal   Appender
 	limit     *limiter
 	notices   bool // refused MQTT messages are answered by a notice
 	nowMS     func() int64
@@ -102,7 +102,7 @@ func (j *judge) identify(rec *Record, env *message.Envelope) {
 		return
 	}
 	var id string
-	rec.ID, id = j.book.NewID()
+	rec.ID, id = j.journal.NewID()
 	rec.Body = message.WithID(rec.Body, id)
 	rec.Keys = []message.Key{env.KeyWithID(id)}
 }
@@ -184,7 +184,7 @@ func (j *judge) reject(rec *Record, in *Inbound, from string, why *Refusal) *Rec
 	return rec
 }
 
-// NoticeLeg is a notice for a sender; all notices of one sender keep their order in a lane of their own.
+// NoticeDelivery is a notice for a sender; all notices of one sender keep their order in a lane of their own.
 func NoticeDelivery(from string, note Note) Delivery {
 	return Delivery{Side: MQTT, Kind: KindNotice, To: from, Lane: "n\x00" + from, Note: note}
 }

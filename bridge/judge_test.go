@@ -91,10 +91,10 @@ func TestJudgeRefuses(t *testing.T) {
 				t.Errorf("answers (-want +got)\n%s", diff)
 			}
 			if keeps := rec.Body != nil; keeps != (tt.side == MQTT) {
-				t.Errorf("the book keeps the body: %v", keeps)
+				t.Errorf("the journal keeps the body: %v", keeps)
 			}
 			if bytes.Contains(rec.Body, []byte("content")) {
-				t.Errorf("the book keeps what a stranger wrote: %s", rec.Body)
+				t.Errorf("the journal keeps what a stranger wrote: %s", rec.Body)
 			}
 		})
 	}
@@ -184,7 +184,7 @@ func TestJudgeTakes(t *testing.T) {
 				t.Errorf("the body is not as it came:\n%s\n%s", rec.Body, tt.in.Body)
 			}
 			if len(rec.Keys) != 1 || rec.ID != 0 {
-				t.Errorf("%d keys, id %d; want one key and no id of the book's", len(rec.Keys), rec.ID)
+				t.Errorf("%d keys, id %d; want one key and no id of the journal's", len(rec.Keys), rec.ID)
 			}
 		})
 	}
@@ -284,7 +284,7 @@ func TestJudgeAnswersNobody(t *testing.T) {
 			j.notices = tt.notices
 			rec, why := j.record(&tt.in)
 			if why == nil || rec.Verdict != VerdictReject || len(rec.Deliveries) != 0 || rec.Body != nil {
-				t.Errorf("verdict %d, legs %v, body %q, refusal %v; want a silent Reject", rec.Verdict, rec.Deliveries, rec.Body, why)
+				t.Errorf("verdict %d, deliveries %v, body %q, refusal %v; want a silent Reject", rec.Verdict, rec.Deliveries, rec.Body, why)
 			}
 		})
 	}
@@ -401,7 +401,7 @@ func consistentTake(t *testing.T, in *Inbound, rec *Record) {
 	for _, l := range rec.Deliveries {
 		post := e.Group() && in.Room == "" && l.Kind == KindRoom
 		if l.Side == rec.Origin && !post || !l.Kind.IsMessage() || l.To == "" || l.Kind == KindCopy && l.To == rec.From {
-			t.Fatalf("leg %+v of %+v", l, e)
+			t.Fatalf("delivery %+v of %+v", l, e)
 		}
 	}
 }

@@ -7,24 +7,24 @@ import "chatrelay/message"
 func Route(origin SideID, heard string, e *message.Envelope, d *Directory) []Delivery {
 	if origin == MQTT {
 		if e.Group() {
-			return []Delivery{leg(XMPP, KindRoom, e.From, e.GroupJID)}
+			return []Delivery{newDelivery(XMPP, KindRoom, e.From, e.GroupJID)}
 		}
-		return []Delivery{leg(XMPP, KindChat, e.From, e.To)}
+		return []Delivery{newDelivery(XMPP, KindChat, e.From, e.To)}
 	}
 	if !e.Group() {
-		return []Delivery{leg(MQTT, KindInbox, e.From, e.To)}
+		return []Delivery{newDelivery(MQTT, KindInbox, e.From, e.To)}
 	}
-	legs := copies(e, d.Members(e.GroupJID))
+	deliveries := copies(e, d.Members(e.GroupJID))
 	if heard == "" {
 		// Posted for its sender, so that those who are in the room see it too.
-		legs = append(legs, leg(XMPP, KindRoom, e.From, e.GroupJID))
+		deliveries = append(deliveries, newDelivery(XMPP, KindRoom, e.From, e.GroupJID))
 	}
-	return legs
+	return deliveries
 }
 
 // copies are the inbox deliveries of a group message: every member but the sender, once each.
 func copies(e *message.Envelope, members []string) []Delivery {
-	legs := make([]Delivery, 0, len(members)+1)
+	deliveries := make([]Delivery, 0, len(members)+1)
 	group := groupLane(e.From, e.GroupJID)
 	seen := make(map[string]bool, len(members))
 	for _, m := range members {
@@ -32,11 +32,11 @@ func copies(e *message.Envelope, members []string) []Delivery {
 			continue
 		}
 		seen[m] = true
-		l := leg(MQTT, KindCopy, e.From, m)
+		l := newDelivery(MQTT, KindCopy, e.From, m)
 		l.Behind = group
-		legs = append(legs, l)
+		deliveries = append(deliveries, l)
 	}
-	return legs
+	return deliveries
 }
 
 // groupLane is where the copies of a group message wait while it is not known whether its sender may post: one lane
@@ -44,15 +44,15 @@ func copies(e *message.Envelope, members []string) []Delivery {
 func groupLane(from, room string) string { return from + "\x00" + room }
 
 // undecide marks the deliveries of a message of which that is not known.
-func undecide(legs []Delivery, post *Post, from string) {
-	for i := range legs {
-		legs[i].Note.Post = post
-		if legs[i].Kind == KindCopy {
-			legs[i].Lane, legs[i].Behind = groupLane(from, post.Room), ""
+func undecide(deliveries []Delivery, post *Post, from string) {
+	for i := range deliveries {
+		deliveries[i].Note.Post = post
+		if deliveries[i].Kind == KindCopy {
+			deliveries[i].Lane, deliveries[i].Behind = groupLane(from, post.Room), ""
 		}
 	}
 }
 
-func leg(side SideID, kind Kind, from, to string) Delivery {
+func newDelivery(side SideID, kind Kind, from, to string) Delivery {
 	return Delivery{Side: side, Kind: kind, To: to, Lane: from + "\x00" + to}
 }

@@ -83,7 +83,7 @@ func TestRouteAlways(t *testing.T) {
 			case l.Lane != e.From+"\x00"+l.To:
 				t.Fatalf("%+v: lane %q", e, l.Lane)
 			case !l.Kind.IsMessage():
-				t.Fatalf("%+v: a leg that is no mail: %+v", e, l)
+				t.Fatalf("%+v: a delivery that is no message: %+v", e, l)
 			}
 			seen[l.To] = true
 		}

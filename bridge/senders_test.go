@@ -136,7 +136,7 @@ func TestJudgeAsksWhoMayPost(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			rec, why := judgeOf(tt.side).record(&tt.in)
 			if (why != nil) != tt.refused || why != nil && (why.Reason != NotMember || rec.Reason != NotMember || len(rec.Deliveries) != 1) {
-				t.Fatalf("verdict %d, refusal %v, legs %v", rec.Verdict, why, rec.Deliveries)
+				t.Fatalf("verdict %d, refusal %v, deliveries %v", rec.Verdict, why, rec.Deliveries)
 			}
 			if why != nil && len(rec.Keys) != 1 {
 				t.Error("without its key, the relay's own copy that comes back would be refused")
@@ -155,7 +155,7 @@ func TestJudgeAsksWhoMayPost(t *testing.T) {
 	}
 	for _, l := range rec.Deliveries {
 		if l.Note.Post == nil || *l.Note.Post != (Post{Room: room}) || l.Behind != "" {
-			t.Errorf("leg %+v", l)
+			t.Errorf("delivery %+v", l)
 		}
 	}
 	in := onTopic("6666")
@@ -176,18 +176,18 @@ func TestCourierAsks(t *testing.T) {
 		{StandingOutOfReach, "defer 1.0: it is not known yet who may post to the group"},
 		{StandingLost, "close 1.0: gave_up: the group's room could not be reached for a day, so it is not known who may post there"},
 	} {
-		l, sent := newLedger(), 0
+		l, sent := newQueue(), 0
 		l.tries = 100000 // an outage of days is no reason to give up
 		side := &fakeSide{send: func(context.Context, Outbound) error { sent++; return nil }}
 		c := NewDispatcher(l, side, NewSenders(listed(testGroups), &fakeRooms{rest: tt.standing}), newClock().now, zerolog.Nop())
-		c.carry(t.Context(), Outbound{Ref: Ref{Msg: 1}, Kind: KindRoom, From: "1009", To: room, Note: Note{Post: &Post{Room: room}}})
+		c.dispatch(t.Context(), Outbound{Ref: Ref{Msg: 1}, Kind: KindRoom, From: "1009", To: room, Note: Note{Post: &Post{Room: room}}})
 		if got := strings.Join(l.heard(), "; "); got != tt.want || sent != count(tt.want == "") {
 			t.Errorf("standing %d: %q, %d sent; want %q", tt.standing, got, sent, tt.want)
 		}
 		if strings.HasPrefix(tt.want, "defer") && l.deferred > holdMost {
 			t.Errorf("standing %d: held until %v", tt.standing, l.deferred)
 		}
-		c.carry(t.Context(), Outbound{Ref: Ref{Msg: 2}, Kind: KindRoom, From: "1009", To: room}) // was decided when it was taken
+		c.dispatch(t.Context(), Outbound{Ref: Ref{Msg: 2}, Kind: KindRoom, From: "1009", To: room}) // was decided when it was taken
 		if n := count(tt.want == "") + 1; sent != n {
 			t.Errorf("standing %d: what was decided before is asked about again", tt.standing)
 		}

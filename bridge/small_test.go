@@ -112,7 +112,7 @@ func TestHush(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out)
 	c := newClock()
-	h := newHush(c.now)
+	h := newLogThrottle(c.now)
 	say := func(key string) string {
 		out.Reset()
 		h.event(key, func() *zerolog.Event { return log.Warn() }).Msg(key)
@@ -123,13 +123,13 @@ func TestHush(t *testing.T) {
 		key   string
 		want  string
 	}{
-		{0, "a", `{"level":"warn","more_like_it":0,"message":"a"}` + "\n"},
+		{0, "a", `{"level":"warn","suppressed":0,"message":"a"}` + "\n"},
 		{0, "a", ""},
-		{hushFor - 1, "a", ""},
-		{0, "b", `{"level":"warn","more_like_it":0,"message":"b"}` + "\n"},
-		{1, "a", `{"level":"warn","more_like_it":2,"message":"a"}` + "\n"},
+		{throttleFor - 1, "a", ""},
+		{0, "b", `{"level":"warn","suppressed":0,"message":"b"}` + "\n"},
+		{1, "a", `{"level":"warn","suppressed":2,"message":"a"}` + "\n"},
 		{0, "a", ""},
-		{hushFor, "a", `{"level":"warn","more_like_it":1,"message":"a"}` + "\n"},
+		{throttleFor, "a", `{"level":"warn","suppressed":1,"message":"a"}` + "\n"},
 	}
 	for n, s := range steps {
 		c.add(s.after)
@@ -140,12 +140,12 @@ func TestHush(t *testing.T) {
 }
 
 func TestHushIsBounded(t *testing.T) {
-	h := newHush(newClock().now)
-	for n := range 3 * hushKeys {
+	h := newLogThrottle(newClock().now)
+	for n := range 3 * throttleKeys {
 		h.event(fmt.Sprint(n), func() *zerolog.Event { return nil })
 	}
-	if len(h.last) > hushKeys {
-		t.Errorf("%d keys are kept, want at most %d", len(h.last), hushKeys)
+	if len(h.last) > throttleKeys {
+		t.Errorf("%d keys are kept, want at most %d", len(h.last), throttleKeys)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestWords(t *testing.T) {
 	}
 	for kind, mail := range map[Kind]bool{KindInbox: true, KindCopy: true, KindNotice: false, KindChat: true, KindRoom: true, KindReceipt: false, KindError: false} {
 		if kind.IsMessage() != mail {
-			t.Errorf("kind %d: mail %v, want %v", kind, kind.IsMessage(), mail)
+			t.Errorf("kind %d: message %v, want %v", kind, kind.IsMessage(), mail)
 		}
 	}
 }

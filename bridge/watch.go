@@ -13,7 +13,7 @@ const (
 )
 
 // Watch tells senders of what has waited for long, once each, until ctx ends. tick nil: a ticker.
-func Watch(ctx context.Context, ledger Queue, tick <-chan time.Time) error {
+func Watch(ctx context.Context, queue Queue, tick <-chan time.Time) error {
 	if tick == nil {
 		t := time.NewTicker(watchEvery)
 		defer t.Stop()
@@ -25,7 +25,7 @@ func Watch(ctx context.Context, ledger Queue, tick <-chan time.Time) error {
 		case <-ctx.Done():
 			return nil
 		}
-		err := ledger.Delayed(ctx, delayedAfter)
+		err := queue.Delayed(ctx, delayedAfter)
 		switch {
 		case err == nil, ctx.Err() != nil:
 		case errors.Is(err, ErrFull): // the journal tries again by itself

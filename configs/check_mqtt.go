@@ -30,7 +30,7 @@ func (m *MQTT) check() (out Problems) {
 	out.say(m.Secret() != nil && m.Username == "", "MQTT_PASSWORD", "is set without a user name", "set CHATRELAY_MQTT_USERNAME too")
 	out.say(strings.ContainsFunc(m.ClientID, unicode.IsControl) || !utf8.ValidString(m.ClientID) || len(m.ClientID) > longestClient,
 		"MQTT_CLIENT_ID", "is "+quoted(m.ClientID), fmt.Sprintf("write at most %d bytes without control characters", longestClient))
-	out.say(m.QoS == 0, "MQTT_QOS", "is 0", "write 2 or 1: at 0 nothing is ever confirmed, so mail would be lost")
+	out.say(m.QoS == 0, "MQTT_QOS", "is 0", "write 2 or 1: at 0 nothing is ever confirmed, so messages would be lost")
 	out.say(m.QoS < 0 || m.QoS > 2, "MQTT_QOS", fmt.Sprintf("is %d", m.QoS), "write 2 or 1")
 	out.say(m.Window < 1 || m.Window > mostWindow, "MQTT_WINDOW", fmt.Sprintf("is %d", m.Window),
 		fmt.Sprintf("it must be from 1 to %d; half of the broker's in-flight limit is right", mostWindow))

@@ -58,7 +58,7 @@ func (p *Problems) security(x *XMPP) {
 		host, _, _ = net.SplitHostPort(x.Addr) // one that cannot be read is reported above
 	}
 	p.say(x.TLS == "off" && !x.TLSInsecure && !loopback(host), "XMPP_TLS", "is off, and the server is not on loopback",
-		"write starttls or direct (or CHATRELAY_XMPP_TLS_INSECURE=true, if anybody on the way may read the password and all mail)")
+		"write starttls or direct (or CHATRELAY_XMPP_TLS_INSECURE=true, if anybody on the way may read the password and all messages)")
 }
 
 // name wants a part after the slash in the form in which it is compared (RFC 7622 §3.4).

@@ -6,7 +6,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// Store is all that a journal is to the rest of the house.
+// Journal is all that a journal is to the rest of the house.
 type Journal interface {
 	bridge.Appender
 	bridge.Queue
@@ -35,7 +35,7 @@ func RunJournal(t *testing.T, open func(t *testing.T) Journal) {
 		{"another inbox copy is silence", otherInbox},
 		{"the wire's identity decides", wireKey},
 		{"one notice for a direct message", directNotice},
-		{"one notice for a group, at its last leg", groupNotice},
+		{"one notice for a group, at its last delivery", groupNotice},
 		{"a group fails with how many and who", groupFails},
 		{"a receipt follows sent only", receipts},
 		{"a later failure is told by stanza error", laterFailure},
@@ -45,10 +45,10 @@ func RunJournal(t *testing.T, open func(t *testing.T) Journal) {
 		{"lanes in turn", lanesInTurn},
 		{"next waits", nextWaits},
 		{"next ends with its context", nextEnds},
-		{"release puts a leg back in its place", release},
+		{"release puts a delivery back in its place", release},
 		{"defer holds only its lane", deferHolds},
 		{"defer ends", deferEnds},
-		{"a leg keeps what is to be asked", asksAgain},
+		{"a delivery keeps what is to be asked", asksAgain},
 		{"copies of one group wait behind each other only", groupLane},
 		{"and no longer than they must", groupLaneEnds},
 		{"delayed once, and only what is pending", delayed},
@@ -56,7 +56,7 @@ func RunJournal(t *testing.T, open func(t *testing.T) Journal) {
 
 		{"what is bound is not handed out", boundIsHeld},
 		{"bound in order of binding", boundOrder},
-		{"unbind puts legs back in their places", unbind},
+		{"unbind puts deliveries back in their places", unbind},
 		{"bind, unbind and bind again in one breath", bindAgain},
 		{"tickets", tickets},
 		{"closing twice, or the unknown", closeTwice},

@@ -11,7 +11,7 @@ import (
 
 func outcomes(j *kit) {
 	row := func(v string) []bridge.StateRow { return []bridge.StateRow{{Key: "h", Value: []byte(v)}} }
-	taken := letter(bridge.XMPP, "1001", "1002", "a")
+	taken := direct(bridge.XMPP, "1001", "1002", "a")
 	taken.State = row("1")
 	ignored := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictIgnore, Reason: "receipt", State: row("2")}
 	refused := &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictReject, Reason: "bad_json", From: "1001", State: row("3"),
@@ -48,7 +48,7 @@ func outcomes(j *kit) {
 }
 
 func refusalLeavesNoKey(j *kit) {
-	r := letter(bridge.MQTT, "1001", "1002", "a")
+	r := direct(bridge.MQTT, "1001", "1002", "a")
 	bad := again(r)
 	bad.Verdict, bad.Reason, bad.Deliveries = bridge.VerdictReject, "retained", nil
 	j.want(bridge.OutcomeRefused, bad)
@@ -65,9 +65,9 @@ func numbers(j *kit) {
 		}
 		seen[n], texts[text] = true, true
 	}
-	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r := direct(bridge.XMPP, "1001", "1002", "a")
 	r.ID, _ = j.NewID()
-	j.take(r, letter(bridge.XMPP, "1001", "1002", "b"))
+	j.take(r, direct(bridge.XMPP, "1001", "1002", "b"))
 	if o := j.next(bridge.MQTT); o.Ref != (bridge.Ref{Msg: r.ID}) || seen[o.Ref.Msg] {
 		j.Errorf("ref %v, want message %d", o.Ref, r.ID)
 	}
@@ -77,8 +77,8 @@ func numbers(j *kit) {
 }
 
 func twins(j *kit) {
-	a := letter(bridge.XMPP, "1001", "1002", "a")
-	b, other := again(a), letter(bridge.XMPP, "1001", "1002", "b")
+	a := direct(bridge.XMPP, "1001", "1002", "a")
+	b, other := again(a), direct(bridge.XMPP, "1001", "1002", "b")
 	j.append(a, other, b)
 	if a.Outcome != bridge.OutcomeTaken || other.Outcome != bridge.OutcomeTaken || b.Outcome != bridge.OutcomeDuplicate {
 		j.Errorf("outcomes %d, %d, %d", a.Outcome, other.Outcome, b.Outcome)
@@ -90,7 +90,7 @@ func twinsInFlight(j *kit) {
 	recs := make([]*bridge.Record, n)
 	var all sync.WaitGroup
 	for i := range recs {
-		recs[i] = letter(bridge.XMPP, "1001", "1002", "a")
+		recs[i] = direct(bridge.XMPP, "1001", "1002", "a")
 		all.Go(func() {
 			if err := j.Append(j.Context(), recs[i:i+1]); err != nil {
 				j.Error(err)
@@ -116,18 +116,18 @@ func twinsInFlight(j *kit) {
 }
 
 func echo(j *kit) {
-	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r := direct(bridge.XMPP, "1001", "1002", "a")
 	out := keyOf("the copy that went out")
 	r.Keys = append(r.Keys, out)
 	j.take(r)
 	for _, key := range r.Keys { // either is an echo: while it is pending, and after
-		back := letter(bridge.MQTT, "1001", "1002", "")
+		back := direct(bridge.MQTT, "1001", "1002", "")
 		back.Keys = []message.Key{key}
 		j.want(bridge.OutcomeDuplicate, back)
 	}
 	j.settle(j.next(bridge.MQTT).Ref)
 	j.wantNotice("1001", "sent")
-	back := letter(bridge.MQTT, "1001", "1002", "")
+	back := direct(bridge.MQTT, "1001", "1002", "")
 	back.Keys = []message.Key{out}
 	j.want(bridge.OutcomeDuplicate, back)
 	j.quiet()
@@ -135,16 +135,16 @@ func echo(j *kit) {
 }
 
 func forgedTwin(j *kit) {
-	j.take(letter(bridge.MQTT, "1001", "1002", "a"))
-	j.take(letter(bridge.XMPP, "1001", "1002", "a"))
-	j.want(bridge.OutcomeDuplicate, letter(bridge.XMPP, "1001", "1002", "a"))
+	j.take(direct(bridge.MQTT, "1001", "1002", "a"))
+	j.take(direct(bridge.XMPP, "1001", "1002", "a"))
+	j.want(bridge.OutcomeDuplicate, direct(bridge.XMPP, "1001", "1002", "a"))
 	j.wantMail(bridge.MQTT, "1002", "")
 }
 
 func retries(j *kit) {
 	for _, origin := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		far := bridge.MQTT + bridge.XMPP - origin
-		ok, bad, back := letter(origin, "1001", "1002", "ok"), letter(origin, "1001", "1003", "bad"), letter(origin, "1001", "1004", "back")
+		ok, bad, back := direct(origin, "1001", "1002", "ok"), direct(origin, "1001", "1003", "bad"), direct(origin, "1001", "1004", "back")
 		j.take(ok, bad, back)
 		for _, r := range []*bridge.Record{ok, bad, back} {
 			j.want(bridge.OutcomeDuplicate, again(r)) // pending: silence
@@ -177,7 +177,7 @@ func retries(j *kit) {
 }
 
 func retryReceipt(j *kit) {
-	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r := direct(bridge.XMPP, "1001", "1002", "a")
 	j.take(r)
 	j.settle(j.next(bridge.MQTT).Ref)
 	j.wantNotice("1001", "sent")
@@ -192,7 +192,7 @@ func retryReceipt(j *kit) {
 }
 
 func redelivery(j *kit) {
-	r := letter(bridge.MQTT, "1001", "1002", "a")
+	r := direct(bridge.MQTT, "1001", "1002", "a")
 	j.take(r)
 	j.settle(j.next(bridge.XMPP).Ref)
 	j.wantNotice("1001", "sent")
@@ -203,7 +203,7 @@ func redelivery(j *kit) {
 }
 
 func otherInbox(j *kit) {
-	r := letter(bridge.MQTT, "1001", "1002", "a")
+	r := direct(bridge.MQTT, "1001", "1002", "a")
 	j.take(r)
 	j.settle(j.next(bridge.XMPP).Ref)
 	j.wantNotice("1001", "sent")
@@ -214,12 +214,12 @@ func otherInbox(j *kit) {
 }
 
 func wireKey(j *kit) {
-	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r := direct(bridge.XMPP, "1001", "1002", "a")
 	r.WireKey = keyOf("archive id 1")
 	j.take(r)
 	j.settle(j.next(bridge.MQTT).Ref)
 	j.wantNotice("1001", "sent")
-	other := letter(bridge.XMPP, "1001", "1002", "with another key")
+	other := direct(bridge.XMPP, "1001", "1002", "with another key")
 	other.WireKey = r.WireKey
 	j.want(bridge.OutcomeDuplicate, other)
 	j.quiet()
@@ -233,7 +233,7 @@ func wireKey(j *kit) {
 }
 
 func directNotice(j *kit) {
-	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1001", "1003", "b"))
+	j.take(direct(bridge.MQTT, "1001", "1002", "a"), direct(bridge.MQTT, "1001", "1003", "b"))
 	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
 	j.wantNotice("1001", "sent")
 	j.bury(j.wantMail(bridge.XMPP, "1003", "").Ref, "too_big", "too big for the server")
@@ -277,7 +277,7 @@ func groupFails(j *kit) {
 }
 
 func receipts(j *kit) {
-	good, bad := letter(bridge.XMPP, "1001", "1002", "a"), letter(bridge.XMPP, "1001", "1003", "b")
+	good, bad := direct(bridge.XMPP, "1001", "1002", "a"), direct(bridge.XMPP, "1001", "1003", "b")
 	good.Reply, good.Receipt, bad.Reply, bad.Receipt = bridge.ReplyTo{Sender: "reply-1"}, true, bridge.ReplyTo{Sender: "reply-2"}, true
 	j.take(good, bad)
 	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)

@@ -10,21 +10,21 @@ import (
 )
 
 func boundIsHeld(j *kit) {
-	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r := direct(bridge.XMPP, "1001", "1002", "a")
 	j.take(r)
 	o := j.next(bridge.MQTT)
 	j.bind(o.Ref, "packet 1")
 	j.quiet()
 	j.bind(o.Ref, "packet 1, released")
-	legs, err := j.Bound(j.Context(), bridge.MQTT)
+	deliveries, err := j.Bound(j.Context(), bridge.MQTT)
 	if err != nil {
 		j.Fatal(err)
 	}
-	if diff := cmp.Diff([]bridge.BoundDelivery{{Outbound: o, Binding: []byte("packet 1, released")}}, legs); diff != "" {
+	if diff := cmp.Diff([]bridge.BoundDelivery{{Outbound: o, Binding: []byte("packet 1, released")}}, deliveries); diff != "" {
 		j.Error(diff)
 	}
-	if legs, err := j.Bound(j.Context(), bridge.XMPP); err != nil || len(legs) != 0 {
-		j.Errorf("the other side holds %v (%v)", legs, err)
+	if deliveries, err := j.Bound(j.Context(), bridge.XMPP); err != nil || len(deliveries) != 0 {
+		j.Errorf("the other side holds %v (%v)", deliveries, err)
 	}
 	j.settle(o.Ref)
 	j.wantBound()
@@ -33,12 +33,12 @@ func boundIsHeld(j *kit) {
 // wantBound checks what MQTT holds, in order.
 func (j *kit) wantBound(want ...bridge.Ref) {
 	j.Helper()
-	legs, err := j.Bound(j.Context(), bridge.MQTT)
+	deliveries, err := j.Bound(j.Context(), bridge.MQTT)
 	if err != nil {
 		j.Fatal(err)
 	}
 	var refs []bridge.Ref
-	for _, l := range legs {
+	for _, l := range deliveries {
 		refs = append(refs, l.Ref)
 	}
 	if !slices.Equal(refs, want) {
@@ -111,7 +111,7 @@ func tickets(j *kit) {
 	}
 	d := j.Bind(bridge.Ref{Msg: 1 << 40}, []byte("unknown"))
 	if err := j.Wait(j.Context(), d); err != nil || d <= c {
-		j.Errorf("ticket %d of an unknown leg: %v", d, err)
+		j.Errorf("ticket %d of an unknown delivery: %v", d, err)
 	}
 	if err := j.Wait(j.Context(), d+1000); err == nil {
 		j.Error("a ticket that was never given out is good")
@@ -136,7 +136,7 @@ func closeTwice(j *kit) {
 }
 
 func closeWaiting(j *kit) {
-	j.take(letter(bridge.XMPP, "1001", "1002", "a"))
+	j.take(direct(bridge.XMPP, "1001", "1002", "a"))
 	o := j.next(bridge.MQTT)
 	j.bind(o.Ref, "1")
 	j.Unbind(o.Ref)
@@ -175,7 +175,7 @@ func state(j *kit) {
 }
 
 func stateWithWork(j *kit) {
-	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r := direct(bridge.XMPP, "1001", "1002", "a")
 	r.State = []bridge.StateRow{{Key: "h", Value: []byte("1")}}
 	j.take(r)
 	o := j.next(bridge.MQTT)
@@ -204,7 +204,7 @@ func counters(j *kit) {
 }
 
 func bounce(j *kit) {
-	j.take(letter(bridge.MQTT, "1001", "1002", "a"))
+	j.take(direct(bridge.MQTT, "1001", "1002", "a"))
 	o := j.next(bridge.XMPP)
 	j.settle(o.Ref)
 	j.wantNotice("1001", "sent")
@@ -222,7 +222,7 @@ func bounce(j *kit) {
 }
 
 func bounceOpen(j *kit) {
-	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1001", "1003", "b"))
+	j.take(direct(bridge.MQTT, "1001", "1002", "a"), direct(bridge.MQTT, "1001", "1003", "b"))
 	o := j.next(bridge.XMPP)
 	j.bind(o.Ref, "1")
 	j.Bounce(o.Ref, bridge.Refuse("gone", "moved away"))
@@ -240,7 +240,7 @@ func bounceOpen(j *kit) {
 }
 
 func bounceAnswer(j *kit) {
-	r := letter(bridge.XMPP, "1001", "1002", "a")
+	r := direct(bridge.XMPP, "1001", "1002", "a")
 	r.Reply, r.Receipt = bridge.ReplyTo{Sender: "reply-1"}, true
 	j.take(r)
 	j.settle(j.next(bridge.MQTT).Ref)
@@ -260,7 +260,7 @@ func bounceUnknown(j *kit) {
 	j.Bounce(bridge.Ref{Msg: n + 1}, why) // a stranger guesses the next number
 	j.Bounce(bridge.Ref{Msg: 1 << 60}, why)
 	j.sync()
-	r := letter(bridge.MQTT, "1001", "1002", "a")
+	r := direct(bridge.MQTT, "1001", "1002", "a")
 	j.take(r)
 	j.settle(j.next(bridge.XMPP).Ref)
 	j.wantNotice("1001", "sent")
@@ -276,7 +276,7 @@ func manyHands(j *kit) {
 		go func() {
 			defer func() { done <- struct{}{} }()
 			for i := range each {
-				r := letter(bridge.XMPP, fmt.Sprint("1", s), "1002", fmt.Sprint(i))
+				r := direct(bridge.XMPP, fmt.Sprint("1", s), "1002", fmt.Sprint(i))
 				if err := j.Append(j.Context(), []*bridge.Record{r}); err != nil || r.Outcome != bridge.OutcomeTaken {
 					j.Errorf("append: %v, outcome %d", err, r.Outcome)
 				}

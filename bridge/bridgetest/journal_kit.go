@@ -15,7 +15,7 @@ import (
 // patience is for what must happen; only a failing test waits so long.
 const patience = 20 * time.Second
 
-// journal is a store with short words for a test.
+// kit is a store with short words for a test.
 type kit struct {
 	*testing.T
 	Journal
@@ -33,13 +33,13 @@ func bodyOf(from, text string) []byte {
 }
 
 // message is a direct message; its key is made of all its words.
-func letter(origin bridge.SideID, from, to, text string) *bridge.Record {
+func direct(origin bridge.SideID, from, to, text string) *bridge.Record {
 	r := &bridge.Record{Origin: origin, From: from, Body: bodyOf(from, text), Keys: []message.Key{keyOf(from, to, text)}}
-	leg := bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindInbox, To: to, Lane: from + "\x00" + to}
+	delivery := bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindInbox, To: to, Lane: from + "\x00" + to}
 	if origin == bridge.MQTT {
-		leg.Side, leg.Kind, r.Via = bridge.XMPP, bridge.KindChat, to
+		delivery.Side, delivery.Kind, r.Via = bridge.XMPP, bridge.KindChat, to
 	}
-	r.Deliveries = []bridge.Delivery{leg}
+	r.Deliveries = []bridge.Delivery{delivery}
 	return r
 }
 
@@ -100,7 +100,7 @@ func (j *kit) wantMail(side bridge.SideID, to, body string) bridge.Outbound {
 	j.Helper()
 	o := j.next(side)
 	if !o.Kind.IsMessage() || o.To != to || (body != "" && string(o.Body) != body) {
-		j.Fatalf("next %v is kind %d to %s (%+v): %q, want mail to %s: %q", side, o.Kind, o.To, o.Note, o.Body, to, body)
+		j.Fatalf("next %v is kind %d to %s (%+v): %q, want messages to %s: %q", side, o.Kind, o.To, o.Note, o.Body, to, body)
 	}
 	return o
 }
@@ -124,12 +124,12 @@ func (j *kit) nothing(side bridge.SideID) {
 	j.Helper()
 	j.marks++
 	mark := fmt.Sprint("mark", j.marks)
-	leg := bridge.Delivery{Side: side, Kind: bridge.KindError, Lane: mark, Note: bridge.Note{Reply: bridge.ReplyTo{Sender: mark}, Reason: "mark"}}
+	delivery := bridge.Delivery{Side: side, Kind: bridge.KindError, Lane: mark, Note: bridge.Note{Reply: bridge.ReplyTo{Sender: mark}, Reason: "mark"}}
 	if side == bridge.MQTT {
-		leg.Kind, leg.To, leg.Note = bridge.KindNotice, mark, bridge.Note{Status: "failed", Text: mark, At: 1}
+		delivery.Kind, delivery.To, delivery.Note = bridge.KindNotice, mark, bridge.Note{Status: "failed", Text: mark, At: 1}
 	}
 	j.want(bridge.OutcomeRefused, &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictReject, Reason: "mark", From: mark,
-		Body: bodyOf(mark, ""), Deliveries: []bridge.Delivery{leg}})
+		Body: bodyOf(mark, ""), Deliveries: []bridge.Delivery{delivery}})
 	o := j.next(side)
 	if o.To != mark && o.Note.Reply.Sender != mark {
 		j.Fatalf("next %v is kind %d, ref %v to %s (%+v), want nothing", side, o.Kind, o.Ref, o.To, o.Note)
@@ -143,9 +143,9 @@ func (j *kit) quiet() {
 	j.nothing(bridge.XMPP)
 }
 
-func (j *kit) bind(ref bridge.Ref, how string) {
+func (j *kit) bind(ref bridge.Ref, binding string) {
 	j.Helper()
-	if err := j.Wait(j.Context(), j.Bind(ref, []byte(how))); err != nil {
+	if err := j.Wait(j.Context(), j.Bind(ref, []byte(binding))); err != nil {
 		j.Fatalf("bind %v: %v", ref, err)
 	}
 }

@@ -37,11 +37,11 @@ func asksAgain(j *kit) {
 	for range 2 {
 		o := j.wantMail(bridge.MQTT, "1002", "")
 		if o.Note.Post == nil || *o.Note.Post != (bridge.Post{Room: "team", Via: "1009"}) {
-			j.Fatalf("the leg asks %+v", o.Note.Post)
+			j.Fatalf("the delivery asks %+v", o.Note.Post)
 		}
 		j.Release(o.Ref)
 	}
-	j.take(letter(bridge.XMPP, "1001", "1002", "b"))
+	j.take(direct(bridge.XMPP, "1001", "1002", "b"))
 	if o := j.next(bridge.MQTT); o.Note.Post == nil {
 		o = j.next(bridge.MQTT)
 		if o.Note.Post == nil {
@@ -56,7 +56,7 @@ func groupLane(j *kit) {
 	waits := j.wantMail(bridge.MQTT, "1002", "")
 	j.Release(waits.Ref)
 	j.take(decided("1001", "second", "team", "1002", "1003"))
-	j.take(letter(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "elsewhere", "other", "1002"), decided("1004", "another's", "team", "1002"))
+	j.take(direct(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "elsewhere", "other", "1002"), decided("1004", "another's", "team", "1002"))
 
 	others := 0
 	var got []string
@@ -88,7 +88,7 @@ func groupLane(j *kit) {
 func groupLaneEnds(j *kit) {
 	j.take(undecided("1001", "first", "team", "1002"))
 	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
-	j.take(letter(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "second", "team", "1002"))
+	j.take(direct(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "second", "team", "1002"))
 	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "direct")))
 	if o := j.wantMail(bridge.MQTT, "1002", ""); !bytes.Contains(o.Body, []byte("second")) {
 		j.Errorf("got %s", o.Body)

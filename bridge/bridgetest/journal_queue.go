@@ -11,7 +11,7 @@ import (
 
 func laneOrder(j *kit) {
 	for i := range 5 {
-		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
+		j.take(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
 	}
 	var last uint64
 	for i := range 5 {
@@ -27,9 +27,9 @@ func laneOrder(j *kit) {
 // lanesInTurn: senders take turns, and within one sender its destinations.
 func lanesInTurn(j *kit) {
 	for i := range 3 {
-		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
+		j.take(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
 	}
-	j.take(letter(bridge.XMPP, "1003", "1002", "x"), letter(bridge.XMPP, "1003", "1004", "y"))
+	j.take(direct(bridge.XMPP, "1003", "1002", "x"), direct(bridge.XMPP, "1003", "1004", "y"))
 	for i, want := range []string{"1001>1002", "1003>1002", "1001>1002", "1003>1004", "1001>1002"} {
 		if o := j.next(bridge.MQTT); o.From+">"+o.To != want {
 			j.Errorf("turn %d went to %s>%s, want %s", i, o.From, o.To, want)
@@ -45,8 +45,8 @@ func nextWaits(j *kit) {
 			got <- o
 		}
 	}()
-	j.take(letter(bridge.XMPP, "1003", "1004", "for the other side"))
-	j.take(letter(bridge.MQTT, "1001", "1002", "a"))
+	j.take(direct(bridge.XMPP, "1003", "1004", "for the other side"))
+	j.take(direct(bridge.MQTT, "1001", "1002", "a"))
 	select {
 	case o := <-got:
 		if o.To != "1002" {
@@ -73,7 +73,7 @@ func nextEnds(j *kit) {
 	case <-time.After(patience):
 		j.Fatal("Next did not end")
 	}
-	j.take(letter(bridge.XMPP, "1001", "1002", "a"))
+	j.take(direct(bridge.XMPP, "1001", "1002", "a"))
 	if _, err := j.Next(ctx, bridge.MQTT); !errors.Is(err, context.Canceled) {
 		j.Errorf("got %v, want the context's error", err)
 	}
@@ -84,7 +84,7 @@ func nextEnds(j *kit) {
 func (j *kit) three() (refs []bridge.Ref) {
 	j.Helper()
 	for i := range 4 {
-		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
+		j.take(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
 	}
 	for range 3 {
 		refs = append(refs, j.next(bridge.MQTT).Ref)
@@ -125,14 +125,14 @@ func deferHolds(j *kit) {
 		j.Errorf("attempts %d before the first", n)
 	}
 	j.Defer(r[1], time.Hour, "busy")
-	j.take(letter(bridge.XMPP, "1001", "1003", "another lane"))
+	j.take(direct(bridge.XMPP, "1001", "1003", "another lane"))
 	j.wantMail(bridge.MQTT, "1003", "")
 	j.nothing(bridge.MQTT) // the fourth of the lane rests too
 	if n, _ := j.Attempts(r[1]); n != 1 {
 		j.Errorf("%d attempts, want 1", n)
 	}
 	if n, since := j.Attempts(bridge.Ref{Msg: 1 << 60}); n != 0 || since != 0 {
-		j.Errorf("an unknown leg has %d attempts since %v", n, since)
+		j.Errorf("an unknown delivery has %d attempts since %v", n, since)
 	}
 	j.settle(r[0], r[1], r[2])
 	for range 3 {
@@ -160,7 +160,7 @@ func (j *kit) delay() {
 }
 
 func delayed(j *kit) {
-	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1003", "1004", "b"))
+	j.take(direct(bridge.MQTT, "1001", "1002", "a"), direct(bridge.MQTT, "1003", "1004", "b"))
 	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
 	j.wantNotice("1001", "sent")
 	if err := j.Delayed(j.Context(), time.Minute); err != nil {
@@ -177,7 +177,7 @@ func delayed(j *kit) {
 }
 
 func delayedTakenBack(j *kit) {
-	j.take(letter(bridge.MQTT, "1001", "1002", "a"), letter(bridge.MQTT, "1003", "1002", "b"))
+	j.take(direct(bridge.MQTT, "1001", "1002", "a"), direct(bridge.MQTT, "1003", "1002", "b"))
 	j.delay()
 	out := j.next(bridge.MQTT) // the first one's is in a dispatcher's hand
 	j.settle(j.next(bridge.XMPP).Ref, j.next(bridge.XMPP).Ref)

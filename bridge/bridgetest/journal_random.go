@@ -82,7 +82,7 @@ func (t *throw) event(seed uint64, i int) {
 func (t *throw) offer(seed uint64, i int) {
 	t.Helper()
 	origin := bridge.SideID(1 + t.rnd.IntN(2))
-	r := letter(origin, fmt.Sprint("s", t.rnd.IntN(3)), fmt.Sprint("t", t.rnd.IntN(3)), fmt.Sprint(seed, ".", i))
+	r := direct(origin, fmt.Sprint("s", t.rnd.IntN(3)), fmt.Sprint("t", t.rnd.IntN(3)), fmt.Sprint(seed, ".", i))
 	switch t.rnd.IntN(6) {
 	case 0:
 		r = circular("s1", fmt.Sprint(seed, "..", i), "room@x", "t1", "t2")
@@ -162,7 +162,7 @@ func (t *throw) open() {
 	t.Helper()
 	a := t.Totals()
 	if got := a.Open[bridge.MQTT] + a.Open[bridge.XMPP]; got != t.mail {
-		t.Fatalf("%d mail legs are open, want %d", got, t.mail)
+		t.Fatalf("%d message deliveries are open, want %d", got, t.mail)
 	}
 }
 

@@ -22,9 +22,9 @@ func stanza(r *bridge.Record, reply string, receipt bool) *bridge.Record {
 
 // laterFailure: who sent a stanza may have no inbox, and hears of a failure by stanza error, once.
 func laterFailure(j *kit) {
-	asked := stanza(letter(bridge.XMPP, "1001", "1002", "a"), "one\x00r1", true)
-	not := stanza(letter(bridge.XMPP, "1003", "1002", "b"), "two\x00r2", false)
-	published := letter(bridge.MQTT, "1001", "1005", "c")
+	asked := stanza(direct(bridge.XMPP, "1001", "1002", "a"), "one\x00r1", true)
+	not := stanza(direct(bridge.XMPP, "1003", "1002", "b"), "two\x00r2", false)
+	published := direct(bridge.MQTT, "1001", "1005", "c")
 	j.take(asked, not, published)
 	first, second := j.wantMail(bridge.MQTT, "1002", "").Ref, j.wantMail(bridge.MQTT, "1002", "").Ref
 	j.bury(first, "no", "nobody")

@@ -21,7 +21,7 @@ func unconfirmed(j *kit) {
 	j.BounceUnconfirmed(bridge.MQTT, j.LastUnproven(), 0, why) // of nothing
 	before := j.LastUnproven()
 	for i := range 3 {
-		j.take(letter(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
+		j.take(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)))
 		j.unproven()
 		j.wantNotice("1001", "sent")
 	}
@@ -45,15 +45,15 @@ func unconfirmed(j *kit) {
 	j.wantCount(2, bridge.Unconfirmed, bridge.MQTT, "")
 	j.wantCount(2, "bounced", bridge.XMPP, "no_right")
 	j.wantCount(3, "delivered", bridge.XMPP, "")
-	r := letter(bridge.XMPP, "1001", "1002", "2")
+	r := direct(bridge.XMPP, "1001", "1002", "2")
 	j.want(bridge.OutcomeDuplicate, r)
 	j.wantNotice("1001", "failed")
 }
 
 // unconfirmedByLength: only what is longer than the far side is known to take is bounced.
 func unconfirmedByLength(j *kit) {
-	long := letter(bridge.XMPP, "1001", "1002", fmt.Sprintf("%0500d", 1))
-	j.take(letter(bridge.XMPP, "1001", "1002", "short"), long)
+	long := direct(bridge.XMPP, "1001", "1002", fmt.Sprintf("%0500d", 1))
+	j.take(direct(bridge.XMPP, "1001", "1002", "short"), long)
 	for range 2 {
 		if o := j.next(bridge.MQTT); o.Kind.IsMessage() {
 			j.Settle(bridge.Result{Ref: o.Ref, Unproven: true})

@@ -12,7 +12,7 @@ import (
 // server is up, by a way of its own that Cut and Refuse do not touch.
 type SideRig struct {
 	// New makes a Side on a desk. It is called for each life, with the same account and the same server.
-	New func(desk bridge.SideJournal) (bridge.Side, error)
+	New func(journal bridge.SideJournal) (bridge.Side, error)
 	// Kind, From and To are of the deliveries that reach the far client. Near is the landline that the far client writes
 	// to, Far its own: they are what the bodies of the suite, direct envelopes, say.
 	Kind      bridge.Kind
@@ -59,9 +59,9 @@ var sideCases = []sideCase{
 	{"takes each message once", takesOnce},
 	{"a failed offer is brought again", failedOffer},
 	{"what is refused is not brought again", refusedOffer},
-	{"a full book", fullOffer},
-	{"publishes each leg once, bound first", sendsOnce},
-	{"a refused leg is dead, the next one goes", deadLeg},
+	{"a full journal", fullOffer},
+	{"publishes each delivery once, bound first", sendsOnce},
+	{"a refused delivery is dead, the next one goes", deadDelivery},
 	{"cuts both ways", func(w *sideWorld) error { return w.storm(300, 8, false) }},
 	{"deaths both ways", func(w *sideWorld) error { return w.storm(300, 8, true) }},
 	{"failed commits", failedCommits},

@@ -49,7 +49,7 @@ func failedOffer(w *sideWorld) error {
 	var failed sync.WaitGroup
 	failed.Add(1)
 	once := sync.OnceFunc(failed.Done)
-	w.m.Judge(func(bridge.Inbound) error { once(); return errors.New("this book is broken") })
+	w.m.Judge(func(bridge.Inbound) error { once(); return errors.New("this journal is broken") })
 	if err := w.start(); err != nil {
 		return err
 	}
@@ -124,11 +124,11 @@ func fullOffer(w *sideWorld) error {
 		}
 	}
 	w.add("out", 0, 10)
-	if err := w.m.Await("mail goes out of a full book", AllClosed); err != nil {
+	if err := w.m.Await("messages goes out of a full journal", AllClosed); err != nil {
 		return err
 	}
 	if got := w.m.Sum().Taken; got != 0 {
-		return fmt.Errorf("%d taken although the book is full", got)
+		return fmt.Errorf("%d taken although the journal is full", got)
 	}
 	w.m.Judge(nil)
 	if !w.Redelivers {
@@ -159,7 +159,7 @@ func sendsOnce(w *sideWorld) error {
 			return err
 		}
 		if state, _ := w.m.Delivery(ref); state != Bound && state != Settled {
-			return fmt.Errorf("leg %d was heard while it was %s: it must be bound first", i, state)
+			return fmt.Errorf("delivery %d was heard while it was %s: it must be bound first", i, state)
 		}
 	}
 	if err := w.m.Await("all closed", AllClosed); err != nil {
@@ -177,7 +177,7 @@ func sendsOnce(w *sideWorld) error {
 	return w.exactly("out", "out", n, got)
 }
 
-func deadLeg(w *sideWorld) error {
+func deadDelivery(w *sideWorld) error {
 	if err := w.start(); err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func deadLeg(w *sideWorld) error {
 	}
 	_, err := w.m.Delivery(bad)
 	if why := (*bridge.Refusal)(nil); !errors.As(err, &why) {
-		return fmt.Errorf("a leg for no landline was closed with %v: want a Refusal", err)
+		return fmt.Errorf("a delivery for no landline was closed with %v: want a Refusal", err)
 	}
 	got, err := w.Hear(1)
 	if err != nil {

@@ -18,7 +18,7 @@ type post struct {
 	flaw string
 
 	mu      sync.Mutex // guards all below
-	bell    chan struct{}
+	changed chan struct{}
 	refuse  bool
 	stopped bool
 	line    int // number of the connection; each cut begins a new one
@@ -29,15 +29,15 @@ type post struct {
 }
 
 func newPost(flaw string) *post {
-	return &post{flaw: flaw, bell: make(chan struct{}), known: map[string]bool{}}
+	return &post{flaw: flaw, changed: make(chan struct{}), known: map[string]bool{}}
 }
 
 func (p *post) set(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f()
-	close(p.bell)
-	p.bell = make(chan struct{})
+	close(p.changed)
+	p.changed = make(chan struct{})
 }
 
 func (p *post) rig() SideRig {
@@ -101,11 +101,11 @@ func (s *fakeSide) Run(ctx context.Context, in bridge.Inlet) error {
 	})()
 	for gen := uint64(1); ctx.Err() == nil; gen++ {
 		s.p.mu.Lock()
-		line, ok, bell, next := s.p.line, !s.p.refuse && !s.p.stopped, s.p.bell, s.p.acked
+		line, ok, changed, next := s.p.line, !s.p.refuse && !s.p.stopped, s.p.changed, s.p.acked
 		s.p.mu.Unlock()
 		if !ok {
 			select {
-			case <-bell:
+			case <-changed:
 			case <-ctx.Done():
 			}
 			continue
@@ -137,7 +137,7 @@ func (s *fakeSide) serve(ctx context.Context, in bridge.Inlet, gen uint64, line,
 	dropped := false
 	for ctx.Err() == nil {
 		s.p.mu.Lock()
-		bell := s.p.bell // taken before looking at what may change
+		changed := s.p.changed // taken before looking at what may change
 		s.p.mu.Unlock()
 		s.deliver()
 		s.p.mu.Lock()
@@ -185,7 +185,7 @@ func (s *fakeSide) serve(ctx context.Context, in bridge.Inlet, gen uint64, line,
 			continue
 		}
 		select {
-		case <-bell:
+		case <-changed:
 		case <-ctx.Done():
 		}
 	}
@@ -235,7 +235,7 @@ func (s *fakeSide) Send(ctx context.Context, out bridge.Outbound) error {
 	}
 	for {
 		s.p.mu.Lock()
-		bell := s.p.bell
+		changed := s.p.changed
 		s.p.mu.Unlock()
 		s.mu.Lock()
 		up, done, called := s.up, s.done, s.called
@@ -251,7 +251,7 @@ func (s *fakeSide) Send(ctx context.Context, out bridge.Outbound) error {
 			return bridge.ErrDown
 		}
 		select {
-		case <-bell:
+		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -270,8 +270,8 @@ func TestSideSuiteFinds(t *testing.T) {
 		"never acknowledges":           "takes each message once",
 		"doubles":                      "deaths both ways",
 		"always up":                    "the server comes back",
-		"sends to anybody":             "a refused leg is dead, the next one goes",
-		"does not wait for the commit": "publishes each leg once, bound first",
+		"sends to anybody":             "a refused delivery is dead, the next one goes",
+		"does not wait for the commit": "publishes each delivery once, bound first",
 	} {
 		t.Run(flaw, func(t *testing.T) {
 			t.Parallel()

@@ -59,7 +59,7 @@ func sideDown(w *sideWorld) error {
 	}
 	ref := w.add("out", 0, 1)[0]
 	handed := func(s Sum) bool { return s.Deliveries[HandedOut] == 1 }
-	if err := w.m.Await("the leg is with Send", handed); err != nil {
+	if err := w.m.Await("the delivery is with Send", handed); err != nil {
 		return err
 	}
 	l := w.life
@@ -73,7 +73,7 @@ func sideDown(w *sideWorld) error {
 		return fmt.Errorf("after the end Send said: %v", err)
 	}
 	if state, _ := w.m.Delivery(ref); state == Bound || state == Settled {
-		return fmt.Errorf("a leg was %s although nobody was there", state)
+		return fmt.Errorf("a delivery was %s although nobody was there", state)
 	}
 	if err := w.start(); err != nil {
 		return err
@@ -118,11 +118,11 @@ func serverBack(w *sideWorld) error {
 		return err
 	}
 	w.add("out", 0, 5)
-	if err := w.m.Await("a leg waits in Send", func(s Sum) bool { return s.Deliveries[HandedOut] == 1 }); err != nil {
+	if err := w.m.Await("a delivery waits in Send", func(s Sum) bool { return s.Deliveries[HandedOut] == 1 }); err != nil {
 		return err
 	}
 	if s := w.m.Sum(); s.Deliveries[Settled] > 0 {
-		return fmt.Errorf("%d legs closed without a server", s.Deliveries[Settled])
+		return fmt.Errorf("%d deliveries closed without a server", s.Deliveries[Settled])
 	}
 	if err := w.Start(); err != nil {
 		return err
@@ -160,7 +160,7 @@ func sideLeaves(w *sideWorld) error {
 	l := w.life
 	w.m.Hold(true)
 	w.add("out", 0, 40)
-	if err := w.m.Await("some legs are on their way", func(s Sum) bool { return s.Uncommitted >= 2 }); err != nil {
+	if err := w.m.Await("some deliveries are on their way", func(s Sum) bool { return s.Uncommitted >= 2 }); err != nil {
 		return err
 	}
 	downs, n := w.m.Sum().Downs, 40

@@ -11,7 +11,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// Desk is one life's view of a Memory: bridge.SideJournal, and bridge.Inlet for what the side hears.
+// SideJournal is one life's view of a Memory: bridge.SideJournal, and bridge.Inlet for what the side hears.
 type SideJournal struct {
 	m    *Memory
 	life int
@@ -20,7 +20,7 @@ type SideJournal struct {
 	ended map[uint64]error // generations that ended with an error
 }
 
-// Desk begins a life.
+// SideJournal begins a life.
 func (m *Memory) SideJournal() *SideJournal {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -48,9 +48,9 @@ func (d *SideJournal) enqueue(o sideOp, now func()) uint64 {
 }
 
 // Bind implements bridge.SideJournal.
-func (d *SideJournal) Bind(ref bridge.Ref, how []byte) uint64 {
-	how = slices.Clone(how)
-	var l *memoryLeg
+func (d *SideJournal) Bind(ref bridge.Ref, binding []byte) uint64 {
+	binding = slices.Clone(binding)
+	var l *memoryDelivery
 	var mine uint64
 	return d.enqueue(sideOp{
 		apply: func() {
@@ -61,7 +61,7 @@ func (d *SideJournal) Bind(ref bridge.Ref, how []byte) uint64 {
 				d.m.binds++
 				l.seq = d.m.binds
 			}
-			l.bound, l.how = true, how
+			l.bound, l.binding = true, binding
 		},
 		undo: func(error) bool {
 			if l.bound {
@@ -85,7 +85,7 @@ func (d *SideJournal) Bind(ref bridge.Ref, how []byte) uint64 {
 func (d *SideJournal) Wait(ctx context.Context, ticket uint64) error {
 	for {
 		d.m.mu.Lock()
-		dead, ok, failed, bell := d.life != d.m.life, ticket <= d.m.done, d.m.failed[ticket], d.m.bell
+		dead, ok, failed, changed := d.life != d.m.life, ticket <= d.m.done, d.m.failed[ticket], d.m.changed
 		d.m.mu.Unlock()
 		switch {
 		case dead:
@@ -96,7 +96,7 @@ func (d *SideJournal) Wait(ctx context.Context, ticket uint64) error {
 			return nil
 		}
 		select {
-		case <-bell:
+		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -107,16 +107,16 @@ func (d *SideJournal) Wait(ctx context.Context, ticket uint64) error {
 func (d *SideJournal) Bound(context.Context, bridge.SideID) ([]bridge.BoundDelivery, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	var legs []*memoryLeg
-	for _, l := range d.m.legs {
+	var deliveries []*memoryDelivery
+	for _, l := range d.m.deliveries {
 		if l.bound && !l.closed {
-			legs = append(legs, l)
+			deliveries = append(deliveries, l)
 		}
 	}
-	slices.SortFunc(legs, func(x, y *memoryLeg) int { return x.seq - y.seq })
+	slices.SortFunc(deliveries, func(x, y *memoryDelivery) int { return x.seq - y.seq })
 	var out []bridge.BoundDelivery
-	for _, l := range legs {
-		out = append(out, bridge.BoundDelivery{Outbound: l.out, Binding: l.how})
+	for _, l := range deliveries {
+		out = append(out, bridge.BoundDelivery{Outbound: l.out, Binding: l.binding})
 	}
 	return out, nil
 }
@@ -136,7 +136,7 @@ func (d *SideJournal) Unbind(refs ...bridge.Ref) {
 	})
 }
 
-// Close implements bridge.SideJournal.
+// Settle implements bridge.SideJournal.
 func (d *SideJournal) Settle(results ...bridge.Result) {
 	var mark uint64
 	d.enqueue(sideOp{apply: func() {
@@ -162,7 +162,7 @@ func (d *SideJournal) Settle(results ...bridge.Result) {
 	})
 }
 
-// Mark implements bridge.SideJournal.
+// LastUnproven implements bridge.SideJournal.
 func (d *SideJournal) LastUnproven() uint64 {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
@@ -270,7 +270,7 @@ func (d *SideJournal) Next(ctx context.Context) (bridge.Outbound, error) {
 			d.m.mu.Unlock()
 			return bridge.Outbound{}, errDead
 		}
-		for _, l := range d.m.legs {
+		for _, l := range d.m.deliveries {
 			if l.with == Waiting {
 				l.with = HandedOut
 				d.m.ring()
@@ -278,10 +278,10 @@ func (d *SideJournal) Next(ctx context.Context) (bridge.Outbound, error) {
 				return l.out, nil
 			}
 		}
-		bell := d.m.bell
+		changed := d.m.changed
 		d.m.mu.Unlock()
 		select {
-		case <-bell:
+		case <-changed:
 		case <-ctx.Done():
 			return bridge.Outbound{}, ctx.Err()
 		}
@@ -297,7 +297,7 @@ func (d *SideJournal) Release(ref bridge.Ref) {
 	})
 }
 
-// Carry sends what the journal has until ctx ends, like bridge.Dispatcher.
+// Dispatch sends what the journal has until ctx ends, like bridge.Dispatcher.
 func (d *SideJournal) Dispatch(ctx context.Context, s bridge.Side) {
 	for {
 		out, err := d.Next(ctx)

@@ -14,26 +14,26 @@ import (
 )
 
 // Memory is a journal in memory for the tests of a side. What is enqueued becomes true at the next commit; Crash
-// loses what is not committed, as kill -9 does. Each life of a Side has a Desk of its own, dead after the crash.
+// loses what is not committed, as kill -9 does. Each life of a Side has a SideJournal of its own, dead after the crash.
 // It keeps the promises of bridge.SideJournal and bridge.Inlet, and nothing else of a journal: no keys, no notices.
 type Memory struct {
-	mu     sync.Mutex // guards all below
-	life   int
-	ticket uint64 // newest given
-	done   uint64 // newest decided
-	failed map[uint64]bool
-	queue  []sideOp
-	held   bool
-	sick   error
-	delay  time.Duration
-	due    time.Time // of the next commit
-	bell   chan struct{}
+	mu      sync.Mutex // guards all below
+	life    int
+	ticket  uint64 // newest given
+	done    uint64 // newest decided
+	failed  map[uint64]bool
+	queue   []sideOp
+	held    bool
+	sick    error
+	delay   time.Duration
+	due     time.Time // of the next commit
+	changed chan struct{}
 
-	legs   []*memoryLeg
-	byRef  map[bridge.Ref]*memoryLeg
-	state  map[string][]byte
-	counts map[string]int
-	binds  int // ever, to number the bindings
+	deliveries []*memoryDelivery
+	byRef      map[bridge.Ref]*memoryDelivery
+	state      map[string][]byte
+	counts     map[string]int
+	binds      int // ever, to number the bindings
 
 	marks    uint64 // unproven results so far
 	unproven []memoryUnproven
@@ -46,7 +46,7 @@ type Memory struct {
 	limit  time.Duration
 }
 
-// LegState is where a delivery is.
+// DeliveryState is where a delivery is.
 type DeliveryState string
 
 // States of a delivery.
@@ -63,7 +63,7 @@ type memoryUnproven struct {
 	size int
 }
 
-type memoryLeg struct {
+type memoryDelivery struct {
 	out bridge.Outbound
 	// with says who has it now, ahead of the commits: Waiting with Next, Handed with the dispatcher, Bound with the
 	// wire, Closed with nobody.
@@ -71,13 +71,13 @@ type memoryLeg struct {
 	ticket uint64 // of the last Bind
 	// What is committed.
 	bound, closed bool
-	how           []byte
+	binding       []byte
 	seq           int
 	err           error
 }
 
 // state is what is committed, for tests.
-func (l *memoryLeg) state() DeliveryState {
+func (l *memoryDelivery) state() DeliveryState {
 	switch {
 	case l.closed:
 		return Settled
@@ -100,8 +100,8 @@ type sideOp struct {
 
 // NewMemory makes a journal that ends with the test.
 func NewMemory(tb testing.TB) *Memory {
-	m := &Memory{byRef: map[bridge.Ref]*memoryLeg{}, state: map[string][]byte{}, counts: map[string]int{},
-		failed: map[uint64]bool{}, bell: make(chan struct{}), limit: untilLimit}
+	m := &Memory{byRef: map[bridge.Ref]*memoryDelivery{}, state: map[string][]byte{}, counts: map[string]int{},
+		failed: map[uint64]bool{}, changed: make(chan struct{}), limit: untilLimit}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); m.run(ctx) }() // ends with the test
@@ -176,8 +176,8 @@ func (m *Memory) Step(err error) bool {
 }
 
 func (m *Memory) ring() {
-	close(m.bell)
-	m.bell = make(chan struct{})
+	close(m.changed)
+	m.changed = make(chan struct{})
 }
 
 func (m *Memory) set(f func()) {
@@ -206,7 +206,7 @@ func (m *Memory) Crash() {
 		m.life++
 		m.queue = nil
 		m.done = m.ticket
-		for _, l := range m.legs {
+		for _, l := range m.deliveries {
 			switch {
 			case l.closed:
 				l.with = Settled
@@ -223,9 +223,9 @@ func (m *Memory) Crash() {
 func (m *Memory) Add(kind bridge.Kind, from, to, body string) bridge.Ref {
 	var ref bridge.Ref
 	m.set(func() {
-		ref = bridge.Ref{Msg: uint64(len(m.legs) + 1)}
-		l := &memoryLeg{out: bridge.Outbound{Ref: ref, Kind: kind, From: from, To: to, Body: []byte(body)}, with: Waiting}
-		m.legs = append(m.legs, l)
+		ref = bridge.Ref{Msg: uint64(len(m.deliveries) + 1)}
+		l := &memoryDelivery{out: bridge.Outbound{Ref: ref, Kind: kind, From: from, To: to, Body: []byte(body)}, with: Waiting}
+		m.deliveries = append(m.deliveries, l)
 		m.byRef[ref] = l
 	})
 	return ref
@@ -286,7 +286,7 @@ func (m *Memory) Sum() Sum {
 func (m *Memory) sum() Sum {
 	s := Sum{Taken: len(m.taken), Queued: len(m.queue), Deliveries: map[DeliveryState]int{}, Settles: m.closes, Fails: m.fails, Downs: m.downs,
 		Counts: maps.Clone(m.counts), Rows: len(m.state), Unproven: len(m.unproven)}
-	for _, l := range m.legs {
+	for _, l := range m.deliveries {
 		s.Deliveries[l.state()]++
 		if l.with == Bound && !l.bound {
 			s.Uncommitted++
@@ -298,7 +298,7 @@ func (m *Memory) sum() Sum {
 // untilLimit is how long a condition may take to come true, unless Patience says otherwise.
 const untilLimit = 60 * time.Second
 
-// Patience sets how long Await and the suite wait.
+// SetLimit sets how long Await and the suite wait.
 func (m *Memory) SetLimit(d time.Duration) { m.set(func() { m.limit = d }) }
 
 func (m *Memory) patience() time.Duration {
@@ -313,15 +313,15 @@ func (m *Memory) Await(what string, cond func(Sum) bool) error {
 	defer limit.Stop()
 	for {
 		m.mu.Lock()
-		bell, s := m.bell, m.sum()
+		changed, s := m.changed, m.sum()
 		m.mu.Unlock()
 		if cond(s) {
 			return nil
 		}
 		select {
-		case <-bell:
+		case <-changed:
 		case <-limit.C:
-			return fmt.Errorf("never: %s; the book: %+v", what, s)
+			return fmt.Errorf("never: %s; the journal: %+v", what, s)
 		}
 	}
 }

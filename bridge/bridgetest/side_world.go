@@ -22,11 +22,11 @@ type sideWorld struct {
 // sideLife is one run of a Side, with a dispatcher.
 type sideLife struct {
 	bridge.Side
-	desk   *SideJournal
-	cancel context.CancelFunc // ends Run; the dispatcher goes on until it has returned
-	ran    chan struct{}
-	done   chan struct{}
-	err    error // of Run; read after ran
+	journal *SideJournal
+	cancel  context.CancelFunc // ends Run; the dispatcher goes on until it has returned
+	ran     chan struct{}
+	done    chan struct{}
+	err     error // of Run; read after ran
 }
 
 // start begins a life.
@@ -37,10 +37,10 @@ func (w *sideWorld) start() error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	courier, end := context.WithCancel(context.Background())
-	l := &sideLife{Side: s, desk: d, cancel: cancel, ran: make(chan struct{}), done: make(chan struct{})}
+	dispatching, end := context.WithCancel(context.Background())
+	l := &sideLife{Side: s, journal: d, cancel: cancel, ran: make(chan struct{}), done: make(chan struct{})}
 	go func() { defer close(l.ran); defer end(); l.err = s.Run(ctx, d) }() // stop waits for both
-	go func() { defer close(l.done); d.Dispatch(courier, s); <-l.ran }()
+	go func() { defer close(l.done); d.Dispatch(dispatching, s); <-l.ran }()
 	w.life = l
 	return nil
 }
@@ -85,7 +85,7 @@ func (w *sideWorld) up(want bool) error {
 	})
 }
 
-// poll asks again and again, for conditions that have no bell.
+// poll asks again and again, for conditions that nothing signals.
 func poll(limit time.Duration, what string, cond func() bool) error {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

@@ -17,13 +17,13 @@ import (
 	"chatrelay/bridge"
 )
 
-// Door counts offers on its own, apart from the journal, from the start of the process.
+// OfferCounter counts offers on its own, apart from the journal, from the start of the process.
 type OfferCounter interface {
-	// Received is safe for concurrent use.
+	// Offered is safe for concurrent use.
 	Offered(side bridge.SideID) int64
 }
 
-// Dead is the drawer of dead letters. Its methods may be called from several goroutines.
+// Dead is the list of dead letters. Its methods may be called from several goroutines.
 type Dead interface {
 	// DeadLetters lists at most limit of them, the oldest first.
 	DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error)
@@ -49,10 +49,10 @@ type Batch struct {
 	Full    bool   `json:"full,omitempty"` // there is no room to requeue more
 }
 
-// ErrNoLetter says that no dead letter has that number.
+// ErrNoDeadLetter says that no dead letter has that number.
 var ErrNoDeadLetter = errors.New("there is no such dead letter")
 
-// Letter is a dead letter, without its content.
+// DeadLetter is a dead letter, without its content.
 type DeadLetter struct {
 	Ref    string    `json:"ref"`
 	Side   string    `json:"side"` // where it should have gone

@@ -23,18 +23,18 @@ import (
 
 // world is what the pages look at; a test sets it before it asks.
 type world struct {
-	account  bridge.Totals
-	alive    error
-	mqtt     fakeSide
-	xmpp     fakeSide
-	letters  []DeadLetter
-	done     []string // changes that were asked for
-	drawer   error
-	token    string
-	tokenErr error
-	now      time.Time
-	rooms    []bridge.RoomState
-	log      bytes.Buffer
+	account     bridge.Totals
+	alive       error
+	mqtt        fakeSide
+	xmpp        fakeSide
+	deadLetters []DeadLetter
+	done        []string // changes that were asked for
+	deadErr     error
+	token       string
+	tokenErr    error
+	now         time.Time
+	rooms       []bridge.RoomState
+	log         bytes.Buffer
 }
 
 type fakeSide struct {
@@ -51,7 +51,7 @@ func (w *world) Offered(side bridge.SideID) int64 {
 	return map[bridge.SideID]int64{bridge.MQTT: 12, bridge.XMPP: 30}[side]
 }
 func (w *world) DeadLetters(_ context.Context, limit int) ([]DeadLetter, error) {
-	return w.letters[:min(limit, len(w.letters))], w.drawer
+	return w.deadLetters[:min(limit, len(w.deadLetters))], w.deadErr
 }
 func (w *world) Requeue(_ context.Context, ref bridge.Ref) error { return w.change("requeue", ref) }
 func (w *world) Drop(_ context.Context, ref bridge.Ref) error    { return w.change("drop", ref) }
@@ -61,13 +61,13 @@ func (w *world) DropSome(_ context.Context, p Pick) (Batch, error)    { return w
 
 func (w *world) some(what string, p Pick) (Batch, error) {
 	w.done = append(w.done, what+" "+p.Query())
-	return Batch{Changed: 7, Next: 300}, w.drawer
+	return Batch{Changed: 7, Next: 300}, w.deadErr
 }
 func (w *world) change(what string, ref bridge.Ref) error {
-	if w.drawer == nil {
+	if w.deadErr == nil {
 		w.done = append(w.done, what+" "+ref.String())
 	}
-	return w.drawer
+	return w.deadErr
 }
 
 func newWorld() *world {
@@ -125,15 +125,15 @@ func TestHealth(t *testing.T) {
 		live, ready int
 		says        string // of /readyz
 	}{
-		"all well":     {func(*world) {}, 200, 200, `"ok": true`},
-		"a room away":  {func(w *world) { w.rooms[0].Up, w.rooms[0].Why = false, "no such room" }, 200, 200, `"room team@rooms.example.org: no such room"`},
-		"xmpp and all": {func(w *world) { w.xmpp.why, w.rooms[0].Why = "gone", "gone too" }, 200, 503, "\"xmpp: gone\"\n  ]\n}"},
-		"mqtt down":    {func(w *world) { w.mqtt.why = "connection refused" }, 200, 503, "mqtt: connection refused"},
-		"xmpp down":    {func(w *world) { w.xmpp.why = "not authorized" }, 200, 503, "xmpp: not authorized"},
-		"disk full":    {func(w *world) { w.account.Trouble = "no space left" }, 200, 503, "journal: no space left"},
-		"book crowded": {func(w *world) { w.account.Full, w.account.Crowded = true, true }, 200, 503, "CHATRELAY_STORE_MAX_PENDING"},
-		"book full":    {func(w *world) { w.account.Full = true }, 200, 503, "CHATRELAY_STORE_MAX_BYTES"},
-		"writer stuck": {func(w *world) { w.alive = errors.New("no commit for 1m") }, 503, 503, "journal: no commit for 1m"},
+		"all well":        {func(*world) {}, 200, 200, `"ok": true`},
+		"a room away":     {func(w *world) { w.rooms[0].Up, w.rooms[0].Why = false, "no such room" }, 200, 200, `"room team@rooms.example.org: no such room"`},
+		"xmpp and all":    {func(w *world) { w.xmpp.why, w.rooms[0].Why = "gone", "gone too" }, 200, 503, "\"xmpp: gone\"\n  ]\n}"},
+		"mqtt down":       {func(w *world) { w.mqtt.why = "connection refused" }, 200, 503, "mqtt: connection refused"},
+		"xmpp down":       {func(w *world) { w.xmpp.why = "not authorized" }, 200, 503, "xmpp: not authorized"},
+		"disk full":       {func(w *world) { w.account.WriteErr = "no space left" }, 200, 503, "journal: no space left"},
+		"journal crowded": {func(w *world) { w.account.Full, w.account.Crowded = true, true }, 200, 503, "CHATRELAY_STORE_MAX_PENDING"},
+		"journal full":    {func(w *world) { w.account.Full = true }, 200, 503, "CHATRELAY_STORE_MAX_BYTES"},
+		"writer stuck":    {func(w *world) { w.alive = errors.New("no commit for 1m") }, 503, 503, "journal: no commit for 1m"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -242,48 +242,48 @@ func TestForeignPage(t *testing.T) {
 }
 
 func TestDeadLetters(t *testing.T) {
-	letters := []DeadLetter{
+	found := []DeadLetter{
 		{Ref: "3.0", Side: "xmpp", From: "1001", To: "1002", Reason: "bounced", At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Bytes: 99},
 		{Ref: "4.1", Side: "mqtt", From: "1002", To: "1001", Reason: "too_big"},
 	}
 	for name, tt := range map[string]struct {
 		request string
-		drawer  error
+		deadErr error
 		code    int
 		says    string
 		done    []string
 	}{
-		"list":            {"GET /dead", nil, 200, `"ref": "4.1"`, nil},
-		"list one":        {"GET /dead?limit=1", nil, 200, `"reason": "bounced"`, nil},
-		"limit 0":         {"GET /dead?limit=0", nil, 400, "from 1 to 1000", nil},
-		"limit too much":  {"GET /dead?limit=1001", nil, 400, "from 1 to 1000", nil},
-		"limit in words":  {"GET /dead?limit=all", nil, 400, "from 1 to 1000", nil},
-		"list fails":      {"GET /dead", errors.New("disk"), 503, "disk", nil},
-		"requeue":         {"POST /dead/3.0/requeue", nil, 200, `"done": "requeued"`, []string{"requeue 3.0"}},
-		"drop":            {"POST /dead/4.1/drop", nil, 200, `"done": "dropped"`, []string{"drop 4.1"}},
-		"some":            {"POST /dead/drop?reason=too_large&sender=1001&to=1002&older=36h&after=12", nil, 200, `"changed": 7`, []string{"drop after=12&older=36h0m0s&reason=too_large&sender=1001&to=1002"}},
-		"all":             {"POST /dead/requeue?all=true", nil, 200, `"next": 300`, []string{"requeue all=true"}},
-		"some fail":       {"POST /dead/drop?all=true", errors.New("disk"), 503, "disk", []string{"drop all=true"}},
-		"none are named":  {"POST /dead/drop", nil, 400, "say which are meant", nil},
-		"all, and some":   {"POST /dead/drop?all=true&to=1", nil, 400, "say which are meant", nil},
-		"not quite all":   {"POST /dead/drop?all=yes", nil, 400, "not known", nil},
-		"no such pick":    {"POST /dead/drop?from=1", nil, 400, "not known", nil},
-		"no age":          {"POST /dead/drop?older=soon", nil, 400, "such as 36h", nil},
-		"no value":        {"POST /dead/drop?reason=", nil, 400, "one value", nil},
-		"two values":      {"POST /dead/drop?to=1&to=2", nil, 400, "one value", nil},
-		"get drops none":  {"GET /dead/drop?all=true", nil, 405, "", nil},
-		"no such letter":  {"POST /dead/9.0/drop", ErrNoDeadLetter, 404, "no such dead letter", nil},
-		"drop fails":      {"POST /dead/9.0/drop", errors.New("disk"), 503, "disk", nil},
-		"no number":       {"POST /dead/x/drop", nil, 400, "looks like 12.0", nil},
-		"no leg":          {"POST /dead/3/drop", nil, 400, "looks like 12.0", nil},
-		"leg too large":   {"POST /dead/3.65536/drop", nil, 400, "looks like 12.0", nil},
-		"message 0":       {"POST /dead/0.0/drop", nil, 400, "looks like 12.0", nil},
-		"get is no order": {"GET /dead/3.0/drop", nil, 405, "", nil},
-		"no such order":   {"POST /dead/3.0/burn", nil, 404, "", nil},
+		"list":               {"GET /dead", nil, 200, `"ref": "4.1"`, nil},
+		"list one":           {"GET /dead?limit=1", nil, 200, `"reason": "bounced"`, nil},
+		"limit 0":            {"GET /dead?limit=0", nil, 400, "from 1 to 1000", nil},
+		"limit too much":     {"GET /dead?limit=1001", nil, 400, "from 1 to 1000", nil},
+		"limit in words":     {"GET /dead?limit=all", nil, 400, "from 1 to 1000", nil},
+		"list fails":         {"GET /dead", errors.New("disk"), 503, "disk", nil},
+		"requeue":            {"POST /dead/3.0/requeue", nil, 200, `"done": "requeued"`, []string{"requeue 3.0"}},
+		"drop":               {"POST /dead/4.1/drop", nil, 200, `"done": "dropped"`, []string{"drop 4.1"}},
+		"some":               {"POST /dead/drop?reason=too_large&sender=1001&to=1002&older=36h&after=12", nil, 200, `"changed": 7`, []string{"drop after=12&older=36h0m0s&reason=too_large&sender=1001&to=1002"}},
+		"all":                {"POST /dead/requeue?all=true", nil, 200, `"next": 300`, []string{"requeue all=true"}},
+		"some fail":          {"POST /dead/drop?all=true", errors.New("disk"), 503, "disk", []string{"drop all=true"}},
+		"none are named":     {"POST /dead/drop", nil, 400, "say which are meant", nil},
+		"all, and some":      {"POST /dead/drop?all=true&to=1", nil, 400, "say which are meant", nil},
+		"not quite all":      {"POST /dead/drop?all=yes", nil, 400, "not known", nil},
+		"no such pick":       {"POST /dead/drop?from=1", nil, 400, "not known", nil},
+		"no age":             {"POST /dead/drop?older=soon", nil, 400, "such as 36h", nil},
+		"no value":           {"POST /dead/drop?reason=", nil, 400, "one value", nil},
+		"two values":         {"POST /dead/drop?to=1&to=2", nil, 400, "one value", nil},
+		"get drops none":     {"GET /dead/drop?all=true", nil, 405, "", nil},
+		"no such letter":     {"POST /dead/9.0/drop", ErrNoDeadLetter, 404, "no such dead letter", nil},
+		"drop fails":         {"POST /dead/9.0/drop", errors.New("disk"), 503, "disk", nil},
+		"no number":          {"POST /dead/x/drop", nil, 400, "looks like 12.0", nil},
+		"no delivery":        {"POST /dead/3/drop", nil, 400, "looks like 12.0", nil},
+		"delivery too large": {"POST /dead/3.65536/drop", nil, 400, "looks like 12.0", nil},
+		"message 0":          {"POST /dead/0.0/drop", nil, 400, "looks like 12.0", nil},
+		"get is no order":    {"GET /dead/3.0/drop", nil, 405, "", nil},
+		"no such order":      {"POST /dead/3.0/burn", nil, 404, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			w.letters, w.drawer = letters, tt.drawer
+			w.deadLetters, w.deadErr = found, tt.deadErr
 			method, path, _ := strings.Cut(tt.request, " ")
 			code, body := do(t, w.page(t, true), request(method, path))
 			if code != tt.code || !strings.Contains(body, tt.says) || !slices.Equal(w.done, tt.done) {
@@ -295,7 +295,7 @@ func TestDeadLetters(t *testing.T) {
 		})
 	}
 	if code, body := get(t, newWorld().page(t, true), "/dead"); code != 200 || !strings.Contains(body, `"dead": []`) {
-		t.Errorf("an empty drawer: %d %s", code, body)
+		t.Errorf("an empty list: %d %s", code, body)
 	}
 }
 

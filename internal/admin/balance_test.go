@@ -55,10 +55,10 @@ func TestStatus(t *testing.T) {
 		"reasons": counts{"refused bad_to": 4.0, "refused from_mismatch": 4.0, "ignored receipt": 2.0, "dead Some text of a server's": 1.0, "dead <another>": 1.0, "bounced item_not_found": 2.0},
 		"balance": 0.0,
 		"sides": map[string]any{
-			"mqtt": map[string]any{"up": true, "at_the_door": 12.0, "open": 4.0, "balance": 0.0,
+			"mqtt": map[string]any{"up": true, "offered": 12.0, "open": 4.0, "balance": 0.0,
 				"counts":  counts{"received": 12.0, "delivered": 5.0, "duplicate": 1.0, "ignored": 0.0, "refused": 3.0, "dead": 2.0, "pending": 1.0},
 				"reasons": counts{"refused bad_to": 3.0, "dead Some text of a server's": 1.0, "dead <another>": 1.0}},
-			"xmpp": map[string]any{"up": false, "reason": "logging in", "at_the_door": 30.0, "open": 2.0, "balance": 0.0,
+			"xmpp": map[string]any{"up": false, "reason": "logging in", "offered": 30.0, "open": 2.0, "balance": 0.0,
 				"counts":  counts{"received": 30.0, "delivered": 20.0, "duplicate": 0.0, "ignored": 2.0, "refused": 5.0, "dead": 0.0, "pending": 3.0, "bounced": 2.0, "maybe_duplicate": 7.0, "evicted": 6.0},
 				"reasons": counts{"refused bad_to": 1.0, "refused from_mismatch": 4.0, "ignored receipt": 2.0, "bounced item_not_found": 2.0}},
 		},
@@ -89,10 +89,10 @@ func TestBalance(t *testing.T) {
 	} {
 		tt.count.Side = bridge.MQTT
 		a := bridge.Totals{Counts: map[bridge.Counter]int64{tt.count: 1 - tt.pending}, Pending: map[bridge.SideID]int64{bridge.MQTT: tt.pending}}
-		if got := ledgerOf(a, bridge.MQTT).Balance; got != tt.want {
+		if got := balanceOf(a, bridge.MQTT).Difference; got != tt.want {
 			t.Errorf("%s: balance %d, want %d", name, got, tt.want)
 		}
-		if got := ledgerOf(a, bridge.XMPP).Balance; got != 0 {
+		if got := balanceOf(a, bridge.XMPP).Difference; got != 0 {
 			t.Errorf("%s: the other side's balance is %d", name, got)
 		}
 	}
@@ -113,13 +113,13 @@ func TestMetrics(t *testing.T) {
 		`chatrelay_dead_total{reason="other",side="mqtt"} 2`, // two foreign words are one label value, added up
 		`chatrelay_bounced_total{reason="item_not_found",side="xmpp"} 2`, `chatrelay_maybe_duplicate_total{side="xmpp"} 7`,
 		`chatrelay_maybe_duplicate_total{side="mqtt"} 0`, `chatrelay_events_total{name="evicted",side="xmpp"} 6`,
-		`chatrelay_door_offers_total{side="mqtt"} 12`, `chatrelay_pending{side="xmpp"} 3`, `chatrelay_open_legs{side="mqtt"} 4`,
+		`chatrelay_offered_total{side="mqtt"} 12`, `chatrelay_pending{side="xmpp"} 3`, `chatrelay_open_deliveries{side="mqtt"} 4`,
 		`chatrelay_oldest_pending_seconds 5`, `chatrelay_side_up{side="mqtt"} 1`, `chatrelay_side_up{side="xmpp"} 0`, `chatrelay_ready 0`,
 		`chatrelay_room_up{room="team@rooms.example.org"} 1`, `chatrelay_room_up{room="b@rooms.example.org"} 0`,
 		`chatrelay_room_refused_total{room="b@rooms.example.org"} 3`,
 		`chatrelay_known_keys 17`, `chatrelay_store_bytes 4096`, `chatrelay_store_limit_bytes 1.073741824e+09`, `chatrelay_store_full 0`,
 		`chatrelay_store_pending 9`, `chatrelay_store_pending_limit 100`,
-		`chatrelay_store_trouble 0`, `chatrelay_build_info{go="go1.`, `version="v1"} 1`, "go_goroutines ", "process_open_fds ",
+		`chatrelay_store_write_error 0`, `chatrelay_build_info{go="go1.`, `version="v1"} 1`, "go_goroutines ", "process_open_fds ",
 	} {
 		if !strings.Contains(body, "\n"+want) && !strings.Contains(body, want) {
 			t.Errorf("%s is missing", want)

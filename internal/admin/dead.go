@@ -25,15 +25,15 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		}
 		limit = n
 	}
-	letters, err := s.cfg.Dead.DeadLetters(r.Context(), limit)
+	found, err := s.cfg.Dead.DeadLetters(r.Context(), limit)
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	if letters == nil {
-		letters = []DeadLetter{}
+	if found == nil {
+		found = []DeadLetter{}
 	}
-	answer(w, http.StatusOK, map[string]any{"dead": letters})
+	answer(w, http.StatusOK, map[string]any{"dead": found})
 }
 
 func (s *Server) change(done string, do func(context.Context, bridge.Ref) error) http.HandlerFunc {
@@ -132,7 +132,7 @@ func ParseRef(text string) (bridge.Ref, error) {
 	m, err1 := strconv.ParseUint(msg, 10, 64)
 	l, err2 := strconv.ParseUint(leg, 10, 16)
 	if err1 != nil || err2 != nil || m == 0 {
-		return bridge.Ref{}, errors.New("a letter's number looks like 12.0")
+		return bridge.Ref{}, errors.New("a dead letter's number looks like 12.0")
 	}
 	return bridge.Ref{Msg: m, Delivery: uint16(l)}, nil
 }

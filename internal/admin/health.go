@@ -33,12 +33,12 @@ func (s *Server) ready(a bridge.Totals) health {
 		why = append(why, "journal: "+err.Error())
 	}
 	switch {
-	case a.Trouble != "":
-		why = append(why, "journal: "+a.Trouble)
+	case a.WriteErr != "":
+		why = append(why, "journal: "+a.WriteErr)
 	case a.Crowded:
-		why = append(why, "journal: full (CHATRELAY_STORE_MAX_PENDING), nothing is taken until mail has gone out")
+		why = append(why, "journal: full (CHATRELAY_STORE_MAX_PENDING), nothing is taken until messages have gone out")
 	case a.Full:
-		why = append(why, "journal: full (CHATRELAY_STORE_MAX_BYTES), nothing is taken until mail has gone out")
+		why = append(why, "journal: full (CHATRELAY_STORE_MAX_BYTES), nothing is taken until messages have gone out")
 	}
 	for _, side := range s.cfg.Sides {
 		if up, reason := side.Up(); !up {

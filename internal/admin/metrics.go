@@ -31,15 +31,15 @@ func table() []metric {
 		{"delivered_total", "Of those: the far server has taken responsibility for every copy.", counter, side},
 		{"duplicate_total", "Of those: known already, not sent again.", counter, side},
 		{"ignored_total", "Of those: no message for the relay.", counter, why},
-		{"refused_total", "Of those: refused at the door, not delivered.", counter, why},
+		{"refused_total", "Of those: refused when they were offered, not delivered.", counter, why},
 		{"dead_total", "Of those: taken, but not delivered to everyone; see /dead.", counter, why},
 		{"bounced_total", "Given back by the far side after it had taken them.", counter, why},
 		{"maybe_duplicate_total", "Sent again although the side may have had them.", counter, side},
 		{"unconfirmed_total", "Settled, and then bounced by the relay itself, as nothing proves that the side took them.", counter, side},
-		{"events_total", "Further counts of the book, by name.", counter, []string{"side", "name"}},
-		{"door_offers_total", "Offers since the process started, counted apart from the book.", counter, side},
+		{"events_total", "Further counts of the journal, by name.", counter, []string{"side", "name"}},
+		{"offered_total", "Offers since the process started, counted apart from the journal.", counter, side},
 		{"pending", "Messages taken and not yet settled, by the side they came from.", gauge, side},
-		{"open_legs", "Deliveries that are not settled, by the side they go to.", gauge, side},
+		{"open_deliveries", "Deliveries that are not settled, by the side they go to.", gauge, side},
 		{"oldest_pending_seconds", "How long the oldest pending message has waited.", gauge, nil},
 		{"side_up", "1: the side is logged in and ready.", gauge, side},
 		{"room_up", "1: the relay is in this served room.", gauge, []string{"room"}},
@@ -50,8 +50,8 @@ func table() []metric {
 		{"store_limit_bytes", "CHATRELAY_STORE_MAX_BYTES.", gauge, nil},
 		{"store_pending", "Deliveries that wait, those of notices and other answers too.", gauge, nil},
 		{"store_pending_limit", "CHATRELAY_STORE_MAX_PENDING, or what was made of the memory limit; 0: none.", gauge, nil},
-		{"store_full", "1: nothing is taken until mail has gone out.", gauge, nil},
-		{"store_trouble", "1: the journal cannot be written.", gauge, nil},
+		{"store_full", "1: nothing is taken until messages have gone out.", gauge, nil},
+		{"store_write_error", "1: the journal cannot be written.", gauge, nil},
 		{"build_info", "1, with what is running.", gauge, []string{"version", "go"}},
 	}
 }
@@ -104,9 +104,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		id, name := side.ID(), side.ID().String()
 		up, _ := side.Up()
 		put("side_up", number(up), name)
-		put("door_offers_total", float64(cfg.Offers.Offered(id)), name)
+		put("offered_total", float64(cfg.Offers.Offered(id)), name)
 		put("pending", float64(a.Pending[id]), name)
-		put("open_legs", float64(a.Open[id]), name)
+		put("open_deliveries", float64(a.Open[id]), name)
 	}
 	for _, r := range c.server.rooms() {
 		put("room_up", number(r.Up), r.Room)
@@ -120,7 +120,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	put("store_pending", float64(a.Deliveries))
 	put("store_pending_limit", float64(a.MaxDeliveries))
 	put("store_full", number(a.Full))
-	put("store_trouble", number(a.Trouble != ""))
+	put("store_write_error", number(a.WriteErr != ""))
 	put("build_info", 1, cfg.Version, runtime.Version())
 }
 

@@ -22,32 +22,32 @@ const (
 // outcomes are the ways in which a message that was received can end.
 func outcomes() []string { return []string{delivered, duplicate, ignored, refused, dead} }
 
-// ledger is one side's account, or that of both.
-type ledger struct {
-	Counts  map[string]int64 `json:"counts"`
-	Reasons map[string]int64 `json:"reasons"` // "refused bad_to": how many
-	Balance int64            `json:"balance"` // received less all that became of it: 0 when nothing is in the intake's hands
+// balance is one side's account, or that of both.
+type balance struct {
+	Counts     map[string]int64 `json:"counts"`
+	Reasons    map[string]int64 `json:"reasons"` // "refused bad_to": how many
+	Difference int64            `json:"balance"` // received less all that became of it: 0 when nothing is in the intake's hands
 }
 
 type sideStatus struct {
 	Up     bool   `json:"up"`
 	Reason string `json:"reason,omitempty"`
-	// AtTheDoor counts offers since the process started, apart from the journal. What was turned away because the
+	// Offered counts offers since the process started, apart from the journal. What was turned away because the
 	// journal was full is among them; it is not received.
-	AtTheDoor int64 `json:"at_the_door"`
-	Open      int64 `json:"open"` // deliveries to this side that are not settled
-	ledger
+	Offered int64 `json:"offered"`
+	Open    int64 `json:"open"` // deliveries to this side that are not settled
+	balance
 }
 
 type storeStatus struct {
-	Bytes   int64   `json:"bytes"`
-	Limit   int64   `json:"limit"`
-	Pending int64   `json:"pending"`       // deliveries that wait, those of answers too
-	Most    int64   `json:"pending_limit"` // 0: none
-	Full    bool    `json:"full"`
-	Trouble string  `json:"trouble,omitempty"`
-	Keys    int     `json:"keys"`
-	Oldest  float64 `json:"oldest_pending_seconds"`
+	Bytes    int64   `json:"bytes"`
+	Limit    int64   `json:"limit"`
+	Pending  int64   `json:"pending"`       // deliveries that wait, those of answers too
+	Most     int64   `json:"pending_limit"` // 0: none
+	Full     bool    `json:"full"`
+	WriteErr string  `json:"write_error,omitempty"`
+	Keys     int     `json:"keys"`
+	Oldest   float64 `json:"oldest_pending_seconds"`
 }
 
 type status struct {
@@ -55,7 +55,7 @@ type status struct {
 	Started string  `json:"started"`
 	Uptime  float64 `json:"uptime_seconds"`
 	Ready   health  `json:"ready"`
-	ledger
+	balance
 	Sides map[string]sideStatus `json:"sides"`
 	Rooms map[string]roomStatus `json:"rooms"` // the served ones
 	Store storeStatus           `json:"store"`
@@ -68,8 +68,8 @@ func (s *Server) statusz(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) status(a bridge.Totals, now time.Time) status {
 	out := status{
 		Version: s.cfg.Version, Started: s.started.UTC().Format(time.RFC3339), Uptime: now.Sub(s.started).Seconds(),
-		Ready: s.ready(a), ledger: ledgerOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)), Rooms: s.roomStatus(),
-		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Pending: a.Deliveries, Most: a.MaxDeliveries, Full: a.Full, Trouble: a.Trouble, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
+		Ready: s.ready(a), balance: balanceOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)), Rooms: s.roomStatus(),
+		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Pending: a.Deliveries, Most: a.MaxDeliveries, Full: a.Full, WriteErr: a.WriteErr, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
 	}
 	for _, side := range s.cfg.Sides {
 		up, why := side.Up()
@@ -77,14 +77,14 @@ func (s *Server) status(a bridge.Totals, now time.Time) status {
 			why = ""
 		}
 		id := side.ID()
-		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, AtTheDoor: s.cfg.Offers.Offered(id), Open: a.Open[id], ledger: ledgerOf(a, id)}
+		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, Offered: s.cfg.Offers.Offered(id), Open: a.Open[id], balance: balanceOf(a, id)}
 	}
 	return out
 }
 
-// ledgerOf adds up what came from the sides. Each word of the ledger is there, be it 0.
-func ledgerOf(a bridge.Totals, sides ...bridge.SideID) ledger {
-	l := ledger{Counts: map[string]int64{received: 0, pending: 0}, Reasons: map[string]int64{}}
+// balanceOf adds up what came from the sides. Each word of the ledger is there, be it 0.
+func balanceOf(a bridge.Totals, sides ...bridge.SideID) balance {
+	l := balance{Counts: map[string]int64{received: 0, pending: 0}, Reasons: map[string]int64{}}
 	for _, word := range outcomes() {
 		l.Counts[word] = 0
 	}
@@ -100,9 +100,9 @@ func ledgerOf(a bridge.Totals, sides ...bridge.SideID) ledger {
 			}
 		}
 	}
-	l.Balance = l.Counts[received] - l.Counts[pending]
+	l.Difference = l.Counts[received] - l.Counts[pending]
 	for _, word := range outcomes() {
-		l.Balance -= l.Counts[word]
+		l.Difference -= l.Counts[word]
 	}
 	return l
 }

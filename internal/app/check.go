@@ -48,7 +48,7 @@ func Check(p Process) error {
 // checkStore opens the journal for looking only: a relay may have it in its hands.
 func checkStore(c *configs.Config) step {
 	s := step{name: "store " + c.Store.Dir, ok: true}
-	if why := fragile(c.Store.Dir); why != "" {
+	if why := storageWarning(c.Store.Dir); why != "" {
 		s.ok, s.note = false, "CHATRELAY_STORE "+why
 		return s
 	}
@@ -60,10 +60,10 @@ func checkStore(c *configs.Config) step {
 	case errors.Is(err, journal.ErrDamaged):
 		return step{s.name, false, true, err.Error()}
 	case err != nil:
-		s.note = "no book yet: one is made at the first start"
+		s.note = "no journal yet: one is made at the first start"
 		return s
 	}
-	s.note = "there is a book"
+	s.note = "there is a journal"
 	if err := r.Close(); err != nil {
 		s.note = err.Error()
 	}

@@ -31,12 +31,12 @@ func TestReport(t *testing.T) {
 func TestCheckStore(t *testing.T) {
 	check := func(dir string) step { return checkStore(&configs.Config{Store: configs.Store{Dir: dir}}) }
 	dir := t.TempDir()
-	if s := check(dir); fragile(dir) == "" && (!s.ok || !strings.Contains(s.note, "no book yet")) {
+	if s := check(dir); storageWarning(dir) == "" && (!s.ok || !strings.Contains(s.note, "no journal yet")) {
 		t.Errorf("an empty folder: %+v", s)
 	}
 	buried(t, dir, "a")
-	if s := check(dir); fragile(dir) == "" && (!s.ok || s.note != "there is a book") {
-		t.Errorf("a book: %+v", s)
+	if s := check(dir); storageWarning(dir) == "" && (!s.ok || s.note != "there is a journal") {
+		t.Errorf("a journal: %+v", s)
 	}
 	if s := check("memory"); s.ok || s.fatal {
 		t.Errorf("memory: %+v", s)
@@ -45,15 +45,15 @@ func TestCheckStore(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s := check(file); fragile(dir) == "" && (s.ok || !s.fatal || !strings.Contains(s.note, "CHATRELAY_STORE")) {
+	if s := check(file); storageWarning(dir) == "" && (s.ok || !s.fatal || !strings.Contains(s.note, "CHATRELAY_STORE")) {
 		t.Errorf("a file: %+v", s)
 	}
 	broken := t.TempDir()
 	if err := os.WriteFile(filepath.Join(broken, "book.db"), []byte("SQLite format 3\x00 and then nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s := check(broken); fragile(dir) == "" && (s.ok || !s.fatal) {
-		t.Errorf("a damaged book: %+v", s)
+	if s := check(broken); storageWarning(dir) == "" && (s.ok || !s.fatal) {
+		t.Errorf("a damaged journal: %+v", s)
 	}
 }
 
@@ -70,11 +70,11 @@ func TestCheckGroups(t *testing.T) {
 }
 
 func TestFragile(t *testing.T) {
-	if fragile("memory") == "" {
+	if storageWarning("memory") == "" {
 		t.Error("memory was not said to be memory")
 	}
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		if why := fragile("/dev/shm/not/there/yet"); !strings.Contains(why, "memory") {
+		if why := storageWarning("/dev/shm/not/there/yet"); !strings.Contains(why, "memory") {
 			t.Errorf("/dev/shm: %q", why)
 		}
 	}

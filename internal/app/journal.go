@@ -34,7 +34,7 @@ func Journal(p Process) error {
 		return err
 	}
 	if c.Store.Dir == "memory" {
-		return fmt.Errorf("%w: CHATRELAY_STORE is memory: there is no book to look into", errUsage)
+		return fmt.Errorf("%w: CHATRELAY_STORE is memory: there is no journal to look into", errUsage)
 	}
 	ctx, _, release := signals()
 	defer release()
@@ -184,7 +184,7 @@ func tokenOf(c *configs.Config) (string, error) {
 }
 
 func changeStopped(ctx context.Context, c *configs.Config, verb string, refs []bridge.Ref) error {
-	j, err := journal.Open(ctx, bookOptions(c, zerolog.Nop()))
+	j, err := journal.Open(ctx, journalOptions(c, zerolog.Nop()))
 	if err != nil {
 		return err
 	}

@@ -55,11 +55,11 @@ func changer(ctx context.Context, c *configs.Config, verb string) (change change
 	if _, err := ask(ctx, &c.HTTP, http.MethodGet, "/livez", ""); !errors.Is(err, syscall.ECONNREFUSED) {
 		return running, func() error { return nil }, nil // what else may be wrong it says itself
 	}
-	j, err := journal.Open(ctx, bookOptions(c, zerolog.Nop()))
+	j, err := journal.Open(ctx, journalOptions(c, zerolog.Nop()))
 	if err != nil {
 		return nil, nil, err
 	}
-	d := drawer{j}
+	d := deadLetters{j}
 	if verb == "drop" {
 		return d.DropSome, j.Close, nil
 	}

@@ -89,7 +89,7 @@ func TestJournalChangesAStoppedBook(t *testing.T) {
 		t.Errorf("ls -pending: %v\n%s", err, out)
 	}
 	if _, err := command(dir, nobody, "requeue", refs[1].String()); ExitCode(err) != ExitFailure {
-		t.Errorf("a dropped letter was requeued: %v", err)
+		t.Errorf("a dropped dead letter was requeued: %v", err)
 	}
 }
 
@@ -114,7 +114,7 @@ func TestJournalAsksTheRelay(t *testing.T) {
 		t.Errorf("requeue: %v %s", err, out)
 	}
 	if _, err := command(dir, page, "drop", "9.9"); ExitCode(err) != ExitFailure || !strings.Contains(err.Error(), admin.ErrNoDeadLetter.Error()) {
-		t.Errorf("an unknown letter: %v", err)
+		t.Errorf("an unknown dead letter: %v", err)
 	}
 	if out, err := command(dir, page, "drop", "-reason", "gone"); err != nil || out != "drop: 0\n" {
 		t.Errorf("drop -reason: %v %s", err, out)
@@ -125,9 +125,9 @@ func TestJournalAsksTheRelay(t *testing.T) {
 	if err := alive(j); err != nil {
 		t.Errorf("alive: %v", err)
 	}
-	letters, err := drawer{j}.DeadLetters(t.Context(), 10)
-	if err != nil || len(letters) != 0 {
-		t.Errorf("dead letters: %v %v", letters, err)
+	found, err := deadLetters{j}.DeadLetters(t.Context(), 10)
+	if err != nil || len(found) != 0 {
+		t.Errorf("dead letters: %v %v", found, err)
 	}
 }
 
@@ -144,10 +144,10 @@ func TestJournalUsage(t *testing.T) {
 		t.Errorf("memory: %v", err)
 	}
 	if _, err := command(t.TempDir(), nobody, "ls"); ExitCode(err) != ExitFailure {
-		t.Errorf("no book: %v", err)
+		t.Errorf("no journal: %v", err)
 	}
 	if _, err := command(dir, nobody, "show", "77"); ExitCode(err) != ExitFailure {
-		t.Errorf("no letter: %v", err)
+		t.Errorf("no dead letter: %v", err)
 	}
 }
 
@@ -203,7 +203,7 @@ func pageOf(t *testing.T, j *journal.Journal) string { return guardedPage(t, j, 
 
 func guardedPage(t *testing.T, j *journal.Journal, token func() (string, error)) string {
 	t.Helper()
-	page, err := admin.New(admin.Config{Token: token, Addr: "127.0.0.1:0", Loopback: true, Balance: j, Offers: door{}, Dead: drawer{j},
+	page, err := admin.New(admin.Config{Token: token, Addr: "127.0.0.1:0", Loopback: true, Balance: j, Offers: offers{}, Dead: deadLetters{j},
 		Alive: func() error { return alive(j) }, Clock: time.Now, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

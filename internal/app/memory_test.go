@@ -98,11 +98,11 @@ func TestBookHasTheLimit(t *testing.T) {
 	t.Cleanup(func() { debug.SetMemoryLimit(was) })
 	t.Setenv("GOMEMLIMIT", "64MiB")
 	c := &configs.Config{Store: configs.Store{DedupMaxKeys: 1_000_000}}
-	if got := bookOptions(c, zerolog.Nop()).MaxPending; got < leastWaits || got > 15_000 {
+	if got := journalOptions(c, zerolog.Nop()).MaxPending; got < leastWaits || got > 15_000 {
 		t.Errorf("%d may wait within 64 MiB", got)
 	}
 	c.Store.MaxPending = 7
-	if got := bookOptions(c, zerolog.Nop()).MaxPending; got != 7 {
+	if got := journalOptions(c, zerolog.Nop()).MaxPending; got != 7 {
 		t.Errorf("%d may wait, want the setting's 7", got)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"chatrelay/xmppside"
 )
 
-// Seams let the fault suite stand between the rooms: each wraps what one room is given of another. The zero
+// Hooks let the fault suite stand between the packages: each wraps what one is given of another. The zero
 // value wraps nothing.
 type Hooks struct {
 	Appender    func(bridge.Appender) bridge.Appender
@@ -30,14 +30,14 @@ type Hooks struct {
 	Side        func(bridge.Side) bridge.Side
 }
 
-// farewell is how much longer than its drain time a stop may take before it is forced.
-const farewell = 5 * time.Second
+// stopMargin is how much longer than its drain time a stop may take before it is forced.
+const stopMargin = 5 * time.Second
 
 // Run is the relay, until SIGTERM or a hopeless error.
 func Run(p Process) error { return RunWith(p, Hooks{}) }
 
 // RunWith is Run with something between the rooms.
-func RunWith(p Process, seams Hooks) error {
+func RunWith(p Process, hooks Hooks) error {
 	if err := p.noArguments("run"); err != nil {
 		return err
 	}
@@ -51,13 +51,13 @@ func RunWith(p Process, seams Hooks) error {
 	}
 	ctx, force, release := signals()
 	defer release()
-	r, err := assemble(ctx, &c, p.Version, log, seams)
+	r, err := assemble(ctx, &c, p.Version, log, hooks)
 	if err != nil {
 		return err
 	}
-	log.Info().Str("version", p.Version).Str("status_page", r.page.Addr()).Str("store", c.Store.Dir).
+	log.Info().Str("version", p.Version).Str("status_page", r.http.Addr()).Str("store", c.Store.Dir).
 		Int("rooms", len(c.Groups)).Int64("max_pending", r.journal.Totals().MaxDeliveries).Msg("chatrelay starts")
-	l := life{stages: r.stages(), patience: patience{grace: c.Life.Drain + farewell, force: force, fatal: r.journal.Fatal()}}
+	l := group{stages: r.stages(), stopPolicy: stopPolicy{grace: c.Life.Drain + stopMargin, force: force, fatal: r.journal.Fatal()}}
 	err = l.run(ctx)
 	if errors.Is(err, errForced) {
 		return err // parts still run: the journal is read as after kill -9
@@ -69,23 +69,23 @@ func RunWith(p Process, seams Hooks) error {
 
 // relay is all rooms, wired.
 type relay struct {
-	directory atomic.Pointer[bridge.Directory] // in force; replaced as a whole
-	journal   *journal.Journal
-	ledger    bridge.Queue
-	sides     []bridge.Side
-	intakes   map[bridge.SideID]*bridge.Intake
-	couriers  []*bridge.Dispatcher
-	rooms     *xmppside.Side
-	page      *admin.Server
+	directory   atomic.Pointer[bridge.Directory] // in force; replaced as a whole
+	journal     *journal.Journal
+	queue       bridge.Queue
+	sides       []bridge.Side
+	intakes     map[bridge.SideID]*bridge.Intake
+	dispatchers []*bridge.Dispatcher
+	rooms       *xmppside.Side
+	http        *admin.Server
 }
 
 // assemble opens the journal and wires the rooms; nothing connects yet.
-func assemble(ctx context.Context, c *configs.Config, version string, log zerolog.Logger, seams Hooks) (_ *relay, err error) {
-	if why := fragile(c.Store.Dir); why != "" {
+func assemble(ctx context.Context, c *configs.Config, version string, log zerolog.Logger, hooks Hooks) (_ *relay, err error) {
+	if why := storageWarning(c.Store.Dir); why != "" {
 		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
 	}
 	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}}
-	if r.journal, err = journal.Open(ctx, bookOptions(c, log)); err != nil {
+	if r.journal, err = journal.Open(ctx, journalOptions(c, log)); err != nil {
 		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
 	}
 	defer func() {
@@ -93,23 +93,23 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 			err = errors.Join(err, r.journal.Close())
 		}
 	}()
-	if err := r.openSides(c, version, log, seams); err != nil {
+	if err := r.openSides(c, version, log, hooks); err != nil {
 		return nil, err
 	}
-	if err := r.openBridge(c, log, seams); err != nil {
+	if err := r.openBridge(c, log, hooks); err != nil {
 		return nil, err
 	}
-	r.page, err = admin.New(admin.Config{
+	r.http, err = admin.New(admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
-		Sides: r.shown(), Rooms: r.rooms, Balance: r.journal, Offers: door(r.intakes), Dead: drawer{r.journal},
+		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal},
 		Alive: func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
 	})
 	return r, err
 }
 
-// bookOptions are the same for the relay and for who changes its journal while it is away: neither may leave more in it
+// journalOptions are the same for the relay and for who changes its journal while it is away: neither may leave more in it
 // than the relay can start with.
-func bookOptions(c *configs.Config, log zerolog.Logger) journal.Options {
+func journalOptions(c *configs.Config, log zerolog.Logger) journal.Options {
 	n, most := c.Messages.Notices, c.Store.MaxPending
 	if limit := memoryLimit(machine(), os.Getenv, log); most == 0 {
 		most = maxPending(limit, c.Store.DedupMaxKeys)
@@ -122,10 +122,10 @@ func bookOptions(c *configs.Config, log zerolog.Logger) journal.Options {
 }
 
 // openSides makes the two counters; all that is wrong with either is said at once.
-func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger, seams Hooks) error {
-	desk := func(id bridge.SideID) bridge.SideJournal {
-		if seams.SideJournal != nil {
-			return seams.SideJournal(id, r.journal)
+func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger, hooks Hooks) error {
+	sideJournal := func(id bridge.SideID) bridge.SideJournal {
+		if hooks.SideJournal != nil {
+			return hooks.SideJournal(id, r.journal)
 		}
 		return r.journal
 	}
@@ -135,33 +135,33 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	m, err1 := mqttside.New(mc, desk(bridge.MQTT))
-	x, err2 := xmppside.New(xc, desk(bridge.XMPP))
+	m, err1 := mqttside.New(mc, sideJournal(bridge.MQTT))
+	x, err2 := xmppside.New(xc, sideJournal(bridge.XMPP))
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	r.rooms = x
 	for _, s := range []bridge.Side{m, x} {
-		if seams.Side != nil {
-			s = seams.Side(s)
+		if hooks.Side != nil {
+			s = hooks.Side(s)
 		}
 		r.sides = append(r.sides, s)
 	}
 	return nil
 }
 
-func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Hooks) error {
+func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, hooks Hooks) error {
 	landline, err := c.Messages.Landline()
 	if err != nil {
 		return err
 	}
-	var book bridge.Appender = r.journal
-	if seams.Appender != nil {
-		book = seams.Appender(book)
+	var appender bridge.Appender = r.journal
+	if hooks.Appender != nil {
+		appender = hooks.Appender(appender)
 	}
-	r.ledger = r.journal
-	if seams.Queue != nil {
-		r.ledger = seams.Queue(r.ledger)
+	r.queue = r.journal
+	if hooks.Queue != nil {
+		r.queue = hooks.Queue(r.queue)
 	}
 	r.directory.Store(bridge.NewDirectory(c.Groups))
 	n, senders := c.Messages.Notices, bridge.NewSenders(r.directory.Load, nil)
@@ -170,11 +170,11 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, seams Hooks) e
 	}
 	for _, s := range r.sides {
 		r.intakes[s.ID()] = bridge.NewIntake(bridge.IntakeConfig{
-			Side: s.ID(), Directory: r.directory.Load, Senders: senders, Journal: book, Log: log,
+			Side: s.ID(), Directory: r.directory.Load, Senders: senders, Journal: appender, Log: log,
 			Rules:   message.Rules{MaxBytes: int(c.Messages.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
 			Notices: bridge.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed},
 		})
-		r.couriers = append(r.couriers, bridge.NewDispatcher(r.ledger, s, senders, nil, log))
+		r.dispatchers = append(r.dispatchers, bridge.NewDispatcher(r.queue, s, senders, nil, log))
 	}
 	return nil
 }
@@ -205,13 +205,13 @@ func (r *relay) stages() [][]part {
 	for i, s := range r.sides {
 		in := r.intakes[s.ID()]
 		counters = append(counters, part{s.ID().String(), func(ctx context.Context) error { return s.Run(ctx, in) }})
-		room = append(room, part{s.ID().String() + " intake", in.Run}, part{s.ID().String() + " courier", r.couriers[i].Run})
+		room = append(room, part{s.ID().String() + " intake", in.Run}, part{s.ID().String() + " dispatcher", r.dispatchers[i].Run})
 	}
-	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.ledger, nil) }})
-	return [][]part{counters, room, {{"status page", r.page.Run}}}
+	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.queue, nil) }})
+	return [][]part{counters, room, {{"status page", r.http.Run}}}
 }
 
-func (r *relay) shown() []admin.Side {
+func (r *relay) shownSides() []admin.Side {
 	out := make([]admin.Side, len(r.sides))
 	for i, s := range r.sides {
 		out[i] = s
@@ -219,11 +219,11 @@ func (r *relay) shown() []admin.Side {
 	return out
 }
 
-// door is the intakes' counters.
-type door map[bridge.SideID]*bridge.Intake
+// offers is the intakes' counters.
+type offers map[bridge.SideID]*bridge.Intake
 
-// Received implements admin.Door.
-func (d door) Offered(side bridge.SideID) int64 { return d[side].Offered() }
+// Offered implements admin.Door.
+func (d offers) Offered(side bridge.SideID) int64 { return d[side].Offered() }
 
 const aliveWithin = 2 * time.Second
 

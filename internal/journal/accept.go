@@ -12,15 +12,15 @@ import (
 
 // Names of the sums that the promise is made of.
 const (
-	received  = "received"
-	delivered = "delivered"
-	duplicate = "duplicate"
-	ignored   = "ignored"
-	refused   = "refused"
-	died      = "dead"
-	bounced   = "bounced"
-	evicted   = "evicted"     // keys forgotten early, for want of DEDUP_MAX_KEYS
-	lostWords = "answer_dead" // notices, receipts and errors that could not be delivered
+	received   = "received"
+	delivered  = "delivered"
+	duplicate  = "duplicate"
+	ignored    = "ignored"
+	refused    = "refused"
+	died       = "dead"
+	bounced    = "bounced"
+	evicted    = "evicted"     // keys forgotten early, for want of DEDUP_MAX_KEYS
+	answerDead = "answer_dead" // notices, receipts and errors that could not be delivered
 )
 
 // Append implements bridge.Appender. When ctx ends before the writer has taken the records, nothing of them is
@@ -78,7 +78,7 @@ func (o *appendOp) apply(t *txn) {
 }
 
 func (o *appendOp) end(_ *Journal, err error) bool {
-	if err != nil && full(err) {
+	if err != nil && diskFull(err) {
 		err = errors.Join(bridge.ErrFull, err)
 	}
 	o.done <- err
@@ -90,17 +90,17 @@ func (t *txn) record(r *bridge.Record) bridge.Outcome {
 	switch r.Verdict {
 	case bridge.VerdictIgnore:
 		t.count(ignored, r.Origin, r.Reason, 1)
-		return t.counted(r, bridge.OutcomeIgnored)
+		return t.countReceived(r, bridge.OutcomeIgnored)
 	case bridge.VerdictReject:
 		if t.knows(r) {
 			t.count(duplicate, r.Origin, "", 1)
-			return t.counted(r, bridge.OutcomeDuplicate)
+			return t.countReceived(r, bridge.OutcomeDuplicate)
 		}
 		return t.refuse(r)
 	}
 	if t.repeats(r) {
 		t.count(duplicate, r.Origin, "", 1)
-		return t.counted(r, bridge.OutcomeDuplicate)
+		return t.countReceived(r, bridge.OutcomeDuplicate)
 	}
 	switch {
 	case len(r.Deliveries) == 0 || len(r.Deliveries) > maxMail:
@@ -111,11 +111,11 @@ func (t *txn) record(r *bridge.Record) bridge.Outcome {
 		return t.refuseBusy(r)
 	}
 	t.take(r)
-	return t.counted(r, bridge.OutcomeTaken)
+	return t.countReceived(r, bridge.OutcomeTaken)
 }
 
-// counted is the counter at the door, and the wire state that goes with every final outcome.
-func (t *txn) counted(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
+// countReceived is the counter offered, and the wire state that goes with every final outcome.
+func (t *txn) countReceived(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
 	t.count(received, r.Origin, "", 1)
 	t.setState(r.Origin, r.State)
 	return what
@@ -125,9 +125,9 @@ func (t *txn) counted(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
 func (t *txn) refuse(r *bridge.Record) bridge.Outcome {
 	t.count(refused, r.Origin, r.Reason, 1)
 	if len(r.Deliveries) > 0 {
-		t.answers(r, r.Deliveries)
+		t.takeAnswers(r, r.Deliveries)
 	}
-	return t.counted(r, bridge.OutcomeRefused)
+	return t.countReceived(r, bridge.OutcomeRefused)
 }
 
 // repeats tells whether the journal knows the record, and answers a sender's retry.
@@ -138,16 +138,16 @@ func (t *txn) repeats(r *bridge.Record) bool {
 		}
 	}
 	for _, key := range r.Keys {
-		m, echo, ok := t.j.known(r.Origin, key)
+		first, echo, ok := t.j.known(r.Origin, key)
 		if !ok {
 			continue
 		}
 		if echo {
 			return true
 		}
-		t.learnAgain(r, m.msg())
-		if !r.Redelivered && (r.Origin != bridge.MQTT || m.via == viaHash(r.Via)) {
-			t.retry(r, m.msg())
+		t.rememberRepeat(r, first.msg())
+		if !r.Redelivered && (r.Origin != bridge.MQTT || first.via == viaHash(r.Via)) {
+			t.answerRetry(r, first.msg())
 		}
 		return true
 	}
@@ -164,133 +164,133 @@ func (t *txn) knows(r *bridge.Record) bool {
 	return false
 }
 
-// learn remembers those keys of a record that are not known yet.
-func (t *txn) learn(r *bridge.Record, msg uint64) (packed []byte) {
+// rememberKeys remembers those keys of a record that are not known yet.
+func (t *txn) rememberKeys(r *bridge.Record, msg uint64) (packed []byte) {
 	via := viaHash(r.Via)
 	for _, key := range r.Keys {
 		if _, ok := t.j.dedup.find(r.Origin, key); !ok {
-			t.remember(seenKey{key, r.Origin, newMark(msg, via)})
+			t.addKey(seenKey{key, r.Origin, newDedupEntry(msg, via)})
 			packed = append(packed, key[:]...)
 		}
 	}
 	if r.WireKey != (message.Key{}) {
 		if _, ok := t.j.dedup.find(r.Origin, r.WireKey); !ok {
-			t.remember(seenKey{r.WireKey, r.Origin, newMark(msg, via)})
+			t.addKey(seenKey{r.WireKey, r.Origin, newDedupEntry(msg, via)})
 			packed = append(packed, r.WireKey[:]...)
 		}
 	}
 	return packed
 }
 
-// learnAgain remembers what a repetition brings, so that the wire's redelivery of it is silent too. What
+// rememberRepeat remembers what a repetition brings, so that the wire's redelivery of it is silent too. What
 // became of the message must be known for as long as its youngest key.
-func (t *txn) learnAgain(r *bridge.Record, msg uint64) {
-	if len(t.learn(r, msg)) == 0 {
+func (t *txn) rememberRepeat(r *bridge.Record, msg uint64) {
+	if len(t.rememberKeys(r, msg)) == 0 {
 		return
 	}
-	if why, failed := t.j.dedup.why(msg); failed {
-		t.fail(msg, why)
+	if why, failed := t.j.dedup.failure(msg); failed {
+		t.markFailed(msg, why)
 	}
 }
 
-// retry answers a sender who sends again what the journal has: by what became of the first one.
-func (t *txn) retry(r *bridge.Record, msg uint64) {
-	if m := t.j.letters[msg]; m != nil && m.pending() {
+// answerRetry answers a sender who sends again what the journal has: by what became of the first one.
+func (t *txn) answerRetry(r *bridge.Record, msg uint64) {
+	if m := t.j.entries[msg]; m != nil && m.pending() {
 		return
 	}
-	var legs []bridge.Delivery
-	why, failed := t.j.dedup.why(msg)
+	var deliveries []bridge.Delivery
+	why, failed := t.j.dedup.failure(msg)
 	switch {
 	case failed && t.j.opt.Notices.Failed:
-		legs = t.notice(legs, r.From, bridge.Note{Status: "failed", Text: why})
+		deliveries = t.notice(deliveries, r.From, bridge.Note{Status: "failed", Text: why})
 	case !failed && t.j.opt.Notices.Sent:
-		legs = t.notice(legs, r.From, bridge.Note{Status: "sent"})
+		deliveries = t.notice(deliveries, r.From, bridge.Note{Status: "sent"})
 	}
 	if !failed && r.Receipt {
-		legs = append(legs, t.receipt(r.From, r.Reply))
+		deliveries = append(deliveries, t.receipt(r.From, r.Reply))
 	}
 	if failed {
-		legs = t.retryFailed(legs, r, why)
+		deliveries = t.retryFailed(deliveries, r, why)
 	}
-	if len(legs) > 0 {
-		t.answers(r, legs)
+	if len(deliveries) > 0 {
+		t.takeAnswers(r, deliveries)
 	}
 }
 
 // take writes a message with its keys and deliveries.
 func (t *txn) take(r *bridge.Record) {
-	m := t.letter(r, r.ID)
+	m := t.newEntry(r, r.ID)
 	m.mail, m.reply, m.receipt = uint16(len(r.Deliveries)), r.Reply.Stored(), r.Receipt
-	m.book.base, m.book.open = m.mail, m.mail
-	packed := t.learn(r, m.id)
+	m.durable.base, m.durable.open = m.mail, m.mail
+	packed := t.rememberKeys(r, m.id)
 	m.keys = uint16(len(packed) / len(message.Key{}))
 	t.pinned += int64(m.keys)
-	t.bear(m, r.Body, packed)
-	m.legs = make([]*leg, 0, len(r.Deliveries))
-	for i, l := range r.Deliveries {
-		t.leg(m, uint16(i), l)
-		t.open[l.Side]++
+	t.insert(m, r.Body, packed)
+	m.deliveries = make([]*delivery, 0, len(r.Deliveries))
+	for i, d := range r.Deliveries {
+		t.newDelivery(m, uint16(i), d)
+		t.open[d.Side]++
 	}
 	t.pending[r.Origin]++
 }
 
-// answers writes a row that only carries answers.
-func (t *txn) answers(r *bridge.Record, legs []bridge.Delivery) {
-	if t.overflows(r, len(legs)) {
-		t.count(lostWords, r.Origin, "full", int64(len(legs)))
+// takeAnswers writes a row that only carries answers.
+func (t *txn) takeAnswers(r *bridge.Record, deliveries []bridge.Delivery) {
+	if t.overflows(r, len(deliveries)) {
+		t.count(answerDead, r.Origin, "full", int64(len(deliveries)))
 		return
 	}
-	m := t.letter(r, 0)
-	m.book.answers = uint16(len(legs))
-	m.book.delayed = true // there is nothing to be delayed
-	t.bear(m, r.Body, nil)
-	for i, l := range legs {
-		t.leg(m, uint16(i), l)
+	m := t.newEntry(r, 0)
+	m.durable.answers = uint16(len(deliveries))
+	m.durable.delayed = true // there is nothing to be delayed
+	t.insert(m, r.Body, nil)
+	for i, d := range deliveries {
+		t.newDelivery(m, uint16(i), d)
 	}
 }
 
-func (t *txn) letter(r *bridge.Record, id uint64) *letter {
-	if id == 0 || t.j.letters[id] != nil {
+func (t *txn) newEntry(r *bridge.Record, id uint64) *entry {
+	if id == 0 || t.j.entries[id] != nil {
 		id = t.j.newNumber()
 	}
-	return &letter{id: id, at: t.now, born: t.ran, from: r.From, origin: r.Origin, size: uint32(len(r.Body))}
+	return &entry{id: id, at: t.now, ran: t.ran, from: r.From, origin: r.Origin, size: uint32(len(r.Body))}
 }
 
-// bear puts a message into the picture; dispatchers see its deliveries after the commit.
-func (t *txn) bear(m *letter, body, keys []byte) {
-	t.j.letters[m.id] = m
-	t.born = append(t.born, born{m, keys, body})
-	t.j.keep(m, body)
+// insert puts a message into the picture; dispatchers see its deliveries after the commit.
+func (t *txn) insert(m *entry, body, keys []byte) {
+	t.j.entries[m.id] = m
+	t.inserted = append(t.inserted, inserted{m, keys, body})
+	t.j.cache(m, body)
 	t.bytes += int64(len(body) + len(keys) + 60)
 }
 
-func (t *txn) leg(m *letter, num uint16, l bridge.Delivery) {
+func (t *txn) newDelivery(m *entry, num uint16, d bridge.Delivery) {
 	t.j.seq++
-	name := l.Lane
-	if l.Behind != "" && t.j.lanes[laneKey{l.Side, l.Behind}] != nil { // a lane goes with its last open delivery
-		name = l.Behind
+	name := d.Lane
+	if d.Behind != "" && t.j.lanes[laneKey{d.Side, d.Behind}] != nil { // a lane goes with its last open delivery
+		name = d.Behind
 	}
-	n := t.j.lane(l.Side, name)
-	made := &leg{letter: m, lane: n, to: n.part(l.To), seq: t.j.seq, num: num, kind: l.Kind, post: l.Note.Post}
-	if l.Note != (bridge.Note{}) {
-		made.note = t.notes.keep(l.Note)
+	n := t.j.lane(d.Side, name)
+	made := &delivery{entry: m, lane: n, to: n.part(d.To), seq: t.j.seq, num: num, kind: d.Kind, post: d.Note.Post}
+	if d.Note != (bridge.Note{}) {
+		made.note = t.notes.share(d.Note)
 	}
-	if len(m.legs) == 0 {
+	if len(m.deliveries) == 0 {
 		m.from = n.part(m.from)
 	}
-	t.j.hold(made)
-	m.legs = append(m.legs, made)
-	t.legs = append(t.legs, made)
-	t.bytes += int64(len(l.To) + len(l.Lane) + 60)
+	t.j.addWaiting(made)
+	m.deliveries = append(m.deliveries, made)
+	t.deliveries = append(t.deliveries, made)
+	t.bytes += int64(len(d.To) + len(d.Lane) + 60)
 }
 
 // notice adds the notice delivery for a sender; all notices of one sender keep their order in a lane of their own.
-func (t *txn) notice(legs []bridge.Delivery, from string, note bridge.Note) []bridge.Delivery {
+func (t *txn) notice(deliveries []bridge.Delivery, from string, note bridge.Note) []bridge.Delivery {
 	if from == "" {
-		return legs
+		return deliveries
 	}
 	note.At = t.now
-	return append(legs, bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindNotice, To: from, Lane: "n\x00" + from, Note: note})
+	return append(deliveries, bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindNotice, To: from, Lane: "n\x00" + from, Note: note})
 }
 
 func (t *txn) receipt(from string, reply bridge.ReplyTo) bridge.Delivery {

@@ -23,7 +23,7 @@ type Filter struct {
 	Limit            int       // 0: 100
 }
 
-// Entry is one delivery as a person looks at it. It holds no content of the message.
+// DeliveryInfo is one delivery as a person looks at it. It holds no content of the message.
 type DeliveryInfo struct {
 	Seq      uint64 // its place in the list
 	Ref      bridge.Ref
@@ -39,16 +39,16 @@ type DeliveryInfo struct {
 }
 
 // ErrUnknown says that there is no such message.
-var ErrUnknown = errors.New("no such letter in the book")
+var ErrUnknown = errors.New("no such dead letter in the journal")
 
 // Reader looks into a journal beside a running relay. It changes nothing and holds no lock for long.
 type Reader struct{ db *sql.DB }
 
 // OpenReadOnly opens the journal of a folder for looking.
 func OpenReadOnly(dir string) (*Reader, error) {
-	path := filepath.Join(dir, bookName)
+	path := filepath.Join(dir, fileName)
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("journal: there is no book in %s: %w", dir, err)
+		return nil, fmt.Errorf("journal: there is no journal in %s: %w", dir, err)
 	}
 	db, err := openRead(path)
 	if err != nil {
@@ -99,7 +99,7 @@ func (j *Journal) Show(ctx context.Context, msg uint64) ([]DeliveryInfo, []byte,
 	return show(j.reading(ctx), j.read(), msg)
 }
 
-const entries = `SELECT l.seq, l.msg, l.leg, m.at, m.sender, l.dest, l.side, l.kind,
+const listQuery = `SELECT l.seq, l.msg, l.leg, m.at, m.sender, l.dest, l.side, l.kind,
 	CASE WHEN l.state = 1 THEN 'dead' WHEN b.seq IS NOT NULL THEN 'bound' ELSE 'pending' END,
 	coalesce(l.reason, ''), CASE WHEN l.state = 1 THEN coalesce(l.note, '') ELSE '' END, l.attempts, coalesce(length(m.body), 0)
 	FROM legs l JOIN messages m ON m.id = l.msg LEFT JOIN bound b ON b.seq = l.seq `
@@ -119,7 +119,7 @@ func list(ctx context.Context, db execer, f Filter) ([]DeliveryInfo, error) {
 	and("m.sender = ?", f.From != "", f.From)
 	and("l.dest = ?", f.To != "", f.To)
 	and("m.at < ?", !f.Before.IsZero(), f.Before.UnixMilli())
-	return query(ctx, db, entries+where+" ORDER BY l.seq LIMIT ?", append(args, f.Limit)...)
+	return query(ctx, db, listQuery+where+" ORDER BY l.seq LIMIT ?", append(args, f.Limit)...)
 }
 
 func show(ctx context.Context, db execer, msg uint64) ([]DeliveryInfo, []byte, error) {
@@ -131,7 +131,7 @@ func show(ctx context.Context, db execer, msg uint64) ([]DeliveryInfo, []byte, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("journal: show: %w", err)
 	}
-	found, err := query(ctx, db, entries+"WHERE l.msg = ? ORDER BY l.seq", int64(msg))
+	found, err := query(ctx, db, listQuery+"WHERE l.msg = ? ORDER BY l.seq", int64(msg))
 	return found, body, err
 }
 

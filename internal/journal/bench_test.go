@@ -16,7 +16,7 @@ func BenchmarkWay(b *testing.B) {
 		b.Run(sync, func(b *testing.B) {
 			o := options(b.TempDir())
 			o.Sync = sync
-			j := openBook(b, o)
+			j := openTest(b, o)
 			text := strings.Repeat("x", 300)
 			n := 0
 			b.ReportAllocs()
@@ -38,7 +38,7 @@ func BenchmarkWay(b *testing.B) {
 	}
 }
 
-func benchOut(j *book, n int) {
+func benchOut(j *testJournal, n int) {
 	refs := make([]bridge.Result, 0, n)
 	var ticket uint64
 	for range n {
@@ -56,7 +56,7 @@ func benchOut(j *book, n int) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	j := openBook(b, options(b.TempDir()))
+	j := openTest(b, options(b.TempDir()))
 	text := strings.Repeat("x", 300)
 	n := 0
 	b.ReportAllocs()

@@ -54,11 +54,11 @@ func (b *bulk) close() error {
 
 // statements are all that the writer says to the file, but for a few rare ones.
 type statements struct {
-	begin, commit, rollback                      *bulk
-	letters, change, unletter                    *bulk
-	legs, unleg, dead, revive, deferred          *bulk
-	bound, unbound, seen, failed, unfailed, meta *bulk
-	state, unstate, totals                       *bulk
+	begin, commit, rollback                              *bulk
+	messages, change, deleteMessages                     *bulk
+	deliveries, deleteDeliveries, dead, revive, deferred *bulk
+	bound, deleteBound, seen, failed, deleteFailed, meta *bulk
+	state, deleteState, totals                           *bulk
 }
 
 func newStatements() *statements {
@@ -67,27 +67,27 @@ func newStatements() *statements {
 		commit:   newBulk("COMMIT", "", ""),
 		rollback: newBulk("ROLLBACK", "", ""),
 
-		letters: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, receipt, keys, body) VALUES ",
+		messages: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, receipt, keys, body) VALUES ",
 			"(?,?,?,?,?,?,?,?,?,?,?)", ""),
-		change:   newBulk("UPDATE messages SET answers=?, delayed=?, dropped=?, reason=? WHERE id=?", "", ""),
-		unletter: newBulk("DELETE FROM messages WHERE id IN (", "?", ")"),
+		change:         newBulk("UPDATE messages SET answers=?, delayed=?, dropped=?, reason=? WHERE id=?", "", ""),
+		deleteMessages: newBulk("DELETE FROM messages WHERE id IN (", "?", ")"),
 
-		legs: newBulk("INSERT INTO legs (seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, next_at, note) VALUES ",
+		deliveries: newBulk("INSERT INTO legs (seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, next_at, note) VALUES ",
 			"(?,?,?,?,?,?,?,0,0,0,0,?)", ""),
-		unleg:    newBulk("DELETE FROM legs WHERE seq IN (", "?", ")"),
-		dead:     newBulk("UPDATE legs SET state=1, attempts=?, reason=?, note=? WHERE seq=?", "", ""),
-		revive:   newBulk("UPDATE legs SET state=0, attempts=0, first_at=0, next_at=0, reason=NULL, note=? WHERE seq=?", "", ""),
-		deferred: newBulk("UPDATE legs SET attempts=?, first_at=?, next_at=?, reason=? WHERE seq=?", "", ""),
+		deleteDeliveries: newBulk("DELETE FROM legs WHERE seq IN (", "?", ")"),
+		dead:             newBulk("UPDATE legs SET state=1, attempts=?, reason=?, note=? WHERE seq=?", "", ""),
+		revive:           newBulk("UPDATE legs SET state=0, attempts=0, first_at=0, next_at=0, reason=NULL, note=? WHERE seq=?", "", ""),
+		deferred:         newBulk("UPDATE legs SET attempts=?, first_at=?, next_at=?, reason=? WHERE seq=?", "", ""),
 
-		bound:    newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),
-		unbound:  newBulk("DELETE FROM bound WHERE seq IN (", "?", ")"),
-		seen:     newBulk("INSERT INTO seen (n, gen, ran, keys) VALUES ", "(?,?,?,?)", ""),
-		failed:   newBulk("INSERT INTO failed (msg, gen, reason) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET gen=excluded.gen, reason=excluded.reason"),
-		unfailed: newBulk("DELETE FROM failed WHERE msg IN (", "?", ")"),
-		meta:     newBulk("INSERT INTO meta (k, v) VALUES ", "(?,?)", " ON CONFLICT DO UPDATE SET v=excluded.v"),
-		state:    newBulk("INSERT INTO side_state (side, key, value) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET value=excluded.value"),
-		unstate:  newBulk("DELETE FROM side_state WHERE side=? AND key=?", "", ""),
-		totals:   newBulk("INSERT INTO totals (name, side, reason, n) VALUES ", "(?,?,?,?)", " ON CONFLICT DO UPDATE SET n=excluded.n"),
+		bound:        newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),
+		deleteBound:  newBulk("DELETE FROM bound WHERE seq IN (", "?", ")"),
+		seen:         newBulk("INSERT INTO seen (n, gen, ran, keys) VALUES ", "(?,?,?,?)", ""),
+		failed:       newBulk("INSERT INTO failed (msg, gen, reason) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET gen=excluded.gen, reason=excluded.reason"),
+		deleteFailed: newBulk("DELETE FROM failed WHERE msg IN (", "?", ")"),
+		meta:         newBulk("INSERT INTO meta (k, v) VALUES ", "(?,?)", " ON CONFLICT DO UPDATE SET v=excluded.v"),
+		state:        newBulk("INSERT INTO side_state (side, key, value) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET value=excluded.value"),
+		deleteState:  newBulk("DELETE FROM side_state WHERE side=? AND key=?", "", ""),
+		totals:       newBulk("INSERT INTO totals (name, side, reason, n) VALUES ", "(?,?,?,?)", " ON CONFLICT DO UPDATE SET n=excluded.n"),
 	}
 }
 
@@ -107,8 +107,8 @@ func (b *bulk) one(conn *sql.Conn, args ...any) error {
 
 func (s *statements) close() error {
 	var errs []error
-	for _, b := range []*bulk{s.begin, s.commit, s.rollback, s.letters, s.change, s.unletter, s.legs, s.unleg, s.dead,
-		s.revive, s.deferred, s.bound, s.unbound, s.seen, s.failed, s.unfailed, s.meta, s.state, s.unstate, s.totals} {
+	for _, b := range []*bulk{s.begin, s.commit, s.rollback, s.messages, s.change, s.deleteMessages, s.deliveries, s.deleteDeliveries, s.dead,
+		s.revive, s.deferred, s.bound, s.deleteBound, s.seen, s.failed, s.deleteFailed, s.meta, s.state, s.deleteState, s.totals} {
 		errs = append(errs, b.close())
 	}
 	return errors.Join(errs...)

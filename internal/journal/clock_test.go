@@ -29,7 +29,7 @@ func TestClockSteps(t *testing.T) {
 			c := &steppable{clock: newClock()}
 			o := options(t.TempDir())
 			o.Clock, o.Elapsed = c.Now, c.elapsed
-			b := openBook(t, o)
+			b := openTest(t, o)
 			c.pass(time.Second)
 			b.want(direct(bridge.XMPP, "1001", "1002", "sent before"), bridge.OutcomeTaken)
 			sent := b.next(bridge.MQTT).Ref
@@ -74,7 +74,7 @@ func TestNextThroughAClockStep(t *testing.T) {
 	began := time.Now()
 	o := options("memory")
 	o.Clock, o.Elapsed = c.Now, func() time.Duration { return time.Since(began) }
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	b.Defer(b.next(bridge.MQTT).Ref, 100*time.Millisecond, "busy")
 	c.add(-time.Hour)

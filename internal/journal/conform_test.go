@@ -15,7 +15,7 @@ func TestJournal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bridgetest.RunJournal(t, func(t *testing.T) bridgetest.Journal {
-				return openBook(t, Options{Dir: dir(t), Sync: "os", Notices: Notices{true, true, true}, Log: zerolog.Nop()})
+				return openTest(t, Options{Dir: dir(t), Sync: "os", Notices: Notices{true, true, true}, Log: zerolog.Nop()})
 			})
 		})
 	}

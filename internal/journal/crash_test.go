@@ -13,7 +13,7 @@ import (
 
 // life is the three transactions of a message: in, out, done. Each step is acknowledged before the next.
 type life struct {
-	*book
+	*testJournal
 	ref  bridge.Ref
 	done int // steps that were acknowledged
 }
@@ -51,14 +51,14 @@ func (l *life) steps() {
 
 // Facts about a journal after none, one, two, three of the steps.
 var lifeFacts = []string{
-	"received 0, delivered 0, pending 0, state map[] map[], bound [], legs []",
-	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [], legs [inbox pending]",
-	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [packet 1], legs [inbox bound]",
-	"received 1, delivered 1, pending 0, state map[id:1] map[h:7], bound [], legs [notice pending]",
+	"received 0, delivered 0, pending 0, state map[] map[], bound [], deliveries []",
+	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [], deliveries [inbox pending]",
+	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [packet 1], deliveries [inbox bound]",
+	"received 1, delivered 1, pending 0, state map[id:1] map[h:7], bound [], deliveries [notice pending]",
 }
 
 // facts says what a journal holds of a life.
-func (b *book) facts() string {
+func (b *testJournal) facts() string {
 	b.t.Helper()
 	ctx := b.t.Context()
 	states := make([]map[string]string, 2)
@@ -76,9 +76,9 @@ func (b *book) facts() string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	var hows, legs []string
+	var bindings, deliveries []string
 	for _, l := range bound {
-		hows = append(hows, string(l.Binding))
+		bindings = append(bindings, string(l.Binding))
 	}
 	entries, err := b.List(ctx, Filter{})
 	if err != nil {
@@ -89,16 +89,16 @@ func (b *book) facts() string {
 		if e.Kind == bridge.KindNotice {
 			kind = "notice"
 		}
-		legs = append(legs, kind+" "+e.State)
+		deliveries = append(deliveries, kind+" "+e.State)
 	}
 	a := b.Totals()
-	return fmt.Sprintf("received %d, delivered %d, pending %d, state %v %v, bound %v, legs %v",
+	return fmt.Sprintf("received %d, delivered %d, pending %d, state %v %v, bound %v, deliveries %v",
 		a.Counts[bridge.Counter{Name: received, Side: bridge.XMPP}], a.Counts[bridge.Counter{Name: delivered, Side: bridge.XMPP}],
-		a.Pending[bridge.XMPP], states[0], states[1], hows, legs)
+		a.Pending[bridge.XMPP], states[0], states[1], bindings, deliveries)
 }
 
 // stage finds out how far a journal is: a step is whole or absent.
-func (b *book) stage() int {
+func (b *testJournal) stage() int {
 	b.t.Helper()
 	got := b.facts()
 	for i, want := range lifeFacts {
@@ -123,22 +123,22 @@ func (b *book) stage() int {
 		}
 		return i
 	}
-	b.t.Fatalf("the book is in between:\n%s", got)
+	b.t.Fatalf("the journal is in between:\n%s", got)
 	return 0
 }
 
-// emptyBook gives a folder with a journal in which nothing ever was, to copy.
-func emptyBook(t *testing.T) string {
+// emptyFolder gives a folder with a journal in which nothing ever was, to copy.
+func emptyFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	b := openBook(t, options(dir))
-	b.shut()
+	b := openTest(t, options(dir))
+	b.end()
 	return dir
 }
 
 // TestStopAnywhere stops the process before and after each statement of a message's life.
 func TestStopAnywhere(t *testing.T) {
-	empty := emptyBook(t)
+	empty := emptyFolder(t)
 	for _, after := range []bool{false, true} {
 		stopped := true
 		for n := 1; stopped; n++ {
@@ -150,13 +150,13 @@ func TestStopAnywhere(t *testing.T) {
 // stopAt tells whether the life had that many statements.
 func stopAt(t *testing.T, empty string, n int, after bool) bool {
 	f, name := newFaults(t)
-	o := options(copyBook(t, empty))
+	o := options(copyFolder(t, empty))
 	o.driver, o.Sync = name, "os"
 	j, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &life{book: &book{j, t}}
+	l := &life{testJournal: &testJournal{j, t}}
 	seen, left, at := 0, "", ""
 	f.set(func(query string, ran bool) error {
 		if left != "" {
@@ -166,7 +166,7 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 			return nil
 		}
 		if seen++; seen == n {
-			left, at = copyBook(t, o.Dir), query
+			left, at = copyFolder(t, o.Dir), query
 			return errors.New("the process is dead")
 		}
 		return nil
@@ -180,10 +180,10 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 		return false
 	}
 	o.Dir, o.driver = left, ""
-	b := openBook(t, o)
-	defer b.shut()
+	b := openTest(t, o)
+	defer b.end()
 	if got := b.stage(); got < l.done || got > l.done+1 {
-		t.Fatalf("stopped at %q: %d steps were acknowledged, the book has %d", at, l.done, got)
+		t.Fatalf("stopped at %q: %d steps were acknowledged, the journal has %d", at, l.done, got)
 	}
 	return true
 }
@@ -191,18 +191,18 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 // TestLogCut reopens a journal whose log ends anywhere in its last batch.
 func TestLogCut(t *testing.T) {
 	f, name := newFaults(t)
-	o := options(copyBook(t, emptyBook(t)))
+	o := options(copyFolder(t, emptyFolder(t)))
 	o.driver = name
-	l := &life{book: openBook(t, o)}
+	l := &life{testJournal: openTest(t, o)}
 	var dirs []string // after each commit
 	f.set(func(query string, ran bool) error {
 		if ran && query == "COMMIT" {
-			dirs = append(dirs, copyBook(t, o.Dir))
+			dirs = append(dirs, copyFolder(t, o.Dir))
 		}
 		return nil
 	})
 	l.steps()
-	l.shut()
+	l.end()
 	f.set(nil)
 	before, after := logOf(t, dirs[len(dirs)-2]), logOf(t, dirs[len(dirs)-1])
 	start := 0
@@ -210,11 +210,11 @@ func TestLogCut(t *testing.T) {
 		start = len(before) // the last batch was added to the log, which was not begun anew
 	}
 	for _, cut := range cuts(start, len(after)) {
-		dir := copyBook(t, dirs[len(dirs)-1])
-		if err := os.WriteFile(filepath.Join(dir, bookName+"-wal"), after[:cut], 0o600); err != nil {
+		dir := copyFolder(t, dirs[len(dirs)-1])
+		if err := os.WriteFile(filepath.Join(dir, fileName+"-wal"), after[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b := openBook(t, Options{Dir: dir, Sync: "os", Notices: Notices{true, true, true}})
+		b := openTest(t, Options{Dir: dir, Sync: "os", Notices: Notices{true, true, true}})
 		want := lifeFacts[2]
 		if cut == len(after) {
 			want = lifeFacts[3]
@@ -222,7 +222,7 @@ func TestLogCut(t *testing.T) {
 		if got := b.facts(); got != want {
 			t.Fatalf("cut at %d of %d..%d:\n%s\nwant\n%s", cut, start, len(after), got, want)
 		}
-		b.shut()
+		b.end()
 	}
 }
 
@@ -243,7 +243,7 @@ func cuts(start, end int) (at []int) {
 
 func logOf(t *testing.T, dir string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, bookName+"-wal"))
+	b, err := os.ReadFile(filepath.Join(dir, fileName+"-wal"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,12 +253,12 @@ func logOf(t *testing.T, dir string) []byte {
 // TestNoRoomAnywhere has the disk full at one statement of a message's life: nothing is lost or doubled, and
 // the journal goes on by itself.
 func TestNoRoomAnywhere(t *testing.T) {
-	lacking, empty := noRoom(t), emptyBook(t)
+	lacking, empty := noRoom(t), emptyFolder(t)
 	for n := 1; ; n++ {
 		f, name := newFaults(t)
-		o := options(copyBook(t, empty))
+		o := options(copyFolder(t, empty))
 		o.driver, o.Sync = name, "os"
-		b := openBook(t, o)
+		b := openTest(t, o)
 		at := ""
 		hook, _ := counting(n, func(query string) error {
 			at = query
@@ -270,11 +270,11 @@ func TestNoRoomAnywhere(t *testing.T) {
 		if got := b.facts(); got != lifeFacts[3] {
 			t.Fatalf("no room at %q: %s", at, got)
 		}
-		b = b.again(options(o.Dir))
+		b = b.reopen(options(o.Dir))
 		if got := b.stage(); got != 3 {
 			t.Fatalf("no room at %q: the file has %d steps", at, got)
 		}
-		b.shut()
+		b.end()
 		if at == "" {
 			return
 		}
@@ -282,7 +282,7 @@ func TestNoRoomAnywhere(t *testing.T) {
 }
 
 // goOn does what a side and an intake do with a journal that fails: try again.
-func goOn(b *book, at string) {
+func goOn(b *testJournal, at string) {
 	b.t.Helper()
 	for {
 		err := b.Append(b.t.Context(), []*bridge.Record{lifeRecord()})

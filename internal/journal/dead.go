@@ -18,15 +18,15 @@ type Batch struct {
 // RequeueSome puts a batch of the dead letters that a filter means back into their lanes, oldest first. What is not
 // dead any more when its turn comes is passed over.
 func (j *Journal) RequeueSome(ctx context.Context, f Filter) (Batch, error) {
-	return j.some(ctx, "requeue", f, &raiseOp{do: (*txn).requeue, waits: true})
+	return j.changeSome(ctx, "requeue", f, &changeDeadOp{do: (*txn).requeue, waits: true})
 }
 
 // DropSome gives a batch of the dead letters that a filter means up for good, oldest first.
 func (j *Journal) DropSome(ctx context.Context, f Filter) (Batch, error) {
-	return j.some(ctx, "drop", f, &raiseOp{do: (*txn).drop})
+	return j.changeSome(ctx, "drop", f, &changeDeadOp{do: (*txn).drop})
 }
 
-func (j *Journal) some(ctx context.Context, what string, f Filter, o *raiseOp) (Batch, error) {
+func (j *Journal) changeSome(ctx context.Context, what string, f Filter, o *changeDeadOp) (Batch, error) {
 	f.Dead, f.Pending, f.Limit = true, false, deadBatch
 	found, err := j.List(ctx, f)
 	if err != nil || len(found) == 0 {
@@ -36,7 +36,7 @@ func (j *Journal) some(ctx context.Context, what string, f Filter, o *raiseOp) (
 	for _, e := range found {
 		o.refs = append(o.refs, e.Ref)
 	}
-	if err := j.waitRaised(ctx, what, o); err != nil {
+	if err := j.waitChanged(ctx, what, o); err != nil {
 		return Batch{}, err
 	}
 	b := Batch{Changed: o.n, Full: o.full}

@@ -9,7 +9,7 @@ import (
 )
 
 // buried makes n dead letters of a kind in a journal.
-func (b *book) buried(n int, from, to, reason string) {
+func (b *testJournal) buried(n int, from, to, reason string) {
 	b.t.Helper()
 	for done := 0; done < n; {
 		recs := make([]*bridge.Record, min(1000, n-done))
@@ -32,7 +32,7 @@ func (b *book) buried(n int, from, to, reason string) {
 }
 
 // all goes through the batches of a change.
-func (b *book) all(change func(Filter) (Batch, error), f Filter) (changed, batches int) {
+func (b *testJournal) all(change func(Filter) (Batch, error), f Filter) (changed, batches int) {
 	b.t.Helper()
 	for {
 		got, err := change(f)
@@ -51,7 +51,7 @@ func TestSomeDead(t *testing.T) {
 	c := newClock()
 	o := options("memory")
 	o.Clock, o.Notices = c.Now, Notices{}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.buried(300, "1001", "1002", "too_large")
 	b.buried(20, "1001", "1003", "gone")
 	c.add(time.Hour)
@@ -87,10 +87,10 @@ func TestSomeDead(t *testing.T) {
 func TestRequeueEndsWhereItIsFull(t *testing.T) {
 	o := options(t.TempDir())
 	o.Notices = Notices{}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.buried(300, "1001", "1002", "gone")
 	o.MaxPending = 100
-	b = b.again(o)
+	b = b.reopen(o)
 	got, err := b.RequeueSome(t.Context(), Filter{})
 	if err != nil || got.Changed != 100 || !got.Full || got.Next == 0 {
 		t.Fatalf("%+v %v, want 100 and full", got, err)
@@ -106,7 +106,7 @@ func TestManyDead(t *testing.T) {
 	const n = 2_000
 	o := options(t.TempDir())
 	o.Sync, o.Notices = "os", Notices{}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.buried(n, "1001", "1002", "gone")
 	if changed, batches := b.all(func(f Filter) (Batch, error) { return b.RequeueSome(t.Context(), f) }, Filter{From: "1001"}); changed != n || batches != n/deadBatch+1 {
 		t.Errorf("%d requeued in %d batches, want %d", changed, batches, n)

@@ -10,39 +10,39 @@ import (
 // Dead letters hold at most a quarter of the journal: beyond it the oldest are put away, as if a person had dropped
 // them. They stay counted as dead, and a retry of theirs is still answered with failed.
 const (
-	deadShare = 4   // of MaxBytes: a quarter
-	deadEase  = 16  // of that share is freed at a time
-	deadRow   = 256 // about what a dead letter takes in the file, and each of its dead deliveries
-	deadChunk = 256 // deliveries put away with one commit
-	putAway   = "dead_put_away"
+	deadShare   = 4   // of MaxBytes: a quarter
+	deadEase    = 16  // of that share is freed at a time
+	deadRow     = 256 // about what a dead letter takes in the file, and each of its dead deliveries
+	deadChunk   = 256 // deliveries put away with one commit
+	deadPutAway = "dead_put_away"
 )
 
 // addDead counts a delivery that has become a dead letter. The body counts once, whatever the number of
 // deliveries that need it.
-func (d *tally) addDead(m *letter) {
+func (d *tally) addDead(m *entry) {
 	d.n++
 	d.bytes += deadRow
-	if m.book.dead == 1 {
+	if m.durable.dead == 1 {
 		d.bytes += deadRow + int64(m.size)
 	}
 }
 
 // removeDead takes one off again; the message counts it no more.
-func (d *tally) removeDead(m *letter) {
+func (d *tally) removeDead(m *entry) {
 	d.n--
 	d.bytes -= deadRow
-	if m.book.dead == 0 {
+	if m.durable.dead == 0 {
 		d.bytes -= deadRow + int64(m.size)
 	}
 }
 
 // loadDead counts the dead letters in the file.
 func (j *Journal) loadDead() error {
-	var n, letters, bodies sql.NullInt64
+	var n, messages, bodies sql.NullInt64
 	err := j.conn.QueryRowContext(context.Background(), `SELECT sum(d.n), count(*), sum(coalesce(length(m.body), 0))
 		FROM (SELECT msg, count(*) AS n FROM legs WHERE state = 1 GROUP BY msg) d JOIN messages m ON m.id = d.msg`).
-		Scan(&n, &letters, &bodies)
-	j.dead = tally{n.Int64, (n.Int64+letters.Int64)*deadRow + bodies.Int64}
+		Scan(&n, &messages, &bodies)
+	j.dead = tally{n.Int64, (n.Int64+messages.Int64)*deadRow + bodies.Int64}
 	return err
 }
 
@@ -91,24 +91,24 @@ func (o *shedOp) apply(t *txn) {
 		if err != nil || j.dead.bytes+t.dead.bytes <= share-share/deadEase {
 			break
 		}
-		var m *letter
+		var m *entry
 		if m, err = t.recall(o.read, ref.Msg); m == nil {
 			continue
 		}
-		if l := m.leg(ref.Delivery); l != nil && l.book.dead {
-			t.drop(m, l)
-			t.count(putAway, m.origin, l.note.Reason, 1)
+		if d := m.delivery(ref.Delivery); d != nil && d.durable.dead {
+			t.drop(m, d)
+			t.count(deadPutAway, m.origin, d.note.Reason, 1)
 			o.n++
 		}
 	}
 	o.err = err
 }
 
-// sayShed logs what was put away, not more often than once a minute.
-func (j *Journal) sayShed() {
-	if now := j.opt.Clock(); j.shed > 0 && now.Sub(j.shedAt) >= sayAgain {
-		j.say(j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
-			"dead letters were over their quarter of the book: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
+// logShed logs what was put away, not more often than once a minute.
+func (j *Journal) logShed() {
+	if now := j.opt.Clock(); j.shed > 0 && now.Sub(j.shedAt) >= warnAgain {
+		j.logLater(j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+			"dead letters were over their quarter of the journal: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
 		j.shed, j.shedAt = 0, now
 	}
 }

@@ -15,28 +15,30 @@ const (
 	perMax    = 8 // a generation is also closed when it has this part of the keys that may be kept
 )
 
-// mark is what is kept with a key: the number of the message that had it first, and on which inbox that came
+// dedupEntry is what is kept with a key: the number of the message that had it first, and on which inbox that came
 // in. What became of the message is looked up by the number: so one bit of truth serves all its keys.
-type mark struct{ hi, lo, via uint32 }
+type dedupEntry struct{ hi, lo, via uint32 }
 
-func newMark(msg uint64, via uint32) mark { return mark{uint32(msg >> 32), uint32(msg), via} }
+func newDedupEntry(msg uint64, via uint32) dedupEntry {
+	return dedupEntry{uint32(msg >> 32), uint32(msg), via}
+}
 
-func (m mark) msg() uint64 { return uint64(m.hi)<<32 | uint64(m.lo) }
+func (first dedupEntry) msg() uint64 { return uint64(first.hi)<<32 | uint64(first.lo) }
 
 // generation is the keys of a stretch of running time. No pointers: the garbage collector skips it.
 type generation struct {
 	n      uint64
-	born   int64                                 // running ms
-	ended  int64                                 // running ms of its last key
-	moved  int                                   // keys that it began with
-	keys   [bridge.XMPP + 1]map[message.Key]mark // by origin
-	failed map[uint64]string                     // messages that are dead or bounced, and why
+	began  int64                                       // running ms
+	ended  int64                                       // running ms of its last key
+	moved  int                                         // keys that it began with
+	keys   [bridge.XMPP + 1]map[message.Key]dedupEntry // by origin
+	failed map[uint64]string                           // messages that are dead or bounced, and why
 }
 
-func newGeneration(n uint64, born int64) *generation {
-	g := &generation{n: n, born: born, ended: born, failed: map[uint64]string{}}
+func newGeneration(n uint64, began int64) *generation {
+	g := &generation{n: n, began: began, ended: began, failed: map[uint64]string{}}
 	for i := range g.keys {
-		g.keys[i] = map[message.Key]mark{}
+		g.keys[i] = map[message.Key]dedupEntry{}
 	}
 	return g
 }
@@ -49,60 +51,60 @@ func (g *generation) count() int {
 	return n
 }
 
-// memory is the dedup index: what is known, youngest generation last. Changed by the writer only, under
+// dedupIndex is the dedup index: what is known, youngest generation last. Changed by the writer only, under
 // Journal.mu.
-type memory struct {
-	gens []*generation
-	max  int
-	span int64 // ms a generation lasts
-	all  int   // keys
+type dedupIndex struct {
+	generations []*generation
+	max         int
+	span        int64 // ms a generation lasts
+	all         int   // keys
 }
 
-func (d *memory) young() *generation { return d.gens[len(d.gens)-1] }
+func (d *dedupIndex) current() *generation { return d.generations[len(d.generations)-1] }
 
-func (d *memory) find(origin bridge.SideID, key message.Key) (mark, bool) {
-	if int(origin) >= len(d.gens[0].keys) {
-		return mark{}, false
+func (d *dedupIndex) find(origin bridge.SideID, key message.Key) (dedupEntry, bool) {
+	if int(origin) >= len(d.generations[0].keys) {
+		return dedupEntry{}, false
 	}
-	for i := len(d.gens) - 1; i >= 0; i-- {
-		if m, ok := d.gens[i].keys[origin][key]; ok {
-			return m, true
+	for i := len(d.generations) - 1; i >= 0; i-- {
+		if first, ok := d.generations[i].keys[origin][key]; ok {
+			return first, true
 		}
 	}
-	return mark{}, false
+	return dedupEntry{}, false
 }
 
-// why tells the reason with which a message failed.
-func (d *memory) why(msg uint64) (string, bool) {
-	for i := len(d.gens) - 1; i >= 0; i-- {
-		if text, ok := d.gens[i].failed[msg]; ok {
+// failure tells the reason with which a message failed.
+func (d *dedupIndex) failure(msg uint64) (string, bool) {
+	for i := len(d.generations) - 1; i >= 0; i-- {
+		if text, ok := d.generations[i].failed[msg]; ok {
 			return text, true
 		}
 	}
 	return "", false
 }
 
-func (d *memory) add(origin bridge.SideID, key message.Key, m mark) {
-	d.young().keys[origin][key] = m
+func (d *dedupIndex) add(origin bridge.SideID, key message.Key, first dedupEntry) {
+	d.current().keys[origin][key] = first
 	d.all++
 }
 
-func (d *memory) remove(origin bridge.SideID, key message.Key) {
-	delete(d.young().keys[origin], key)
+func (d *dedupIndex) remove(origin bridge.SideID, key message.Key) {
+	delete(d.current().keys[origin], key)
 	d.all--
 }
 
 // genCap is how many keys close a generation.
-func (d *memory) genCap() int { return max(1, d.max/perMax) }
+func (d *dedupIndex) genCap() int { return max(1, d.max/perMax) }
 
 // due tells whether the youngest generation is to be closed, or the oldest has outlived the window.
-func (d *memory) due(ran int64) bool {
-	g := d.young()
+func (d *dedupIndex) due(ran int64) bool {
+	g := d.current()
 	n := g.count()
-	if n-g.moved >= d.genCap() || n > 0 && ran-g.born >= d.span {
+	if n-g.moved >= d.genCap() || n > 0 && ran-g.began >= d.span {
 		return true
 	}
-	for _, g := range d.gens {
+	for _, g := range d.generations {
 		if g.count() > 0 {
 			return d.old(g, ran)
 		}
@@ -110,20 +112,20 @@ func (d *memory) due(ran int64) bool {
 	return false
 }
 
-func (d *memory) old(g *generation, ran int64) bool { return ran-g.ended >= d.span*perWindow }
+func (d *dedupIndex) old(g *generation, ran int64) bool { return ran-g.ended >= d.span*perWindow }
 
-// outlived is how many of the oldest generations go when a new one begins: first those, aged, whose last key is
+// expired is how many of the oldest generations go when a new one begins: first those, aged, whose last key is
 // older than the window, then as many more as the limit asks for. Pinned keys would only come back: they do not
 // count against the limit, or a journal full of pending messages would move all their keys with each commit.
-func (d *memory) outlived(ran, pinned int64) (n, aged int) {
+func (d *dedupIndex) expired(ran, pinned int64) (n, aged int) {
 	left := int64(d.all) - pinned
-	for n < len(d.gens) && d.old(d.gens[n], ran) {
-		left -= int64(d.gens[n].count())
+	for n < len(d.generations) && d.old(d.generations[n], ran) {
+		left -= int64(d.generations[n].count())
 		n++
 	}
 	aged = n
-	for n < len(d.gens) && left+int64(d.genCap()) > int64(d.max) {
-		left -= int64(d.gens[n].count())
+	for n < len(d.generations) && left+int64(d.genCap()) > int64(d.max) {
+		left -= int64(d.generations[n].count())
 		n++
 	}
 	return n, aged
@@ -133,7 +135,7 @@ func (d *memory) outlived(ran, pinned int64) (n, aged int) {
 type seenKey struct {
 	key    message.Key
 	origin bridge.SideID
-	mark   mark
+	entry  dedupEntry
 }
 
 const seenSize = 16 + 1 + 4 + 8
@@ -143,14 +145,14 @@ func pack(keys []seenKey) []byte {
 	for _, k := range keys {
 		b = append(b, k.key[:]...)
 		b = append(b, byte(k.origin))
-		b = binary.BigEndian.AppendUint32(b, k.mark.via)
-		b = binary.BigEndian.AppendUint64(b, k.mark.msg())
+		b = binary.BigEndian.AppendUint32(b, k.entry.via)
+		b = binary.BigEndian.AppendUint64(b, k.entry.msg())
 	}
 	return b
 }
 
 // unpack puts a row of seen into the youngest generation.
-func (d *memory) unpack(b []byte) error {
+func (d *dedupIndex) unpack(b []byte) error {
 	if len(b)%seenSize != 0 {
 		return fmt.Errorf("%w: a row of seen has %d bytes", ErrDamaged, len(b))
 	}
@@ -159,8 +161,8 @@ func (d *memory) unpack(b []byte) error {
 		if origin != bridge.MQTT && origin != bridge.XMPP {
 			return fmt.Errorf("%w: a key in seen has side %d", ErrDamaged, origin)
 		}
-		m := newMark(binary.BigEndian.Uint64(b[21:]), binary.BigEndian.Uint32(b[17:]))
-		d.young().keys[origin][message.Key(b[:16])] = m
+		first := newDedupEntry(binary.BigEndian.Uint64(b[21:]), binary.BigEndian.Uint32(b[17:]))
+		d.current().keys[origin][message.Key(b[:16])] = first
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func TestKeysLiveForTheWindow(t *testing.T) {
 	c := newClock()
 	o := options(t.TempDir())
 	o.Clock, o.DedupWindow, o.Notices = c.Now, 8*time.Hour, Notices{}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	old := func() *bridge.Record {
 		r := direct(bridge.XMPP, "1001", "1002", "old")
 		r.Redelivered = true
@@ -26,9 +26,9 @@ func TestKeysLiveForTheWindow(t *testing.T) {
 		c.add(time.Hour)
 		b.want(direct(bridge.XMPP, "1001", "1003", fmt.Sprint(i)), bridge.OutcomeTaken)
 		b.want(old(), bridge.OutcomeDuplicate)
-		b.shut()
+		b.end()
 		c.add(100 * time.Hour) // only running time counts
-		b = openBook(t, o)
+		b = openTest(t, o)
 	}
 	b.want(old(), bridge.OutcomeDuplicate)
 	c.add(time.Hour + 8*time.Hour/perWindow)
@@ -43,14 +43,14 @@ func TestPendingKeysAreKept(t *testing.T) {
 	c := newClock()
 	o := options(t.TempDir())
 	o.Clock, o.DedupWindow, o.Notices = c.Now, 4*time.Hour, Notices{Sent: true}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "old"), bridge.OutcomeTaken)
 	for i := range 30 {
 		c.add(time.Hour)
 		b.want(direct(bridge.XMPP, "1001", "1003", fmt.Sprint(i)), bridge.OutcomeTaken)
 		b.want(direct(bridge.XMPP, "1001", "1002", "old"), bridge.OutcomeDuplicate)
 		if i%10 == 9 {
-			b = b.again(o)
+			b = b.reopen(o)
 		}
 	}
 	b.settle(b.next(bridge.MQTT).Ref)
@@ -68,7 +68,7 @@ func TestFailureIsKnownAsLongAsTheKey(t *testing.T) {
 	c := newClock()
 	o := options(t.TempDir())
 	o.Clock, o.DedupWindow = c.Now, 4*time.Hour
-	b := openBook(t, o)
+	b := openTest(t, o)
 	bad := direct(bridge.XMPP, "1001", "1002", "bad")
 	b.want(bad, bridge.OutcomeTaken)
 	b.bury(b.next(bridge.MQTT).Ref, bridge.Refuse("no", "nobody"))
@@ -99,7 +99,7 @@ func TestFailureIsKnownAsLongAsTheKey(t *testing.T) {
 func TestMaxKeys(t *testing.T) {
 	o := options(t.TempDir())
 	o.DedupMaxKeys, o.Notices, o.Sync = 80, Notices{}, "os"
-	b := openBook(t, o)
+	b := openTest(t, o)
 	const n = 300
 	for i := range n {
 		b.want(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)), bridge.OutcomeTaken)
@@ -113,7 +113,7 @@ func TestMaxKeys(t *testing.T) {
 		if got := a.Counts[bridge.Counter{Name: evicted}]; got+int64(a.Keys) != n {
 			t.Errorf("%d keys are known and %d were evicted, of %d", a.Keys, got, n)
 		}
-		b = b.again(o)
+		b = b.reopen(o)
 	}
 	last := direct(bridge.XMPP, "1001", "1002", fmt.Sprint(n-1))
 	b.want(last, bridge.OutcomeDuplicate)
@@ -126,7 +126,7 @@ func TestMorePendingThanKeys(t *testing.T) {
 	f, name := newFaults(t)
 	o := options(t.TempDir())
 	o.DedupMaxKeys, o.Notices, o.Sync, o.driver = 80, Notices{}, "os", name
-	b := openBook(t, o)
+	b := openTest(t, o)
 	var turns atomic.Int64
 	f.set(func(query string, ran bool) error {
 		if ran && strings.HasPrefix(query, "INSERT INTO seen") {
@@ -147,7 +147,7 @@ func TestMorePendingThanKeys(t *testing.T) {
 	if got := b.counter(evicted, 0, ""); got != 0 {
 		t.Errorf("%d keys were evicted", got)
 	}
-	b = b.again(o)
+	b = b.reopen(o)
 	for i := range n {
 		b.want(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)), bridge.OutcomeDuplicate)
 		b.settle(b.next(bridge.MQTT).Ref)

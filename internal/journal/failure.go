@@ -35,12 +35,12 @@ func (t *txn) failure(reply bridge.ReplyTo, reason, text string) bridge.Delivery
 
 // tellFailed tells the sender of a message that it failed: in the inbox, and by stanza error who sent a stanza. That
 // one is sent once, whatever a requeue makes of the message later: its client has marked it.
-func (t *txn) tellFailed(m *letter, slot uint16, reason, text string) {
+func (t *txn) tellFailed(m *entry, slot uint16, reason, text string) {
 	if t.j.opt.Notices.Failed {
-		t.tell(m, slot, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text}))
+		t.addAnswers(m, slot, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text}))
 	}
-	if m.reply != "" && m.book.base == m.mail {
-		t.tell(m, answerError, []bridge.Delivery{t.failure(bridge.ParseReplyTo(m.reply), reason, text)})
+	if m.reply != "" && m.durable.base == m.mail {
+		t.addAnswers(m, answerError, []bridge.Delivery{t.failure(bridge.ParseReplyTo(m.reply), reason, text)})
 	}
 }
 
@@ -50,16 +50,16 @@ func (t *txn) refuseTaken(r *bridge.Record, why *bridge.Refusal) bridge.Outcome 
 	if !r.Reply.IsZero() {
 		answer := *r
 		answer.Body = nil
-		t.answers(&answer, []bridge.Delivery{t.failure(r.Reply, why.Reason, why.Text)})
+		t.takeAnswers(&answer, []bridge.Delivery{t.failure(r.Reply, why.Reason, why.Text)})
 	}
-	return t.counted(r, bridge.OutcomeRefused)
+	return t.countReceived(r, bridge.OutcomeRefused)
 }
 
 // retryFailed adds to the answers of a retry the stanza error, unless many of them wait.
-func (t *txn) retryFailed(legs []bridge.Delivery, r *bridge.Record, text string) []bridge.Delivery {
+func (t *txn) retryFailed(deliveries []bridge.Delivery, r *bridge.Record, text string) []bridge.Delivery {
 	n := t.j.lanes[laneKey{bridge.XMPP, failureLaneOf(r.Reply)}]
 	if r.Reply.IsZero() || n != nil && n.refs >= retriesWaiting {
-		return legs
+		return deliveries
 	}
-	return append(legs, t.failure(r.Reply, "failed_before", text))
+	return append(deliveries, t.failure(r.Reply, "failed_before", text))
 }

@@ -8,8 +8,8 @@ import (
 	"chatrelay/bridge"
 )
 
-// die has n messages of one sender fail, which came by stanza; they are numbered from first on.
-func (b *book) die(sender string, first, n int) {
+// failAll has n messages of one sender fail, which came by stanza; they are numbered from first on.
+func (b *testJournal) failAll(sender string, first, n int) {
 	b.t.Helper()
 	recs := make([]*bridge.Record, n)
 	for i := range recs {
@@ -29,17 +29,17 @@ func (b *book) die(sender string, first, n int) {
 }
 
 // handOut takes what there is for XMPP now, and settles it.
-func (b *book) handOut() (replies []string) {
+func (b *testJournal) handOut() (replies []string) {
 	b.t.Helper()
 	for {
 		b.mu.Lock()
-		l, _ := b.pick(b.counters[bridge.XMPP])
+		d, _ := b.Journal.next(b.ready[bridge.XMPP])
 		b.mu.Unlock()
-		if l == nil {
+		if d == nil {
 			return replies
 		}
-		replies = append(replies, l.note.Reply.Stored())
-		b.settle(l.ref())
+		replies = append(replies, d.note.Reply.Stored())
+		b.settle(d.ref())
 	}
 }
 
@@ -48,15 +48,15 @@ func TestFailuresArePaced(t *testing.T) {
 	o := options(t.TempDir())
 	c := newClock()
 	o.Clock = c.Now
-	b := openBook(t, o)
-	b.die("one", 0, 25)
-	b.die("two", 0, 1)
+	b := openTest(t, o)
+	b.failAll("one", 0, 25)
+	b.failAll("two", 0, 1)
 	var got []string
 	got = append(got, b.handOut()...)
 	if len(got) != 2 {
 		t.Fatalf("at once %q: want one for each sender", got)
 	}
-	b.want(direct(bridge.MQTT, "1003", "1004", "mail goes on"), bridge.OutcomeTaken)
+	b.want(direct(bridge.MQTT, "1003", "1004", "messages goes on"), bridge.OutcomeTaken)
 	if o := b.next(bridge.XMPP); !o.Kind.IsMessage() {
 		t.Fatalf("got %+v, want the message", o)
 	} else {
@@ -70,7 +70,7 @@ func TestFailuresArePaced(t *testing.T) {
 	if len(mine) != 6 {
 		t.Fatalf("%d in half a second, want 6", len(mine))
 	}
-	b = b.again(o) // what waits is a delivery like any other
+	b = b.reopen(o) // what waits is a delivery like any other
 	for range 30 {
 		mine = append(mine, b.handOut()...)
 		c.add(100 * time.Millisecond)
@@ -90,30 +90,30 @@ func TestLoneFailuresArePaced(t *testing.T) {
 	o := options("memory")
 	c := newClock()
 	o.Clock = c.Now
-	b := openBook(t, o)
-	told := 0
+	b := openTest(t, o)
+	answered := 0
 	for i := range 20 {
-		b.die("one", i, 1)
-		told += len(b.handOut())
+		b.failAll("one", i, 1)
+		answered += len(b.handOut())
 		c.add(10 * time.Millisecond)
 	}
-	if told != 2 {
-		t.Errorf("%d in 0.2 s, want 2", told)
+	if answered != 2 {
+		t.Errorf("%d in 0.2 s, want 2", answered)
 	}
 	for range 20 {
 		c.add(100 * time.Millisecond)
-		told += len(b.handOut())
+		answered += len(b.handOut())
 	}
 	b.checkLanes()
-	if key := (laneKey{bridge.XMPP, failureLaneOf(bridge.ReplyTo{Sender: "one"})}); told != 20 || b.lanes[key] != nil || len(b.counters[bridge.XMPP].backing) > 0 {
-		t.Errorf("%d were told, want 20; the lane is %v", told, b.lanes[key])
+	if key := (laneKey{bridge.XMPP, failureLaneOf(bridge.ReplyTo{Sender: "one"})}); answered != 20 || b.lanes[key] != nil || len(b.ready[bridge.XMPP].backingOff) > 0 {
+		t.Errorf("%d were told, want 20; the lane is %v", answered, b.lanes[key])
 	}
 }
 
 // Next sleeps until the next answer's time.
 func TestPaceDoesNotSpin(t *testing.T) {
-	b := openBook(t, options("memory"))
-	b.die("one", 0, 4)
+	b := openTest(t, options("memory"))
+	b.failAll("one", 0, 4)
 	began := time.Now()
 	for range 4 {
 		b.settle(b.next(bridge.XMPP).Ref)
@@ -126,7 +126,7 @@ func TestPaceDoesNotSpin(t *testing.T) {
 // What the journal itself refuses is told where there is no verdict to say it; a requeue does not tell it again; and
 // of many retries of what failed few are answered.
 func TestFailureIsToldOnce(t *testing.T) {
-	b := openBook(t, options("memory"))
+	b := openTest(t, options("memory"))
 	r := direct(bridge.XMPP, "1001", "1002", "nobody to bring it to")
 	r.Deliveries, r.Reply = nil, bridge.ParseReplyTo("one\x00one/x\x00r0")
 	b.want(r, bridge.OutcomeRefused)

@@ -139,17 +139,17 @@ func noRoom(t testing.TB) error {
 		}
 	}
 	var e *sqlite.Error
-	if !errors.As(err, &e) || !full(err) {
+	if !errors.As(err, &e) || !diskFull(err) {
 		t.Fatalf("got %v, want SQLITE_FULL", err)
 	}
 	return err
 }
 
-// copyBook copies the file and its log, as a power cut would leave them: the shared memory is not on the disk.
-func copyBook(t testing.TB, from string) string {
+// copyFolder copies the file and its log, as a power cut would leave them: the shared memory is not on the disk.
+func copyFolder(t testing.TB, from string) string {
 	t.Helper()
 	to := t.TempDir()
-	for _, name := range []string{bookName, bookName + "-wal", lockName} {
+	for _, name := range []string{fileName, fileName + "-wal", lockName} {
 		b, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue

@@ -37,8 +37,8 @@ func (q *fifo[T]) insert(x T, before func(T) bool) {
 	q.items = slices.Insert(q.items, at, x)
 }
 
-// keep drops all that do not matter any more.
-func (q *fifo[T]) keep(matters func(T) bool) {
+// retain drops all that do not matter any more.
+func (q *fifo[T]) retain(matters func(T) bool) {
 	var left []T
 	for _, x := range q.items[q.head:] {
 		if matters(x) {

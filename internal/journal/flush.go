@@ -15,7 +15,7 @@ func (t *txn) write() error {
 		return err
 	}
 	for _, step := range []func() error{
-		t.writeLetters, t.writeLegs, t.writeBindings, t.writeEnds, t.writeKeys, t.writeState, t.writeSums,
+		t.writeEntries, t.writeDeliveries, t.writeBindings, t.writeEnds, t.writeKeys, t.writeState, t.writeSums,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -24,22 +24,22 @@ func (t *txn) write() error {
 	return s.commit.one(conn)
 }
 
-func (t *txn) writeLetters() error {
+func (t *txn) writeEntries() error {
 	var args []any
-	for _, b := range t.born {
+	for _, b := range t.inserted {
 		m := b.m
-		args = append(args, int64(m.id), m.at, int64(m.origin), int64(m.mail), int64(m.book.base), m.book.delayed,
+		args = append(args, int64(m.id), m.at, int64(m.origin), int64(m.mail), int64(m.durable.base), m.durable.delayed,
 			m.from, orNull(m.reply), m.receipt, b.keys, b.body)
 	}
-	if err := t.j.stmts.letters.exec(t.j.conn, args); err != nil {
+	if err := t.j.stmts.messages.exec(t.j.conn, args); err != nil {
 		return err
 	}
-	for _, s := range t.savedLetters {
+	for _, s := range t.savedEntries {
 		m := s.m
-		if _, goes := slices.BinarySearch(t.deletes, m.id); !m.book.row || !m.book.changed || goes {
+		if _, goes := slices.BinarySearch(t.deletes, m.id); !m.durable.row || !m.durable.changed || goes {
 			continue
 		}
-		err := t.j.stmts.change.one(t.j.conn, int64(m.book.base), m.book.delayed, int64(m.book.dropped), orNull(m.book.reason), int64(m.id))
+		err := t.j.stmts.change.one(t.j.conn, int64(m.durable.base), m.durable.delayed, int64(m.durable.dropped), orNull(m.durable.reason), int64(m.id))
 		if err != nil {
 			return err
 		}
@@ -47,36 +47,36 @@ func (t *txn) writeLetters() error {
 	return nil
 }
 
-func (t *txn) writeLegs() error {
+func (t *txn) writeDeliveries() error {
 	var args []any
-	for _, l := range t.legs {
-		if l.book.gone {
+	for _, d := range t.deliveries {
+		if d.durable.gone {
 			continue
 		}
-		m := l.letter
-		args = append(args, int64(l.seq), int64(m.id), int64(l.num), int64(l.lane.side), int64(l.kind), l.to, l.lane.name, noteText(l.note))
+		m := d.entry
+		args = append(args, int64(d.seq), int64(m.id), int64(d.num), int64(d.lane.side), int64(d.kind), d.to, d.lane.name, noteText(d.note))
 	}
-	if err := t.j.stmts.legs.exec(t.j.conn, args); err != nil {
+	if err := t.j.stmts.deliveries.exec(t.j.conn, args); err != nil {
 		return err
 	}
-	for _, s := range t.savedLegs {
-		if l := s.l; l.book.dead && !s.book.dead {
-			err := t.j.stmts.dead.one(t.j.conn, int64(l.attempts), l.note.Reason, noteText(l.note), int64(l.seq))
+	for _, s := range t.savedDeliveries {
+		if d := s.l; d.durable.dead && !s.before.dead {
+			err := t.j.stmts.dead.one(t.j.conn, int64(d.attempts), d.note.Reason, noteText(d.note), int64(d.seq))
 			if err != nil {
 				return err
 			}
 		}
 	}
-	for _, l := range t.revived {
-		if l.finished() {
+	for _, d := range t.revived {
+		if d.finished() {
 			continue // closed in the same breath
 		}
-		if err := t.j.stmts.revive.one(t.j.conn, noteText(l.note), int64(l.seq)); err != nil {
+		if err := t.j.stmts.revive.one(t.j.conn, noteText(d.note), int64(d.seq)); err != nil {
 			return err
 		}
 	}
 	for _, d := range t.defers {
-		if d.l.book.gone || d.l.book.dead {
+		if d.l.durable.gone || d.l.durable.dead {
 			continue
 		}
 		if err := t.j.stmts.deferred.one(t.j.conn, d.attempts, d.first, d.until, d.reason, int64(d.l.seq)); err != nil {
@@ -88,22 +88,22 @@ func (t *txn) writeLegs() error {
 
 func (t *txn) writeBindings() error {
 	var bound, unbound []any
-	var legs []*leg
-	for _, s := range t.savedLegs {
-		h, said := t.hows[s.l]
+	var deliveries []*delivery
+	for _, s := range t.savedDeliveries {
+		h, said := t.bindings[s.l]
 		if said {
-			legs = append(legs, s.l)
+			deliveries = append(deliveries, s.l)
 		}
-		if s.book.wired && (!s.l.book.bound || h.fresh) {
+		if s.before.wired && (!s.l.durable.bound || h.fresh) {
 			unbound = append(unbound, int64(s.l.seq)) // bound anew it goes to the end of the order
 		}
 	}
-	slices.SortFunc(legs, func(a, b *leg) int { return cmp.Compare(t.hows[a].turn, t.hows[b].turn) })
-	for _, l := range legs {
-		t.j.ord++
-		bound = append(bound, int64(l.seq), int64(t.j.ord), t.hows[l].how)
+	slices.SortFunc(deliveries, func(a, b *delivery) int { return cmp.Compare(t.bindings[a].order, t.bindings[b].order) })
+	for _, d := range deliveries {
+		t.j.lastBinding++
+		bound = append(bound, int64(d.seq), int64(t.j.lastBinding), t.bindings[d].data)
 	}
-	if err := t.j.stmts.unbound.exec(t.j.conn, unbound); err != nil {
+	if err := t.j.stmts.deleteBound.exec(t.j.conn, unbound); err != nil {
 		return err
 	}
 	return t.j.stmts.bound.exec(t.j.conn, bound)
@@ -111,24 +111,24 @@ func (t *txn) writeBindings() error {
 
 // writeEnds deletes what is settled.
 func (t *txn) writeEnds() error {
-	var legs, letters []any
-	for _, s := range t.savedLegs {
-		if s.book.row && !s.book.gone && s.l.book.gone {
-			legs = append(legs, int64(s.l.seq))
+	var deliveries, messages []any
+	for _, s := range t.savedDeliveries {
+		if s.before.row && !s.before.gone && s.l.durable.gone {
+			deliveries = append(deliveries, int64(s.l.seq))
 		}
 	}
 	for _, id := range t.deletes {
-		letters = append(letters, int64(id))
+		messages = append(messages, int64(id))
 	}
-	if err := t.j.stmts.unleg.exec(t.j.conn, legs); err != nil {
+	if err := t.j.stmts.deleteDeliveries.exec(t.j.conn, deliveries); err != nil {
 		return err
 	}
-	return t.j.stmts.unletter.exec(t.j.conn, letters)
+	return t.j.stmts.deleteMessages.exec(t.j.conn, messages)
 }
 
 func (t *txn) writeKeys() error {
 	j := t.j
-	gen := int64(j.dedup.young().n)
+	gen := int64(j.dedup.current().n)
 	if len(t.keys) > 0 {
 		if err := j.stmts.seen.exec(j.conn, []any{int64(j.seenRow + 1), gen, j.ran(), pack(t.keys)}); err != nil {
 			return err
@@ -141,7 +141,7 @@ func (t *txn) writeKeys() error {
 	for _, f := range t.failed {
 		failed = append(failed, int64(f.msg), gen, f.reason)
 	}
-	if err := j.stmts.unfailed.exec(j.conn, unfailed); err != nil {
+	if err := j.stmts.deleteFailed.exec(j.conn, unfailed); err != nil {
 		return err
 	}
 	return j.stmts.failed.exec(j.conn, failed)
@@ -154,7 +154,7 @@ func (t *txn) writeState() error {
 			set = append(set, int64(k.side), k.key, v)
 			continue
 		}
-		if err := t.j.stmts.unstate.one(t.j.conn, int64(k.side), k.key); err != nil {
+		if err := t.j.stmts.deleteState.one(t.j.conn, int64(k.side), k.key); err != nil {
 			return err
 		}
 	}
@@ -165,7 +165,7 @@ func (t *txn) writeSums() error {
 	if err := t.j.stmts.totals.exec(t.j.conn, t.sortedCounts()); err != nil {
 		return err
 	}
-	for _, b := range t.born {
+	for _, b := range t.inserted {
 		if b.m.id >= max(t.j.lease, t.lease) {
 			t.lease = b.m.id + leaseStep
 		}

@@ -39,7 +39,7 @@ type Options struct {
 	driver string // of database/sql, for tests that put faults into it; empty: sqlite
 }
 
-func (o *Options) fill() error {
+func (o *Options) setDefaults() error {
 	if o.Dir == "memory" {
 		o.Dir = ""
 	}
@@ -83,93 +83,93 @@ func (o *Options) fill() error {
 type Journal struct {
 	opt    Options
 	log    zerolog.Logger
-	house  *house
+	folder *folder
 	db     *sql.DB
 	conn   *sql.Conn // the writer's
 	reader *sql.DB   // reads bodies; nil in memory
 	stmts  *statements
-	stamp  string
+	id     string
 
-	bell  chan struct{} // rings for the writer: the queue is not empty, or Shut; capacity 1
-	ended chan struct{} // closed when the writer has ended
-	fatal chan error    // capacity 1: the writer says it once
+	wakeup chan struct{} // rings for the writer: the queue is not empty, or Shut; capacity 1
+	ended  chan struct{} // closed when the writer has ended
+	fatal  chan error    // capacity 1: the writer says it once
 
 	mu       sync.Mutex // guards all below
 	queue    []op
 	stopping bool
-	busy     bool   // the writer has something in hand
-	broken   error  // nothing can be done any more
-	trouble  error  // messages cannot be written for now; changed by the writer
-	stuck    bool   // nor can anything else
-	loading  []*leg // while the journal is opened
-	lull     bool   // an idle moment of the writer
+	busy     bool        // the writer has something in hand
+	broken   error       // nothing can be done any more
+	writeErr error       // messages cannot be written for now; changed by the writer
+	blocked  bool        // nor can anything else
+	loading  []*delivery // while the journal is opened
+	idle     bool        // an idle moment of the writer
 
-	letters  map[uint64]*letter
-	lanes    map[laneKey]*lane
-	counters [bridge.XMPP + 1]*counter
-	dedup    memory
-	next     uint64 // message number
-	seq      uint64 // delivery
-	cache    int64  // bytes of bodies kept
+	entries     map[uint64]*entry
+	lanes       map[laneKey]*lane
+	ready       [bridge.XMPP + 1]*readyQueue
+	dedup       dedupIndex
+	nextID      uint64 // message number
+	seq         uint64 // delivery
+	cachedBytes int64  // bytes of bodies kept
 
-	young   fifo[*letter] // not yet told that it is delayed, by age
-	oldest  fifo[*letter] // taken, by age; closed ones are skipped
-	done    fifo[finished]
-	kept    int64 // bytes of bodies in done
-	counts  map[bridge.Counter]int64
-	pending [bridge.XMPP + 1]int64
-	open    [bridge.XMPP + 1]int64
-	dead    tally // Dead letters in the file
-	pinned  int64 // keys of pending messages, which are never forgotten
+	undelayed     fifo[*entry] // not yet told that it is delayed, by age
+	byAge         fifo[*entry] // taken, by age; closed ones are skipped
+	finished      fifo[finished]
+	finishedBytes int64 // bytes of bodies in done
+	counts        map[bridge.Counter]int64
+	pending       [bridge.XMPP + 1]int64
+	open          [bridge.XMPP + 1]int64
+	dead          tally // Dead letters in the file
+	pinned        int64 // keys of pending messages, which are never forgotten
 
-	unproven [bridge.XMPP + 1]fifo[unproven] // settled and not confirmed, by side, oldest first
-	marks    uint64                          // number of the newest one
+	unproven     [bridge.XMPP + 1]fifo[unproven] // settled and not confirmed, by side, oldest first
+	lastUnproven uint64                          // number of the newest one
 
-	ticket  uint64 // last one given out
-	settled uint64 // all up to it are committed or have failed
-	failing []span // tickets whose commit failed, newest last
-	waiting chan struct{}
-	asked   bool // someone waits on waiting
+	ticket        uint64 // last one given out
+	resolvedTo    uint64 // all up to it are committed or have failed
+	failedTickets []span // tickets whose commit failed, newest last
+	resolved      chan struct{}
+	hasWaiters    bool // someone waits on waiting
 
-	held    int // deliveries that wait (pending.go)
-	shares  shares
-	mayTell func(inbox, sender string) bool // that he has his share
-	space   space
+	waiting   int // deliveries that wait (pending.go)
+	shares    shares
+	mayNotify func(inbox, sender string) bool // that he has his share
+	space     space
 
 	// The writer's own.
-	sayings  []saying // for the log, once the lock is free
-	tx       uint32
-	ord      uint64 // last binding
-	lease    uint64 // numbers below it are covered by meta
-	seenRow  uint64
-	ranBase  int64 // running ms before this start
-	ranSaved int64
-	pageSize int64
-	folded   bool // nothing was written since the log was folded in
-	probe    int  // bytes that did not fit
-	said     bool // that there is trouble
-	saidAt   time.Time
-	retained []op       // could not be committed, to be tried again
-	full     bool       // said in the log
-	notes    noteMemory // while the journal is opened
-	shedding bool       // Dead letters are being put away
-	shed     int        // of them, and not yet said
-	shedAt   time.Time  // said last
-	loud     bool       // so are too many dead letters
+	logLines         []logLine // for the log, once the lock is free
+	tx               uint32
+	lastBinding      uint64 // last binding
+	lease            uint64 // numbers below it are covered by meta
+	seenRow          uint64
+	ranBase          int64 // running ms before this start
+	ranSaved         int64
+	pageSize         int64
+	checkpointed     bool // nothing was written since the log was folded in
+	probe            int  // bytes that did not fit
+	writeErrWarned   bool // that there is trouble
+	writeErrWarnedAt time.Time
+	retained         []op      // could not be committed, to be tried again
+	fullWarned       bool      // said in the log
+	notes            noteCache // while the journal is opened
+	shedding         bool      // Dead letters are being put away
+	shed             int       // of them, and not yet said
+	shedAt           time.Time // said last
+	deadWarned       bool      // so are too many dead letters
 }
 
 // finished is a message that waits for its bounce hour to end.
 type finished struct {
-	m  *letter
+	m  *entry
 	at int64 // running ms
 }
 
 type tally struct{ n, bytes int64 }
 
 // Open opens the journal of a folder, or makes one where there has never been any, and starts its writer, which
-// Shut ends. A journal that is damaged, newer than this program or in another process's hands is an error.
+// Close ends. A journal that is damaged, newer than this program or in another process's hands is an error.
 func Open(ctx context.Context, o Options) (*Journal, error) {
-	if err := o.fill(); err != nil {
+	if err := o.setDefaults(); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
@@ -184,22 +184,22 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 }
 
 func open(o Options) (_ *Journal, err error) {
-	h, err := enter(o.Dir)
+	h, err := lockFolder(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	j := &Journal{
-		opt: o, log: o.Log, house: h, stmts: newStatements(),
-		bell: make(chan struct{}, 1), ended: make(chan struct{}), fatal: make(chan error, 1),
-		letters: map[uint64]*letter{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Counter]int64{},
-		waiting: make(chan struct{}), shares: newShares(), mayTell: bridge.NewLimiter(o.Clock),
+		opt: o, log: o.Log, folder: h, stmts: newStatements(),
+		wakeup: make(chan struct{}, 1), ended: make(chan struct{}), fatal: make(chan error, 1),
+		entries: map[uint64]*entry{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Counter]int64{},
+		resolved: make(chan struct{}), shares: newShares(), mayNotify: bridge.NewLimiter(o.Clock),
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-		j.counters[side] = &counter{bell: make(chan struct{})}
+		j.ready[side] = &readyQueue{wakeup: make(chan struct{})}
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, j.shutFiles())
+			err = errors.Join(err, j.closeFiles())
 		}
 	}()
 	unclean := false
@@ -213,7 +213,7 @@ func open(o Options) (_ *Journal, err error) {
 		return nil, damaged(err)
 	}
 	if unclean && h.size() <= checkedBytes {
-		if err := sound(j.conn); err != nil {
+		if err := integrityCheck(j.conn); err != nil {
 			return nil, damaged(err)
 		}
 	}
@@ -223,7 +223,7 @@ func open(o Options) (_ *Journal, err error) {
 	if err := j.load(); err != nil {
 		return nil, damaged(err)
 	}
-	if err := h.remember(j.stamp); err != nil {
+	if err := h.writeID(j.id); err != nil {
 		return nil, err
 	}
 	return j, j.openReader()
@@ -231,37 +231,37 @@ func open(o Options) (_ *Journal, err error) {
 
 // openReader opens the connection that reads bodies beside the writer.
 func (j *Journal) openReader() (err error) {
-	if j.house.dir == "" {
+	if j.folder.dir == "" {
 		return nil
 	}
-	j.reader, err = openRead(j.house.path())
+	j.reader, err = openRead(j.folder.path())
 	return err
 }
 
-// Stamp is the journal's random id.
-func (j *Journal) ID() string { return j.stamp }
+// ID is the journal's random id.
+func (j *Journal) ID() string { return j.id }
 
 // Fatal gives the error that ended the writer, if one does: the process must end, and start again.
 func (j *Journal) Fatal() <-chan error { return j.fatal }
 
-// Shut commits what is in the queue, ends the writer and closes the file. It waits for the writer.
+// Close commits what is in the queue, ends the writer and closes the file. It waits for the writer.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	again := j.stopping
 	j.stopping = true
 	j.mu.Unlock()
-	j.ring()
+	j.wakeWriter()
 	<-j.ended
 	if again {
 		return nil
 	}
-	if err := j.shutFiles(); err != nil {
+	if err := j.closeFiles(); err != nil {
 		return fmt.Errorf("journal: shut: %w", err)
 	}
 	return nil
 }
 
-func (j *Journal) shutFiles() error {
+func (j *Journal) closeFiles() error {
 	var errs []error
 	if j.reader != nil {
 		errs = append(errs, j.reader.Close())
@@ -273,7 +273,7 @@ func (j *Journal) shutFiles() error {
 	if j.db != nil {
 		errs = append(errs, j.db.Close()) // the last connection folds the log into the file
 	}
-	return errors.Join(append(errs, j.house.leave())...)
+	return errors.Join(append(errs, j.folder.unlock())...)
 }
 
 // NewID reserves a number. It needs no commit of its own: the record that uses it raises the lease.
@@ -281,12 +281,12 @@ func (j *Journal) NewID() (uint64, string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	id := j.newNumber()
-	return id, fmt.Sprintf("cr-%s-%d", j.stamp, id)
+	return id, fmt.Sprintf("cr-%s-%d", j.id, id)
 }
 
 func (j *Journal) newNumber() uint64 {
-	id := j.next
-	j.next++
+	id := j.nextID
+	j.nextID++
 	return id
 }
 
@@ -299,17 +299,17 @@ func (j *Journal) running() int64 { return j.ranBase + j.opt.Elapsed().Milliseco
 // ran is the same, and never less than the file says. Only the writer calls it.
 func (j *Journal) ran() int64 { return max(j.running(), j.ranSaved) }
 
-// bornAt is the running time at which a message from the file was taken, as well as the clock can tell.
-func (j *Journal) bornAt(at int64) int64 { return j.running() - max(0, j.nowMS()-at) }
+// ranAt is the running time at which a message from the file was taken, as well as the clock can tell.
+func (j *Journal) ranAt(at int64) int64 { return j.running() - max(0, j.nowMS()-at) }
 
 // known looks a key up as the record's origin may see it.
-func (j *Journal) known(origin bridge.SideID, key message.Key) (m mark, echo, ok bool) {
-	if m, ok = j.dedup.find(origin, key); ok {
-		return m, false, true
+func (j *Journal) known(origin bridge.SideID, key message.Key) (first dedupEntry, echo, ok bool) {
+	if first, ok = j.dedup.find(origin, key); ok {
+		return first, false, true
 	}
 	if origin != bridge.MQTT {
-		return mark{}, false, false // an MQTT sender is not proven: it must not silence an XMPP one
+		return dedupEntry{}, false, false // an MQTT sender is not proven: it must not silence an XMPP one
 	}
-	m, ok = j.dedup.find(bridge.XMPP, key)
-	return m, ok, ok
+	first, ok = j.dedup.find(bridge.XMPP, key)
+	return first, ok, ok
 }

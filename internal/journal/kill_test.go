@@ -120,14 +120,14 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 	t.Helper()
 	o := options(dir)
 	o.Notices = Notices{}
-	b := openBook(t, o)
-	defer b.shut()
+	b := openTest(t, o)
+	defer b.end()
 	b.sum()
-	legs, err := b.Bound(t.Context(), bridge.MQTT)
+	deliveries, err := b.Bound(t.Context(), bridge.MQTT)
 	must(t, err)
-	held := map[string]bool{}
-	for _, l := range legs {
-		held[string(l.Binding)] = true
+	inflight := map[string]bool{}
+	for _, l := range deliveries {
+		inflight[string(l.Binding)] = true
 		if string(l.Binding) != string(l.Body) {
 			t.Errorf("%q is bound as %q", l.Body, l.Binding)
 		}
@@ -146,24 +146,24 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 		}
 	}
 	for id := range said["bound"] {
-		if !said["closed"][id] && !held[id] && !closedSilently(b, id) {
+		if !said["closed"][id] && !inflight[id] && !closedSilently(b, id) {
 			t.Errorf("%s was bound, and is not", id)
 		}
 	}
 	for id := range said["closed"] {
-		if held[id] {
+		if inflight[id] {
 			t.Errorf("%s was closed, and is bound", id)
 		}
 	}
 	waits := map[string]bool{}
 	for {
 		b.mu.Lock()
-		l, _ := b.pick(b.counters[bridge.MQTT])
+		d, _ := b.Journal.next(b.ready[bridge.MQTT])
 		b.mu.Unlock()
-		if l == nil {
+		if d == nil {
 			break
 		}
-		body, err := b.body(t.Context(), l.letter)
+		body, err := b.body(t.Context(), d.entry)
 		must(t, err)
 		if waits[string(body)] || said["bound"][string(body)] {
 			t.Errorf("%s comes twice", body)
@@ -171,14 +171,14 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 		waits[string(body)] = true
 	}
 	for id := range said["took"] {
-		if !waits[id] && !held[id] && !said["closed"][id] && !closedSilently(b, id) {
+		if !waits[id] && !inflight[id] && !said["closed"][id] && !closedSilently(b, id) {
 			t.Errorf("%s is lost", id)
 		}
 	}
 }
 
 // closedSilently: its close was committed, but the process did not get to say so.
-func closedSilently(b *book, id string) bool {
+func closedSilently(b *testJournal, id string) bool {
 	var n int
 	err := b.reader.QueryRow("SELECT count(*) FROM messages m WHERE body = ? AND NOT EXISTS (SELECT 1 FROM legs WHERE msg = m.id)", []byte(id)).Scan(&n)
 	return err == nil && n == 1

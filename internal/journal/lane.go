@@ -10,15 +10,15 @@ import (
 
 // lane keeps the order of deliveries from one sender to one destination. Guarded by Journal.mu.
 type lane struct {
-	side  bridge.SideID
-	name  string
-	refs  int    // deliveries that belong to it and are not gone; at 0 the lane goes
-	legs  []*leg // waiting, by seq, from head on
-	head  int
-	until int64 // running ms: backing off
-	pace  int64 // ms between two deliveries; 0: none
-	ready bool  // in its side's turns
-	rests bool  // in its side's list of those that back off
+	side       bridge.SideID
+	name       string
+	refs       int         // deliveries that belong to it and are not gone; at 0 the lane goes
+	deliveries []*delivery // waiting, by seq, from head on
+	head       int
+	until      int64 // running ms: backing off
+	pace       int64 // ms between two deliveries; 0: none
+	ready      bool  // in its side's turns
+	backingOff bool  // in its side's list of those that back off
 }
 
 type laneKey struct {
@@ -26,67 +26,67 @@ type laneKey struct {
 	name string
 }
 
-func (n *lane) empty() bool { return n.head == len(n.legs) }
+func (n *lane) empty() bool { return n.head == len(n.deliveries) }
 
 // put adds a delivery in its place: at the end when it is new, near the front when it is given back.
-func (n *lane) put(l *leg) {
+func (n *lane) put(d *delivery) {
 	if n.empty() {
-		n.legs, n.head = n.legs[:0], 0
+		n.deliveries, n.head = n.deliveries[:0], 0
 	}
-	if n.empty() || n.legs[len(n.legs)-1].seq < l.seq {
-		n.legs = append(n.legs, l)
+	if n.empty() || n.deliveries[len(n.deliveries)-1].seq < d.seq {
+		n.deliveries = append(n.deliveries, d)
 		return
 	}
-	at := n.find(l.seq)
+	at := n.find(d.seq)
 	if n.head > 0 {
 		n.head--
-		copy(n.legs[n.head:], n.legs[n.head+1:at])
-		n.legs[at-1] = l
+		copy(n.deliveries[n.head:], n.deliveries[n.head+1:at])
+		n.deliveries[at-1] = d
 		return
 	}
-	n.legs = slices.Insert(n.legs, at, l)
+	n.deliveries = slices.Insert(n.deliveries, at, d)
 }
 
 // take removes and returns the oldest delivery.
-func (n *lane) take() *leg {
-	l := n.legs[n.head]
-	n.legs[n.head] = nil
+func (n *lane) take() *delivery {
+	d := n.deliveries[n.head]
+	n.deliveries[n.head] = nil
 	n.head++
-	if n.head > 64 && n.head*2 > len(n.legs) {
-		n.legs = append(n.legs[:0:0], n.legs[n.head:]...)
+	if n.head > 64 && n.head*2 > len(n.deliveries) {
+		n.deliveries = append(n.deliveries[:0:0], n.deliveries[n.head:]...)
 		n.head = 0
 	}
-	return l
+	return d
 }
 
 // remove takes a delivery out of the middle; false: it is not there.
-func (n *lane) remove(l *leg) bool {
-	at := n.find(l.seq)
-	if at == len(n.legs) || n.legs[at] != l {
+func (n *lane) remove(d *delivery) bool {
+	at := n.find(d.seq)
+	if at == len(n.deliveries) || n.deliveries[at] != d {
 		return false
 	}
-	n.legs = slices.Delete(n.legs, at, at+1)
+	n.deliveries = slices.Delete(n.deliveries, at, at+1)
 	return true
 }
 
 // find is the index of the first waiting delivery that is not older than seq.
 func (n *lane) find(seq uint64) int {
-	return n.head + sort.Search(len(n.legs)-n.head, func(i int) bool { return n.legs[n.head+i].seq >= seq })
+	return n.head + sort.Search(len(n.deliveries)-n.head, func(i int) bool { return n.deliveries[n.head+i].seq >= seq })
 }
 
-// counter holds the lanes of one side that have something to hand out, in turn. Guarded by Journal.mu.
-type counter struct {
-	turns                 // of the lanes that are ready
-	backing restings      // back off
-	bell    chan struct{} // closed and replaced when something may have become ready
-	waiters int
+// readyQueue holds the lanes of one side that have something to hand out, in turn. Guarded by Journal.mu.
+type readyQueue struct {
+	turns                    // of the lanes that are ready
+	backingOff backoffHeap   // back off
+	wakeup     chan struct{} // closed and replaced when something may have become ready
+	waiters    int
 }
 
 // wake wakes all that wait in Next.
-func (c *counter) wake() {
+func (c *readyQueue) wake() {
 	if c.waiters > 0 {
-		close(c.bell)
-		c.bell = make(chan struct{})
+		close(c.wakeup)
+		c.wakeup = make(chan struct{})
 		c.waiters = 0
 	}
 }
@@ -103,14 +103,14 @@ func (j *Journal) lane(side bridge.SideID, name string) *lane {
 	return n
 }
 
-// quit takes a delivery off its lane's count for good. A lane that has a pace stays for as long as its next delivery would
+// unref takes a delivery off its lane's count for good. A lane that has a pace stays for as long as its next delivery would
 // have to wait.
-func (j *Journal) quit(n *lane) {
+func (j *Journal) unref(n *lane) {
 	if n.refs--; n.refs > 0 {
 		return
 	}
-	if c := j.counters[n.side]; n.pace > 0 && n.until > j.running() && c != nil {
-		c.rest(n)
+	if c := j.ready[n.side]; n.pace > 0 && n.until > j.running() && c != nil {
+		c.backOff(n)
 		return
 	}
 	j.forgetLane(n)
@@ -123,21 +123,21 @@ func (j *Journal) forgetLane(n *lane) {
 	}
 }
 
-// queueUp puts a delivery (back) into its lane and shows the lane.
-func (j *Journal) queueUp(l *leg) {
-	l.stand = waiting
-	l.lane.put(l)
-	j.show(l.lane)
+// queueDelivery puts a delivery (back) into its lane and shows the lane.
+func (j *Journal) queueDelivery(d *delivery) {
+	d.state = queued
+	d.lane.put(d)
+	j.markReady(d.lane)
 }
 
-// show puts a lane that has deliveries into its side's turns, or among those that back off.
-func (j *Journal) show(n *lane) {
-	c := j.counters[n.side]
+// markReady puts a lane that has deliveries into its side's turns, or among those that back off.
+func (j *Journal) markReady(n *lane) {
+	c := j.ready[n.side]
 	if n.ready || n.empty() || c == nil {
 		return
 	}
 	if n.until > j.running() {
-		c.rest(n)
+		c.backOff(n)
 		c.wake() // whoever waits must look at the time again
 		return
 	}
@@ -145,52 +145,52 @@ func (j *Journal) show(n *lane) {
 	c.wake()
 }
 
-// rest puts a lane among those that back off.
-func (c *counter) rest(n *lane) {
-	if !n.rests {
-		n.rests = true
-		heap.Push(&c.backing, resting{n, n.until})
+// backOff puts a lane among those that back off.
+func (c *readyQueue) backOff(n *lane) {
+	if !n.backingOff {
+		n.backingOff = true
+		heap.Push(&c.backingOff, laneBackoff{n, n.until})
 	}
 }
 
-// thaw shows the lanes whose time has come and tells when the next one's may; 0: none backs off.
-func (j *Journal) thaw(c *counter, now int64) (next int64) {
-	for len(c.backing) > 0 && c.backing[0].until <= now {
-		n := heap.Pop(&c.backing).(resting).lane
-		n.rests = false
+// wakeDue shows the lanes whose time has come and tells when the next one's may; 0: none backs off.
+func (j *Journal) wakeDue(c *readyQueue, now int64) (next int64) {
+	for len(c.backingOff) > 0 && c.backingOff[0].until <= now {
+		n := heap.Pop(&c.backingOff).(laneBackoff).lane
+		n.backingOff = false
 		switch {
 		case n.until > now: // it was made to wait longer since
-			c.rest(n)
+			c.backOff(n)
 		case n.refs == 0: // it was only kept for its pace, or has gone already
 			j.forgetLane(n)
 		case !n.ready && !n.empty():
 			c.push(n)
 		}
 	}
-	if len(c.backing) == 0 {
+	if len(c.backingOff) == 0 {
 		return 0
 	}
-	return c.backing[0].until
+	return c.backingOff[0].until
 }
 
-// resting is a lane that backs off, and until when as far as that was known.
-type resting struct {
+// laneBackoff is a lane that backs off, and until when as far as that was known.
+type laneBackoff struct {
 	lane  *lane
 	until int64
 }
 
-// restings is a heap, the first to wake on top.
-type restings []resting
+// backoffHeap is a heap, the first to wake on top.
+type backoffHeap []laneBackoff
 
-func (r restings) Len() int           { return len(r) }
-func (r restings) Less(i, j int) bool { return r[i].until < r[j].until }
-func (r restings) Swap(i, j int)      { r[i], r[j] = r[j], r[i] }
-func (r *restings) Push(x any)        { *r = append(*r, x.(resting)) }
+func (r backoffHeap) Len() int           { return len(r) }
+func (r backoffHeap) Less(i, j int) bool { return r[i].until < r[j].until }
+func (r backoffHeap) Swap(i, j int)      { r[i], r[j] = r[j], r[i] }
+func (r *backoffHeap) Push(x any)        { *r = append(*r, x.(laneBackoff)) }
 
-func (r *restings) Pop() any {
+func (r *backoffHeap) Pop() any {
 	old := *r
 	last := old[len(old)-1]
-	old[len(old)-1] = resting{}
+	old[len(old)-1] = laneBackoff{}
 	*r = old[:len(old)-1]
 	return last
 }

@@ -15,7 +15,7 @@ func TestTurnAtTheEndOfARest(t *testing.T) {
 	o := options("memory")
 	var ticks atomic.Int64 // pass with each look
 	o.Clock, o.Elapsed = c.Now, func() time.Duration { return time.Duration(c.ran.Add(ticks.Load())) }
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.append(direct(bridge.XMPP, "1001", "1002", "one"), direct(bridge.XMPP, "1001", "1002", "two"))
 	first := b.next(bridge.MQTT) // its lane has its turn again
 	b.Defer(first.Ref, 10*time.Millisecond, "busy")
@@ -23,11 +23,11 @@ func TestTurnAtTheEndOfARest(t *testing.T) {
 	c.pass(8 * time.Millisecond)
 	b.mu.Lock()
 	ticks.Store(int64(time.Millisecond))
-	l, due := b.pick(b.counters[bridge.MQTT])
+	d, due := b.Journal.next(b.ready[bridge.MQTT])
 	ticks.Store(0)
 	b.mu.Unlock()
-	if l != nil || due != 10 {
-		t.Fatalf("got %v, due %d; want nothing before 10", l, due)
+	if d != nil || due != 10 {
+		t.Fatalf("got %v, due %d; want nothing before 10", d, due)
 	}
 	c.pass(time.Millisecond)
 	for _, want := range []string{"one", "two"} {
@@ -42,7 +42,7 @@ func TestRestOutlivesItsLane(t *testing.T) {
 	c := &steppable{clock: newClock()}
 	o := options("memory")
 	o.Clock, o.Elapsed, o.Notices = c.Now, c.elapsed, Notices{}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.append(direct(bridge.XMPP, "1001", "1002", "one"))
 	first := b.next(bridge.MQTT).Ref
 	b.Defer(first, time.Second, "busy")

@@ -15,7 +15,7 @@ func (j *Journal) load() error {
 		return err
 	}
 	for _, step := range []func() error{
-		j.loadMeta, j.loadSeen, j.loadFailed, j.loadTotals, j.loadLetters, j.loadLegs, j.loadDead, j.loadBound, j.loadUnproven, j.settleLoad, j.weigh,
+		j.loadMeta, j.loadSeen, j.loadFailed, j.loadTotals, j.loadEntries, j.loadDeliveries, j.loadDead, j.loadBound, j.loadUnproven, j.queueLoaded, j.measure,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -47,14 +47,14 @@ func (j *Journal) loadMeta() error {
 		}
 		return nil
 	}
-	if err := meta(metaStamp, &j.stamp); err != nil {
+	if err := meta(metaID, &j.id); err != nil {
 		return err
 	}
 	if err := meta(metaNext, &j.lease); err != nil {
 		return err
 	}
-	j.next = firstNumber(j.lease, j.nowMS())
-	if err := j.exec("DELETE FROM meta WHERE k = ?", metaProbe); err != nil && !passing(err) {
+	j.nextID = firstNumber(j.lease, j.nowMS())
+	if err := j.exec("DELETE FROM meta WHERE k = ?", metaProbe); err != nil && !temporary(err) {
 		return err // it is only there if the process ended in the midst of a probe
 	}
 	if err := meta(metaRan, &j.ranBase); err != nil {
@@ -74,15 +74,15 @@ func (j *Journal) loadSeen() error {
 		if err := rows.Scan(&n, &gen, &ran, &raw); err != nil {
 			return err
 		}
-		if len(j.dedup.gens) == 0 || j.dedup.young().n != gen {
-			j.dedup.gens = append(j.dedup.gens, newGeneration(gen, ran))
+		if len(j.dedup.generations) == 0 || j.dedup.current().n != gen {
+			j.dedup.generations = append(j.dedup.generations, newGeneration(gen, ran))
 		}
-		j.dedup.young().ended, j.seenRow = ran, n
+		j.dedup.current().ended, j.seenRow = ran, n
 		j.ranBase = max(j.ranBase, ran)
 		return j.dedup.unpack(raw)
 	}, "SELECT n, gen, ran, keys FROM seen ORDER BY n")
-	if len(j.dedup.gens) == 0 {
-		j.dedup.gens = []*generation{newGeneration(1, j.ranBase)}
+	if len(j.dedup.generations) == 0 {
+		j.dedup.generations = []*generation{newGeneration(1, j.ranBase)}
 	}
 	j.ranSaved = j.ranBase
 	j.dedup.recount()
@@ -96,8 +96,8 @@ func (j *Journal) loadFailed() error {
 		if err := rows.Scan(&msg, &gen, &reason); err != nil {
 			return err
 		}
-		at := j.dedup.young()
-		for _, g := range j.dedup.gens {
+		at := j.dedup.current()
+		for _, g := range j.dedup.generations {
 			if g.n == gen {
 				at = g
 			}
@@ -121,12 +121,12 @@ func (j *Journal) loadTotals() error {
 	}, "SELECT name, side, reason, n FROM totals")
 }
 
-// letterColumns are what scanLetter reads.
-const letterColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(receipt, reply IS NOT NULL), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
+// entryColumns are what scanLetter reads.
+const entryColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(receipt, reply IS NOT NULL), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
 
-func scanLetter(scan func(...any) error) (*letter, error) {
-	m := &letter{}
-	b := &m.book
+func scanEntry(scan func(...any) error) (*entry, error) {
+	m := &entry{}
+	b := &m.durable
 	err := scan(&m.id, &m.at, &m.origin, &m.mail, &b.base, &b.delayed, &b.dropped, &b.reason, &m.from, &m.reply, &m.receipt, &m.keys, &m.size)
 	if err != nil {
 		return nil, err
@@ -135,24 +135,24 @@ func scanLetter(scan func(...any) error) (*letter, error) {
 		return nil, fmt.Errorf("%w: message %d is from side %d", ErrDamaged, m.id, m.origin)
 	}
 	b.row = true
-	m.legs = make([]*leg, m.mail)
+	m.deliveries = make([]*delivery, m.mail)
 	return m, nil
 }
 
-func (j *Journal) loadLetters() error {
+func (j *Journal) loadEntries() error {
 	return j.rows(func(rows *sql.Rows) error {
-		m, err := scanLetter(rows.Scan)
+		m, err := scanEntry(rows.Scan)
 		if err != nil {
 			return err
 		}
-		m.born = j.bornAt(m.at)
-		j.letters[m.id] = m
+		m.ran = j.ranAt(m.at)
+		j.entries[m.id] = m
 		return nil
-	}, "SELECT "+letterColumns+" FROM messages WHERE id NOT IN (SELECT msg FROM legs WHERE state = 1) ORDER BY id")
+	}, "SELECT "+entryColumns+" FROM messages WHERE id NOT IN (SELECT msg FROM legs WHERE state = 1) ORDER BY id")
 }
 
-// loadedLeg is a row of deliveries.
-type loadedLeg struct {
+// loadedDelivery is a row of deliveries.
+type loadedDelivery struct {
 	msg, seq uint64
 	num      uint16
 	kind     bridge.Kind
@@ -164,66 +164,66 @@ type loadedLeg struct {
 	note     sql.NullString
 }
 
-const legColumns = "seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, note"
+const deliveryColumns = "seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, note"
 
-func (r *loadedLeg) scan(scan func(...any) error) error {
+func (r *loadedDelivery) scan(scan func(...any) error) error {
 	err := scan(&r.seq, &r.msg, &r.num, &r.side, &r.kind, &r.to, &r.lane, &r.dead, &r.attempts, &r.first, &r.note)
 	if err == nil && r.side != bridge.MQTT && r.side != bridge.XMPP {
-		return fmt.Errorf("%w: leg %d.%d is for side %d", ErrDamaged, r.msg, r.num, r.side)
+		return fmt.Errorf("%w: delivery %d.%d is for side %d", ErrDamaged, r.msg, r.num, r.side)
 	}
 	return err
 }
 
 // join puts a delivery from the file into its message.
-func (j *Journal) join(m *letter, r *loadedLeg) (*leg, error) {
-	l := &leg{letter: m, seq: r.seq, num: r.num, kind: r.kind, attempts: r.attempts, first: r.first}
-	l.book = legBook{row: true, dead: r.dead}
+func (j *Journal) join(m *entry, r *loadedDelivery) (*delivery, error) {
+	d := &delivery{entry: m, seq: r.seq, num: r.num, kind: r.kind, attempts: r.attempts, first: r.first}
+	d.durable = durableDelivery{row: true, dead: r.dead}
 	if r.note.Valid {
-		note, err := j.notes.read(r.note.String)
+		note, err := j.notes.parse(r.note.String)
 		if err != nil {
-			return nil, fmt.Errorf("%w: note of leg %v: %w", ErrDamaged, l.ref(), err)
+			return nil, fmt.Errorf("%w: note of delivery %v: %w", ErrDamaged, d.ref(), err)
 		}
-		l.note, l.post = note, note.Post
+		d.note, d.post = note, note.Post
 	}
 	if r.num < m.mail {
-		m.legs[r.num] = l
+		m.deliveries[r.num] = d
 	} else {
-		m.legs = append(m.legs, l)
+		m.deliveries = append(m.deliveries, d)
 	}
 	switch {
 	case r.dead:
-		l.stand = closing
-		l.lane = &lane{side: r.side, name: r.lane} // no dispatcher comes by
-		l.to = l.lane.part(r.to)
-		m.book.dead++
-		return l, nil
-	case l.kind.IsMessage():
-		m.book.open++
+		d.state = settling
+		d.lane = &lane{side: r.side, name: r.lane} // no dispatcher comes by
+		d.to = d.lane.part(r.to)
+		m.durable.dead++
+		return d, nil
+	case d.kind.IsMessage():
+		m.durable.open++
 	default:
-		m.book.answers++
+		m.durable.answers++
 	}
-	l.lane = j.lane(r.side, r.lane)
-	l.to, m.from = l.lane.part(r.to), l.lane.part(m.from)
-	j.hold(l)
-	return l, nil
+	d.lane = j.lane(r.side, r.lane)
+	d.to, m.from = d.lane.part(r.to), d.lane.part(m.from)
+	j.addWaiting(d)
+	return d, nil
 }
 
-// loadLegs reads what is open. dead letters stay in the file (their number is all that is kept of them), but for
+// loadDeliveries reads what is open. dead letters stay in the file (their number is all that is kept of them), but for
 // those of messages that have something open, too.
-func (j *Journal) loadLegs() error {
-	var mixed []loadedLeg
+func (j *Journal) loadDeliveries() error {
+	var mixed []loadedDelivery
 	err := j.rows(func(rows *sql.Rows) error {
-		var r loadedLeg
+		var r loadedDelivery
 		if err := r.scan(rows.Scan); err != nil {
 			return err
 		}
-		m := j.letters[r.msg]
+		m := j.entries[r.msg]
 		if m == nil {
 			mixed = append(mixed, r)
 			return nil
 		}
-		return j.loadLeg(m, &r)
-	}, "SELECT "+legColumns+" FROM legs WHERE state = 0 ORDER BY seq")
+		return j.loadDelivery(m, &r)
+	}, "SELECT "+deliveryColumns+" FROM legs WHERE state = 0 ORDER BY seq")
 	for i := range mixed {
 		if err != nil {
 			return err
@@ -236,22 +236,22 @@ func (j *Journal) loadLegs() error {
 	return j.conn.QueryRowContext(context.Background(), "SELECT coalesce(max(seq), 0) FROM legs").Scan(&j.seq)
 }
 
-func (j *Journal) loadLeg(m *letter, r *loadedLeg) error {
-	l, err := j.join(m, r)
+func (j *Journal) loadDelivery(m *entry, r *loadedDelivery) error {
+	d, err := j.join(m, r)
 	if err != nil {
 		return err
 	}
-	l.stand = unborn // loadBound and settleLoad say where it is
-	j.loading = append(j.loading, l)
-	if l.kind.IsMessage() {
-		j.open[l.lane.side]++
+	d.state = uncommitted // loadBound and settleLoad say where it is
+	j.loading = append(j.loading, d)
+	if d.kind.IsMessage() {
+		j.open[d.lane.side]++
 	}
 	return nil
 }
 
 // loadMixed reads an open delivery of a message that has dead ones.
-func (j *Journal) loadMixed(r *loadedLeg) error {
-	m := j.letters[r.msg]
+func (j *Journal) loadMixed(r *loadedDelivery) error {
+	m := j.entries[r.msg]
 	if m == nil {
 		read, err := j.readDead([]bridge.Ref{{Msg: r.msg}})
 		if err != nil {
@@ -259,66 +259,66 @@ func (j *Journal) loadMixed(r *loadedLeg) error {
 		}
 		row, ok := read[r.msg]
 		if !ok {
-			return fmt.Errorf("%w: leg %d.%d has no message", ErrDamaged, r.msg, r.num)
+			return fmt.Errorf("%w: delivery %d.%d has no message", ErrDamaged, r.msg, r.num)
 		}
 		if m, err = j.whole(row); err != nil {
 			return err
 		}
-		j.letters[m.id] = m
+		j.entries[m.id] = m
 	}
-	return j.loadLeg(m, r)
+	return j.loadDelivery(m, r)
 }
 
 func (j *Journal) loadBound() error {
 	bySeq := map[uint64]bool{}
 	err := j.rows(func(rows *sql.Rows) error {
 		var seq uint64
-		if err := rows.Scan(&seq, &j.ord); err != nil {
+		if err := rows.Scan(&seq, &j.lastBinding); err != nil {
 			return err
 		}
 		bySeq[seq] = true
 		return nil
 	}, "SELECT seq, ord FROM bound ORDER BY ord")
-	for _, l := range j.loading {
-		if bySeq[l.seq] {
-			l.stand, l.book.bound, l.book.wired = held, true, true
+	for _, d := range j.loading {
+		if bySeq[d.seq] {
+			d.state, d.durable.bound, d.durable.wired = inflight, true, true
 			continue
 		}
-		j.queueUp(l)
+		j.queueDelivery(d)
 	}
 	j.loading = nil
 	return err
 }
 
-// settleLoad sorts the messages into what is open, what waits for a bounce, and what is only a row.
-func (j *Journal) settleLoad() error {
+// queueLoaded sorts the messages into what is open, what waits for a bounce, and what is only a row.
+func (j *Journal) queueLoaded() error {
 	now := j.running()
 	return j.rows(func(rows *sql.Rows) error {
 		var id uint64
 		if err := rows.Scan(&id); err != nil {
 			return err
 		}
-		j.next = max(j.next, id+1)
-		m := j.letters[id]
+		j.nextID = max(j.nextID, id+1)
+		m := j.entries[id]
 		if m == nil {
 			return nil // a dead letter
 		}
-		if _, failed := j.dedup.why(id); failed && m.book.dead == 0 {
-			m.book.bounced = true
+		if _, failed := j.dedup.failure(id); failed && m.durable.dead == 0 {
+			m.durable.bounced = true
 		}
 		switch {
 		case m.pending():
 			j.pending[m.origin]++
 			j.pinned += int64(m.keys)
-			j.oldest.push(m)
-			if !m.book.delayed {
-				j.young.push(m)
+			j.byAge.push(m)
+			if !m.durable.delayed {
+				j.undelayed.push(m)
 			}
-		case m.book.dead > 0: // it goes with its answers
-		case m.mail == 0 && m.book.answers > 0: // it goes with them
+		case m.durable.dead > 0: // it goes with its answers
+		case m.mail == 0 && m.durable.answers > 0: // it goes with them
 		default:
-			j.done.push(finished{m, now})
-			j.kept += int64(m.size)
+			j.finished.push(finished{m, now})
+			j.finishedBytes += int64(m.size)
 		}
 		return nil
 	}, "SELECT id FROM messages ORDER BY id")

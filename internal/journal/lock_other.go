@@ -7,6 +7,6 @@ import (
 	"os"
 )
 
-var errHeld = errors.New("a durable book needs a Unix system (flock): use STORE=memory here")
+var errLocked = errors.New("a durable journal needs a Unix system (flock): use STORE=memory here")
 
-func hold(*os.File) error { return errHeld }
+func tryLock(*os.File) error { return errLocked }

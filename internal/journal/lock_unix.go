@@ -8,13 +8,13 @@ import (
 	"syscall"
 )
 
-var errHeld = errors.New("another chatrelay is using this folder: stop it, or give this one a folder of its own")
+var errLocked = errors.New("another chatrelay is using this folder: stop it, or give this one a folder of its own")
 
-// hold takes the folder's lock, which the system drops with the process however it ends.
-func hold(f *os.File) error {
+// tryLock takes the folder's lock, which the system drops with the process however it ends.
+func tryLock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errHeld
+		return errLocked
 	}
 	return err
 }

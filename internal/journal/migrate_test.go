@@ -18,10 +18,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// oldBook unpacks a folder that chatrelay 3f1b3b0 left behind when it was killed: delivered both ways, three dead
+// oldFolder unpacks a folder that chatrelay 3f1b3b0 left behind when it was killed: delivered both ways, three dead
 // messages, 3 messages bound to an XMPP stream and 4 to an MQTT session, 4 more that wait, and one that backs off
 // as its room is not joined.
-func oldBook(t testing.TB) (dir string) {
+func oldFolder(t testing.TB) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	f, err := os.Open("testdata/3f1b3b0.tar.gz")
@@ -46,7 +46,7 @@ func oldOptions(dir string) Options {
 }
 
 func TestFolderOf3f1b3b0(t *testing.T) {
-	b := openBook(t, oldOptions(oldBook(t)))
+	b := openTest(t, oldOptions(oldFolder(t)))
 	if v, err := pragma(b.conn, "user_version"); err != nil || v != schemaVersion {
 		t.Errorf("version %d (%v), want %d", v, err, schemaVersion)
 	}
@@ -62,15 +62,15 @@ func TestFolderOf3f1b3b0(t *testing.T) {
 	for _, e := range oldEnvelopes("done by publish", "1003", "1004") {
 		b.want(&bridge.Record{Origin: bridge.MQTT, From: "1003", Keys: []message.Key{e}, Redelivered: true, Deliveries: make([]bridge.Delivery, 1)}, bridge.OutcomeDuplicate)
 	}
-	held, err := b.Bound(t.Context(), bridge.MQTT)
+	inflight, err := b.Bound(t.Context(), bridge.MQTT)
 	must(t, err)
 	posts, err := b.Bound(t.Context(), bridge.XMPP)
 	must(t, err)
-	if len(held) != 4 || len(posts) != 3 {
-		t.Fatalf("%d and %d are bound, want 4 and 3", len(held), len(posts))
+	if len(inflight) != 4 || len(posts) != 3 {
+		t.Fatalf("%d and %d are bound, want 4 and 3", len(inflight), len(posts))
 	}
-	b = b.again(oldOptions(b.opt.Dir))
-	for _, l := range append(held, posts...) {
+	b = b.reopen(oldOptions(b.opt.Dir))
+	for _, l := range append(inflight, posts...) {
 		b.Unbind(l.Ref)
 	}
 	b.deliverOld()
@@ -87,7 +87,7 @@ func TestFolderOf3f1b3b0(t *testing.T) {
 }
 
 // deliverOld brings all that waits: in order, with receipts for those that had asked, and a stanza error for one.
-func (b *book) deliverOld() {
+func (b *testJournal) deliverOld() {
 	b.t.Helper()
 	room, chats := 0, 0
 	for range 4 {
@@ -117,14 +117,14 @@ func (b *book) deliverOld() {
 		}
 	}
 	// 0, 2, 4 have their receipts; 1, 3, 5, 7 had asked for none, and version 1 kept no address.
-	told := map[string]bridge.Kind{}
+	answered := map[string]bridge.Kind{}
 	for range 4 {
 		o := b.next(bridge.XMPP)
-		told[o.Note.Reply.Handle[strings.LastIndex(o.Note.Reply.Handle, "\x00")+1:]] = o.Kind
+		answered[o.Note.Reply.Handle[strings.LastIndex(o.Note.Reply.Handle, "\x00")+1:]] = o.Kind
 		b.settle(o.Ref)
 	}
 	want := map[string]bridge.Kind{"wait-0": bridge.KindReceipt, "wait-2": bridge.KindReceipt, "wait-4": bridge.KindReceipt, "wait-6": bridge.KindError}
-	if diff := cmp.Diff(want, told); diff != "" {
+	if diff := cmp.Diff(want, answered); diff != "" {
 		b.t.Error(diff)
 	}
 	b.nothing(bridge.XMPP)
@@ -149,7 +149,7 @@ func oldEnvelopes(text, from, to string) (keys []message.Key) {
 
 // Looking does not migrate: an old relay may be running on it.
 func TestLookingDoesNotMigrate(t *testing.T) {
-	dir := oldBook(t)
+	dir := oldFolder(t)
 	r, err := OpenReadOnly(dir)
 	must(t, err)
 	found, err := r.List(t.Context(), Filter{})
@@ -162,27 +162,27 @@ func TestLookingDoesNotMigrate(t *testing.T) {
 
 // A process that ends anywhere in a migration leaves a folder that the next one migrates.
 func TestMigrationStopsAnywhere(t *testing.T) {
-	want := openBook(t, oldOptions(oldBook(t))).picture()
+	want := openTest(t, oldOptions(oldFolder(t))).picture()
 	f, name := newFaults(t)
-	o := oldOptions(oldBook(t))
+	o := oldOptions(oldFolder(t))
 	o.driver = name
 	var copies []string
 	f.set(func(query string, _ bool) error {
 		if strings.HasPrefix(query, "ALTER") || strings.HasPrefix(query, "UPDATE legs") || strings.HasPrefix(query, "PRAGMA user_version =") || query == "COMMIT" && len(copies) < 10 {
-			copies = append(copies, copyBook(t, o.Dir))
+			copies = append(copies, copyFolder(t, o.Dir))
 		}
 		return nil
 	})
-	openBook(t, o).shut()
+	openTest(t, o).end()
 	f.set(nil)
 	if len(copies) < 8 {
 		t.Fatalf("%d stops, want one before and after each statement", len(copies))
 	}
 	for i, dir := range copies {
-		b := openBook(t, oldOptions(dir))
+		b := openTest(t, oldOptions(dir))
 		if got := b.picture(); got != want {
 			t.Errorf("stop %d:\n%s\nwant\n%s", i, got, want)
 		}
-		b.shut()
+		b.end()
 	}
 }

@@ -16,100 +16,100 @@ import (
 // out first; the rest is read back when its turn comes.
 const cacheBytes = 16 << 20
 
-// keep holds a body in memory if there is room.
-func (j *Journal) keep(m *letter, body []byte) {
-	if j.cache+int64(len(body)) <= cacheBytes {
+// cache holds a body in memory if there is room.
+func (j *Journal) cache(m *entry, body []byte) {
+	if j.cachedBytes+int64(len(body)) <= cacheBytes {
 		m.body = body
-		j.cache += int64(len(body))
+		j.cachedBytes += int64(len(body))
 	}
 }
 
-func (j *Journal) uncache(m *letter) {
-	j.cache -= int64(len(m.body))
+func (j *Journal) uncache(m *entry) {
+	j.cachedBytes -= int64(len(m.body))
 	m.body = nil
 }
 
 // Next implements bridge.Queue.
 func (j *Journal) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound, error) {
 	for {
-		l, err := j.hand(ctx, side)
+		d, err := j.waitNext(ctx, side)
 		if err != nil {
 			return bridge.Outbound{}, err
 		}
-		o, err := j.outbound(ctx, l)
+		o, err := j.outbound(ctx, d)
 		if err == nil {
 			return o, nil
 		}
 		if ctx.Err() != nil {
-			j.Release(l.ref())
+			j.Release(d.ref())
 			return bridge.Outbound{}, ctx.Err()
 		}
-		alive, broken := j.alive(l)
+		alive, broken := j.stillHandedOut(d)
 		if broken != nil {
 			return bridge.Outbound{}, fmt.Errorf("journal: next: %w", broken)
 		}
 		if !alive {
 			continue // closed meanwhile, and its row is gone
 		}
-		if !lasting(err) {
-			j.log.Warn().Err(err).Stringer("ref", l.ref()).Msg("a leg cannot be read from the book for now")
-			j.Defer(l.ref(), readAgain, "unreadable")
+		if !permanent(err) {
+			j.log.Warn().Err(err).Stringer("ref", d.ref()).Msg("a delivery cannot be read from the journal for now")
+			j.Defer(d.ref(), readAgain, "unreadable")
 			continue
 		}
-		j.setAside(l, err)
+		j.buryUnreadable(d, err)
 	}
 }
 
 // readAgain is for how long the lane of a delivery rests that could not be read.
 const readAgain = time.Second
 
-// setAside makes a dead letter of a delivery that cannot be made from the journal.
-func (j *Journal) setAside(l *leg, err error) {
-	j.log.Error().Err(err).Stringer("ref", l.ref()).Msg("a leg cannot be made from the book; it is a dead letter")
-	j.Settle(bridge.Result{Ref: l.ref(), Err: bridge.Refuse("unreadable", "the relay could not read it back from its book")})
+// buryUnreadable makes a dead letter of a delivery that cannot be made from the journal.
+func (j *Journal) buryUnreadable(d *delivery, err error) {
+	j.log.Error().Err(err).Stringer("ref", d.ref()).Msg("a delivery cannot be made from the journal; it is a dead letter")
+	j.Settle(bridge.Result{Ref: d.ref(), Err: bridge.Refuse("unreadable", "the relay could not read it back from its journal")})
 }
 
-// lasting tells whether what could not be read will not be readable later either: it is damaged or not there.
+// permanent tells whether what could not be read will not be readable later either: it is damaged or not there.
 // No memory, no descriptors, a disk that is away for a moment are no reason to give a message up.
-func lasting(err error) bool {
+func permanent(err error) bool {
 	var e *sqlite.Error
 	return !errors.As(err, &e) || e.Code()&0xff == codes.SQLITE_CORRUPT
 }
 
-func (j *Journal) alive(l *leg) (bool, error) {
+func (j *Journal) stillHandedOut(d *delivery) (bool, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return l.stand == out, j.broken
+	return d.state == handedOut, j.broken
 }
 
-// hand waits for a delivery and hands it out.
-func (j *Journal) hand(ctx context.Context, side bridge.SideID) (*leg, error) {
+// waitNext waits for a delivery and hands it out.
+func (j *Journal) waitNext(ctx context.Context, side bridge.SideID) (*delivery, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		j.mu.Lock()
-		c := j.counters[side]
-		l, due := j.pick(c)
-		if l != nil {
+		c := j.ready[side]
+		d, due := j.next(c)
+		if d != nil {
 			j.mu.Unlock()
-			return l, nil
+			return d, nil
 		}
 		if j.broken != nil {
 			defer j.mu.Unlock()
 			return nil, fmt.Errorf("journal: next: %w", j.broken)
 		}
-		bell, now := c.bell, j.running()
+		wakeup, now := c.wakeup, j.running()
 		c.waiters++
 		j.mu.Unlock()
-		if err := await(ctx, bell, due, now); err != nil {
+		if err := await(ctx, wakeup, due, now); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// await waits for the bell, or until due (0: never).
-func await(ctx context.Context, bell <-chan struct{}, due, now int64) error {
+// await waits for the wakeup, or until due (0: never).
+func await(ctx context.Context, wakeup <-chan struct{}, due, now int64) error {
 	var alarm <-chan time.Time
 	if due > 0 {
 		t := time.NewTimer(time.Duration(max(due-now, 1)) * time.Millisecond)
@@ -117,7 +117,7 @@ func await(ctx context.Context, bell <-chan struct{}, due, now int64) error {
 		alarm = t.C
 	}
 	select {
-	case <-bell:
+	case <-wakeup:
 	case <-alarm:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -125,12 +125,12 @@ func await(ctx context.Context, bell <-chan struct{}, due, now int64) error {
 	return nil
 }
 
-// pick takes the oldest delivery of the lane whose turn it is (turns.go). While nothing can be written nothing is handed out:
+// next takes the oldest delivery of the lane whose turn it is (turns.go). While nothing can be written nothing is handed out:
 // it could not be bound.
-func (j *Journal) pick(c *counter) (l *leg, due int64) {
+func (j *Journal) next(c *readyQueue) (d *delivery, due int64) {
 	now := j.running()
-	due = j.thaw(c, now)
-	if j.stuck || j.broken != nil {
+	due = j.wakeDue(c, now)
+	if j.blocked || j.broken != nil {
 		return nil, due
 	}
 	for n := c.pop(); n != nil; n = c.pop() {
@@ -138,19 +138,19 @@ func (j *Journal) pick(c *counter) (l *leg, due int64) {
 			continue
 		}
 		if n.until > now {
-			c.rest(n) // by this now: by a later one its time may have come, and nothing would back off
+			c.backOff(n) // by this now: by a later one its time may have come, and nothing would back off
 			c.wake()
-			due = c.backing[0].until
+			due = c.backingOff[0].until
 			continue
 		}
-		l = n.take()
+		d = n.take()
 		n.until = max(n.until, now+n.pace)
-		j.show(n)
-		l.stand = out
-		if l.first == 0 {
-			l.first = max(now, 1)
+		j.markReady(n)
+		d.state = handedOut
+		if d.first == 0 {
+			d.first = max(now, 1)
 		}
-		return l, 0
+		return d, 0
 	}
 	return nil, due
 }
@@ -159,8 +159,8 @@ func (j *Journal) pick(c *counter) (l *leg, due int64) {
 func (j *Journal) Release(ref bridge.Ref) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if l := j.legOf(ref); l != nil && l.stand == out {
-		j.queueUp(l)
+	if d := j.deliveryOf(ref); d != nil && d.state == handedOut {
+		j.queueDelivery(d)
 	}
 }
 
@@ -168,19 +168,19 @@ func (j *Journal) Release(ref bridge.Ref) {
 func (j *Journal) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	l := j.legOf(ref)
-	if l == nil || l.stand != out {
+	d := j.deliveryOf(ref)
+	if d == nil || d.state != handedOut {
 		return
 	}
-	l.attempts++
-	l.lane.until = max(l.lane.until, j.running()+wait.Milliseconds())
-	j.queueUp(l)
-	j.put(&deferred{l, int64(l.attempts), l.first, j.nowMS() + wait.Milliseconds(), reason})
+	d.attempts++
+	d.lane.until = max(d.lane.until, j.running()+wait.Milliseconds())
+	j.queueDelivery(d)
+	j.put(&deferred{d, int64(d.attempts), d.first, j.nowMS() + wait.Milliseconds(), reason})
 }
 
 // deferred is kept for people, and so that a delivery does not begin anew with each start of the relay.
 type deferred struct {
-	l               *leg
+	l               *delivery
 	attempts, first int64
 	until           int64 // by the clock, for people
 	reason          string
@@ -194,30 +194,30 @@ func (o *deferred) end(_ *Journal, err error) bool { return err != nil }
 func (j *Journal) Attempts(ref bridge.Ref) (int, time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	l := j.legOf(ref)
-	if l == nil {
+	d := j.deliveryOf(ref)
+	if d == nil {
 		return 0, 0
 	}
-	if l.first == 0 {
-		return int(l.attempts), 0
+	if d.first == 0 {
+		return int(d.attempts), 0
 	}
-	return int(l.attempts), time.Duration(max(0, j.running()-l.first)) * time.Millisecond
+	return int(d.attempts), time.Duration(max(0, j.running()-d.first)) * time.Millisecond
 }
 
 // outbound makes what travels of a delivery.
-func (j *Journal) outbound(ctx context.Context, l *leg) (bridge.Outbound, error) {
-	o := bridge.Outbound{Ref: l.ref(), Kind: l.kind, From: l.letter.from, To: l.to}
-	if l.kind.IsMessage() {
-		o.Note.Post = l.post
-	} else if l.note != nil {
-		o.Note = *l.note
+func (j *Journal) outbound(ctx context.Context, d *delivery) (bridge.Outbound, error) {
+	o := bridge.Outbound{Ref: d.ref(), Kind: d.kind, From: d.entry.from, To: d.to}
+	if d.kind.IsMessage() {
+		o.Note.Post = d.post
+	} else if d.note != nil {
+		o.Note = *d.note
 	}
-	if l.kind == bridge.KindReceipt || l.kind == bridge.KindError {
+	if d.kind == bridge.KindReceipt || d.kind == bridge.KindError {
 		return o, nil
 	}
-	body, err := j.body(ctx, l.letter)
+	body, err := j.body(ctx, d.entry)
 	if err == nil {
-		o.Body, err = j.opt.Render(l.letter.origin, l.kind, l.to, body, o.Note)
+		o.Body, err = j.opt.Render(d.entry.origin, d.kind, d.to, body, o.Note)
 	}
 	if err == nil && o.Body == nil {
 		o.Body = []byte{}
@@ -226,7 +226,7 @@ func (j *Journal) outbound(ctx context.Context, l *leg) (bridge.Outbound, error)
 }
 
 // body reads a message back unless memory has it.
-func (j *Journal) body(ctx context.Context, m *letter) ([]byte, error) {
+func (j *Journal) body(ctx context.Context, m *entry) ([]byte, error) {
 	j.mu.Lock()
 	body := m.body
 	j.mu.Unlock()

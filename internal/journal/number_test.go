@@ -14,7 +14,7 @@ func TestRestoredCopy(t *testing.T) {
 	o := options(t.TempDir())
 	o.Clock, o.Notices = c.Now, Notices{}
 	numbers, ids := map[uint64]bool{}, map[string]bool{}
-	take := func(b *book, n int) (refs []bridge.Ref) {
+	take := func(b *testJournal, n int) (refs []bridge.Ref) {
 		t.Helper()
 		for range n {
 			r := direct(bridge.XMPP, "1001", "1002", "no identity")
@@ -31,22 +31,22 @@ func TestRestoredCopy(t *testing.T) {
 		}
 		return refs
 	}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	refs := take(b, 20)
 	saved := o
-	saved.Dir = copyBook(t, o.Dir)
+	saved.Dir = copyFolder(t, o.Dir)
 	b.settle(refs...)
 	for range 3 {
 		c.add(time.Millisecond)
-		b = b.again(o)
+		b = b.reopen(o)
 		b.settle(take(b, 20)...)
 		for range leaseStep {
 			b.NewID()
 		}
 	}
-	b.shut()
+	b.end()
 	c.add(time.Second) // 64,000 numbers
-	b = openBook(t, saved)
+	b = openTest(t, saved)
 	for range 20 { // they were pending when the copy was made, and have their old numbers
 		if o := b.next(bridge.MQTT); !numbers[o.Ref.Msg] {
 			t.Errorf("%v was not among the first", o.Ref)

@@ -16,49 +16,49 @@ const (
 	reserve     = reservePart
 )
 
-// hold counts a delivery that has been given its lane: against MaxPending, and in the shares.
-func (j *Journal) hold(l *leg) {
-	j.held++
-	j.shares.add(l)
+// addWaiting counts a delivery that has been given its lane: against MaxPending, and in the shares.
+func (j *Journal) addWaiting(d *delivery) {
+	j.waiting++
+	j.shares.add(d)
 }
 
-// unhold takes a delivery off these counts and its lane's for good.
-func (j *Journal) unhold(l *leg) {
-	j.held--
-	j.shares.remove(l)
-	j.quit(l.lane)
+// removeWaiting takes a delivery off these counts and its lane's for good.
+func (j *Journal) removeWaiting(d *delivery) {
+	j.waiting--
+	j.shares.remove(d)
+	j.unref(d.lane)
 }
 
 // crowds tells whether so many deliveries more are too many. One message that is larger than the limit passes
 // while nothing waits.
 func (j *Journal) crowds(n int) bool {
 	most := j.opt.MaxPending
-	return most > 0 && j.held > 0 && j.held+n > most
+	return most > 0 && j.waiting > 0 && j.waiting+n > most
 }
 
 // crowdsReserve is the same for answers that nobody paid for.
 func (j *Journal) crowdsReserve(n int) bool {
 	most := j.opt.MaxPending
-	return most > 0 && j.held+n > most+most/reserve
+	return most > 0 && j.waiting+n > most+most/reserve
 }
 
 // uncrowd lets messages in again once a fifth of the limit is free.
 func (j *Journal) uncrowd() {
-	if s := &j.space; s.crowded && (j.held == 0 || j.held*100 < j.opt.MaxPending*reopenPart) {
+	if s := &j.space; s.crowded && (j.waiting == 0 || j.waiting*100 < j.opt.MaxPending*reopenPart) {
 		s.crowded = false
 	}
 }
 
-// late takes the next messages whose senders are to be told that they wait, oldest first. With the reserve at its
+// overdue takes the next messages whose senders are to be told that they wait, oldest first. With the reserve at its
 // end it takes none: they are told later, or of the outcome.
-func (j *Journal) late(before int64) (late []*letter) {
+func (j *Journal) overdue(before int64) (late []*entry) {
 	n := 0
-	for ; n < j.young.len() && j.young.at(n).born <= before && len(late) < delayedMost && !j.crowdsReserve(len(late)+1); n++ {
-		if m := j.young.at(n); m.pending() && !m.book.delayed {
+	for ; n < j.undelayed.len() && j.undelayed.at(n).ran <= before && len(late) < delayedMost && !j.crowdsReserve(len(late)+1); n++ {
+		if m := j.undelayed.at(n); m.pending() && !m.durable.delayed {
 			late = append(late, m)
 		}
 	}
-	j.young.drop(n)
+	j.undelayed.drop(n)
 	return late
 }
 
@@ -76,32 +76,32 @@ func (n *lane) part(s string) string {
 	return intern(s)
 }
 
-// forget lets go of an answer that is closed; a message may have many in its time.
-func (m *letter) forget(l *leg) {
-	for i, x := range m.legs[m.mail:] {
-		if x == l {
+// forgetAnswer lets go of an answer that is closed; a message may have many in its time.
+func (m *entry) forgetAnswer(d *delivery) {
+	for i, x := range m.deliveries[m.mail:] {
+		if x == d {
 			at := int(m.mail) + i
-			m.legs = append(m.legs[:at], m.legs[at+1:]...)
+			m.deliveries = append(m.deliveries[:at], m.deliveries[at+1:]...)
 			return
 		}
 	}
 }
 
-// noteMemory keeps one copy of notes that come one after the other: those of one commit, or one message, are equal.
-type noteMemory struct {
+// noteCache keeps one copy of notes that come one after the other: those of one commit, or one message, are equal.
+type noteCache struct {
 	text string
 	last *bridge.Note
 }
 
-func (c *noteMemory) keep(n bridge.Note) *bridge.Note {
+func (c *noteCache) share(n bridge.Note) *bridge.Note {
 	if c.last == nil || *c.last != n {
 		c.text, c.last = "", &n
 	}
 	return c.last
 }
 
-// read makes a note of its text in the file.
-func (c *noteMemory) read(text string) (*bridge.Note, error) {
+// parse makes a note of its text in the file.
+func (c *noteCache) parse(text string) (*bridge.Note, error) {
 	if c.last == nil || c.text != text {
 		n := &bridge.Note{}
 		if err := json.Unmarshal([]byte(text), n); err != nil {

@@ -17,7 +17,7 @@ func one(origin bridge.SideID, i int) *bridge.Record {
 func TestTooManyPending(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxPending = 100
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 100 {
 		b.want(one(bridge.MQTT, i), bridge.OutcomeTaken)
 	}
@@ -25,7 +25,7 @@ func TestTooManyPending(t *testing.T) {
 	if a := b.Totals(); !a.Full || !a.Crowded || a.Deliveries != 100 || a.MaxDeliveries != 100 {
 		t.Fatalf("%+v", a)
 	}
-	b = b.again(o)
+	b = b.reopen(o)
 	b.want(one(bridge.MQTT, 100), bridge.OutcomeFull)
 	b.want(&bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictIgnore, Reason: "receipt"}, bridge.OutcomeIgnored)
 	twin := one(bridge.MQTT, 7)
@@ -52,7 +52,7 @@ func TestTooManyPending(t *testing.T) {
 func TestPendingCountsDeliveries(t *testing.T) {
 	o := options("memory")
 	o.MaxPending = 50
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(group("1001", "large", members(80)...), bridge.OutcomeTaken)
 	b.want(one(bridge.MQTT, 1), bridge.OutcomeFull)
 	for range 80 {
@@ -68,12 +68,12 @@ func TestPendingCountsDeliveries(t *testing.T) {
 // A journal that holds more than the limit, for it was lowered or an older version had none, starts and drains.
 func TestMorePendingThanTheLimit(t *testing.T) {
 	o := options(t.TempDir())
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 300 {
 		b.want(one(bridge.MQTT, i), bridge.OutcomeTaken)
 	}
 	o.MaxPending = 100
-	b = b.again(o)
+	b = b.reopen(o)
 	b.want(one(bridge.MQTT, 300), bridge.OutcomeFull)
 	for range 300 {
 		b.settle(b.next(bridge.XMPP).Ref)
@@ -88,7 +88,7 @@ func TestMorePendingThanTheLimit(t *testing.T) {
 func TestAnswersCountAsPending(t *testing.T) {
 	o := options("memory")
 	o.MaxPending = 80
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 200 {
 		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "retained", From: fmt.Sprint(i), Body: []byte("x")}
 		r.Deliveries = []bridge.Delivery{bridge.NoticeDelivery(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
@@ -100,7 +100,7 @@ func TestAnswersCountAsPending(t *testing.T) {
 	b.sum()
 
 	o.MaxPending = 0
-	b = openBook(t, o)
+	b = openTest(t, o)
 	const many = 3*delayedMost - 10
 	for i := range many {
 		b.append(one(bridge.MQTT, i))
@@ -112,7 +112,7 @@ func TestAnswersCountAsPending(t *testing.T) {
 		}
 	}
 	o.MaxPending = 1000
-	b = openBook(t, o)
+	b = openTest(t, o)
 	for i := range 1000 {
 		b.append(one(bridge.MQTT, i))
 	}
@@ -131,22 +131,22 @@ func TestAnswersCountAsPending(t *testing.T) {
 	}
 }
 
-func (b *book) delayAll() {
+func (b *testJournal) delayAll() {
 	b.t.Helper()
 	must(b.t, b.Delayed(b.t.Context(), -time.Minute))
 }
 
 // What is answered leaves memory with its answer.
 func TestAnswersLeaveMemory(t *testing.T) {
-	b := openBook(t, options("memory"))
+	b := openTest(t, options("memory"))
 	b.append(one(bridge.MQTT, 1))
 	b.delayAll()
 	b.settle(b.next(bridge.MQTT).Ref)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, m := range b.letters {
-		if len(m.legs) != 1 {
-			t.Errorf("the message keeps %d legs, want 1", len(m.legs))
+	for _, m := range b.entries {
+		if len(m.deliveries) != 1 {
+			t.Errorf("the message keeps %d deliveries, want 1", len(m.deliveries))
 		}
 	}
 }
@@ -155,7 +155,7 @@ func TestAnswersLeaveMemory(t *testing.T) {
 func TestStartLeavesDeadLetters(t *testing.T) {
 	o := options(t.TempDir())
 	o.Clock = newClock().Now
-	b := openBook(t, o)
+	b := openTest(t, o)
 	why := bridge.Refuse("no_room", "there is no such room")
 	for i := range 20 {
 		b.append(one(bridge.XMPP, i))
@@ -166,13 +166,13 @@ func TestStartLeavesDeadLetters(t *testing.T) {
 	dead := b.next(bridge.MQTT)
 	b.bury(dead.Ref, why)
 	before := b.picture()
-	b = b.again(o)
+	b = b.reopen(o)
 	if after := b.picture(); after != before {
 		t.Errorf("before\n%s\nafter\n%s", before, after)
 	}
 	b.mu.Lock()
-	if len(b.letters) != 1 {
-		t.Errorf("%d messages are in memory, want the one that is open", len(b.letters))
+	if len(b.entries) != 1 {
+		t.Errorf("%d messages are in memory, want the one that is open", len(b.entries))
 	}
 	b.mu.Unlock()
 	must(t, b.Requeue(t.Context(), dead.Ref))

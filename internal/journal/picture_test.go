@@ -15,7 +15,7 @@ import (
 
 // picture is what memory says of a journal, in words. What is with a dispatcher counts as waiting: after a restart
 // it does.
-func (b *book) picture() string {
+func (b *testJournal) picture() string {
 	b.t.Helper()
 	var out strings.Builder
 	bound, err := b.Bound(b.t.Context(), bridge.MQTT)
@@ -28,26 +28,26 @@ func (b *book) picture() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fmt.Fprintf(&out, "dead %v\n", b.dead)
-	var legs []*leg
+	var deliveries []*delivery
 	failed := map[uint64]string{}
-	for _, m := range b.letters {
-		for _, l := range m.legs {
-			if l != nil && !l.finished() {
-				legs = append(legs, l)
+	for _, m := range b.entries {
+		for _, d := range m.deliveries {
+			if d != nil && !d.finished() {
+				deliveries = append(deliveries, d)
 			}
 		}
 	}
-	for _, g := range b.dedup.gens {
+	for _, g := range b.dedup.generations {
 		for msg := range g.failed {
-			failed[msg], _ = b.dedup.why(msg)
+			failed[msg], _ = b.dedup.failure(msg)
 		}
 	}
-	slices.SortFunc(legs, func(a, b *leg) int { return cmp.Compare(a.seq, b.seq) })
-	for _, l := range legs {
-		m := l.letter
+	slices.SortFunc(deliveries, func(a, b *delivery) int { return cmp.Compare(a.seq, b.seq) })
+	for _, d := range deliveries {
+		m := d.entry
 		fmt.Fprintf(&out, "%d: %v kind %d for %s in %q, held %v, note %+v; message of %s: open %d, dead %d, dropped %d, answers %d from %d, delayed %v\n",
-			l.seq, l.ref(), l.kind, l.to, l.lane.name, l.stand == held, l.note, m.from,
-			m.book.open, m.book.dead, m.book.dropped, m.book.answers, m.book.base, m.book.delayed)
+			d.seq, d.ref(), d.kind, d.to, d.lane.name, d.state == inflight, d.note, m.from,
+			m.durable.open, m.durable.dead, m.durable.dropped, m.durable.answers, m.durable.base, m.durable.delayed)
 	}
 	fmt.Fprintf(&out, "failed %v\n", failed)
 	for side := range b.unproven {
@@ -60,32 +60,32 @@ func (b *book) picture() string {
 }
 
 // checkLanes looks whether each delivery is where its state says, once.
-func (b *book) checkLanes() {
+func (b *testJournal) checkLanes() {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	refs, in := map[*lane]int{}, map[*leg]bool{}
+	refs, in := map[*lane]int{}, map[*delivery]bool{}
 	for _, n := range b.lanes {
-		for i, l := range n.legs[n.head:] {
-			if in[l] = true; l.stand != waiting || l.finished() || i > 0 && n.legs[n.head+i-1].seq >= l.seq {
-				b.t.Fatalf("lane %q holds %v, state %d", n.name, l.ref(), l.stand)
+		for i, d := range n.deliveries[n.head:] {
+			if in[d] = true; d.state != queued || d.finished() || i > 0 && n.deliveries[n.head+i-1].seq >= d.seq {
+				b.t.Fatalf("lane %q holds %v, state %d", n.name, d.ref(), d.state)
 			}
 		}
 	}
-	for _, m := range b.letters {
-		for _, l := range m.legs {
-			if l == nil || l.finished() {
+	for _, m := range b.entries {
+		for _, d := range m.deliveries {
+			if d == nil || d.finished() {
 				continue
 			}
-			if refs[l.lane]++; (l.stand == waiting) != in[l] || l.stand == closing || l.stand == unborn || b.lanes[laneKey{l.lane.side, l.lane.name}] != l.lane {
-				b.t.Fatalf("%v: state %d, in its lane %v", l.ref(), l.stand, in[l])
+			if refs[d.lane]++; (d.state == queued) != in[d] || d.state == settling || d.state == uncommitted || b.lanes[laneKey{d.lane.side, d.lane.name}] != d.lane {
+				b.t.Fatalf("%v: state %d, in its lane %v", d.ref(), d.state, in[d])
 			}
 		}
 	}
 	b.checkShares()
 	for _, n := range b.lanes {
 		if n.refs != refs[n] {
-			b.t.Fatalf("lane %q counts %d legs, has %d", n.name, n.refs, refs[n])
+			b.t.Fatalf("lane %q counts %d deliveries, has %d", n.name, n.refs, refs[n])
 		}
 	}
 }
@@ -101,7 +101,7 @@ func TestPictureIsTheFile(t *testing.T) {
 			c := newClock()
 			o := options(t.TempDir())
 			o.driver, o.Sync, o.Clock, o.DedupMaxKeys = name, "os", c.Now, 64
-			b := openBook(t, o)
+			b := openTest(t, o)
 			faulty := func(query string, ran bool) error { // by the writer only, or under its lock
 				verb, _, _ := strings.Cut(query, " ")
 				if ran || verb == "ROLLBACK" || verb == "SELECT" || verb == "PRAGMA" || rand.IntN(60) > 0 {
@@ -109,7 +109,7 @@ func TestPictureIsTheFile(t *testing.T) {
 				}
 				return lacking
 			}
-			w := &thrower{book: b, rnd: rnd, c: c}
+			w := &thrower{testJournal: b, rnd: rnd, c: c}
 			for range 6 {
 				f.set(faulty)
 				for range 40 {
@@ -123,20 +123,20 @@ func TestPictureIsTheFile(t *testing.T) {
 				b.sum()
 				b.checkLanes()
 				file := o
-				file.driver, file.Dir = "", copyBook(t, o.Dir)
-				other := openBook(t, file)
+				file.driver, file.Dir = "", copyFolder(t, o.Dir)
+				other := openTest(t, file)
 				if got, want := other.picture(), b.picture(); got != want {
 					t.Fatalf("the file says\n%s\nmemory says\n%s", got, want)
 				}
 				other.checkLanes()
-				other.shut()
+				other.end()
 			}
 		})
 	}
 }
 
 type thrower struct {
-	*book
+	*testJournal
 	rnd  *rand.Rand
 	c    *clock
 	n    int
@@ -150,7 +150,7 @@ func (w *thrower) throw() {
 	w.c.add(time.Duration(w.rnd.IntN(20)) * time.Minute)
 	ctx := w.t.Context()
 	ok := func(err error) {
-		if err != nil && !full(err) && !errors.Is(err, ErrUnknown) {
+		if err != nil && !diskFull(err) && !errors.Is(err, ErrUnknown) {
 			w.t.Fatal(err)
 		}
 	}
@@ -177,9 +177,9 @@ func (w *thrower) throw() {
 		ok(w.Append(ctx, recs))
 	case 3, 4, 5:
 		w.mu.Lock()
-		l, _ := w.pick(w.counters[1+w.rnd.IntN(2)])
-		if l != nil {
-			w.hand, w.all = append(w.hand, l.ref()), append(w.all, l.ref())
+		d, _ := w.Journal.next(w.ready[1+w.rnd.IntN(2)])
+		if d != nil {
+			w.hand, w.all = append(w.hand, d.ref()), append(w.all, d.ref())
 		}
 		w.mu.Unlock()
 	case 6, 7:

@@ -11,8 +11,8 @@ const (
 	commitBytes = 4 << 20
 )
 
-// errShut answers those who come after the end.
-var errShut = errors.New("the book is shut")
+// errClosed answers those who come after the end.
+var errClosed = errors.New("the journal is shut")
 
 // op is one operation on its way into the journal. The queue keeps their order.
 type op interface {
@@ -41,7 +41,7 @@ func (j *Journal) put(o op) {
 		return
 	}
 	j.queue = append(j.queue, o)
-	j.ring()
+	j.wakeWriter()
 }
 
 // enqueue adds an operation that someone waits for.
@@ -52,7 +52,7 @@ func (j *Journal) enqueue(o op) error {
 		return j.broken
 	}
 	if j.stopping {
-		return errShut
+		return errClosed
 	}
 	j.put(o)
 	return nil
@@ -70,10 +70,10 @@ func (j *Journal) withdraw(o op) bool {
 	return true
 }
 
-// ring wakes the writer; it has one place, as one ring is enough.
-func (j *Journal) ring() {
+// wakeWriter wakes the writer; it has one place, as one ring is enough.
+func (j *Journal) wakeWriter() {
 	select {
-	case j.bell <- struct{}{}:
+	case j.wakeup <- struct{}{}:
 	default:
 	}
 }

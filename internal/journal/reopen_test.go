@@ -16,7 +16,7 @@ import (
 // TestReopen: what was committed is there after a restart, in its order, and adds up.
 func TestReopen(t *testing.T) {
 	o := options(t.TempDir())
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 6 {
 		b.want(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)), bridge.OutcomeTaken)
 	}
@@ -39,27 +39,27 @@ func TestReopen(t *testing.T) {
 	b.Defer(refs[3], -time.Second, "busy")
 	b.sync()
 	before := b.Totals()
-	stamp := b.ID()
+	journalID := b.ID()
 	id, text := b.NewID()
 
-	b = b.again(o)
+	b = b.reopen(o)
 	after := b.Totals()
 	before.Bytes, after.Bytes, before.Oldest, after.Oldest = 0, 0, 0, 0
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("the account changed: %s", diff)
 	}
-	if id2, text2 := b.NewID(); b.ID() != stamp || id2 <= id || text2 == text || !strings.HasPrefix(text2, "cr-"+stamp) {
+	if id2, text2 := b.NewID(); b.ID() != journalID || id2 <= id || text2 == text || !strings.HasPrefix(text2, "cr-"+journalID) {
 		t.Errorf("number %d (%s) after %d (%s)", id2, text2, id, text)
 	}
-	legs, err := b.Bound(t.Context(), bridge.MQTT)
+	deliveries, err := b.Bound(t.Context(), bridge.MQTT)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var hows []string
-	for _, l := range legs {
-		hows = append(hows, string(l.Binding)+" "+string(l.Body))
+	var bindings []string
+	for _, l := range deliveries {
+		bindings = append(bindings, string(l.Binding)+" "+string(l.Body))
 	}
-	if diff := cmp.Diff([]string{"c, released 2", "a 0", "b 1"}, hows); diff != "" {
+	if diff := cmp.Diff([]string{"c, released 2", "a 0", "b 1"}, bindings); diff != "" {
 		t.Error(diff)
 	}
 	if n, since := b.Attempts(refs[3]); n != 1 || since > time.Minute {
@@ -88,7 +88,7 @@ func TestReopen(t *testing.T) {
 		b.want(r, bridge.OutcomeDuplicate)
 	}
 	b.Unbind(refs[1], refs[0])
-	b = b.again(o)
+	b = b.reopen(o)
 	if x := b.next(bridge.MQTT); x.Ref != refs[0] {
 		t.Errorf("next is %v, want %v", x.Ref, refs[0])
 	}
@@ -96,7 +96,7 @@ func TestReopen(t *testing.T) {
 }
 
 // notice takes the next notice out of turn, letting messages be.
-func (b *book) notice() bridge.Outbound {
+func (b *testJournal) notice() bridge.Outbound {
 	b.t.Helper()
 	var mail []bridge.Ref
 	for {
@@ -115,23 +115,23 @@ func (b *book) notice() bridge.Outbound {
 // Notices, bounces and the answers to retries outlive a restart.
 func TestAnswersAfterReopen(t *testing.T) {
 	o := options(t.TempDir())
-	b := openBook(t, o)
+	b := openTest(t, o)
 	ok, bad, back := direct(bridge.MQTT, "1", "2", "ok"), direct(bridge.MQTT, "1", "3", "bad"), direct(bridge.MQTT, "1", "4", "back")
 	b.append(ok, bad, back)
 	b.settle(b.next(bridge.XMPP).Ref)
 	b.bury(b.next(bridge.XMPP).Ref, bridge.Refuse("no", "nobody"))
 	ref := b.next(bridge.XMPP).Ref
 	b.settle(ref)
-	b = b.again(o)
+	b = b.reopen(o)
 	b.wantNotice("1", "ok|sent|")
 	b.wantNotice("1", "bad|failed|nobody")
 	b.wantNotice("1", "back|sent|")
 	b.Bounce(ref, bridge.Refuse("gone", "moved"))
 	b.sync()
-	b = b.again(o)
+	b = b.reopen(o)
 	b.wantNotice("1", "back|failed|moved")
 	b.Bounce(ref, bridge.Refuse("gone", "moved"))
-	b = b.again(o)
+	b = b.reopen(o)
 	b.nothing(bridge.MQTT)
 	for _, c := range []struct {
 		r    *bridge.Record
@@ -139,7 +139,7 @@ func TestAnswersAfterReopen(t *testing.T) {
 	}{{ok, "ok|sent|"}, {bad, "bad|failed|nobody"}, {back, "back|failed|moved"}} {
 		again := *c.r
 		b.want(&again, bridge.OutcomeDuplicate)
-		b = b.again(o)
+		b = b.reopen(o)
 		b.wantNotice("1", c.want)
 	}
 	b.sum()
@@ -147,7 +147,7 @@ func TestAnswersAfterReopen(t *testing.T) {
 
 func TestDeadLetters(t *testing.T) {
 	o := options(t.TempDir())
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.append(direct(bridge.XMPP, "1001", "1002", "a"), direct(bridge.XMPP, "1001", "1003", "bb"))
 	first, second := b.next(bridge.MQTT).Ref, b.next(bridge.MQTT).Ref
 	b.bind(first, "1")
@@ -161,7 +161,7 @@ func TestDeadLetters(t *testing.T) {
 	}{(*looker)(look), b} {
 		from.check(t, first, second)
 	}
-	b.shut()
+	b.end()
 	(*looker)(look).check(t, first, second)
 	must(t, look.Close())
 	look, err = OpenReadOnly(o.Dir) // without one
@@ -169,10 +169,10 @@ func TestDeadLetters(t *testing.T) {
 	(*looker)(look).check(t, first, second)
 	must(t, look.Close())
 	if _, err := OpenReadOnly(t.TempDir()); err == nil {
-		t.Error("a book was found where there is none")
+		t.Error("a journal was found where there is none")
 	}
 
-	b = openBook(t, o)
+	b = openTest(t, o)
 	if n, bytes := b.DeadLetters(); n != 1 || bytes != 2*deadRow+2 {
 		t.Errorf("%d dead letters of %d bytes", n, bytes)
 	}
@@ -188,7 +188,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	b.sum()
 	b.want(direct(bridge.XMPP, "1001", "1003", "bb"), bridge.OutcomeDuplicate) // pending again: silence
-	b = b.again(o)
+	b = b.reopen(o)
 	if x := b.next(bridge.MQTT); x.Ref != second || string(x.Body) != "bb" {
 		t.Errorf("next is %+v", x)
 	}
@@ -212,7 +212,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("dropped twice: %v", err)
 	}
 	if _, _, err := b.Show(t.Context(), first.Msg); !errors.Is(err, ErrUnknown) {
-		t.Errorf("a dropped letter is still in the book: %v", err)
+		t.Errorf("a dropped dead letter is still in the journal: %v", err)
 	}
 	if n, bytes := b.DeadLetters(); n != 0 || bytes != 0 {
 		t.Errorf("%d dead letters of %d bytes", n, bytes)
@@ -236,7 +236,7 @@ func (l *looker) check(t testing.TB, first, second bridge.Ref) {
 	checkEntries(t, first, second, dead, all, found, body)
 }
 
-func (b *book) check(t testing.TB, first, second bridge.Ref) {
+func (b *testJournal) check(t testing.TB, first, second bridge.Ref) {
 	t.Helper()
 	dead, err := b.List(t.Context(), Filter{Dead: true})
 	must(t, err)
@@ -268,14 +268,14 @@ func checkEntries(t testing.TB, first, second bridge.Ref, dead, all, found []Del
 func TestDropOfAPendingGroup(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		o := options(t.TempDir())
-		b := openBook(t, o)
+		b := openTest(t, o)
 		b.want(group("1001", "all", "1002", "1003"), bridge.OutcomeTaken)
 		one, two := b.next(bridge.MQTT).Ref, b.next(bridge.MQTT).Ref
 		b.bind(two, "1")
 		b.bury(one, bridge.Refuse("no", "nobody"))
 		must(t, b.Drop(t.Context(), one))
 		if restart {
-			b = b.again(o)
+			b = b.reopen(o)
 		}
 		b.settle(two)
 		n := b.next(bridge.MQTT)
@@ -299,14 +299,14 @@ func TestDropOfAPendingGroup(t *testing.T) {
 // Of two dead copies one is given up and the other delivered: the message has still failed.
 func TestRequeueAfterDrop(t *testing.T) {
 	o := options(t.TempDir())
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(group("1001", "all", "1002", "1003"), bridge.OutcomeTaken)
 	one, two := b.next(bridge.MQTT).Ref, b.next(bridge.MQTT).Ref
 	b.bury(one, bridge.Refuse("no", "nobody"))
 	b.bury(two, bridge.Refuse("no", "nobody"))
 	b.wantNotice("1001", "all|failed|2 of 2 not delivered: 1002, 1003 (nobody)")
 	must(t, b.Drop(t.Context(), one))
-	b = b.again(o)
+	b = b.reopen(o)
 	must(t, b.Requeue(t.Context(), two))
 	if ref := b.next(bridge.MQTT).Ref; ref != two {
 		t.Fatalf("next is %v", ref)
@@ -325,7 +325,7 @@ func TestRequeueAndClose(t *testing.T) {
 		f, name := newFaults(t)
 		o := options(t.TempDir())
 		o.driver = name
-		b := openBook(t, o)
+		b := openTest(t, o)
 		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 		ref := b.next(bridge.MQTT).Ref
 		b.bury(ref, bridge.Refuse("no", "nobody"))
@@ -355,7 +355,7 @@ func TestRequeueAndClose(t *testing.T) {
 		close(goAhead)
 		must(t, <-done)
 		b.sync()
-		check := func(b *book) {
+		check := func(b *testJournal) {
 			if a := b.Totals(); a.Pending[bridge.XMPP] != 0 || a.Open[bridge.MQTT] != 0 {
 				t.Errorf("close with %v: pending %v, open %v", why, a.Pending, a.Open)
 			}
@@ -366,7 +366,7 @@ func TestRequeueAndClose(t *testing.T) {
 			t.Errorf("close with %v: next is %+v", why, x)
 		}
 		o.driver = ""
-		b = b.again(o)
+		b = b.reopen(o)
 		check(b)
 		if x := b.next(bridge.MQTT); x.Kind != bridge.KindNotice {
 			t.Errorf("close with %v: after a restart next is %+v", why, x)
@@ -380,7 +380,7 @@ func TestRequeuedIsDelayed(t *testing.T) {
 	o := options(t.TempDir())
 	c := newClock()
 	o.Clock = c.Now
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	b.bury(ref, bridge.Refuse("no", "nobody"))

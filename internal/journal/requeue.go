@@ -15,23 +15,23 @@ import (
 // Requeue puts dead deliveries back into their lanes. Their message is pending again, and so is its key. All of
 // them or none: a delivery that is not dead is an error.
 func (j *Journal) Requeue(ctx context.Context, refs ...bridge.Ref) error {
-	return j.raise(ctx, "requeue", refs, (*txn).requeue)
+	return j.changeDead(ctx, "requeue", refs, (*txn).requeue)
 }
 
 // Drop gives dead deliveries up for good. They stay counted as dead.
 func (j *Journal) Drop(ctx context.Context, refs ...bridge.Ref) error {
-	return j.raise(ctx, "drop", refs, (*txn).drop)
+	return j.changeDead(ctx, "drop", refs, (*txn).drop)
 }
 
-// raise reads the messages of dead deliveries back and has the writer do something with them.
-func (j *Journal) raise(ctx context.Context, what string, refs []bridge.Ref, do func(*txn, *letter, *leg)) error {
+// changeDead reads the messages of dead deliveries back and has the writer do something with them.
+func (j *Journal) changeDead(ctx context.Context, what string, refs []bridge.Ref, do func(*txn, *entry, *delivery)) error {
 	if len(refs) == 0 {
 		return nil
 	}
-	return j.waitRaised(ctx, what, &raiseOp{j: j, refs: refs, do: do, done: make(chan error, 1)})
+	return j.waitChanged(ctx, what, &changeDeadOp{j: j, refs: refs, do: do, done: make(chan error, 1)})
 }
 
-func (j *Journal) waitRaised(ctx context.Context, what string, o *raiseOp) error {
+func (j *Journal) waitChanged(ctx context.Context, what string, o *changeDeadOp) error {
 	err := j.enqueue(o)
 	if err != nil {
 		return fmt.Errorf("journal: %s: %w", what, err)
@@ -50,10 +50,10 @@ func (j *Journal) waitRaised(ctx context.Context, what string, o *raiseOp) error
 	return nil
 }
 
-type raiseOp struct {
+type changeDeadOp struct {
 	j     *Journal
 	refs  []bridge.Ref
-	do    func(*txn, *letter, *leg)
+	do    func(*txn, *entry, *delivery)
 	some  bool // those that are not dead any more are passed over
 	waits bool // what it does adds to what waits: it ends where there is no room for that
 	n     int  // how many were changed
@@ -63,21 +63,21 @@ type raiseOp struct {
 	done  chan error // capacity 1
 }
 
-func (o *raiseOp) size() (int, int) { return len(o.refs), 0 }
+func (o *changeDeadOp) size() (int, int) { return len(o.refs), 0 }
 
-func (o *raiseOp) end(_ *Journal, err error) bool {
+func (o *changeDeadOp) end(_ *Journal, err error) bool {
 	o.done <- errors.Join(o.err, err)
 	return false
 }
 
 // prepare reads the messages before the writer takes the lock.
-func (o *raiseOp) prepare() { o.read, o.err = o.j.readDead(o.refs) }
+func (o *changeDeadOp) prepare() { o.read, o.err = o.j.readDead(o.refs) }
 
 // apply looks at all before it changes any.
-func (o *raiseOp) apply(t *txn) {
+func (o *changeDeadOp) apply(t *txn) {
 	type pair struct {
-		m *letter
-		l *leg
+		m *entry
+		l *delivery
 	}
 	var found []pair
 	seen := map[bridge.Ref]bool{}
@@ -91,22 +91,22 @@ func (o *raiseOp) apply(t *txn) {
 			o.err = err
 			return
 		}
-		var l *leg
+		var d *delivery
 		if m != nil {
-			l = m.leg(ref.Delivery)
+			d = m.delivery(ref.Delivery)
 		}
 		switch {
-		case l != nil && l.book.dead:
-			found = append(found, pair{m, l})
+		case d != nil && d.durable.dead:
+			found = append(found, pair{m, d})
 		case !o.some:
-			o.err = fmt.Errorf("leg %v: %w", ref, ErrUnknown)
+			o.err = fmt.Errorf("delivery %v: %w", ref, ErrUnknown)
 		}
 	}
 	if o.err != nil {
 		return
 	}
 	for _, p := range found {
-		if most := t.j.opt.MaxPending; o.waits && most > 0 && t.j.held+o.n >= most {
+		if most := t.j.opt.MaxPending; o.waits && most > 0 && t.j.waiting+o.n >= most {
 			o.full = true
 			return
 		}
@@ -117,8 +117,8 @@ func (o *raiseOp) apply(t *txn) {
 
 // recalled is a message with its dead deliveries as the file has them.
 type recalled struct {
-	m    *letter
-	legs []loadedLeg
+	m          *entry
+	deliveries []loadedDelivery
 }
 
 // readDead reads messages with dead deliveries, many at a time. Only the writer calls it.
@@ -131,26 +131,26 @@ func (j *Journal) readDead(refs []bridge.Ref) (map[uint64]recalled, error) {
 		}
 		in := "(?" + strings.Repeat(",?", len(ids)-1) + ")"
 		err := j.rows(func(rows *sql.Rows) error {
-			m, err := scanLetter(rows.Scan)
+			m, err := scanEntry(rows.Scan)
 			if err == nil {
 				read[m.id] = recalled{m: m}
 			}
 			return err
-		}, "SELECT "+letterColumns+" FROM messages WHERE id IN "+in, ids...)
+		}, "SELECT "+entryColumns+" FROM messages WHERE id IN "+in, ids...)
 		if err != nil {
 			return nil, err
 		}
-		legs := map[uint64][]loadedLeg{}
+		deliveries := map[uint64][]loadedDelivery{}
 		err = j.rows(func(rows *sql.Rows) error {
-			var r loadedLeg
+			var r loadedDelivery
 			err := r.scan(rows.Scan)
-			legs[r.msg] = append(legs[r.msg], r)
+			deliveries[r.msg] = append(deliveries[r.msg], r)
 			return err
-		}, "SELECT "+legColumns+" FROM legs WHERE state = 1 AND msg IN "+in, ids...)
+		}, "SELECT "+deliveryColumns+" FROM legs WHERE state = 1 AND msg IN "+in, ids...)
 		if err != nil {
 			return nil, err
 		}
-		for id, found := range legs {
+		for id, found := range deliveries {
 			if r, ok := read[id]; ok {
 				read[id] = recalled{r.m, found}
 			}
@@ -160,21 +160,21 @@ func (j *Journal) readDead(refs []bridge.Ref) (map[uint64]recalled, error) {
 }
 
 // whole makes a message of what was read.
-func (j *Journal) whole(row recalled) (*letter, error) {
-	for i := range row.legs {
-		if _, err := j.join(row.m, &row.legs[i]); err != nil {
+func (j *Journal) whole(row recalled) (*entry, error) {
+	for i := range row.deliveries {
+		if _, err := j.join(row.m, &row.deliveries[i]); err != nil {
 			return nil, err
 		}
 	}
-	row.m.born = j.bornAt(row.m.at)
+	row.m.ran = j.ranAt(row.m.at)
 	return row.m, nil
 }
 
 // recall gives the message of a dead delivery, from what was read of the file unless memory has it; nil: there is none.
 // It stays in memory only if something becomes of it.
-func (t *txn) recall(read map[uint64]recalled, id uint64) (*letter, error) {
+func (t *txn) recall(read map[uint64]recalled, id uint64) (*entry, error) {
 	j := t.j
-	if m := j.letters[id]; m != nil {
+	if m := j.entries[id]; m != nil {
 		return m, nil
 	}
 	row, ok := read[id]
@@ -185,14 +185,14 @@ func (t *txn) recall(read map[uint64]recalled, id uint64) (*letter, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.letters[id] = m
-	t.undo = append(t.undo, func() { delete(j.letters, id) })
-	t.closed = append(t.closed, m) // if nothing is done with it, it leaves memory again
+	j.entries[id] = m
+	t.undo = append(t.undo, func() { delete(j.entries, id) })
+	t.idle = append(t.idle, m) // if nothing is done with it, it leaves memory again
 	return m, nil
 }
 
-func (t *txn) requeue(m *letter, l *leg) {
-	mb := t.touch(m)
+func (t *txn) requeue(m *entry, d *delivery) {
+	mb := t.snapshot(m)
 	if mb.open == 0 {
 		t.count(died, m.origin, mb.reason, -1)
 		t.pending[m.origin]++
@@ -200,57 +200,57 @@ func (t *txn) requeue(m *letter, l *leg) {
 		mb.base += answerSlots // new answers, new numbers
 		mb.changed, mb.reason = true, ""
 		mb.bounced = false
-		t.unfail(m.id)
-		t.relearn(m)
-		t.after = append(t.after, func() { t.j.reopen(m) })
+		t.unmarkFailed(m.id)
+		t.rememberRequeued(m)
+		t.after = append(t.after, func() { t.j.relist(m) })
 	}
 	mb.open++
 	mb.dead--
-	t.open[l.lane.side]++
+	t.open[d.lane.side]++
 	t.forgetDead(m)
-	b := t.touchLeg(l)
+	b := t.snapshotDelivery(d)
 	b.dead = false
-	if l.note = nil; l.post != nil {
-		l.note = &bridge.Note{Post: l.post}
+	if d.note = nil; d.post != nil {
+		d.note = &bridge.Note{Post: d.post}
 	}
-	t.revived = append(t.revived, l)
+	t.revived = append(t.revived, d)
 	t.after = append(t.after, func() {
-		if l.finished() {
+		if d.finished() {
 			return // closed in the same breath
 		}
-		l.attempts, l.first = 0, 0
-		t.j.queueUp(l)
+		d.attempts, d.first = 0, 0
+		t.j.queueDelivery(d)
 	})
 }
 
-// reopen puts a message that is pending again into the lists by age.
-func (j *Journal) reopen(m *letter) {
-	older := func(x *letter) bool { return x.born <= m.born }
-	j.oldest.insert(m, older)
-	if !m.book.delayed {
-		j.young.insert(m, older)
+// relist puts a message that is pending again into the lists by age.
+func (j *Journal) relist(m *entry) {
+	older := func(x *entry) bool { return x.ran <= m.ran }
+	j.byAge.insert(m, older)
+	if !m.durable.delayed {
+		j.undelayed.insert(m, older)
 	}
 }
 
-// relearn makes the keys of a message known again, should they have been forgotten since.
-func (t *txn) relearn(m *letter) {
+// rememberRequeued makes the keys of a message known again, should they have been forgotten since.
+func (t *txn) rememberRequeued(m *entry) {
 	var packed []byte
 	err := t.j.conn.QueryRowContext(context.Background(), "SELECT keys FROM messages WHERE id = ?", int64(m.id)).Scan(&packed)
 	if err != nil {
-		t.j.say(t.j.log.Warn().Err(err).Uint64("msg", m.id), "the keys of a requeued message cannot be read")
+		t.j.logLater(t.j.log.Warn().Err(err).Uint64("msg", m.id), "the keys of a requeued message cannot be read")
 		return
 	}
 	for ; len(packed) >= len(message.Key{}); packed = packed[len(message.Key{}):] {
 		key := message.Key(packed[:len(message.Key{})])
 		if _, ok := t.j.dedup.find(m.origin, key); !ok {
-			t.remember(seenKey{key, m.origin, newMark(m.id, 0)})
+			t.addKey(seenKey{key, m.origin, newDedupEntry(m.id, 0)})
 		}
 	}
 }
 
-func (t *txn) drop(m *letter, l *leg) {
-	mb := t.touch(m)
-	b := t.touchLeg(l)
+func (t *txn) drop(m *entry, d *delivery) {
+	mb := t.snapshot(m)
+	b := t.snapshotDelivery(d)
 	b.dead, b.gone = false, true
 	mb.dead--
 	mb.dropped++
@@ -258,10 +258,10 @@ func (t *txn) drop(m *letter, l *leg) {
 	t.forgetDead(m)
 	if mb.open == 0 && mb.dead == 0 {
 		mb.over = true // nothing of it is left
-		t.idle(m)
+		t.markIdle(m)
 	}
 }
 
-func (t *txn) forgetDead(m *letter) {
+func (t *txn) forgetDead(m *entry) {
 	t.dead.removeDead(m)
 }

@@ -16,10 +16,10 @@ func (j *Journal) rotate() error {
 		j.mu.Unlock()
 		return nil
 	}
-	n, aged := j.dedup.outlived(ran, j.pinned)
-	old := j.dedup.gens[:n]
-	carried, failed, early := j.carry(old, aged)
-	fresh := newGeneration(j.dedup.young().n+1, ran)
+	n, aged := j.dedup.expired(ran, j.pinned)
+	old := j.dedup.generations[:n]
+	carried, failed, early := j.keysToKeep(old, aged)
+	fresh := newGeneration(j.dedup.current().n+1, ran)
 	j.mu.Unlock()
 
 	row, err := j.writeRotation(old, fresh, carried, failed, early)
@@ -29,10 +29,10 @@ func (j *Journal) rotate() error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.dedup.gens = append(slices.Clone(j.dedup.gens[n:]), fresh)
+	j.dedup.generations = append(slices.Clone(j.dedup.generations[n:]), fresh)
 	j.seenRow, fresh.moved = row, len(carried)
 	for _, k := range carried {
-		fresh.keys[k.origin][k.key] = k.mark
+		fresh.keys[k.origin][k.key] = k.entry
 	}
 	for _, f := range failed {
 		fresh.failed[f.msg] = f.reason
@@ -40,27 +40,27 @@ func (j *Journal) rotate() error {
 	j.dedup.recount()
 	if early > 0 {
 		j.counts[bridge.Counter{Name: evicted}] += int64(early)
-		j.say(j.log.Warn().Int("keys", early).Int("limit", j.opt.DedupMaxKeys),
+		j.logLater(j.log.Warn().Int("keys", early).Int("limit", j.opt.DedupMaxKeys),
 			"more keys than may be kept: the oldest are forgotten before their time")
 	}
-	j.ranSaved, j.folded = ran, false
+	j.ranSaved, j.checkpointed = ran, false
 	return nil
 }
 
-// carry are the keys among the old generations whose messages have a delivery open, and what is known of those;
+// keysToKeep are the keys among the old generations whose messages have a delivery open, and what is known of those;
 // early is how many of the others are forgotten before their time, which all but the first aged ones are.
-func (j *Journal) carry(old []*generation, aged int) (carried []seenKey, failed []failedRow, early int) {
+func (j *Journal) keysToKeep(old []*generation, aged int) (carried []seenKey, failed []failedRow, early int) {
 	for i, g := range old {
 		had := len(carried)
 		for origin, keys := range g.keys {
-			for key, m := range keys {
-				if j.letters[m.msg()].alive() {
-					carried = append(carried, seenKey{key, bridge.SideID(origin), m})
+			for key, first := range keys {
+				if j.entries[first.msg()].hasOpen() {
+					carried = append(carried, seenKey{key, bridge.SideID(origin), first})
 				}
 			}
 		}
 		for msg, reason := range g.failed {
-			if j.letters[msg].alive() {
+			if j.entries[msg].hasOpen() {
 				failed = append(failed, failedRow{msg, reason})
 			}
 		}
@@ -99,11 +99,11 @@ func (j *Journal) writeRotation(old []*generation, fresh *generation, carried []
 	}
 	for _, chunk := range chunks {
 		row++
-		if err := s.seen.exec(j.conn, []any{int64(row), int64(fresh.n), fresh.born, pack(chunk)}); err != nil {
+		if err := s.seen.exec(j.conn, []any{int64(row), int64(fresh.n), fresh.began, pack(chunk)}); err != nil {
 			return 0, err
 		}
 	}
-	if err := s.meta.exec(j.conn, []any{metaRan, fresh.born}); err != nil {
+	if err := s.meta.exec(j.conn, []any{metaRan, fresh.began}); err != nil {
 		return 0, err
 	}
 	if early > 0 {
@@ -115,9 +115,9 @@ func (j *Journal) writeRotation(old []*generation, fresh *generation, carried []
 	return row, s.commit.one(j.conn)
 }
 
-func (d *memory) recount() {
+func (d *dedupIndex) recount() {
 	d.all = 0
-	for _, g := range d.gens {
+	for _, g := range d.generations {
 		d.all += g.count()
 	}
 }

@@ -44,10 +44,10 @@ CREATE TABLE totals (
 
 // Keys of meta.
 const (
-	metaStamp = "book"   // the journal's random id
+	metaID    = "book"   // the journal's random id
 	metaNext  = "next"   // no message number at or above this was ever given out
 	metaRan   = "ran_ms" // how long a relay has run on this journal
-	metaProbe = "probe"  // is there room (trouble.go)
+	metaProbe = "probe"  // is there room (writeerr.go)
 )
 
 // execer is what both *sql.Conn and *sql.DB can do.
@@ -68,7 +68,7 @@ func makeSchema(db execer) error {
 		"BEGIN IMMEDIATE",
 		schema,
 		fmt.Sprintf("INSERT INTO meta VALUES ('%s', '%s'), ('%s', 1), ('%s', 0)",
-			metaStamp, hex.EncodeToString(id), metaNext, metaRan),
+			metaID, hex.EncodeToString(id), metaNext, metaRan),
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
 		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
 		"COMMIT",
@@ -81,7 +81,7 @@ func makeSchema(db execer) error {
 }
 
 // ErrDamaged says that the file cannot be trusted. Nothing is repaired or started afresh by itself.
-var ErrDamaged = errors.New("the book is damaged")
+var ErrDamaged = errors.New("the journal is damaged")
 
 // checkSchema refuses a file that is not ours or is newer than this program.
 func checkSchema(db execer) error {
@@ -95,9 +95,9 @@ func checkSchema(db execer) error {
 	}
 	switch {
 	case app != applicationID:
-		return fmt.Errorf("%w: it is no book of chatrelay (application id %#x)", ErrDamaged, app)
+		return fmt.Errorf("%w: it is no journal of chatrelay (application id %#x)", ErrDamaged, app)
 	case version > schemaVersion:
-		return fmt.Errorf("the book has version %d, this program knows only up to %d: use the newer chatrelay that wrote it",
+		return fmt.Errorf("the journal has version %d, this program knows only up to %d: use the newer chatrelay that wrote it",
 			version, schemaVersion)
 	case version < oldestVersion:
 		return fmt.Errorf("%w: version %d was never in use", ErrDamaged, version)

@@ -17,15 +17,15 @@ const (
 
 // holding is what waits of one sender, or for one destination.
 type holding struct {
-	legs   uint32
-	blocks uint32 // of their messages in the file
+	deliveries uint32
+	blocks     uint32 // of their messages in the file
 }
 
 // shares counts what each holds. Names are hashed: a million names would be more than what they wait for.
 // Guarded by Journal.mu.
 type shares struct {
-	seed maphash.Seed
-	held map[uint64]holding
+	seed     maphash.Seed
+	holdings map[uint64]holding
 }
 
 func newShares() shares { return shares{maphash.MakeSeed(), map[uint64]holding{}} }
@@ -37,39 +37,39 @@ type holder struct {
 	name string
 }
 
-func (s *shares) of(h holder) holding { return s.held[maphash.Comparable(s.seed, h)] }
+func (s *shares) of(h holder) holding { return s.holdings[maphash.Comparable(s.seed, h)] }
 
-func (s *shares) change(h holder, legs, blocks int) {
+func (s *shares) change(h holder, deliveries, blocks int) {
 	key := maphash.Comparable(s.seed, h)
-	was := s.held[key]
-	was.legs, was.blocks = was.legs+uint32(legs), was.blocks+uint32(blocks)
+	was := s.holdings[key]
+	was.deliveries, was.blocks = was.deliveries+uint32(deliveries), was.blocks+uint32(blocks)
 	if was == (holding{}) {
-		delete(s.held, key)
+		delete(s.holdings, key)
 		return
 	}
-	s.held[key] = was
+	s.holdings[key] = was
 }
 
 // add counts a delivery that waits. Its message's body is held once by the sender, for as long as anything of it
 // waits, be it only the notice that it failed; and by each destination.
-func (s *shares) add(l *leg) {
-	m := l.letter
-	m.held++
-	s.count(l, 1, m.held == 1)
+func (s *shares) add(d *delivery) {
+	m := d.entry
+	m.waiting++
+	s.count(d, 1, m.waiting == 1)
 }
 
 // remove takes it off again.
-func (s *shares) remove(l *leg) {
-	m := l.letter
-	m.held--
-	s.count(l, -1, m.held == 0)
+func (s *shares) remove(d *delivery) {
+	m := d.entry
+	m.waiting--
+	s.count(d, -1, m.waiting == 0)
 }
 
-func (s *shares) count(l *leg, sign int, body bool) {
-	m, blocks := l.letter, sign*l.letter.blocks()
-	if l.kind.IsMessage() {
-		receiver := receiverOf(l.lane.side, l.kind, l.to, l.post)
-		s.change(receiver, sign, sign*l.blocks(receiver))
+func (s *shares) count(d *delivery, sign int, body bool) {
+	m, blocks := d.entry, sign*d.entry.blocks()
+	if d.kind.IsMessage() {
+		receiver := receiverOf(d.lane.side, d.kind, d.to, d.post)
+		s.change(receiver, sign, sign*d.blocks(receiver))
 	}
 	if !body {
 		blocks = 0
@@ -88,15 +88,15 @@ func receiverOf(side bridge.SideID, kind bridge.Kind, to string, post *bridge.Po
 
 // blocks is what a delivery adds to its receiver's. The body of copies that count for their room is counted with the
 // room's own delivery, once.
-func (l *leg) blocks(receiver holder) int {
-	if receiver.side != l.lane.side {
+func (d *delivery) blocks(receiver holder) int {
+	if receiver.side != d.lane.side {
 		return 0
 	}
-	return l.letter.blocks()
+	return d.entry.blocks()
 }
 
 // blocks is about what a message takes in the file: body, row and keys.
-func (m *letter) blocks() int { return 1 + (int(m.size)+blockSize-1)/blockSize }
+func (m *entry) blocks() int { return 1 + (int(m.size)+blockSize-1)/blockSize }
 
 // busyText is what the sender of a message hears that would go beyond a share.
 const busyText = "too much from this sender or for this receiver is waiting already: send it again later"
@@ -108,21 +108,21 @@ func (t *txn) overShare(r *bridge.Record) bool {
 	j := t.j
 	s, most := &j.space, j.opt.MaxPending
 	byBytes := s.used+s.grown+t.bytes > j.opt.MaxBytes/shareFrom
-	byCount := most > 0 && j.held > most/shareFrom
+	byCount := most > 0 && j.waiting > most/shareFrom
 	if !byBytes && !byCount {
 		return false
 	}
 	over := func(h holder) bool {
 		has := j.shares.of(h)
-		return byBytes && int64(has.blocks)*blockSize > j.opt.MaxBytes/shareMost || byCount && int(has.legs) > most/shareMost
+		return byBytes && int64(has.blocks)*blockSize > j.opt.MaxBytes/shareMost || byCount && int(has.deliveries) > most/shareMost
 	}
 	if over(holder{false, r.Origin, r.From}) {
 		return true
 	}
 	full := 0
-	for _, l := range r.Deliveries {
-		if over(receiverOf(l.Side, l.Kind, l.To, l.Note.Post)) {
-			if full++; l.Kind == bridge.KindRoom {
+	for _, d := range r.Deliveries {
+		if over(receiverOf(d.Side, d.Kind, d.To, d.Note.Post)) {
+			if full++; d.Kind == bridge.KindRoom {
 				return true
 			}
 		}
@@ -138,8 +138,8 @@ func (t *txn) refuseBusy(r *bridge.Record) bridge.Outcome {
 		return bridge.OutcomeFull
 	}
 	t.count(refused, r.Origin, r.Why.Reason, 1)
-	if t.j.opt.Notices.Failed && t.j.mayTell(r.Via, r.From) {
-		t.answers(r, t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
+	if t.j.opt.Notices.Failed && t.j.mayNotify(r.Via, r.From) {
+		t.takeAnswers(r, t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
 	}
-	return t.counted(r, bridge.OutcomeRefused)
+	return t.countReceived(r, bridge.OutcomeRefused)
 }

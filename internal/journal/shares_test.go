@@ -21,7 +21,7 @@ func room(from, to, text string) *bridge.Record {
 func TestClosedRoomHasAShare(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxBytes, o.Sync = 8<<20, "os"
-	b := openBook(t, o)
+	b := openTest(t, o)
 	text, wait := strings.Repeat("x", 180_000), 0
 	for i := range 46 {
 		r := room(fmt.Sprint("90", i%23), "team@rooms", fmt.Sprint(i, text)) // many senders: it is the room that has its share
@@ -45,7 +45,7 @@ func TestClosedRoomHasAShare(t *testing.T) {
 func TestSenderHasAShare(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxPending = 400
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 200 {
 		b.want(direct(bridge.MQTT, "1001", fmt.Sprint("2", i), "x"), bridge.OutcomeTaken) // below half there are no shares
 	}
@@ -59,7 +59,7 @@ func TestSenderHasAShare(t *testing.T) {
 	b.want(direct(bridge.XMPP, "1001", "1003", "this one is proven"), bridge.OutcomeTaken)
 	b.wantCount(refused, bridge.MQTT, "busy", 1)
 	b.sum()
-	b = b.again(o) // counted anew at a start
+	b = b.reopen(o) // counted anew at a start
 	b.want(more, bridge.OutcomeRefused)
 	if o := b.notice(); o.To != "1001" || string(o.Body) != "too much|failed|"+busyText {
 		t.Errorf("notice to %s: %s", o.To, o.Body)
@@ -76,7 +76,7 @@ func TestSenderHasAShare(t *testing.T) {
 func TestBusyIsSaidTenTimesASecond(t *testing.T) {
 	o := options("memory")
 	o.MaxPending, o.Clock = 1000, newClock().Now
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 501 {
 		b.append(direct(bridge.MQTT, "1001", fmt.Sprint("2", i), "x"))
 	}
@@ -94,7 +94,7 @@ func TestBusyIsSaidTenTimesASecond(t *testing.T) {
 func TestGroupWithABusyMember(t *testing.T) {
 	o := options("memory")
 	o.MaxPending = 400
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 201 {
 		b.want(direct(bridge.XMPP, fmt.Sprint("1", i), "1003", "x"), bridge.OutcomeTaken)
 	}
@@ -108,7 +108,7 @@ func TestGroupWithABusyMember(t *testing.T) {
 func TestUndecidedCopiesAreTheRooms(t *testing.T) {
 	o := options("memory")
 	o.MaxBytes = 8 << 20
-	b := openBook(t, o)
+	b := openTest(t, o)
 	for i := range 46 {
 		r := group("1004", fmt.Sprint(i, strings.Repeat("x", 180_000)), "1001", "1003")
 		for n := range r.Deliveries {
@@ -125,7 +125,7 @@ func TestUndecidedCopiesAreTheRooms(t *testing.T) {
 func TestDeadLettersHaveAShare(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxBytes, o.Sync = 8<<20, "os"
-	b := openBook(t, o)
+	b := openTest(t, o)
 	text := strings.Repeat("x", 1000)
 	const many = 5407
 	for i := 0; i < many; {
@@ -149,7 +149,7 @@ func TestDeadLettersHaveAShare(t *testing.T) {
 		return bytes <= o.MaxBytes/4
 	})
 	n, bytes := b.DeadLetters()
-	away := b.counter(putAway, bridge.MQTT, "bad_address")
+	away := b.counter(deadPutAway, bridge.MQTT, "bad_address")
 	if a := b.Totals(); a.Full || n+away != many || bytes < o.MaxBytes/5 {
 		t.Errorf("full: %v; %d dead letters of %d bytes, %d put away", a.Full, n, bytes, away)
 	}
@@ -160,7 +160,7 @@ func TestDeadLettersHaveAShare(t *testing.T) {
 		t.Errorf("the oldest that is left is %+v, %v; %d were put away", list, err, away)
 	}
 	b.sum()
-	b = b.again(o)
+	b = b.reopen(o)
 	if n2, bytes2 := b.DeadLetters(); n2 != n || bytes2 != bytes {
 		t.Errorf("%d dead letters of %d bytes before, %d of %d after a restart", n, bytes, n2, bytes2)
 	}
@@ -170,7 +170,7 @@ func TestDeadLettersHaveAShare(t *testing.T) {
 func TestTooManyDeadLettersAtTheStart(t *testing.T) {
 	o := options(t.TempDir())
 	o.Sync = "os"
-	b := openBook(t, o)
+	b := openTest(t, o)
 	text := strings.Repeat("x", 100_000)
 	for i := range 60 {
 		b.append(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i, text)))
@@ -178,7 +178,7 @@ func TestTooManyDeadLettersAtTheStart(t *testing.T) {
 		b.settle(b.next(bridge.MQTT).Ref)
 	}
 	o.MaxBytes = 4 << 20
-	b = b.again(o)
+	b = b.reopen(o)
 	patient(t, "room", func() bool {
 		r := one(bridge.XMPP, 7)
 		b.append(r)
@@ -190,23 +190,23 @@ func TestTooManyDeadLettersAtTheStart(t *testing.T) {
 }
 
 // checkShares counts afresh what waits and who holds it. Under mu.
-func (b *book) checkShares() {
+func (b *testJournal) checkShares() {
 	b.t.Helper()
 	n, fresh := 0, shares{b.shares.seed, map[uint64]holding{}}
-	for _, m := range b.letters {
-		has := m.held
-		m.held = 0
-		for _, l := range m.legs {
-			if l != nil && !l.finished() {
+	for _, m := range b.entries {
+		has := m.waiting
+		m.waiting = 0
+		for _, d := range m.deliveries {
+			if d != nil && !d.finished() {
 				n++
-				fresh.add(l)
+				fresh.add(d)
 			}
 		}
-		if m.held != has {
-			b.t.Fatalf("message %d counts %d legs that wait, has %d", m.id, has, m.held)
+		if m.waiting != has {
+			b.t.Fatalf("message %d counts %d deliveries that wait, has %d", m.id, has, m.waiting)
 		}
 	}
-	if n != b.held || !maps.Equal(fresh.held, b.shares.held) {
-		b.t.Fatalf("%d wait, counted %d; shares %v, counted %v", n, b.held, fresh.held, b.shares.held)
+	if n != b.waiting || !maps.Equal(fresh.holdings, b.shares.holdings) {
+		b.t.Fatalf("%d wait, counted %d; shares %v, counted %v", n, b.waiting, fresh.holdings, b.shares.holdings)
 	}
 }

@@ -48,25 +48,25 @@ func (t *txn) overflows(r *bridge.Record, answers int) bool {
 	return s.used+s.grown+t.bytes+int64(len(r.Body)) >= limit+limit/reservePart || t.j.crowdsReserve(answers)
 }
 
-// measure keeps the account of the file's size: used pages, not the file's length, which only shrinks slowly.
+// accountSpace keeps the account of the file's size: used pages, not the file's length, which only shrinks slowly.
 // Under Journal.mu; it asks SQLite for two numbers that it has in memory.
-func (j *Journal) measure(t *txn) error {
+func (j *Journal) accountSpace(t *txn) error {
 	s := &j.space
 	s.grown += t.bytes
 	s.commits++
 	j.uncrowd()
 	j.shedDead()
-	defer j.sayFull()
+	defer j.logFull()
 	if s.grown < min(256<<10, j.opt.MaxBytes/64) && s.commits < 256 && !s.full {
 		return nil
 	}
-	if err := j.weigh(); err != nil && !passing(err) {
+	if err := j.measure(); err != nil && !temporary(err) {
 		return err
 	}
 	return nil
 }
 
-func (j *Journal) weigh() error {
+func (j *Journal) measure() error {
 	s := &j.space
 	pages, err := pragma(j.conn, "page_count")
 	if err != nil {
@@ -85,22 +85,22 @@ func (j *Journal) weigh() error {
 	return nil
 }
 
-// sayFull logs when it starts and when it ends.
-func (j *Journal) sayFull() {
-	if full := j.space.full || j.space.crowded; full != j.full {
-		j.full = full
-		e := j.log.Info()
-		if j.full {
-			e = j.log.Error()
+// logFull logs when it starts and when it ends.
+func (j *Journal) logFull() {
+	if full := j.space.full || j.space.crowded; full != j.fullWarned {
+		j.fullWarned = full
+		e, text := j.log.Info(), "journal has room again"
+		if full {
+			e, text = j.log.Error(), "journal full: new messages are refused"
 		}
-		j.say(e.Bool("full", j.full).Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).
-			Int("deliveries", j.held).Int("max_pending", j.opt.MaxPending), "room in the book")
+		j.logLater(e.Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).
+			Int("deliveries", j.waiting).Int("max_pending", j.opt.MaxPending), text)
 	}
-	j.sayShed()
-	if loud := j.dead.bytes > j.opt.MaxBytes/deadShare/2; loud != j.loud {
-		if j.loud = loud; loud {
-			j.say(j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
-				"dead letters fill more than half of their quarter of the book; beyond it the oldest are put away: look at them, requeue or drop them")
+	j.logShed()
+	if warn := j.dead.bytes > j.opt.MaxBytes/deadShare/2; warn != j.deadWarned {
+		if j.deadWarned = warn; warn {
+			j.logLater(j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+				"dead letters fill more than half of their quarter of the journal; beyond it the oldest are put away: look at them, requeue or drop them")
 		}
 	}
 }
@@ -110,34 +110,34 @@ func (t *txn) purge() {
 	j := t.j
 	due := 0
 	var freed int64
-	for due < j.done.len() && due < purgeChunk {
-		f := j.done.at(due)
-		if t.ran-f.at < bounceFor && j.done.len()-due <= keptRows && j.kept-freed <= j.opt.MaxBytes/keptPart && !j.space.full {
+	for due < j.finished.len() && due < purgeChunk {
+		f := j.finished.at(due)
+		if t.ran-f.at < bounceFor && j.finished.len()-due <= keptRows && j.finishedBytes-freed <= j.opt.MaxBytes/keptPart && !j.space.full {
 			break
 		}
-		if f.m.book.unproven > 0 {
+		if f.m.durable.unproven > 0 {
 			break // it may have to be bounced yet
 		}
 		freed += int64(f.m.size)
 		due++
 	}
-	if due < purgeLeast && !j.lull && !j.space.full {
+	if due < purgeLeast && !j.idle && !j.space.full {
 		return
 	}
-	var gone []*letter
+	var gone []*entry
 	for i := range due {
-		m := j.done.at(i).m
-		t.touch(m).over = true
-		if m.book.open == 0 && m.book.answers == 0 {
+		m := j.finished.at(i).m
+		t.snapshot(m).over = true
+		if m.durable.open == 0 && m.durable.answers == 0 {
 			t.deletes = append(t.deletes, m.id)
 			gone = append(gone, m)
 		}
 	}
 	t.purged = due
 	t.after = append(t.after, func() {
-		j.kept -= freed
+		j.finishedBytes -= freed
 		for _, m := range gone {
-			j.rest(m)
+			j.releaseEntry(m)
 		}
 	})
 }
@@ -145,8 +145,8 @@ func (t *txn) purge() {
 // tick is the writer's idle moment: trouble is tried again, old keys and rows go, the log is folded in, free
 // pages are given back.
 func (j *Journal) tick() error {
-	if j.trouble != nil {
-		return j.heal()
+	if j.writeErr != nil {
+		return j.recover()
 	}
 	if err := j.rotate(); err != nil {
 		return j.failed(nil, err)
@@ -172,40 +172,40 @@ func (j *Journal) sweep() error {
 		}
 		j.mu.Lock()
 		t.committed()
-		err := j.weigh()
-		j.sayFull()
+		err := j.measure()
+		j.logFull()
 		j.mu.Unlock()
 		if err != nil {
 			return err
 		}
-		j.folded = false
+		j.checkpointed = false
 	}
-	return j.fold()
+	return j.checkpoint()
 }
 
 func (j *Journal) planSweep() (*txn, bool) {
 	t := j.newTxn()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.lull = true
+	j.idle = true
 	t.purge()
-	j.lull = false
+	j.idle = false
 	slices.Sort(t.deletes)
 	return t, t.purged > 0
 }
 
-// fold moves the log into the file, so that little hangs on it, and shrinks the file.
-func (j *Journal) fold() error {
-	if j.house.dir == "" || j.folded {
+// checkpoint moves the log into the file, so that little hangs on it, and shrinks the file.
+func (j *Journal) checkpoint() error {
+	if j.folder.dir == "" || j.checkpointed {
 		return nil
 	}
-	if err := j.tidy(); err != nil && !passing(err) {
+	if err := j.vacuum(); err != nil && !temporary(err) {
 		return err // but without room for it the file is good as it is
 	}
 	return nil
 }
 
-func (j *Journal) tidy() error {
+func (j *Journal) vacuum() error {
 	j.mu.Lock()
 	spare := j.space.free
 	j.mu.Unlock()
@@ -215,10 +215,10 @@ func (j *Journal) tidy() error {
 		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		defer j.sayFull()
-		return j.weigh()
+		defer j.logFull()
+		return j.measure()
 	}
-	j.folded = true
+	j.checkpointed = true
 	return j.exec("PRAGMA wal_checkpoint(PASSIVE)")
 }
 

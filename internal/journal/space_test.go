@@ -9,7 +9,7 @@ import (
 )
 
 // fillUp appends until the journal is full and gives the records it took. Nobody has more than his share of it.
-func (b *book) fillUp(size int) (taken []*bridge.Record) {
+func (b *testJournal) fillUp(size int) (taken []*bridge.Record) {
 	b.t.Helper()
 	text := strings.Repeat("x", size)
 	for i := range 10_000 {
@@ -21,14 +21,14 @@ func (b *book) fillUp(size int) (taken []*bridge.Record) {
 		}
 		taken = append(taken, r)
 	}
-	b.t.Fatal("the book never was full")
+	b.t.Fatal("the journal never was full")
 	return nil
 }
 
 func TestFullBookDrains(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxBytes = 512 << 10
-	b := openBook(t, o)
+	b := openTest(t, o)
 	taken := b.fillUp(3000)
 	if a := b.Totals(); !a.Full || a.Bytes > o.MaxBytes || a.Limit != o.MaxBytes {
 		t.Fatalf("full %v at %d of %d", a.Full, a.Bytes, a.Limit)
@@ -66,8 +66,8 @@ func TestFullBookDrains(t *testing.T) {
 	b.want(small, bridge.OutcomeTaken) // it had left no key
 	b.sum()
 	o.MaxBytes = 40 << 10
-	if b = b.again(o); !b.Totals().Full {
-		t.Error("a book beyond its limit is not full after a start")
+	if b = b.reopen(o); !b.Totals().Full {
+		t.Error("a journal beyond its limit is not full after a start")
 	}
 }
 
@@ -75,7 +75,7 @@ func TestFullBookDrains(t *testing.T) {
 func TestAnswersEnd(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxBytes = 512 << 10
-	b := openBook(t, o)
+	b := openTest(t, o)
 	text := []byte(strings.Repeat("x", 8000))
 	for i := range 200 {
 		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "retained", From: fmt.Sprint(i), Body: text}
@@ -86,7 +86,7 @@ func TestAnswersEnd(t *testing.T) {
 	if a.Bytes > o.MaxBytes*5/4 {
 		t.Errorf("%d bytes are used, the limit is %d", a.Bytes, o.MaxBytes)
 	}
-	if lost := a.Counts[bridge.Counter{Name: lostWords, Side: bridge.MQTT, Reason: "full"}]; lost == 0 {
+	if lost := a.Counts[bridge.Counter{Name: answerDead, Side: bridge.MQTT, Reason: "full"}]; lost == 0 {
 		t.Error("no answer was counted as lost")
 	}
 	b.sum()
@@ -97,7 +97,7 @@ func TestFinishedRowsGo(t *testing.T) {
 	o := options(t.TempDir())
 	c := newClock()
 	o.Clock, o.Notices = c.Now, Notices{}
-	b := openBook(t, o)
+	b := openTest(t, o)
 	rows := func() (n int) {
 		b.sync()
 		if err := b.reader.QueryRow("SELECT count(*) FROM messages").Scan(&n); err != nil {
@@ -125,8 +125,8 @@ func TestFinishedRowsGo(t *testing.T) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.letters) > purgeLeast || len(b.lanes) > 0 || b.cache != 0 {
-		t.Errorf("memory holds %d letters, %d lanes, %d bytes", len(b.letters), len(b.lanes), b.cache)
+	if len(b.entries) > purgeLeast || len(b.lanes) > 0 || b.cachedBytes != 0 {
+		t.Errorf("memory holds %d entries, %d lanes, %d bytes", len(b.entries), len(b.lanes), b.cachedBytes)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestFinishedRowsGo(t *testing.T) {
 func TestTooLargeForTheRoom(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxBytes = 256 << 10
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", strings.Repeat("x", 300<<10)), bridge.OutcomeFull)
 	b.want(direct(bridge.XMPP, "1001", "1002", "small"), bridge.OutcomeTaken)
 	b.sum()
@@ -145,7 +145,7 @@ func TestTooLargeForTheRoom(t *testing.T) {
 func TestNothingBehindAFullOne(t *testing.T) {
 	o := options("memory")
 	o.MaxBytes = 512 << 10
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.MQTT, "1001", "1002", "known"), bridge.OutcomeTaken)
 	b.fillUp(3000)
 	before := b.Totals()

@@ -52,8 +52,8 @@ func (s *turns) pop() *lane {
 // sender is for whom a lane takes its turn. The lane must not be empty. Names of lanes of answers hold a NUL,
 // those of senders do not.
 func (n *lane) sender() string {
-	if l := n.legs[n.head]; l.kind.IsMessage() {
-		return l.letter.from
+	if d := n.deliveries[n.head]; d.kind.IsMessage() {
+		return d.entry.from
 	}
 	return n.name
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // takes hands out n deliveries and gives them back as "sender>destination".
-func (b *book) takes(side bridge.SideID, n int) (got []string) {
+func (b *testJournal) takes(side bridge.SideID, n int) (got []string) {
 	b.t.Helper()
 	for range n {
 		o := b.next(side)
@@ -30,7 +30,7 @@ func members(n int) (names []string) {
 
 // One message to ten thousand inboxes holds up nobody else's.
 func TestSendersTakeTurns(t *testing.T) {
-	b := openBook(t, options("memory"))
+	b := openTest(t, options("memory"))
 	b.append(group("1001", "to all", members(10_000)...))
 	b.takes(bridge.MQTT, 10)
 	b.append(direct(bridge.XMPP, "1002", "1003", "one"), direct(bridge.XMPP, "1002", "1004", "two"), direct(bridge.XMPP, "1005", "1003", "three"))
@@ -48,7 +48,7 @@ func TestSendersTakeTurns(t *testing.T) {
 
 // Within one sender the destinations take turns, and each keeps its order.
 func TestDestinationsTakeTurns(t *testing.T) {
-	b := openBook(t, options("memory"))
+	b := openTest(t, options("memory"))
 	for i := range 3 {
 		b.append(direct(bridge.XMPP, "1001", "1002", fmt.Sprint("a", i)))
 	}
@@ -63,7 +63,7 @@ func TestDestinationsTakeTurns(t *testing.T) {
 
 // What the relay tells one sender holds up neither messages nor what it tells another.
 func TestAnswersTakeTurns(t *testing.T) {
-	b := openBook(t, options("memory"))
+	b := openTest(t, options("memory"))
 	for i := range 500 {
 		r := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "retained", From: "1001", Body: fmt.Append(nil, i)}
 		r.Deliveries = []bridge.Delivery{bridge.NoticeDelivery(r.From, bridge.Note{Status: "failed", Text: "retained", At: 1})}
@@ -85,13 +85,13 @@ func TestAnswersTakeTurns(t *testing.T) {
 // Lanes that back off, are emptied by hand or come back after a restart keep their sender's one place.
 func TestTurnsAfterARestart(t *testing.T) {
 	o := options(t.TempDir())
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.append(group("1001", "to all", members(100)...), direct(bridge.XMPP, "1002", "1003", "one"))
 	first := b.next(bridge.MQTT)
 	second := b.next(bridge.MQTT)
 	b.settle(first.Ref)
 	b.Release(second.Ref)
-	b = b.again(o)
+	b = b.reopen(o)
 	got := map[string]int{}
 	for _, way := range b.takes(bridge.MQTT, 2) {
 		got[way[:4]]++
@@ -102,7 +102,7 @@ func TestTurnsAfterARestart(t *testing.T) {
 	b.takes(bridge.MQTT, 98)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c := b.counters[bridge.MQTT]; len(c.of) > 1 || c.senders.len() != len(c.of) { // 1001's notice is not due
+	if c := b.ready[bridge.MQTT]; len(c.of) > 1 || c.senders.len() != len(c.of) { // 1001's notice is not due
 		t.Errorf("%d senders, %d of them in turn, when all is handed out", len(c.of), c.senders.len())
 	}
 }

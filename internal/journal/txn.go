@@ -15,60 +15,60 @@ type txn struct {
 	now int64 // ms since the epoch
 	ran int64 // running ms
 
-	savedLetters []savedLetter
-	savedLegs    []savedLeg
-	born         []born // undo: forget
-	legs         []*leg // new; undo: forget
-	hows         map[*leg]binding
-	turn         int       // of the last fresh binding
-	keys         []seenKey // added
-	failed       []failedRow
-	unfailed     []uint64
-	state        map[stateKey][]byte // nil: removed
-	counts       map[bridge.Counter]int64
-	pending      [bridge.XMPP + 1]int64
-	open         [bridge.XMPP + 1]int64
-	pinned       int64
-	dead         tally
-	unproven     [bridge.XMPP + 1]unprovenChange
-	closed       []*letter  // have no open delivery now
-	settled      []finished // delivered in this transaction
-	deletes      []uint64   // messages whose row goes
-	purged       int        // of Journal.done
-	defers       []deferred
-	revived      []*leg // Dead letters that are open again
-	notes        noteMemory
-	drops        []*leg // answers that are not sent after all; undo: back into their lane
-	meta         map[string]any
-	bytes        int64
-	lease        uint64
-	after        []func()
-	undo         []func() // newest last
+	savedEntries    []savedEntry
+	savedDeliveries []savedDelivery
+	inserted        []inserted  // undo: forget
+	deliveries      []*delivery // new; undo: forget
+	bindings        map[*delivery]binding
+	bindOrder       int       // of the last fresh binding
+	keys            []seenKey // added
+	failed          []failedRow
+	unfailed        []uint64
+	state           map[stateKey][]byte // nil: removed
+	counts          map[bridge.Counter]int64
+	pending         [bridge.XMPP + 1]int64
+	open            [bridge.XMPP + 1]int64
+	pinned          int64
+	dead            tally
+	unproven        [bridge.XMPP + 1]unprovenChange
+	idle            []*entry   // have no open delivery now
+	settled         []finished // delivered in this transaction
+	deletes         []uint64   // messages whose row goes
+	purged          int        // of Journal.done
+	defers          []deferred
+	revived         []*delivery // Dead letters that are open again
+	notes           noteCache
+	cancelled       []*delivery // answers that are not sent after all; undo: back into their lane
+	meta            map[string]any
+	bytes           int64
+	lease           uint64
+	after           []func()
+	undo            []func() // newest last
 }
 
-// born is a new message and what only its row needs.
-type born struct {
-	m    *letter
+// inserted is a new message and what only its row needs.
+type inserted struct {
+	m    *entry
 	keys []byte // for a requeue after the window
 	body []byte
 }
 
-type savedLetter struct {
-	m    *letter
-	book letterBook
+type savedEntry struct {
+	m      *entry
+	before durableEntry
 }
 
-type savedLeg struct {
-	l    *leg
-	book legBook
-	why  *bridge.Note
+type savedDelivery struct {
+	l      *delivery
+	before durableDelivery
+	note   *bridge.Note
 }
 
 // binding is a delivery's new one. A fresh one gets a number in the order of binding; another phase of an old one
 // keeps its number.
 type binding struct {
-	how   []byte
-	turn  int
+	data  []byte
+	order int
 	fresh bool
 }
 
@@ -85,43 +85,43 @@ type stateKey struct {
 func (j *Journal) newTxn() *txn {
 	j.tx++
 	return &txn{
-		j: j, n: j.tx, now: j.nowMS(), ran: j.running(), hows: map[*leg]binding{}, state: map[stateKey][]byte{},
+		j: j, n: j.tx, now: j.nowMS(), ran: j.running(), bindings: map[*delivery]binding{}, state: map[stateKey][]byte{},
 		counts: map[bridge.Counter]int64{}, meta: map[string]any{},
 	}
 }
 
-// touch remembers how a message was before this transaction.
-func (t *txn) touch(m *letter) *letterBook {
-	if m.book.tx != t.n {
-		t.savedLetters = append(t.savedLetters, savedLetter{m, m.book})
-		m.book.tx, m.book.changed = t.n, false
+// snapshot remembers how a message was before this transaction.
+func (t *txn) snapshot(m *entry) *durableEntry {
+	if m.durable.tx != t.n {
+		t.savedEntries = append(t.savedEntries, savedEntry{m, m.durable})
+		m.durable.tx, m.durable.changed = t.n, false
 	}
-	return &m.book
+	return &m.durable
 }
 
-func (t *txn) touchLeg(l *leg) *legBook {
-	if l.book.tx != t.n {
-		t.savedLegs = append(t.savedLegs, savedLeg{l, l.book, l.note})
-		l.book.tx = t.n
+func (t *txn) snapshotDelivery(d *delivery) *durableDelivery {
+	if d.durable.tx != t.n {
+		t.savedDeliveries = append(t.savedDeliveries, savedDelivery{d, d.durable, d.note})
+		d.durable.tx = t.n
 	}
-	return &l.book
+	return &d.durable
 }
 
-func (t *txn) bind(l *leg, how []byte, lap uint32) {
-	b := t.touchLeg(l)
-	h := t.hows[l]
+func (t *txn) bind(d *delivery, binding []byte, epoch uint32) {
+	b := t.snapshotDelivery(d)
+	h := t.bindings[d]
 	if !b.bound {
-		t.turn++
-		h.turn, h.fresh = t.turn, true
+		t.bindOrder++
+		h.order, h.fresh = t.bindOrder, true
 	}
-	h.how = how
-	t.hows[l] = h
-	b.bound, b.lap = true, lap
+	h.data = binding
+	t.bindings[d] = h
+	b.bound, b.epoch = true, epoch
 }
 
-func (t *txn) unbind(l *leg) {
-	t.touchLeg(l).bound = false
-	delete(t.hows, l)
+func (t *txn) unbind(d *delivery) {
+	t.snapshotDelivery(d).bound = false
+	delete(t.bindings, d)
 }
 
 func (t *txn) count(name string, side bridge.SideID, reason string, n int64) {
@@ -139,15 +139,15 @@ func (t *txn) setState(side bridge.SideID, rows []bridge.StateRow) {
 	}
 }
 
-// remember adds a key; it must not be known.
-func (t *txn) remember(k seenKey) {
-	t.j.dedup.add(k.origin, k.key, k.mark)
+// addKey adds a key; it must not be known.
+func (t *txn) addKey(k seenKey) {
+	t.j.dedup.add(k.origin, k.key, k.entry)
 	t.keys = append(t.keys, k)
 }
 
-// fail makes retries of a message answered with failed.
-func (t *txn) fail(msg uint64, reason string) {
-	g := t.j.dedup.young()
+// markFailed makes retries of a message answered with failed.
+func (t *txn) markFailed(msg uint64, reason string) {
+	g := t.j.dedup.current()
 	reason = intern(reason) // mostly the same for many
 	before, had := g.failed[msg]
 	g.failed[msg] = reason
@@ -159,9 +159,9 @@ func (t *txn) fail(msg uint64, reason string) {
 	})
 }
 
-// unfail takes that back.
-func (t *txn) unfail(msg uint64) {
-	for _, g := range t.j.dedup.gens {
+// unmarkFailed takes that back.
+func (t *txn) unmarkFailed(msg uint64) {
+	for _, g := range t.j.dedup.generations {
 		if reason, ok := g.failed[msg]; ok {
 			delete(g.failed, msg)
 			t.undo = append(t.undo, func() { g.failed[msg] = reason })
@@ -171,24 +171,24 @@ func (t *txn) unfail(msg uint64) {
 	t.unfailed = append(t.unfailed, msg)
 }
 
-// idle notes that a message has no open delivery; wrapUp decides what that means once all operations are applied.
-func (t *txn) idle(m *letter) {
-	if m.book.open == 0 && m.book.answers == 0 {
-		t.closed = append(t.closed, m)
+// markIdle notes that a message has no open delivery; wrapUp decides what that means once all operations are applied.
+func (t *txn) markIdle(m *entry) {
+	if m.durable.open == 0 && m.durable.answers == 0 {
+		t.idle = append(t.idle, m)
 	}
 }
 
 // wrapUp decides which rows have had their time.
 func (t *txn) wrapUp() {
-	for _, m := range t.closed {
-		if m.book.open > 0 || m.book.answers > 0 {
+	for _, m := range t.idle {
+		if m.durable.open > 0 || m.durable.answers > 0 {
 			continue // an answer was added since
 		}
-		if t.ends(m) {
-			t.touch(m).over = true
+		if t.isOver(m) {
+			t.snapshot(m).over = true
 			t.deletes = append(t.deletes, m.id)
 		}
-		t.after = append(t.after, func() { t.j.rest(m) })
+		t.after = append(t.after, func() { t.j.releaseEntry(m) })
 	}
 	t.purge()
 	t.saveUnproven()
@@ -196,16 +196,16 @@ func (t *txn) wrapUp() {
 	t.deletes = slices.Compact(t.deletes)
 }
 
-// ends tells whether an idle message's row goes at once: nothing can happen to it any more.
-func (t *txn) ends(m *letter) bool {
-	return m.book.dead == 0 && (m.mail == 0 || m.book.over)
+// isOver tells whether an idle message's row goes at once: nothing can happen to it any more.
+func (t *txn) isOver(m *entry) bool {
+	return m.durable.dead == 0 && (m.mail == 0 || m.durable.over)
 }
 
-// rest lets go of what an idle message held in memory.
-func (j *Journal) rest(m *letter) {
+// releaseEntry lets go of what an idle message held in memory.
+func (j *Journal) releaseEntry(m *entry) {
 	j.uncache(m)
-	if m.book.dead > 0 || m.mail == 0 || m.book.over {
-		delete(j.letters, m.id)
+	if m.durable.dead > 0 || m.mail == 0 || m.durable.over {
+		delete(j.entries, m.id)
 	}
 }
 
@@ -214,43 +214,43 @@ func (t *txn) committed() {
 	j := t.j
 	if len(t.keys) > 0 {
 		j.seenRow++
-		g := j.dedup.young()
+		g := j.dedup.current()
 		g.ended = j.ran()
 	}
-	for _, b := range t.born {
+	for _, b := range t.inserted {
 		m := b.m
-		m.book.row = true
+		m.durable.row = true
 		if m.mail > 0 {
-			j.young.push(m)
-			j.oldest.push(m)
+			j.undelayed.push(m)
+			j.byAge.push(m)
 		}
 	}
-	for _, l := range t.legs {
-		l.book.row = !l.book.gone
-		if l.finished() {
-			j.unhold(l)
+	for _, d := range t.deliveries {
+		d.durable.row = !d.durable.gone
+		if d.finished() {
+			j.removeWaiting(d)
 			continue
 		}
-		j.queueUp(l)
+		j.queueDelivery(d)
 	}
-	for _, s := range t.savedLegs {
-		l := s.l
-		had := s.book.row && !s.book.gone && !s.book.dead
+	for _, s := range t.savedDeliveries {
+		d := s.l
+		had := s.before.row && !s.before.gone && !s.before.dead
 		switch {
-		case had && l.finished():
-			j.unhold(l)
-		case !had && s.book.row && !l.finished():
-			l.lane = j.lane(l.lane.side, l.lane.name) // a dead letter that is open again
-			j.hold(l)
+		case had && d.finished():
+			j.removeWaiting(d)
+		case !had && s.before.row && !d.finished():
+			d.lane = j.lane(d.lane.side, d.lane.name) // a dead letter that is open again
+			j.addWaiting(d)
 		}
-		l.book.row = !l.book.gone
-		l.book.wired = l.book.bound
-		if l.book.gone && l.num >= l.letter.mail {
-			l.letter.forget(l)
+		d.durable.row = !d.durable.gone
+		d.durable.wired = d.durable.bound
+		if d.durable.gone && d.num >= d.entry.mail {
+			d.entry.forgetAnswer(d)
 		}
 	}
-	for _, s := range t.savedLetters {
-		s.m.book.changed = false
+	for _, s := range t.savedEntries {
+		s.m.durable.changed = false
 	}
 	for c, n := range t.counts {
 		if j.counts[c] += n; j.counts[c] == 0 {
@@ -265,10 +265,10 @@ func (t *txn) committed() {
 	j.dead.n += t.dead.n
 	j.dead.bytes += t.dead.bytes
 	for _, f := range t.settled {
-		j.done.push(f)
-		j.kept += int64(f.m.size)
+		j.finished.push(f)
+		j.finishedBytes += int64(f.m.size)
 	}
-	j.done.drop(t.purged)
+	j.finished.drop(t.purged)
 	t.commitUnproven()
 	j.lease = max(j.lease, t.lease)
 	if ran, ok := t.meta[metaRan]; ok {
@@ -277,21 +277,21 @@ func (t *txn) committed() {
 	for _, f := range t.after {
 		f()
 	}
-	j.folded = false
+	j.checkpointed = false
 	j.trim()
 }
 
 // trim keeps the lists by age from holding on to closed messages behind one that is stuck.
 func (j *Journal) trim() {
-	for j.oldest.len() > 0 && !j.oldest.at(0).pending() {
-		j.oldest.drop(1)
+	for j.byAge.len() > 0 && !j.byAge.at(0).pending() {
+		j.byAge.drop(1)
 	}
 	bound := 2*int(j.pending[bridge.MQTT]+j.pending[bridge.XMPP]) + 4096
-	if j.young.len() > bound {
-		j.young.keep((*letter).pending)
+	if j.undelayed.len() > bound {
+		j.undelayed.retain((*entry).pending)
 	}
-	if j.oldest.len() > bound {
-		j.oldest.keep((*letter).pending)
+	if j.byAge.len() > bound {
+		j.byAge.retain((*entry).pending)
 	}
 }
 
@@ -304,26 +304,26 @@ func (t *txn) rollback() {
 	for _, k := range t.keys {
 		j.dedup.remove(k.origin, k.key)
 	}
-	for _, l := range slices.Backward(t.legs) {
-		m := l.letter
-		if l.num >= m.mail {
-			m.legs = slices.DeleteFunc(m.legs, func(x *leg) bool { return x == l })
+	for _, d := range slices.Backward(t.deliveries) {
+		m := d.entry
+		if d.num >= m.mail {
+			m.deliveries = slices.DeleteFunc(m.deliveries, func(x *delivery) bool { return x == d })
 		}
-		l.stand = closing
-		j.unhold(l)
+		d.state = settling
+		j.removeWaiting(d)
 	}
-	for _, s := range t.savedLegs {
-		s.l.book, s.l.note = s.book, s.why
+	for _, s := range t.savedDeliveries {
+		s.l.durable, s.l.note = s.before, s.note
 	}
-	for _, s := range t.savedLetters {
-		s.m.book = s.book
+	for _, s := range t.savedEntries {
+		s.m.durable = s.before
 	}
-	for _, b := range t.born {
+	for _, b := range t.inserted {
 		j.uncache(b.m)
-		delete(j.letters, b.m.id)
+		delete(j.entries, b.m.id)
 	}
-	for _, l := range t.drops {
-		j.queueUp(l)
+	for _, d := range t.cancelled {
+		j.queueDelivery(d)
 	}
 }
 

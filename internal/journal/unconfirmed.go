@@ -32,33 +32,33 @@ type unprovenChange struct {
 	added []unproven
 }
 
-// Mark implements bridge.SideJournal.
+// LastUnproven implements bridge.SideJournal.
 func (j *Journal) LastUnproven() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.marks
+	return j.lastUnproven
 }
 
 // Confirm implements bridge.SideJournal.
-func (j *Journal) Confirm(side bridge.SideID, mark uint64) {
+func (j *Journal) Confirm(side bridge.SideID, unprovenNo uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.put(&confirmOp{side, mark})
+	j.put(&confirmOp{side, unprovenNo})
 }
 
 // BounceUnconfirmed implements bridge.SideJournal.
-func (j *Journal) BounceUnconfirmed(side bridge.SideID, mark uint64, longer int, why *bridge.Refusal) {
+func (j *Journal) BounceUnconfirmed(side bridge.SideID, upTo uint64, longer int, why *bridge.Refusal) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.put(&disownOp{side, mark, longer, why})
+	j.put(&bounceUnconfirmedOp{side, upTo, longer, why})
 }
 
-// mark numbers the results that prove little. Under Journal.mu.
-func (j *Journal) mark(results []bridge.Result) (before uint64) {
-	before = j.marks
+// numberUnproven numbers the results that prove little. Under Journal.mu.
+func (j *Journal) numberUnproven(results []bridge.Result) (before uint64) {
+	before = j.lastUnproven
 	for _, r := range results {
 		if r.Unproven && r.Err == nil {
-			j.marks++
+			j.lastUnproven++
 		}
 	}
 	return before
@@ -66,50 +66,50 @@ func (j *Journal) mark(results []bridge.Result) (before uint64) {
 
 type confirmOp struct {
 	side bridge.SideID
-	mark uint64
+	upTo uint64
 }
 
 func (o *confirmOp) size() (int, int)               { return 1, 0 }
 func (o *confirmOp) end(_ *Journal, err error) bool { return err != nil }
 
 func (o *confirmOp) apply(t *txn) {
-	for t.unprovenLeft(o.side) > 0 && t.firstUnproven(o.side).n <= o.mark {
-		t.letGo(o.side)
+	for t.unprovenLeft(o.side) > 0 && t.firstUnproven(o.side).n <= o.upTo {
+		t.popUnproven(o.side)
 	}
 }
 
-// disownOp bounces what was never confirmed.
-type disownOp struct {
+// bounceUnconfirmedOp bounces what was never confirmed.
+type bounceUnconfirmedOp struct {
 	side   bridge.SideID
-	mark   uint64
+	upTo   uint64
 	longer int
 	why    *bridge.Refusal
 }
 
-func (o *disownOp) size() (int, int)               { return 1, 0 }
-func (o *disownOp) end(_ *Journal, err error) bool { return err != nil }
+func (o *bounceUnconfirmedOp) size() (int, int)               { return 1, 0 }
+func (o *bounceUnconfirmedOp) end(_ *Journal, err error) bool { return err != nil }
 
-func (o *disownOp) apply(t *txn) {
-	for t.unprovenLeft(o.side) > 0 && t.firstUnproven(o.side).n <= o.mark {
+func (o *bounceUnconfirmedOp) apply(t *txn) {
+	for t.unprovenLeft(o.side) > 0 && t.firstUnproven(o.side).n <= o.upTo {
 		u := t.firstUnproven(o.side)
-		t.letGo(o.side)
-		m := t.j.letters[u.ref.Msg]
+		t.popUnproven(o.side)
+		m := t.j.entries[u.ref.Msg]
 		if m != nil && int(m.size) <= o.longer {
 			continue
 		}
 		t.count(bridge.Unconfirmed, o.side, "", 1)
-		t.returned(u.ref.Msg, m, o.why)
+		t.bounceSettled(u.ref.Msg, m, o.why)
 	}
 }
 
-// unprove puts a delivery that is being settled on the list.
-func (t *txn) unprove(l *leg, n uint64) {
-	if l.finished() || !l.kind.IsMessage() {
+// addUnproven puts a delivery that is being settled on the list.
+func (t *txn) addUnproven(d *delivery, n uint64) {
+	if d.finished() || !d.kind.IsMessage() {
 		return
 	}
-	c := &t.unproven[l.lane.side]
-	c.added = append(c.added, unproven{n, l.ref()})
-	t.touch(l.letter).unproven++
+	c := &t.unproven[d.lane.side]
+	c.added = append(c.added, unproven{n, d.ref()})
+	t.snapshot(d.entry).unproven++
 }
 
 func (t *txn) unprovenAt(side bridge.SideID, i int) unproven {
@@ -132,12 +132,12 @@ func (t *txn) firstUnproven(side bridge.SideID) unproven {
 	return t.unprovenAt(side, t.unproven[side].gone)
 }
 
-// letGo takes the first off the list.
-func (t *txn) letGo(side bridge.SideID) {
+// popUnproven takes the first off the list.
+func (t *txn) popUnproven(side bridge.SideID) {
 	u := t.firstUnproven(side)
 	t.unproven[side].gone++
-	if m := t.j.letters[u.ref.Msg]; m != nil && m.book.unproven > 0 {
-		t.touch(m).unproven--
+	if m := t.j.entries[u.ref.Msg]; m != nil && m.durable.unproven > 0 {
+		t.snapshot(m).unproven--
 	}
 }
 
@@ -225,9 +225,9 @@ func (j *Journal) loadUnproven() error {
 		slices.SortFunc(list, func(a, b unproven) int { return cmp.Compare(a.n, b.n) })
 		for _, u := range list {
 			j.unproven[side].push(u)
-			j.marks = max(j.marks, u.n)
-			if m := j.letters[u.ref.Msg]; m != nil {
-				m.book.unproven++
+			j.lastUnproven = max(j.lastUnproven, u.n)
+			if m := j.entries[u.ref.Msg]; m != nil {
+				m.durable.unproven++
 			}
 		}
 	}
@@ -249,11 +249,11 @@ func parseUnproven(key string, value []byte) (side bridge.SideID, list []unprove
 		if a <= 0 {
 			return 0, nil, bad
 		}
-		leg, b := binary.Uvarint(value[1+a:])
-		if b <= 0 || leg > 1<<16-1 {
+		delivery, b := binary.Uvarint(value[1+a:])
+		if b <= 0 || delivery > 1<<16-1 {
 			return 0, nil, bad
 		}
-		u.ref = bridge.Ref{Msg: msg, Delivery: uint16(leg)}
+		u.ref = bridge.Ref{Msg: msg, Delivery: uint16(delivery)}
 		list, value = append(list, u), value[1+a+b:]
 	}
 	return side, list, nil

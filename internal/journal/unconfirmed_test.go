@@ -11,7 +11,7 @@ import (
 var noRight = bridge.Refuse("no_right", "it may not have arrived")
 
 // deliver takes n messages in and closes them unproven; their notices are settled.
-func (b *book) deliver(from string, n int) {
+func (b *testJournal) deliver(from string, n int) {
 	b.t.Helper()
 	for i := range n {
 		b.append(direct(bridge.XMPP, from, "7", fmt.Sprint(from, ".", i)))
@@ -28,14 +28,14 @@ func (b *book) deliver(from string, n int) {
 func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	o := options(t.TempDir())
 	o.Sync = "os"
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.deliver("1001", 400)
 	b.Confirm(bridge.MQTT, b.LastUnproven())
 	b.deliver("1002", 150)
 	b.Confirm(bridge.MQTT, b.LastUnproven()-100)
 	b.deliver("1003", 200)
 	b.sync()
-	b = b.again(o)
+	b = b.reopen(o)
 	if got := b.LastUnproven(); got != 750 {
 		t.Errorf("mark %d after the restart, want 750", got)
 	}
@@ -45,17 +45,17 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	b.wantCount(bridge.Unconfirmed, bridge.MQTT, "", 310)
 	b.wantCount(bounced, bridge.XMPP, "no_right", 310)
 	b.wantCount(delivered, bridge.XMPP, "", 760)
-	told := map[string]int{}
+	answered := map[string]int{}
 	for range 310 {
 		n := b.next(bridge.MQTT)
-		told[n.From+" "+n.Note.Status]++
+		answered[n.From+" "+n.Note.Status]++
 		b.Settle(bridge.Result{Ref: n.Ref})
 	}
 	b.sync()
-	if told["1002 failed"] != 100 || told["1003 failed"] != 200 || told["1004 failed"] != 10 {
-		t.Errorf("told %v", told)
+	if answered["1002 failed"] != 100 || answered["1003 failed"] != 200 || answered["1004 failed"] != 10 {
+		t.Errorf("told %v", answered)
 	}
-	b = b.again(o)
+	b = b.reopen(o)
 	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 0, noRight)
 	b.sync()
 	b.nothing(bridge.MQTT)
@@ -66,11 +66,11 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 func TestConfirmedLeavesNothing(t *testing.T) {
 	o := options(t.TempDir())
 	o.Sync = "os"
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.deliver("1001", 300)
-	mark := b.LastUnproven()
-	b = b.again(o)
-	b.Confirm(bridge.MQTT, mark)
+	unprovenNo := b.LastUnproven()
+	b = b.reopen(o)
+	b.Confirm(bridge.MQTT, unprovenNo)
 	b.sync()
 	rows, err := b.State(t.Context(), 0)
 	must(t, err)
@@ -87,7 +87,7 @@ func TestUnconfirmedIsKept(t *testing.T) {
 	c := newClock()
 	o := options("")
 	o.Clock = c.Now
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.deliver("1001", 2*purgeLeast)
 	c.add(3 * time.Hour)
 	b.deliver("1002", 1)

@@ -9,7 +9,7 @@ import (
 func TestWholeWay(t *testing.T) {
 	for name, dir := range map[string]string{"memory": "memory", "disk": t.TempDir()} {
 		t.Run(name, func(t *testing.T) {
-			b := openBook(t, options(dir))
+			b := openTest(t, options(dir))
 			b.want(direct(bridge.XMPP, "1001", "1002", "hello"), bridge.OutcomeTaken)
 			o := b.next(bridge.MQTT)
 			if o.Kind != bridge.KindInbox || o.From != "1001" || o.To != "1002" || string(o.Body) != "hello" {

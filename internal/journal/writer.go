@@ -14,30 +14,30 @@ const (
 	saveEvery = time.Minute // running time
 )
 
-// write is the writer: it alone changes the file. It ends when Shut was called and the queue is empty, or
+// write is the writer: it alone changes the file. It ends when Close was called and the queue is empty, or
 // with an error that ends the process.
 func (j *Journal) write() {
 	defer close(j.ended)
-	defer j.speak()
+	defer j.flushLog()
 	tick := time.NewTimer(idleEvery)
 	defer tick.Stop()
 	wait, hurry := idleEvery, false
 	for {
 		if err := j.step(j.takeBatch()); err != nil {
-			j.die(err)
+			j.fail(err)
 			return
 		}
-		j.speak()
+		j.flushLog()
 		idle, over := j.pause()
 		if over {
-			j.settleLast()
+			j.finalCommit()
 			return
 		}
 		if !idle {
 			continue
 		}
-		// Only when trouble begins or ends: the bell must not put off the next try for ever.
-		if hurry != (j.trouble != nil) {
+		// Only when that begins or ends: the wakeup must not put off the next try for ever.
+		if hurry != (j.writeErr != nil) {
 			hurry, wait = !hurry, idleEvery
 			if hurry {
 				wait = retryFirst
@@ -45,15 +45,15 @@ func (j *Journal) write() {
 			tick.Reset(wait)
 		}
 		select {
-		case <-j.bell:
+		case <-j.wakeup:
 			continue
 		case <-tick.C:
 		}
 		if err := j.tick(); err != nil {
-			j.die(err)
+			j.fail(err)
 			return
 		}
-		j.speak()
+		j.flushLog()
 		if hurry {
 			wait = min(wait*2, retryMost)
 		}
@@ -63,7 +63,7 @@ func (j *Journal) write() {
 
 // step commits a batch, as far as that is possible now.
 func (j *Journal) step(batch []op) error {
-	if batch = j.sift(batch); len(batch) == 0 {
+	if batch = j.admit(batch); len(batch) == 0 {
 		return nil
 	}
 	return j.commit(batch)
@@ -79,7 +79,7 @@ func (j *Journal) pause() (idle, over bool) {
 		return false, false
 	}
 	if j.stopping {
-		j.broken = errShut
+		j.broken = errClosed
 	}
 	return true, j.stopping
 }
@@ -87,8 +87,8 @@ func (j *Journal) pause() (idle, over bool) {
 // commit writes operations in one transaction and answers them. An error ends the process.
 func (j *Journal) commit(batch []op) error {
 	// A new generation may need more room than there is for what is in hand: it can wait, a close cannot.
-	if j.trouble == nil {
-		if err := j.rotate(); err != nil && !passing(err) {
+	if j.writeErr == nil {
+		if err := j.rotate(); err != nil && !temporary(err) {
 			return j.failed(batch, err)
 		}
 	}
@@ -112,8 +112,8 @@ func (j *Journal) commit(batch []op) error {
 	for _, o := range batch {
 		o.end(j, nil)
 	}
-	j.told(batch, nil)
-	return j.measure(t)
+	j.notifyWaiters(batch, nil)
+	return j.accountSpace(t)
 }
 
 // plan applies operations to the picture.
@@ -141,40 +141,40 @@ func (j *Journal) abandon() {
 	}
 }
 
-// told answers those who wait for tickets, and lets them look.
-func (j *Journal) told(batch []op, err error) {
+// notifyWaiters answers those who wait for tickets, and lets them look.
+func (j *Journal) notifyWaiters(batch []op, err error) {
 	for _, o := range batch {
 		if n, ok := o.(numbered); ok {
 			j.resolve(n.number(), err)
 		}
 	}
-	if j.asked {
-		j.asked = false
-		close(j.waiting)
-		j.waiting = make(chan struct{})
+	if j.hasWaiters {
+		j.hasWaiters = false
+		close(j.resolved)
+		j.resolved = make(chan struct{})
 	}
 }
 
-// full tells a disk without room from a broken one. The shared-memory file of the log grows by itself, and
+// diskFull tells a disk without room from a broken one. The shared-memory file of the log grows by itself, and
 // SQLite gives that its own code.
-func full(err error) bool {
+func diskFull(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && (e.Code()&0xff == codes.SQLITE_FULL || e.Code() == codes.SQLITE_IOERR_SHMSIZE)
 }
 
-// passing tells whether an error may go away by itself: no room, or someone else's lock on the file.
-func passing(err error) bool {
+// temporary tells whether an error may go away by itself: no room, or someone else's lock on the file.
+func temporary(err error) bool {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return false
 	}
 	code := e.Code() & 0xff
-	return full(err) || code == codes.SQLITE_BUSY || code == codes.SQLITE_LOCKED
+	return diskFull(err) || code == codes.SQLITE_BUSY || code == codes.SQLITE_LOCKED
 }
 
-// die answers everyone with the error and says it to the owner of the process. Nothing that was not committed
+// fail answers everyone with the error and says it to the owner of the process. Nothing that was not committed
 // was acknowledged; the next start goes on from what the disk has.
-func (j *Journal) die(err error) {
+func (j *Journal) fail(err error) {
 	err = damaged(fmt.Errorf("journal: write: %w", err))
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -182,9 +182,9 @@ func (j *Journal) die(err error) {
 	for _, o := range j.queue {
 		o.end(j, err)
 	}
-	j.told(j.queue, err)
+	j.notifyWaiters(j.queue, err)
 	j.queue = nil
-	for _, c := range j.counters {
+	for _, c := range j.ready {
 		if c != nil {
 			c.wake()
 		}
@@ -203,27 +203,28 @@ func damaged(err error) error {
 	return err
 }
 
-// settleLast leaves a short log and the running time behind.
-func (j *Journal) settleLast() {
+// finalCommit leaves a short log and the running time behind.
+func (j *Journal) finalCommit() {
 	if len(j.retained) > 0 {
-		if err := j.again(); err != nil {
+		if err := j.retryCommit(); err != nil {
 			j.log.Warn().Err(err).Msg("what was kept could not be written")
 		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	lost := len(j.retained)
-	j.told(nil, nil)
-	for _, c := range j.counters {
+	j.notifyWaiters(nil, nil)
+	for _, c := range j.ready {
 		if c != nil {
 			c.wake()
 		}
 	}
 	if lost > 0 {
-		j.say(j.log.Warn().Int("operations", lost), "the book had no room to the last; what was closed since may be sent again")
+		j.logLater(j.log.Warn().Int("deliveries", lost),
+			"disk still full at shutdown: finished deliveries are not recorded and may be sent again")
 		return
 	}
 	if err := j.saveRan(); err != nil {
-		j.say(j.log.Warn().Err(err), "the running time could not be written")
+		j.logLater(j.log.Warn().Err(err), "the running time could not be written")
 	}
 }

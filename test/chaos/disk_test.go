@@ -56,7 +56,7 @@ func damage(r *trial) {
 		name string
 		harm func([]byte) []byte
 	}{
-		{"the book empty", func([]byte) []byte { return nil }},
+		{"the journal empty", func([]byte) []byte { return nil }},
 		{"its head overwritten", func(b []byte) []byte { copy(b, make([]byte, 100)); return b }},
 		{"a page in the middle overwritten", func(b []byte) []byte { copy(b[len(b)/2/4096*4096:], make([]byte, 4096)); return b }},
 	} {

@@ -309,8 +309,8 @@ func (r *trial) ledger(c stage.Counts) stage.Status {
 	}
 	if !r.f.restarts {
 		for name, side := range st.Sides {
-			if side.Door != side.Counts["received"] {
-				r.t.Errorf("/statusz: %s: %d at the door, received %d", name, side.Door, side.Counts["received"])
+			if side.Offered != side.Counts["received"] {
+				r.t.Errorf("/statusz: %s: %d offered, received %d", name, side.Offered, side.Counts["received"])
 			}
 		}
 	}

@@ -59,10 +59,10 @@ func (p *process) Stop() error { return p.report(p.signal(syscall.SIGTERM)) }
 func (p *process) Kill() error { return p.report(p.signal(syscall.SIGKILL)) }
 
 // Freeze halts the server without closing its connections; Thaw lets it go on.
-func (p *process) Freeze() error { return p.report(p.nudge(syscall.SIGSTOP)) }
+func (p *process) Freeze() error { return p.report(p.signalRunning(syscall.SIGSTOP)) }
 
 // Thaw undoes Freeze.
-func (p *process) Thaw() error { return p.report(p.nudge(syscall.SIGCONT)) }
+func (p *process) Thaw() error { return p.report(p.signalRunning(syscall.SIGCONT)) }
 
 // Pid is the process id, 0 when it does not run.
 func (p *process) Pid() int {
@@ -136,7 +136,7 @@ func (p *process) signal(sig syscall.Signal) error {
 	return nil
 }
 
-func (p *process) nudge(sig syscall.Signal) error {
+func (p *process) signalRunning(sig syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.run == nil {

@@ -13,7 +13,7 @@ func (m *Mosquitto) SetACL(acl string) error {
 	if err := writeFile(m.Dir, "acl", acl+"\n"); err != nil {
 		return err
 	}
-	return m.nudge(syscall.SIGHUP)
+	return m.signalRunning(syscall.SIGHUP)
 }
 
 // SetMessageSizeLimit changes message_size_limit of a broker that has one and lets it read that.
@@ -21,7 +21,7 @@ func (m *Mosquitto) SetMessageSizeLimit(bytes int) error {
 	if err := m.SetOption("message_size_limit", bytes); err != nil {
 		return err
 	}
-	return m.nudge(syscall.SIGHUP)
+	return m.signalRunning(syscall.SIGHUP)
 }
 
 // SetOption changes a number in the broker's file, where it stands already. The broker reads it at its next start.

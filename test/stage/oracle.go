@@ -78,15 +78,15 @@ func (o *Oracle) Next(ctx context.Context, side Origin, from, to string, n int) 
 		return nil, ctx.Err()
 	}
 	id := strings.Join([]string{string(side), from, to, strconv.Itoa(n)}, "|")
-	return o.book(&Item{Origin: side, Body: Direct(from, to, id).String(), From: from, To: to, N: n, id: id}), nil
+	return o.expect(&Item{Origin: side, Body: Direct(from, to, id).String(), From: from, To: to, N: n, id: id}), nil
 }
 
 // Poison journals a message that must not arrive.
 func (o *Oracle) Poison(side Origin, from, to, body string, content string) *Item {
-	return o.book(&Item{Origin: side, Body: body, From: from, To: to, id: content, Poison: true})
+	return o.expect(&Item{Origin: side, Body: body, From: from, To: to, id: content, Poison: true})
 }
 
-func (o *Oracle) book(it *Item) *Item {
+func (o *Oracle) expect(it *Item) *Item {
 	it.notices, it.sent = map[string]int{}, time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -17,14 +17,14 @@ import (
 type Status struct {
 	Counts  map[string]int64 // received, delivered, duplicate, ignored, refused, dead, pending, …
 	Reasons map[string]int64 // of refused and dead, as "refused bad_to"
-	Sides   map[string]Ledger
+	Sides   map[string]SideBalance
 }
 
-// Ledger is one side's share of Status: of messages that came from it.
-type Ledger struct {
-	Counts map[string]int64 `json:"counts"`
-	Door   int64            `json:"at_the_door"` // offers in this life, counted apart from the journal
-	Open   int64            `json:"open"`        // deliveries to it that are not settled
+// SideBalance is one side's share of Status: of messages that came from it.
+type SideBalance struct {
+	Counts  map[string]int64 `json:"counts"`
+	Offered int64            `json:"offered"` // offers in this life, counted apart from the journal
+	Open    int64            `json:"open"`    // deliveries to it that are not settled
 }
 
 func (s Status) String() string {
@@ -47,7 +47,7 @@ func (s Status) Sum() int64 {
 	return n
 }
 
-// TurnedDown is what was refused at the door or buried later.
+// TurnedDown is what was refused offered or buried later.
 func (s Status) TurnedDown() int64 { return s.Counts["refused"] + s.Counts["dead"] }
 
 // Get asks its status page for a path.
@@ -155,9 +155,9 @@ const Patience = 10 * time.Second
 func DecodeStatus(page []byte) (Status, error) {
 	s := Status{Counts: map[string]int64{}, Reasons: map[string]int64{}}
 	var p struct {
-		Counts  map[string]int64  `json:"counts"`
-		Reasons map[string]int64  `json:"reasons"`
-		Sides   map[string]Ledger `json:"sides"`
+		Counts  map[string]int64       `json:"counts"`
+		Reasons map[string]int64       `json:"reasons"`
+		Sides   map[string]SideBalance `json:"sides"`
 	}
 	err := json.Unmarshal(page, &p)
 	s.Counts, s.Reasons, s.Sides = p.Counts, p.Reasons, p.Sides

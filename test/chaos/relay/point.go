@@ -48,5 +48,5 @@ func (p *point) seams() app.Hooks {
 	if p.name == "" {
 		return app.Hooks{Side: p.side} // for the door
 	}
-	return app.Hooks{Appender: p.book, Queue: p.ledger, SideJournal: p.desk, Side: p.side}
+	return app.Hooks{Appender: p.appender, Queue: p.queue, SideJournal: p.sideJournal, Side: p.side}
 }

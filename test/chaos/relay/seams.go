@@ -56,15 +56,15 @@ func (i *inlet) Offer(ctx context.Context, in bridge.Inbound) error {
 }
 
 // journal: what is written down.
-func (p *point) book(b bridge.Appender) bridge.Appender { return &book{b, p} }
+func (p *point) appender(b bridge.Appender) bridge.Appender { return &appender{b, p} }
 
-type book struct {
+type appender struct {
 	bridge.Appender
 	p *point
 }
 
 // Append implements bridge.Appender.
-func (b *book) Append(ctx context.Context, recs []*bridge.Record) error {
+func (b *appender) Append(ctx context.Context, recs []*bridge.Record) error {
 	for _, r := range recs {
 		b.p.pass(r.Origin, "append")
 	}
@@ -76,15 +76,15 @@ func (b *book) Append(ctx context.Context, recs []*bridge.Record) error {
 }
 
 // ledger: what is handed out.
-func (p *point) ledger(l bridge.Queue) bridge.Queue { return &ledger{l, p} }
+func (p *point) queue(l bridge.Queue) bridge.Queue { return &queue{l, p} }
 
-type ledger struct {
+type queue struct {
 	bridge.Queue
 	p *point
 }
 
 // Next implements bridge.Queue.
-func (l *ledger) Next(ctx context.Context, id bridge.SideID) (bridge.Outbound, error) {
+func (l *queue) Next(ctx context.Context, id bridge.SideID) (bridge.Outbound, error) {
 	out, err := l.Queue.Next(ctx, id)
 	if err == nil {
 		l.p.pass(id, "next")
@@ -96,18 +96,18 @@ func (l *ledger) Next(ctx context.Context, id bridge.SideID) (bridge.Outbound, e
 }
 
 // desk: what is bound and closed.
-func (p *point) desk(id bridge.SideID, d bridge.SideJournal) bridge.SideJournal {
-	return &desk{d, p, id}
+func (p *point) sideJournal(id bridge.SideID, d bridge.SideJournal) bridge.SideJournal {
+	return &sideJournal{d, p, id}
 }
 
-type desk struct {
+type sideJournal struct {
 	bridge.SideJournal
 	p  *point
 	id bridge.SideID
 }
 
 // Bind implements bridge.SideJournal.
-func (d *desk) Bind(ref bridge.Ref, how []byte) uint64 {
+func (d *sideJournal) Bind(ref bridge.Ref, how []byte) uint64 {
 	d.p.pass(d.id, "bind")
 	ticket := d.SideJournal.Bind(ref, how)
 	d.p.pass(d.id, "bound")
@@ -115,7 +115,7 @@ func (d *desk) Bind(ref bridge.Ref, how []byte) uint64 {
 }
 
 // Wait implements bridge.SideJournal.
-func (d *desk) Wait(ctx context.Context, ticket uint64) error {
+func (d *sideJournal) Wait(ctx context.Context, ticket uint64) error {
 	err := d.SideJournal.Wait(ctx, ticket)
 	if err == nil {
 		d.p.pass(d.id, "committed")
@@ -124,20 +124,20 @@ func (d *desk) Wait(ctx context.Context, ticket uint64) error {
 }
 
 // Unbind implements bridge.SideJournal.
-func (d *desk) Unbind(refs ...bridge.Ref) {
+func (d *sideJournal) Unbind(refs ...bridge.Ref) {
 	d.p.pass(d.id, "unbind")
 	d.SideJournal.Unbind(refs...)
 }
 
 // Close implements bridge.SideJournal: the far side has confirmed.
-func (d *desk) Settle(results ...bridge.Result) {
+func (d *sideJournal) Settle(results ...bridge.Result) {
 	d.p.pass(d.id, "close")
 	d.SideJournal.Settle(results...)
 	d.p.pass(d.id, "closed")
 }
 
 // SetState implements bridge.SideJournal.
-func (d *desk) SetState(id bridge.SideID, rows ...bridge.StateRow) uint64 {
+func (d *sideJournal) SetState(id bridge.SideID, rows ...bridge.StateRow) uint64 {
 	d.p.pass(d.id, "state")
 	return d.SideJournal.SetState(id, rows...)
 }

@@ -12,15 +12,15 @@ const nsSM = "urn:xmpp:sm:3"
 var errCount = errors.New("clients: xmpp: the server acknowledges more than it was sent")
 
 // message is one stanza on its way to the server.
-type letter struct {
+type counted struct {
 	raw   string
 	taken func() // nil: not repeated on the next login
 }
 
 // managed is the state of XEP-0198. There is no resumption: an unacknowledged message is simply sent again.
 type managed struct {
-	in, acked uint32   // stanzas heard; stanzas that the server has acknowledged. Of this login
-	flying    []letter // in order, not acknowledged
+	in, acked uint32    // stanzas heard; stanzas that the server has acknowledged. Of this login
+	flying    []counted // in order, not acknowledged
 	repeated  int
 }
 
@@ -31,7 +31,7 @@ func (c *XMPP) Deliver(to, typ, id, body string, taken func()) {
 	raw := fmt.Sprintf("<message to='%s' type='%s' id='%s'><body>%s</body></message>", Escape(to), Escape(typ), Escape(id), Escape(body))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := letter{raw: raw, taken: taken}
+	l := counted{raw: raw, taken: taken}
 	if c.conn == nil {
 		c.sm.flying = append(c.sm.flying, l) // repeat writes it
 		return
@@ -47,7 +47,7 @@ func (c *XMPP) Repeated() int {
 }
 
 // writeCounted needs the lock.
-func (c *XMPP) writeCounted(l letter) error {
+func (c *XMPP) writeCounted(l counted) error {
 	c.sm.flying = append(c.sm.flying, l)
 	return c.write(l.raw + "<r xmlns='" + nsSM + "'/>")
 }

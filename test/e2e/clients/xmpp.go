@@ -119,7 +119,7 @@ func (c *XMPP) Raw(stanza string) error {
 		return ErrOffline
 	}
 	if c.cfg.SM {
-		return c.writeCounted(letter{raw: stanza})
+		return c.writeCounted(counted{raw: stanza})
 	}
 	return c.write(stanza)
 }

@@ -50,34 +50,34 @@ func options(dir string) Options {
 }
 
 // journal is an open journal with short words for a test.
-type book struct {
+type testJournal struct {
 	*Journal
 	t testing.TB
 }
 
-func openBook(t testing.TB, o Options) *book {
+func openTest(t testing.TB, o Options) *testJournal {
 	t.Helper()
 	j, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &book{j, t}
-	t.Cleanup(b.shut)
+	b := &testJournal{j, t}
+	t.Cleanup(b.end)
 	return b
 }
 
-func (b *book) shut() {
+func (b *testJournal) end() {
 	b.t.Helper()
 	if err := b.Close(); err != nil {
 		b.t.Error(err)
 	}
 }
 
-// again shuts the journal and opens it again.
-func (b *book) again(o Options) *book {
+// reopen shuts the journal and opens it again.
+func (b *testJournal) reopen(o Options) *testJournal {
 	b.t.Helper()
-	b.shut()
-	return openBook(b.t, o)
+	b.end()
+	return openTest(b.t, o)
 }
 
 func key(parts ...any) (k message.Key) {
@@ -107,7 +107,7 @@ func group(from, text string, members ...string) *bridge.Record {
 	return r
 }
 
-func (b *book) append(recs ...*bridge.Record) {
+func (b *testJournal) append(recs ...*bridge.Record) {
 	b.t.Helper()
 	if err := b.Append(b.t.Context(), recs); err != nil {
 		b.t.Fatal(err)
@@ -115,7 +115,7 @@ func (b *book) append(recs ...*bridge.Record) {
 }
 
 // want appends one record and checks its outcome.
-func (b *book) want(r *bridge.Record, want bridge.Outcome) {
+func (b *testJournal) want(r *bridge.Record, want bridge.Outcome) {
 	b.t.Helper()
 	b.append(r)
 	if r.Outcome != want {
@@ -123,7 +123,7 @@ func (b *book) want(r *bridge.Record, want bridge.Outcome) {
 	}
 }
 
-func (b *book) next(side bridge.SideID) bridge.Outbound {
+func (b *testJournal) next(side bridge.SideID) bridge.Outbound {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Second)
 	defer cancel()
@@ -135,17 +135,17 @@ func (b *book) next(side bridge.SideID) bridge.Outbound {
 }
 
 // nothing checks that there is nothing to hand out.
-func (b *book) nothing(side bridge.SideID) {
+func (b *testJournal) nothing(side bridge.SideID) {
 	b.t.Helper()
 	b.mu.Lock()
-	l, _ := b.pick(b.counters[side])
+	d, _ := b.Journal.next(b.ready[side])
 	b.mu.Unlock()
-	if l != nil {
-		b.t.Fatalf("handed out %v (kind %d, note %+v), want nothing", l.ref(), l.kind, l.note)
+	if d != nil {
+		b.t.Fatalf("handed out %v (kind %d, note %+v), want nothing", d.ref(), d.kind, d.note)
 	}
 }
 
-func (b *book) settle(refs ...bridge.Ref) {
+func (b *testJournal) settle(refs ...bridge.Ref) {
 	b.t.Helper()
 	for _, r := range refs {
 		b.Settle(bridge.Result{Ref: r})
@@ -153,21 +153,21 @@ func (b *book) settle(refs ...bridge.Ref) {
 	b.sync()
 }
 
-func (b *book) bury(ref bridge.Ref, why *bridge.Refusal) {
+func (b *testJournal) bury(ref bridge.Ref, why *bridge.Refusal) {
 	b.t.Helper()
 	b.Settle(bridge.Result{Ref: ref, Err: why})
 	b.sync()
 }
 
 // sync waits until all that was said before is committed.
-func (b *book) sync() {
+func (b *testJournal) sync() {
 	b.t.Helper()
 	if err := b.Wait(b.t.Context(), b.SetState(bridge.MQTT)); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *book) bind(ref bridge.Ref, how string) {
+func (b *testJournal) bind(ref bridge.Ref, how string) {
 	b.t.Helper()
 	if err := b.Wait(b.t.Context(), b.Bind(ref, []byte(how))); err != nil {
 		b.t.Fatal(err)
@@ -175,7 +175,7 @@ func (b *book) bind(ref bridge.Ref, how string) {
 }
 
 // sum checks the equation of the promise for both origins.
-func (b *book) sum() {
+func (b *testJournal) sum() {
 	b.t.Helper()
 	checkSum(b.t, b.Totals())
 }
@@ -199,11 +199,11 @@ func checkSum(t testing.TB, a bridge.Totals) {
 	}
 }
 
-func (b *book) counter(name string, side bridge.SideID, reason string) int64 {
+func (b *testJournal) counter(name string, side bridge.SideID, reason string) int64 {
 	return b.Totals().Counts[bridge.Counter{Name: name, Side: side, Reason: reason}]
 }
 
-func (b *book) wantCount(name string, side bridge.SideID, reason string, want int64) {
+func (b *testJournal) wantCount(name string, side bridge.SideID, reason string, want int64) {
 	b.t.Helper()
 	if got := b.counter(name, side, reason); got != want {
 		b.t.Fatalf("%s %v %q is %d, want %d", name, side, reason, got, want)
@@ -211,7 +211,7 @@ func (b *book) wantCount(name string, side bridge.SideID, reason string, want in
 }
 
 // wantNotice takes the next notice, checks it and settles it.
-func (b *book) wantNotice(to, body string) {
+func (b *testJournal) wantNotice(to, body string) {
 	b.t.Helper()
 	o := b.next(bridge.MQTT)
 	if o.Kind != bridge.KindNotice || o.To != to || string(o.Body) != body {

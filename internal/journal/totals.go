@@ -7,7 +7,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// Account implements bridge.Balance. It shows only what is committed.
+// Totals implements bridge.Balance. It shows only what is committed.
 func (j *Journal) Totals() bridge.Totals {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -20,34 +20,34 @@ func (j *Journal) Totals() bridge.Totals {
 		Limit:   j.opt.MaxBytes,
 		Full:    j.space.full || j.space.crowded,
 
-		Deliveries: int64(j.held), MaxDeliveries: int64(j.opt.MaxPending), Crowded: j.space.crowded,
+		Deliveries: int64(j.waiting), MaxDeliveries: int64(j.opt.MaxPending), Crowded: j.space.crowded,
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		a.Pending[side], a.Open[side] = j.pending[side], j.open[side]
 	}
-	for i := range j.oldest.len() {
-		if m := j.oldest.at(i); m.pending() {
-			a.Oldest = time.Duration(max(1, j.running()-m.born)) * time.Millisecond
+	for i := range j.byAge.len() {
+		if m := j.byAge.at(i); m.pending() {
+			a.Oldest = time.Duration(max(1, j.running()-m.ran)) * time.Millisecond
 			break
 		}
 	}
 	switch {
 	case j.broken != nil:
-		a.Trouble = j.broken.Error()
-	case j.trouble != nil:
-		a.Trouble = j.trouble.Error()
+		a.WriteErr = j.broken.Error()
+	case j.writeErr != nil:
+		a.WriteErr = j.writeErr.Error()
 	}
 	return a
 }
 
-// Room tells whether messages are taken: the journal is not full, and can be written to.
+// HasSpace tells whether messages are taken: the journal is not full, and can be written to.
 func (j *Journal) HasSpace() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return !j.space.full && !j.space.crowded && j.trouble == nil
+	return !j.space.full && !j.space.crowded && j.writeErr == nil
 }
 
-// Dead is how many dead letters the journal holds, and how much of it they fill.
+// DeadLetters is how many dead letters the journal holds, and how much of it they fill.
 func (j *Journal) DeadLetters() (n, bytes int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -114,7 +114,7 @@ func TestLife(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), tt.stop)
 				defer cancel()
-				l := life{tt.stages(d), patience{grace: 15 * second, force: force, fatal: fatal}}
+				l := group{tt.stages(d), stopPolicy{grace: 15 * second, force: force, fatal: fatal}}
 				err := l.run(ctx)
 				if took := time.Since(begun); took != tt.took {
 					t.Errorf("it took %v, want %v", took, tt.took)

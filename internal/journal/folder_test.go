@@ -18,7 +18,7 @@ import (
 
 // The bug that could corrupt a file with two connections (3.7.0 to 3.51.2) is not in this engine.
 func TestEngineVersion(t *testing.T) {
-	b := openBook(t, options("memory"))
+	b := openTest(t, options("memory"))
 	var version string
 	if err := b.conn.QueryRowContext(t.Context(), "SELECT sqlite_version()").Scan(&version); err != nil {
 		t.Fatal(err)
@@ -40,13 +40,13 @@ func TestSettings(t *testing.T) {
 	for sync, level := range map[string]int64{"full": 2, "os": 1} {
 		o := options(t.TempDir())
 		o.Sync = sync
-		b := openBook(t, o)
+		b := openTest(t, o)
 		for name, want := range map[string]int64{"synchronous": level, "busy_timeout": 5000, "auto_vacuum": 2} {
 			if got, err := pragma(b.conn, name); err != nil || got != want {
 				t.Errorf("%s: %s is %d (%v), want %d", sync, name, got, err, want)
 			}
 		}
-		for name, mode := range map[string]os.FileMode{bookName: 0o600, lockName: 0o600} {
+		for name, mode := range map[string]os.FileMode{fileName: 0o600, lockName: 0o600} {
 			if info, err := os.Stat(filepath.Join(o.Dir, name)); err != nil || info.Mode() != mode {
 				t.Errorf("%s has mode %v (%v)", name, info.Mode(), err)
 			}
@@ -56,13 +56,13 @@ func TestSettings(t *testing.T) {
 
 func TestOneOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "folder 100%?#")
-	b := openBook(t, options(dir))
+	b := openTest(t, options(dir))
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
-	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, errHeld) {
+	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, errLocked) {
 		t.Fatalf("the second opener got %v", err)
 	}
 	b.want(direct(bridge.XMPP, "1001", "1002", "b"), bridge.OutcomeTaken)
-	b = b.again(options(dir))
+	b = b.reopen(options(dir))
 	b.wantCount(received, bridge.XMPP, "", 2)
 }
 
@@ -86,18 +86,18 @@ func TestOptions(t *testing.T) {
 
 // What is no sound journal gives an error and is left as it is.
 func TestDamaged(t *testing.T) {
-	book := func(dir string) string { return filepath.Join(dir, bookName) }
+	journal := func(dir string) string { return filepath.Join(dir, fileName) }
 	change := func(t *testing.T, dir string, f func([]byte) []byte) {
-		b, err := os.ReadFile(book(dir))
+		b, err := os.ReadFile(journal(dir))
 		if err == nil {
-			err = os.WriteFile(book(dir), f(b), 0o600)
+			err = os.WriteFile(journal(dir), f(b), 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	run := func(t *testing.T, dir string, queries ...string) {
-		db, err := sql.Open("sqlite", dsn(book(dir), nil))
+		db, err := sql.Open("sqlite", dsn(journal(dir), nil))
 		for _, q := range queries {
 			if err == nil {
 				_, err = db.Exec(q)
@@ -108,10 +108,10 @@ func TestDamaged(t *testing.T) {
 		}
 	}
 	for name, do := range map[string]func(t *testing.T, dir string){
-		"gone":      func(t *testing.T, dir string) { must(t, os.Remove(book(dir))) },
-		"empty":     func(t *testing.T, dir string) { must(t, os.WriteFile(book(dir), nil, 0o600)) },
+		"gone":      func(t *testing.T, dir string) { must(t, os.Remove(journal(dir))) },
+		"empty":     func(t *testing.T, dir string) { must(t, os.WriteFile(journal(dir), nil, 0o600)) },
 		"zeros":     func(t *testing.T, dir string) { change(t, dir, func(b []byte) []byte { return make([]byte, len(b)) }) },
-		"text":      func(t *testing.T, dir string) { must(t, os.WriteFile(book(dir), []byte("no such thing"), 0o600)) },
+		"text":      func(t *testing.T, dir string) { must(t, os.WriteFile(journal(dir), []byte("no such thing"), 0o600)) },
 		"short":     func(t *testing.T, dir string) { change(t, dir, func(b []byte) []byte { return b[:len(b)/2] }) },
 		"head only": func(t *testing.T, dir string) { change(t, dir, func(b []byte) []byte { return b[:16] }) },
 		"rubbish": func(t *testing.T, dir string) {
@@ -123,7 +123,7 @@ func TestDamaged(t *testing.T) {
 			})
 		},
 		"foreign": func(t *testing.T, dir string) {
-			must(t, os.Remove(book(dir)))
+			must(t, os.Remove(journal(dir)))
 			run(t, dir, "CREATE TABLE t (x)")
 		},
 		"newer": func(t *testing.T, dir string) { run(t, dir, "PRAGMA user_version = 99") },
@@ -141,12 +141,12 @@ func TestDamaged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			b := openBook(t, options(dir))
+			b := openTest(t, options(dir))
 			b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 			b.want(direct(bridge.MQTT, "1001", "1002", "b"), bridge.OutcomeTaken)
-			b.shut()
+			b.end()
 			do(t, dir)
-			before, _ := os.ReadFile(book(dir))
+			before, _ := os.ReadFile(journal(dir))
 			for range 2 {
 				j, err := Open(t.Context(), options(dir))
 				if err == nil {
@@ -160,7 +160,7 @@ func TestDamaged(t *testing.T) {
 					t.Errorf("the error is %q", err)
 				}
 			}
-			if after, _ := os.ReadFile(book(dir)); !bytes.Equal(before, after) {
+			if after, _ := os.ReadFile(journal(dir)); !bytes.Equal(before, after) {
 				t.Error("the file was changed")
 			}
 		})
@@ -177,19 +177,19 @@ func must(t testing.TB, err error) {
 // A process that was stopped while it made a new journal begins anew: there was nothing yet.
 func TestUnfinishedBirth(t *testing.T) {
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, bookName+".new"), []byte("half a fi"), 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, bookName+".new-journal"), []byte("x"), 0o600))
-	b := openBook(t, options(dir))
+	must(t, os.WriteFile(filepath.Join(dir, fileName+".new"), []byte("half a fi"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, fileName+".new-journal"), []byte("x"), 0o600))
+	b := openTest(t, options(dir))
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
-	b.shut()
+	b.end()
 	// Between the new file's name and the stamp in the lock.
 	must(t, os.Truncate(filepath.Join(dir, lockName), 0))
-	b = openBook(t, options(dir))
+	b = openTest(t, options(dir))
 	b.wantCount(received, bridge.XMPP, "", 1)
-	b.shut()
-	must(t, os.Remove(filepath.Join(dir, bookName)))
+	b.end()
+	must(t, os.Remove(filepath.Join(dir, fileName)))
 	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a folder whose book is gone was taken for new: %v", err)
+		t.Errorf("a folder whose journal is gone was taken for new: %v", err)
 	}
 }
 
@@ -199,7 +199,7 @@ func TestParentsAreSynced(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
 	dir := filepath.Join(root, "new", "folder")
-	h, err := enter(dir)
+	h, err := lockFolder(dir)
 	must(t, err)
 	var synced []string
 	h.sync = func(dir string) error {
@@ -210,7 +210,7 @@ func TestParentsAreSynced(t *testing.T) {
 		return nil
 	}
 	must(t, h.prepare("sqlite"))
-	must(t, h.leave())
+	must(t, h.unlock())
 	var want []string
 	for at := dir; at != filepath.Dir(at); {
 		at = filepath.Dir(at)
@@ -220,7 +220,7 @@ func TestParentsAreSynced(t *testing.T) {
 	if diff := cmp.Diff(want, synced); diff != "" {
 		t.Error(diff)
 	}
-	h, err = enter(filepath.Join(root, "another"))
+	h, err = lockFolder(filepath.Join(root, "another"))
 	must(t, err)
 	broken := errors.New("the disk is gone")
 	h.sync = func(dir string) error {
@@ -232,5 +232,5 @@ func TestParentsAreSynced(t *testing.T) {
 	if err := h.prepare("sqlite"); !errors.Is(err, broken) {
 		t.Errorf("got %v, want what the parent's sync said", err)
 	}
-	must(t, h.leave())
+	must(t, h.unlock())
 }

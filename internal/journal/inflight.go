@@ -9,46 +9,46 @@ import (
 )
 
 // Bind implements bridge.SideJournal. A delivery that is closed already keeps nothing, but has its ticket.
-func (j *Journal) Bind(ref bridge.Ref, how []byte) uint64 {
+func (j *Journal) Bind(ref bridge.Ref, binding []byte) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	l := j.legOf(ref)
-	if l != nil {
-		switch l.stand {
-		case waiting:
-			l.lane.remove(l)
-			l.stand = held
-		case out:
-			l.stand = held
+	d := j.deliveryOf(ref)
+	if d != nil {
+		switch d.state {
+		case queued:
+			d.lane.remove(d)
+			d.state = inflight
+		case handedOut:
+			d.state = inflight
 		}
 	}
 	j.ticket++
-	o := &bindOp{l: l, how: append([]byte{}, how...), ticket: j.ticket}
-	if l != nil {
-		o.lap = l.lap
+	o := &bindOp{l: d, data: append([]byte{}, binding...), ticket: j.ticket}
+	if d != nil {
+		o.epoch = d.epoch
 	}
 	j.put(o)
 	return j.ticket
 }
 
 type bindOp struct {
-	l      *leg // nil: unknown
-	lap    uint32
-	how    []byte
+	l      *delivery // nil: unknown
+	epoch  uint32
+	data   []byte
 	ticket uint64
 }
 
-func (o *bindOp) size() (int, int) { return 1, len(o.how) }
+func (o *bindOp) size() (int, int) { return 1, len(o.data) }
 func (o *bindOp) number() uint64   { return o.ticket }
-func (l *leg) finished() bool      { return l.book.gone || l.book.dead }
+func (d *delivery) finished() bool { return d.durable.gone || d.durable.dead }
 func (o *bindOp) end(j *Journal, err error) bool {
-	if err == nil || o.l == nil || o.l.finished() || o.l.lap != o.lap {
+	if err == nil || o.l == nil || o.l.finished() || o.l.epoch != o.epoch {
 		return false
 	}
-	if o.l.book.bound && o.l.book.lap == o.lap {
+	if o.l.durable.bound && o.l.durable.epoch == o.epoch {
 		return true // the wire has gone on; the journal must follow (a released packet is never published again)
 	}
-	if o.l.stand == held {
+	if o.l.state == inflight {
 		j.giveBack(o.l)
 	}
 	return false
@@ -56,16 +56,16 @@ func (o *bindOp) end(j *Journal, err error) bool {
 
 // giveBack puts a delivery that a wire held back into its lane. What was said of it before counts no more: a bind
 // that is still in the queue must neither bind it again nor, failing, take it from who holds it by then.
-func (j *Journal) giveBack(l *leg) {
-	l.lap++
-	j.queueUp(l)
+func (j *Journal) giveBack(d *delivery) {
+	d.epoch++
+	j.queueDelivery(d)
 }
 
 func (o *bindOp) apply(t *txn) {
-	if o.l == nil || o.l.finished() || o.l.lap != o.lap || o.l.stand != held && o.l.stand != closing {
+	if o.l == nil || o.l.finished() || o.l.epoch != o.epoch || o.l.state != inflight && o.l.state != settling {
 		return // closed, or undone by an earlier operation of the wire
 	}
-	t.bind(o.l, o.how, o.lap)
+	t.bind(o.l, o.data, o.epoch)
 }
 
 // Unbind implements bridge.SideJournal: the deliveries are with Next at once, for what hands them out again is queued
@@ -75,31 +75,31 @@ func (j *Journal) Unbind(refs ...bridge.Ref) {
 	defer j.mu.Unlock()
 	o := &unbindOp{}
 	for _, ref := range refs {
-		if l := j.legOf(ref); l != nil && l.stand == held {
-			o.legs = append(o.legs, l)
-			j.giveBack(l)
+		if d := j.deliveryOf(ref); d != nil && d.state == inflight {
+			o.deliveries = append(o.deliveries, d)
+			j.giveBack(d)
 		}
 	}
-	if len(o.legs) > 0 {
+	if len(o.deliveries) > 0 {
 		j.put(o)
 	}
 }
 
-type unbindOp struct{ legs []*leg }
+type unbindOp struct{ deliveries []*delivery }
 
-func (o *unbindOp) size() (int, int) { return len(o.legs), 0 }
+func (o *unbindOp) size() (int, int) { return len(o.deliveries), 0 }
 
 func (o *unbindOp) end(_ *Journal, err error) bool { return err != nil }
 
 func (o *unbindOp) apply(t *txn) {
-	for _, l := range o.legs {
-		if !l.finished() {
-			t.unbind(l)
+	for _, d := range o.deliveries {
+		if !d.finished() {
+			t.unbind(d)
 		}
 	}
 }
 
-// Close implements bridge.SideJournal and bridge.Queue. Closing a delivery that the far side has not got yet, because it
+// Settle implements bridge.SideJournal and bridge.Queue. Closing a delivery that the far side has not got yet, because it
 // waits, is allowed: nothing hands it out any more.
 func (j *Journal) Settle(results ...bridge.Result) {
 	if len(results) == 0 {
@@ -108,16 +108,16 @@ func (j *Journal) Settle(results ...bridge.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, r := range results {
-		l := j.legOf(r.Ref)
-		if l == nil || l.stand == unborn {
+		d := j.deliveryOf(r.Ref)
+		if d == nil || d.state == uncommitted {
 			continue
 		}
-		if l.stand == waiting {
-			l.lane.remove(l)
+		if d.state == queued {
+			d.lane.remove(d)
 		}
-		l.stand = closing
+		d.state = settling
 	}
-	j.put(&closeOp{results: append([]bridge.Result(nil), results...), mark: j.mark(results)})
+	j.put(&settleOp{results: append([]bridge.Result(nil), results...), unprovenBefore: j.numberUnproven(results)})
 }
 
 // Bounce implements bridge.SideJournal. A delivery that is not settled yet becomes a dead letter.
@@ -127,11 +127,11 @@ func (j *Journal) Bounce(ref bridge.Ref, why *bridge.Refusal) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if l := j.legOf(ref); l != nil && l.stand != unborn {
-		if l.stand == waiting {
-			l.lane.remove(l)
+	if d := j.deliveryOf(ref); d != nil && d.state != uncommitted {
+		if d.state == queued {
+			d.lane.remove(d)
 		}
-		l.stand = closing
+		d.state = settling
 	}
 	j.put(&bounceOp{ref, why})
 }
@@ -193,7 +193,7 @@ func (j *Journal) Wait(ctx context.Context, ticket uint64) error {
 			defer j.mu.Unlock()
 			return fmt.Errorf("journal: ticket %d was never given out", ticket)
 		}
-		if ticket <= j.settled {
+		if ticket <= j.resolvedTo {
 			defer j.mu.Unlock()
 			return j.outcome(ticket)
 		}
@@ -201,11 +201,11 @@ func (j *Journal) Wait(ctx context.Context, ticket uint64) error {
 			defer j.mu.Unlock()
 			return fmt.Errorf("journal: %w", j.broken)
 		}
-		bell := j.waiting
-		j.asked = true
+		wakeup := j.resolved
+		j.hasWaiters = true
 		j.mu.Unlock()
 		select {
-		case <-bell:
+		case <-wakeup:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -213,7 +213,7 @@ func (j *Journal) Wait(ctx context.Context, ticket uint64) error {
 }
 
 func (j *Journal) outcome(ticket uint64) error {
-	for _, s := range j.failing {
+	for _, s := range j.failedTickets {
 		if s.from <= ticket && ticket <= s.to {
 			return fmt.Errorf("journal: ticket %d was not committed", ticket)
 		}
@@ -223,33 +223,33 @@ func (j *Journal) outcome(ticket uint64) error {
 
 // resolve marks all tickets up to one as settled.
 func (j *Journal) resolve(to uint64, err error) {
-	if to <= j.settled {
+	if to <= j.resolvedTo {
 		return
 	}
 	if err != nil {
-		if n := len(j.failing); n > 0 && j.failing[n-1].to == j.settled {
-			j.failing[n-1].to = to
+		if n := len(j.failedTickets); n > 0 && j.failedTickets[n-1].to == j.resolvedTo {
+			j.failedTickets[n-1].to = to
 		} else {
-			j.failing = append(j.failing, span{j.settled + 1, to})
+			j.failedTickets = append(j.failedTickets, span{j.resolvedTo + 1, to})
 		}
-		if len(j.failing) > spansKept {
-			j.failing = j.failing[1:]
+		if len(j.failedTickets) > spansKept {
+			j.failedTickets = j.failedTickets[1:]
 		}
 	}
-	j.settled = to
+	j.resolvedTo = to
 }
 
-// legOf finds a delivery that may still change.
-func (j *Journal) legOf(ref bridge.Ref) *leg {
-	m := j.letters[ref.Msg]
+// deliveryOf finds a delivery that may still change.
+func (j *Journal) deliveryOf(ref bridge.Ref) *delivery {
+	m := j.entries[ref.Msg]
 	if m == nil {
 		return nil
 	}
-	l := m.leg(ref.Delivery)
-	if l == nil || l.finished() {
+	d := m.delivery(ref.Delivery)
+	if d == nil || d.finished() {
 		return nil
 	}
-	return l
+	return d
 }
 
 // State implements bridge.SideJournal.
@@ -285,33 +285,33 @@ func (j *Journal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.Bound
 		return nil, fmt.Errorf("journal: bound: %w", err)
 	}
 	defer rows.Close()
-	var legs []bridge.BoundDelivery
+	var deliveries []bridge.BoundDelivery
 	for rows.Next() {
 		var b bridge.BoundDelivery
 		if err := rows.Scan(&b.Ref.Msg, &b.Ref.Delivery, &b.Binding); err != nil {
 			return nil, fmt.Errorf("journal: bound: %w", err)
 		}
-		legs = append(legs, b)
+		deliveries = append(deliveries, b)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("journal: bound: %w", err)
 	}
-	return j.dress(ctx, legs)
+	return j.withBodies(ctx, deliveries)
 }
 
-// dress adds to bound deliveries what travels.
-func (j *Journal) dress(ctx context.Context, legs []bridge.BoundDelivery) ([]bridge.BoundDelivery, error) {
-	kept := legs[:0]
-	for _, b := range legs {
+// withBodies adds to bound deliveries what travels.
+func (j *Journal) withBodies(ctx context.Context, deliveries []bridge.BoundDelivery) ([]bridge.BoundDelivery, error) {
+	kept := deliveries[:0]
+	for _, b := range deliveries {
 		j.mu.Lock()
-		l := j.legOf(b.Ref)
+		d := j.deliveryOf(b.Ref)
 		j.mu.Unlock()
-		if l == nil {
+		if d == nil {
 			continue
 		}
-		o, err := j.outbound(ctx, l)
-		if err != nil && ctx.Err() == nil && lasting(err) {
-			j.setAside(l, err) // one bad page must not keep the side from starting
+		o, err := j.outbound(ctx, d)
+		if err != nil && ctx.Err() == nil && permanent(err) {
+			j.buryUnreadable(d, err) // one bad page must not keep the side from starting
 			continue
 		}
 		if err != nil {
@@ -334,7 +334,7 @@ func (j *Journal) barrier(ctx context.Context) error {
 	return j.Ping(ctx)
 }
 
-// Answer waits until the writer has answered all that was said before. An error: it could not be written, or ctx
+// Ping waits until the writer has answered all that was said before. An error: it could not be written, or ctx
 // ended. It may be asked for ever, also while the disk is full: nothing of it is kept.
 func (j *Journal) Ping(ctx context.Context) error {
 	j.mu.Lock()
@@ -356,8 +356,8 @@ func (o *barrierOp) end(*Journal, error) bool { return false }
 // Delayed implements bridge.Queue.
 func (j *Journal) Delayed(ctx context.Context, atLeast time.Duration) error {
 	j.mu.Lock()
-	o := &delayOp{letters: j.late(j.running() - atLeast.Milliseconds()), done: make(chan error, 1)}
-	if len(o.letters) == 0 || !j.opt.Notices.Delayed {
+	o := &delayOp{entries: j.overdue(j.running() - atLeast.Milliseconds()), done: make(chan error, 1)}
+	if len(o.entries) == 0 || !j.opt.Notices.Delayed {
 		j.mu.Unlock()
 		return nil
 	}

@@ -16,15 +16,15 @@ type part struct {
 	run  func(ctx context.Context) error
 }
 
-// life is what runs together. Each stage is told to stop when the one before has ended, so that what a stage
+// group is what runs together. Each stage is told to stop when the one before has ended, so that what a stage
 // needs for its drain is still there: first the sides, then the bridge, last those who only watch.
-type life struct {
+type group struct {
 	stages [][]part
-	patience
+	stopPolicy
 }
 
-// patience bounds a stop.
-type patience struct {
+// stopPolicy bounds a stop.
+type stopPolicy struct {
 	grace time.Duration   // from the wish to stop until all is let go of
 	force <-chan struct{} // closed or sent to: let go at once
 	fatal <-chan error    // brings an error after which nothing can be finished
@@ -37,16 +37,16 @@ var errForced = errors.New("stopped before all was finished")
 // run returns nil once everything has ended in order after ctx did. After the first failure it stops the
 // rest in the same order and returns that failure. When it returns errForced or a fatal error, parts still run:
 // the process must end then.
-func (l *life) run(ctx context.Context) error {
+func (l *group) run(ctx context.Context) error {
 	g, stop := errgroup.WithContext(ctx)
 	first := stop
 	for _, stage := range l.stages {
-		told := stop // this stage's own, for those who run it
+		stopping := stop // this stage's own, for those who run it
 		ended, end := context.WithCancel(context.WithoutCancel(ctx))
 		var wg sync.WaitGroup
 		wg.Add(len(stage))
 		for _, p := range stage {
-			g.Go(func() error { defer wg.Done(); return p.until(told) })
+			g.Go(func() error { defer wg.Done(); return p.until(stopping) })
 		}
 		g.Go(func() error { defer end(); wg.Wait(); return nil })
 		stop = ended
@@ -67,7 +67,7 @@ func (p *part) until(ctx context.Context) error {
 	return fmt.Errorf("%s: %w", p.name, err)
 }
 
-func (l *life) wait(stopping context.Context, done <-chan error) error {
+func (l *group) wait(stopping context.Context, done <-chan error) error {
 	var late <-chan time.Time // nil until it stops: never
 	begun := stopping.Done()
 	for {

@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	bookName = "book.db"
+	fileName = "book.db"
 	lockName = "book.lock"
 	// checkedBytes: a journal up to this size is checked page by page after a start that finds an unfinished
 	// log; a larger one would make recovery slow, and what the relay needs of it is read in full anyway.
 	checkedBytes = 64 << 20
 )
 
-// house is the folder of a journal while this process owns it. In memory: no folder, no lock.
-type house struct {
-	dir  string
-	lock *os.File
-	sync func(dir string) error // makes the entries of a folder lasting
+// folder is the folder of a journal while this process owns it. In memory: no folder, no lock.
+type folder struct {
+	dir      string
+	lockFile *os.File
+	sync     func(dir string) error // makes the entries of a folder lasting
 }
 
-// enter makes the folder if need be and takes its lock.
-func enter(dir string) (*house, error) {
+// lockFolder makes the folder if need be and takes its lock.
+func lockFolder(dir string) (*folder, error) {
 	if dir == "" {
-		return &house{}, nil
+		return &folder{}, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -41,45 +41,45 @@ func enter(dir string) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := hold(lock); err != nil {
+	if err := tryLock(lock); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), lock.Close())
 	}
-	return &house{dir: dir, lock: lock, sync: syncDir}, nil
+	return &folder{dir: dir, lockFile: lock, sync: syncDir}, nil
 }
 
-func (h *house) leave() error {
-	if h.lock == nil {
+func (h *folder) unlock() error {
+	if h.lockFile == nil {
 		return nil
 	}
-	return h.lock.Close()
+	return h.lockFile.Close()
 }
 
-func (h *house) path() string { return filepath.Join(h.dir, bookName) }
+func (h *folder) path() string { return filepath.Join(h.dir, fileName) }
 
 // prepare makes the journal where there has never been one. The lock file carries the stamp of the journal that
 // belongs beside it: a folder whose journal has gone is never taken for a new one.
-func (h *house) prepare(driver string) error {
+func (h *folder) prepare(driver string) error {
 	_, err := os.Stat(h.path())
 	switch {
 	case err == nil:
-		return h.plausible()
+		return h.checkHeader()
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	if stamp, err := os.ReadFile(h.lock.Name()); err != nil {
+	if stamp, err := os.ReadFile(h.lockFile.Name()); err != nil {
 		return err
 	} else if len(stamp) > 0 {
-		return fmt.Errorf("%w: %s is gone, but %s says that there was book %s. Bring it back, or empty the folder to start without it",
+		return fmt.Errorf("%w: %s is gone, but %s says that there was journal %s. Bring it back, or empty the folder to start without it",
 			ErrDamaged, h.path(), lockName, stamp)
 	}
 	if _, err := os.Stat(h.path() + "-wal"); err == nil {
 		return fmt.Errorf("%w: %s is gone, its log is still there", ErrDamaged, h.path())
 	}
-	return h.make(driver)
+	return h.create(driver)
 }
 
-// plausible looks at the head of the file before SQLite does: to SQLite an empty file is a fine new database.
-func (h *house) plausible() error {
+// checkHeader looks at the head of the file before SQLite does: to SQLite an empty file is a fine new database.
+func (h *folder) checkHeader() error {
 	head := make([]byte, 16)
 	f, err := os.Open(h.path())
 	if err != nil {
@@ -95,8 +95,8 @@ func (h *house) plausible() error {
 	return nil
 }
 
-// make writes an empty journal under another name and gives it its own when it is complete on the disk.
-func (h *house) make(driver string) error {
+// create writes an empty journal under another name and gives it its own when it is complete on the disk.
+func (h *folder) create(driver string) error {
 	if err := h.syncParents(); err != nil { // before there is a journal: a start that finds one need not look
 		return err
 	}
@@ -113,7 +113,7 @@ func (h *house) make(driver string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := fill(driver, draft); err != nil {
+	if err := createDatabase(driver, draft); err != nil {
 		return err
 	}
 	if err := os.Rename(draft, h.path()); err != nil {
@@ -124,7 +124,7 @@ func (h *house) make(driver string) error {
 
 // syncParents makes the way to a first journal lasting. Which of the folders are new nobody knows: chatrelay check, or a
 // start that did not come to its end, may have made them. What is not ours to read was there before.
-func (h *house) syncParents() error {
+func (h *folder) syncParents() error {
 	dir, err := filepath.EvalSymlinks(h.dir)
 	if err == nil {
 		dir, err = filepath.Abs(dir)
@@ -142,7 +142,7 @@ func (h *house) syncParents() error {
 	return nil
 }
 
-func fill(driver, path string) error {
+func createDatabase(driver, path string) error {
 	db, err := sql.Open(driver, dsn(path, nil))
 	if err != nil {
 		return err
@@ -155,22 +155,22 @@ func fill(driver, path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// remember writes the journal's stamp into the lock file, once.
-func (h *house) remember(stamp string) error {
-	if h.lock == nil {
+// writeID writes the journal's stamp into the lock file, once.
+func (h *folder) writeID(id string) error {
+	if h.lockFile == nil {
 		return nil
 	}
-	have, err := os.ReadFile(h.lock.Name())
-	if err != nil || string(have) == stamp {
+	have, err := os.ReadFile(h.lockFile.Name())
+	if err != nil || string(have) == id {
 		return err
 	}
-	if err := h.lock.Truncate(0); err != nil {
+	if err := h.lockFile.Truncate(0); err != nil {
 		return err
 	}
-	if _, err := h.lock.WriteAt([]byte(stamp), 0); err != nil {
+	if _, err := h.lockFile.WriteAt([]byte(id), 0); err != nil {
 		return err
 	}
-	return errors.Join(h.lock.Sync(), h.sync(h.dir))
+	return errors.Join(h.lockFile.Sync(), h.sync(h.dir))
 }
 
 func syncDir(dir string) error {
@@ -182,7 +182,7 @@ func syncDir(dir string) error {
 }
 
 // unclean tells whether the last owner did not end in good order: it left a log.
-func (h *house) unclean() bool {
+func (h *folder) unclean() bool {
 	if h.dir == "" {
 		return false
 	}
@@ -190,7 +190,7 @@ func (h *house) unclean() bool {
 	return err == nil && info.Size() > 0
 }
 
-func (h *house) size() int64 {
+func (h *folder) size() int64 {
 	info, err := os.Stat(h.path())
 	if err != nil {
 		return 0
@@ -206,7 +206,7 @@ func dsn(path string, query url.Values) string {
 
 // connect opens the one connection that writes. No statement on it is ever given a context that can end: a
 // cancelled statement in mid-write is what wedges this driver.
-func connect(driver string, h *house, sync string) (*sql.DB, *sql.Conn, error) {
+func connect(driver string, h *folder, sync string) (*sql.DB, *sql.Conn, error) {
 	name := ":memory:"
 	if h.dir != "" {
 		name = dsn(h.path(), nil)
@@ -226,7 +226,7 @@ func connect(driver string, h *house, sync string) (*sql.DB, *sql.Conn, error) {
 	return db, conn, nil
 }
 
-func settings(conn *sql.Conn, h *house, sync string) error {
+func settings(conn *sql.Conn, h *folder, sync string) error {
 	ctx := context.Background()
 	if h.dir == "" {
 		return makeSchema(conn)
@@ -261,8 +261,8 @@ func settings(conn *sql.Conn, h *house, sync string) error {
 	return nil
 }
 
-// sound has SQLite look over the file.
-func sound(db execer) error {
+// integrityCheck has SQLite look over the file.
+func integrityCheck(db execer) error {
 	var verdict string
 	if err := db.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return err

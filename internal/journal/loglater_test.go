@@ -48,7 +48,7 @@ func TestNeverLogsUnderTheLock(t *testing.T) {
 	f, name := newFaults(t)
 	o := options(t.TempDir())
 	o.driver, o.Sync, o.MaxBytes, o.DedupMaxKeys, o.Log = name, "os", 512<<10, 16, zerolog.New(l)
-	b := openBook(t, o)
+	b := openTest(t, o)
 	l.mu.Lock()
 	l.j = b.Journal
 	l.mu.Unlock()
@@ -71,13 +71,13 @@ func TestNeverLogsUnderTheLock(t *testing.T) {
 		t.Fatal("written to a full disk")
 	}
 	b.Count(bridge.XMPP, "odd", 1) // is kept, and lost at the end
-	b.shut()
+	b.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.locked) > 0 {
 		t.Errorf("said under the lock: %q", l.locked)
 	}
-	for _, want := range []string{"room in the book", "more keys than may be kept", "dead letters", "cannot be written to", "had no room to the last"} {
+	for _, want := range []string{"journal full: new messages are refused", "journal has room again", "more keys than may be kept", "dead letters", "cannot be written to", "disk still full at shutdown"} {
 		if !strings.Contains(fmt.Sprint(l.lines), want) {
 			t.Errorf("nothing was said of %q: %v", want, l.lines)
 		}

@@ -48,12 +48,12 @@ func patient(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func troubled(t *testing.T) (*book, *lack, Options) {
+func troubled(t *testing.T) (*testJournal, *lack, Options) {
 	t.Helper()
 	f, name := newFaults(t)
 	o := options(t.TempDir())
 	o.driver = name
-	b := openBook(t, o)
+	b := openTest(t, o)
 	l := &lack{err: noRoom(t)}
 	f.set(l.hook)
 	return b, l, o
@@ -71,8 +71,8 @@ func TestFullDiskIsSurvived(t *testing.T) {
 	if err := b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1004", "too much")}); !errors.Is(err, bridge.ErrFull) {
 		t.Fatalf("append: %v, want ErrFull", err)
 	}
-	if a := b.Totals(); a.Trouble == "" || a.Pending[bridge.XMPP] != 2 {
-		t.Fatalf("trouble %q, pending %v", a.Trouble, a.Pending)
+	if a := b.Totals(); a.WriteErr == "" || a.Pending[bridge.XMPP] != 2 {
+		t.Fatalf("trouble %q, pending %v", a.WriteErr, a.Pending)
 	}
 	if err := b.Wait(t.Context(), b.Bind(second.Ref, []byte("2"))); err == nil {
 		t.Fatal("a binding was committed without room")
@@ -100,16 +100,16 @@ func TestFullDiskIsSurvived(t *testing.T) {
 	patient(t, "there is room again", func() bool {
 		return b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1004", "too much")}) == nil
 	})
-	if a := b.Totals(); a.Trouble != "" {
-		t.Errorf("trouble %q after it ended", a.Trouble)
+	if a := b.Totals(); a.WriteErr != "" {
+		t.Errorf("trouble %q after it ended", a.WriteErr)
 	}
 	b.wantCount(died, bridge.XMPP, "no", 1)
 	b.sum()
 	o.driver = ""
-	b = b.again(o)
-	legs, err := b.Bound(t.Context(), bridge.MQTT)
-	if err != nil || len(legs) != 1 || string(legs[0].Binding) != "1, released" {
-		t.Errorf("bound is %v (%v), want the released one", legs, err)
+	b = b.reopen(o)
+	deliveries, err := b.Bound(t.Context(), bridge.MQTT)
+	if err != nil || len(deliveries) != 1 || string(deliveries[0].Binding) != "1, released" {
+		t.Errorf("bound is %v (%v), want the released one", deliveries, err)
 	}
 	b.sum()
 }
@@ -120,7 +120,7 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 		f, name := newFaults(t)
 		o := options(t.TempDir())
 		o.driver = name
-		b := openBook(t, o)
+		b := openTest(t, o)
 		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 		o1 := b.next(bridge.MQTT)
 		lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
@@ -152,16 +152,16 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 		patient(t, "no trouble", func() bool {
 			return b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "9", "9", "x")}) == nil
 		})
-		legs, err2 := b.Bound(t.Context(), bridge.MQTT)
+		deliveries, err2 := b.Bound(t.Context(), bridge.MQTT)
 		if err2 != nil {
 			t.Fatal(err2)
 		}
 		got := b.next(bridge.MQTT)
 		switch {
-		case err == nil && (len(legs) != 1 || got.To != "9"):
-			t.Errorf("the second binding holds, but bound is %v and next is %+v", legs, got)
-		case err != nil && (len(legs) != 0 || got.Ref != o1.Ref):
-			t.Errorf("the second binding failed, but bound is %v and next is %+v", legs, got)
+		case err == nil && (len(deliveries) != 1 || got.To != "9"):
+			t.Errorf("the second binding holds, but bound is %v and next is %+v", deliveries, got)
+		case err != nil && (len(deliveries) != 0 || got.Ref != o1.Ref):
+			t.Errorf("the second binding failed, but bound is %v and next is %+v", deliveries, got)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func TestRebindFails(t *testing.T) {
 	f, name := newFaults(t)
 	o := options(t.TempDir())
 	o.driver = name
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	b.bind(ref, "connection 1")
@@ -203,8 +203,8 @@ func TestRebindFails(t *testing.T) {
 	if got := b.next(bridge.MQTT); got.Ref != ref {
 		t.Errorf("next is %v, want %v", got.Ref, ref)
 	}
-	if legs, err := b.Bound(t.Context(), bridge.MQTT); err != nil || len(legs) != 0 {
-		t.Errorf("bound is %v (%v)", legs, err)
+	if deliveries, err := b.Bound(t.Context(), bridge.MQTT); err != nil || len(deliveries) != 0 {
+		t.Errorf("bound is %v (%v)", deliveries, err)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestNoRoomForGeneration(t *testing.T) {
 	c := newClock()
 	o := options(t.TempDir())
 	o.driver, o.Clock = name, c.Now
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	lacking := noRoom(t)
@@ -236,7 +236,7 @@ func TestBrokenDiskEndsTheWriter(t *testing.T) {
 	f, name := newFaults(t)
 	o := options(t.TempDir())
 	o.driver = name
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	broken := errors.New("input/output error")
@@ -262,7 +262,7 @@ func TestBrokenDiskEndsTheWriter(t *testing.T) {
 	if err := b.Wait(t.Context(), b.SetState(bridge.MQTT)); err == nil {
 		t.Error("a ticket is good after the end")
 	}
-	if a := b.Totals(); a.Trouble == "" {
+	if a := b.Totals(); a.WriteErr == "" {
 		t.Error("no trouble after the end")
 	}
 }
@@ -272,11 +272,11 @@ func TestUnreadable(t *testing.T) {
 	f, name := newFaults(t)
 	o := options("memory") // reads go through the driver
 	o.driver = name
-	b := openBook(t, o)
+	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	b.want(direct(bridge.XMPP, "1001", "1003", "b"), bridge.OutcomeTaken)
 	b.mu.Lock()
-	for _, m := range b.letters {
+	for _, m := range b.entries {
 		b.uncache(m)
 	}
 	b.mu.Unlock()
@@ -298,7 +298,7 @@ func TestUnreadable(t *testing.T) {
 	b.want(direct(bridge.XMPP, "1001", "1004", "c"), bridge.OutcomeTaken)
 	b.want(direct(bridge.XMPP, "1001", "1005", "d"), bridge.OutcomeTaken)
 	b.mu.Lock()
-	for _, m := range b.letters {
+	for _, m := range b.entries {
 		b.uncache(m)
 	}
 	b.mu.Unlock()
@@ -356,14 +356,14 @@ func TestShutAnswersEveryone(t *testing.T) {
 // A process that ended in the midst of a probe leaves it behind; the next one takes it away.
 func TestProbeIsTakenAway(t *testing.T) {
 	o := options(t.TempDir())
-	b := openBook(t, o)
-	b.shut()
-	db, err := sql.Open("sqlite", dsn(filepath.Join(o.Dir, bookName), nil))
+	b := openTest(t, o)
+	b.end()
+	db, err := sql.Open("sqlite", dsn(filepath.Join(o.Dir, fileName), nil))
 	must(t, err)
 	_, err = db.Exec("INSERT INTO meta VALUES (?, zeroblob(100000))", metaProbe)
 	must(t, err)
 	must(t, db.Close())
-	b = openBook(t, o)
+	b = openTest(t, o)
 	var n int
 	must(t, b.reader.QueryRow("SELECT count(*) FROM meta WHERE k = ?", metaProbe).Scan(&n))
 	if n != 0 {

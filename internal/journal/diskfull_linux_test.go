@@ -23,8 +23,8 @@ func TestRealFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	b := openBook(t, options(filepath.Join(dir, "book")))
-	t.Cleanup(b.shut) // before the file system goes
+	b := openTest(t, options(filepath.Join(dir, "book")))
+	t.Cleanup(b.end) // before the file system goes
 	text := strings.Repeat("x", 2000)
 	var taken []string
 	offer := func(i int) error {
@@ -51,7 +51,7 @@ func TestRealFullDisk(t *testing.T) {
 			break
 		}
 	}
-	if a := b.Totals(); a.Trouble == "" {
+	if a := b.Totals(); a.WriteErr == "" {
 		t.Error("no trouble on a full disk")
 	}
 	b.Settle(bridge.Result{Ref: first.Ref})
@@ -59,7 +59,7 @@ func TestRealFullDisk(t *testing.T) {
 	patient(t, "there is room again", func() bool { return offer(n) == nil })
 	b.sum()
 	o := options(filepath.Join(dir, "book"))
-	b = b.again(o)
+	b = b.reopen(o)
 	for i, want := range taken[1:] {
 		for {
 			x := b.next(bridge.MQTT)

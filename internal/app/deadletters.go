@@ -10,11 +10,11 @@ import (
 	"chatrelay/internal/journal"
 )
 
-// drawer shows the journal's dead letters to the status page.
-type drawer struct{ j *journal.Journal }
+// deadLetters shows the journal's dead letters to the status page.
+type deadLetters struct{ j *journal.Journal }
 
 // DeadLetters implements admin.Dead.
-func (d drawer) DeadLetters(ctx context.Context, limit int) ([]admin.DeadLetter, error) {
+func (d deadLetters) DeadLetters(ctx context.Context, limit int) ([]admin.DeadLetter, error) {
 	found, err := d.j.List(ctx, journal.Filter{Dead: true, Limit: limit})
 	if err != nil {
 		return nil, err
@@ -27,21 +27,23 @@ func (d drawer) DeadLetters(ctx context.Context, limit int) ([]admin.DeadLetter,
 }
 
 // Requeue implements admin.Dead.
-func (d drawer) Requeue(ctx context.Context, ref bridge.Ref) error {
-	return noLetter(d.j.Requeue(ctx, ref))
+func (d deadLetters) Requeue(ctx context.Context, ref bridge.Ref) error {
+	return noDeadLetter(d.j.Requeue(ctx, ref))
 }
 
 // Drop implements admin.Dead.
-func (d drawer) Drop(ctx context.Context, ref bridge.Ref) error { return noLetter(d.j.Drop(ctx, ref)) }
+func (d deadLetters) Drop(ctx context.Context, ref bridge.Ref) error {
+	return noDeadLetter(d.j.Drop(ctx, ref))
+}
 
 // RequeueSome implements admin.Dead.
-func (d drawer) RequeueSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
+func (d deadLetters) RequeueSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
 	b, err := d.j.RequeueSome(ctx, filterOf(p))
 	return admin.Batch(b), err
 }
 
 // DropSome implements admin.Dead.
-func (d drawer) DropSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
+func (d deadLetters) DropSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
 	b, err := d.j.DropSome(ctx, filterOf(p))
 	return admin.Batch(b), err
 }
@@ -54,7 +56,7 @@ func filterOf(p admin.Pick) journal.Filter {
 	return f
 }
 
-func noLetter(err error) error {
+func noDeadLetter(err error) error {
 	if errors.Is(err, journal.ErrUnknown) {
 		return admin.ErrNoDeadLetter
 	}

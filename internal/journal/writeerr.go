@@ -9,7 +9,7 @@ import (
 const (
 	retryFirst = 100 * time.Millisecond // a journal that could not be written to is tried again
 	retryMost  = time.Second
-	sayAgain   = time.Minute // the log hears of trouble at most this often
+	warnAgain  = time.Minute // the log hears of trouble at most this often
 	probeLeast = 64 << 10    // a lone row may still fit where no message does
 )
 
@@ -17,13 +17,13 @@ const (
 // are answered with the error, what the wires have done already is kept and tried again. Anything else ends
 // the process.
 func (j *Journal) failed(batch []op, err error) error {
-	if !passing(err) {
+	if !temporary(err) {
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		for _, o := range batch {
 			o.end(j, err)
 		}
-		j.told(batch, err)
+		j.notifyWaiters(batch, err)
 		return err
 	}
 	bytes := 0
@@ -32,25 +32,25 @@ func (j *Journal) failed(batch []op, err error) error {
 		bytes += n
 	}
 	j.mu.Lock()
-	j.trouble, j.stuck = err, true
+	j.writeErr, j.blocked = err, true
 	j.probe = max(probeLeast, min(bytes, commitBytes))
 	j.mu.Unlock()
-	if now := time.Now(); now.Sub(j.saidAt) > sayAgain {
-		j.saidAt, j.said = now, true
-		j.log.Error().Err(err).Msg("the book cannot be written to: nothing is taken until it can")
+	if now := time.Now(); now.Sub(j.writeErrWarnedAt) > warnAgain {
+		j.writeErrWarnedAt, j.writeErrWarned = now, true
+		j.log.Error().Err(err).Msg("the journal cannot be written to: nothing is taken until it can")
 	}
-	j.turnAway(batch)
-	return j.again() // what the wires have done is small: it may fit where the appends did not
+	j.reject(batch)
+	return j.retryCommit() // what the wires have done is small: it may fit where the appends did not
 }
 
-// sift turns away what cannot be written now and gives back what may be tried: while there is no room no
+// admit turns away what cannot be written now and gives back what may be tried: while there is no room no
 // message is tried before a probe has shown that there is, and while not even closes can be written, nothing.
-func (j *Journal) sift(batch []op) []op {
-	if j.trouble == nil {
+func (j *Journal) admit(batch []op) []op {
+	if j.writeErr == nil {
 		return batch
 	}
-	if j.stuck {
-		j.turnAway(batch)
+	if j.blocked {
+		j.reject(batch)
 		return nil
 	}
 	var appends, others []op
@@ -61,24 +61,24 @@ func (j *Journal) sift(batch []op) []op {
 			others = append(others, o)
 		}
 	}
-	j.turnAway(appends)
+	j.reject(appends)
 	return others
 }
 
-// turnAway answers operations while they cannot be written.
-func (j *Journal) turnAway(batch []op) {
+// reject answers operations while they cannot be written.
+func (j *Journal) reject(batch []op) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, o := range batch {
-		if o.end(j, j.trouble) {
+		if o.end(j, j.writeErr) {
 			j.retained = append(j.retained, o)
 		}
 	}
-	j.told(batch, j.trouble)
+	j.notifyWaiters(batch, j.writeErr)
 }
 
-// again tries what was kept; once nothing is left the wires may go on.
-func (j *Journal) again() error {
+// retryCommit tries what was kept; once nothing is left the wires may go on.
+func (j *Journal) retryCommit() error {
 	for {
 		n := min(len(j.retained), commitOps)
 		t := j.plan(j.retained[:n])
@@ -86,7 +86,7 @@ func (j *Journal) again() error {
 		if err := t.write(); err != nil {
 			j.abandon()
 			j.undo(t)
-			if passing(err) {
+			if temporary(err) {
 				return nil
 			}
 			return err
@@ -105,17 +105,17 @@ func (j *Journal) recovered(t *txn, n int) error {
 		o.end(j, nil)
 	}
 	if j.retained = j.retained[n:]; len(j.retained) == 0 {
-		j.retained, j.stuck = nil, false
+		j.retained, j.blocked = nil, false
 		for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-			j.counters[side].wake()
+			j.ready[side].wake()
 		}
 	}
-	return j.measure(t)
+	return j.accountSpace(t)
 }
 
-// heal tries what was kept, and then whether there is room for messages again.
-func (j *Journal) heal() error {
-	if err := j.again(); err != nil || j.stuck {
+// recover tries what was kept, and then whether there is room for messages again.
+func (j *Journal) recover() error {
+	if err := j.retryCommit(); err != nil || j.blocked {
 		return err
 	}
 	for _, q := range []string{
@@ -123,18 +123,18 @@ func (j *Journal) heal() error {
 		"DELETE FROM meta WHERE k = ?1 AND ?2 > 0",
 	} {
 		if err := j.exec(q, metaProbe, j.probe); err != nil {
-			if passing(err) {
+			if temporary(err) {
 				return nil
 			}
 			return err
 		}
 	}
 	j.mu.Lock()
-	j.trouble = nil
+	j.writeErr = nil
 	j.mu.Unlock()
-	if j.said {
-		j.said = false
-		j.log.Info().Msg("the book can be written to again")
+	if j.writeErrWarned {
+		j.writeErrWarned = false
+		j.log.Info().Msg("the journal can be written to again")
 	}
 	return nil
 }
