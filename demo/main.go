@@ -21,7 +21,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.port, "port", 0, "port of the page on 127.0.0.1; 0: any free one")
 	flag.BoolVar(&o.check, "check", false, "drive the page in headless Chromium, then stop")
-	flag.BoolVar(&o.keep, "keep", false, "keep the folder with configurations, logs and the relay's book")
+	flag.BoolVar(&o.keep, "keep", false, "keep the folder with configurations, logs and the relay's journal")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)

@@ -109,7 +109,7 @@ func (s *stage) startRelay(ctx context.Context, dir string) (err error) {
 		"XMPP_ADDR":     s.chat.Addr,
 		"XMPP_CA_FILE":  s.chat.CAFile,
 		"GROUPS_FILE":   groupsFile,
-		"STORE":         filepath.Join(dir, "book"),
+		"STORE":         filepath.Join(dir, "journal"),
 		"LOG_FORMAT":    "json",
 	})
 	if err != nil {
