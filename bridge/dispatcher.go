@@ -18,6 +18,9 @@ type Dispatcher struct {
 	senders  *Senders
 	log      zerolog.Logger
 	throttle *logThrottle
+	clock    func() time.Time
+	// undecided: since when it is not known who may post to these rooms; of served ones, so there are few.
+	undecided map[string]time.Time
 }
 
 // NewDispatcher makes the dispatcher of one side. senders is asked about what was taken undecided; nil: all of it goes.
@@ -27,7 +30,8 @@ func NewDispatcher(queue Queue, side Side, senders *Senders, clock func() time.T
 		clock = time.Now
 	}
 	return &Dispatcher{queue: queue, side: side, senders: senders,
-		log: log.With().Stringer("side", side.ID()).Logger(), throttle: newLogThrottle(clock)}
+		log: log.With().Stringer("side", side.ID()).Logger(), throttle: newLogThrottle(clock),
+		clock: clock, undecided: map[string]time.Time{}}
 }
 
 // Run dispatches until ctx ends.
@@ -59,6 +63,9 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 	case abandoned:
 		c.bury(out, Refuse("gave_up", "the group's room could not be reached for a day, so it is not known who may post there"))
 		return
+	}
+	if out.Note.Post != nil {
+		delete(c.undecided, out.Note.Post.Room)
 	}
 	err := c.side.Send(ctx, out)
 	var why *Refusal
@@ -106,14 +113,20 @@ func (c *Dispatcher) deferTemporary(out Outbound, err error) {
 // joined is not to wait for it.
 const holdMost = 5 * time.Second
 
-// holdUndecided keeps a delivery until it is known whether its sender may post. How long that may take is not counted here, as
-// the room may be away for no fault of its own: the XMPP side is down.
+// holdUndecided keeps a delivery until it is known whether its sender may post. How long that takes is counted neither
+// here nor by the queue: the room may be away for no fault of its own, as the XMPP side is down. The longer the room
+// has been silent, the less often it is asked.
 func (c *Dispatcher) holdUndecided(out Outbound) {
-	n, _ := c.queue.Attempts(out.Ref)
-	wait := min(backoff(n), holdMost)
-	c.event("undecided", zerolog.InfoLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("room", out.Note.Post.Room).
+	room, now := out.Note.Post.Room, c.clock()
+	since, ok := c.undecided[room]
+	if !ok {
+		since = now
+		c.undecided[room] = now
+	}
+	wait := min(max(now.Sub(since)/2, backoffFirst), holdMost)
+	c.event("undecided", zerolog.InfoLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("room", room).
 		Msg("the room's state is not known: what its sender says to this group waits")
-	c.queue.Defer(out.Ref, wait, "it is not known yet who may post to the group")
+	c.queue.Hold(out.Ref, wait, "it is not known yet who may post to the group")
 }
 
 func (c *Dispatcher) bury(out Outbound, why *Refusal) {

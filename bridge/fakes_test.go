@@ -206,6 +206,13 @@ func (l *fakeQueue) Defer(ref Ref, wait time.Duration, reason string) {
 	l.deferred = wait
 }
 
+func (l *fakeQueue) Hold(ref Ref, wait time.Duration, reason string) {
+	l.say("hold %v: %s", ref, reason)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deferred = wait
+}
+
 func (l *fakeQueue) Attempts(Ref) (int, time.Duration) { return l.tries, l.since }
 
 func (l *fakeQueue) Settle(results ...Result) {

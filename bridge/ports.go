@@ -167,6 +167,9 @@ type Queue interface {
 	// Defer gives an unbound delivery back and holds its lane for a while, which no step of the clock makes longer
 	// or shorter; reason is kept with it. The attempt is counted.
 	Defer(ref Ref, wait time.Duration, reason string)
+	// Hold is Defer for a delivery that was not tried, as it is not known yet whether it may leave: no attempt is
+	// counted, and what Attempts says begins anew.
+	Hold(ref Ref, wait time.Duration, reason string)
 	// Attempts says how often a delivery was deferred, and how long ago, in the relay's running time, it was first
 	// handed out.
 	Attempts(ref Ref) (n int, since time.Duration)

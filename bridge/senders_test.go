@@ -172,8 +172,8 @@ func TestCourierAsks(t *testing.T) {
 	}{
 		{StandingMember, ""},
 		{StandingNone, "close 1.0: not_a_member: " + notMember().Text},
-		{StandingUnknown, "defer 1.0: it is not known yet who may post to the group"},
-		{StandingOutOfReach, "defer 1.0: it is not known yet who may post to the group"},
+		{StandingUnknown, "hold 1.0: it is not known yet who may post to the group"},
+		{StandingOutOfReach, "hold 1.0: it is not known yet who may post to the group"},
 		{StandingLost, "close 1.0: gave_up: the group's room could not be reached for a day, so it is not known who may post there"},
 	} {
 		l, sent := newQueue(), 0
@@ -184,7 +184,7 @@ func TestCourierAsks(t *testing.T) {
 		if got := strings.Join(l.heard(), "; "); got != tt.want || sent != count(tt.want == "") {
 			t.Errorf("standing %d: %q, %d sent; want %q", tt.standing, got, sent, tt.want)
 		}
-		if strings.HasPrefix(tt.want, "defer") && l.deferred > holdMost {
+		if strings.HasPrefix(tt.want, "hold") && l.deferred > holdMost {
 			t.Errorf("standing %d: held until %v", tt.standing, l.deferred)
 		}
 		c.dispatch(t.Context(), Outbound{Ref: Ref{Msg: 2}, Kind: KindRoom, From: "1009", To: room}) // was decided when it was taken

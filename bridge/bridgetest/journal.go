@@ -48,6 +48,7 @@ func RunJournal(t *testing.T, open func(t *testing.T) Journal) {
 		{"release puts a delivery back in its place", release},
 		{"defer holds only its lane", deferHolds},
 		{"defer ends", deferEnds},
+		{"hold is no attempt", holdIsNoAttempt},
 		{"a delivery keeps what is to be asked", asksAgain},
 		{"copies of one group wait behind each other only", groupLane},
 		{"and no longer than they must", groupLaneEnds},

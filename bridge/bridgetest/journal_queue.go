@@ -152,6 +152,24 @@ func deferEnds(j *kit) {
 	}
 }
 
+// What could not even be tried, because it was not known whether it may leave, is not given up for having waited.
+func holdIsNoAttempt(j *kit) {
+	r := j.three()
+	j.Hold(r[0], 5*time.Millisecond, "who knows")
+	j.Release(r[1])
+	j.wantRefs(r[0], r[1]) // waits by itself, and the first is first
+	if n, since := j.Attempts(r[0]); n != 0 || since > time.Hour {
+		j.Errorf("%d attempts in %v, want none", n, since)
+	}
+	j.Defer(r[0], 30*time.Millisecond, "busy")
+	j.wantRefs(r[0])
+	j.Hold(r[0], 5*time.Millisecond, "who knows")
+	j.wantRefs(r[0])
+	if n, since := j.Attempts(r[0]); n != 0 || since >= 30*time.Millisecond {
+		j.Errorf("%d attempts in %v after it was held, want none", n, since)
+	}
+}
+
 func (j *kit) delay() {
 	j.Helper()
 	if err := j.Delayed(j.Context(), 0); err != nil {

@@ -178,6 +178,20 @@ func (j *Journal) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	j.put(&deferred{d, int64(d.attempts), d.first, j.nowMS() + wait.Milliseconds(), reason})
 }
 
+// Hold implements bridge.Queue.
+func (j *Journal) Hold(ref bridge.Ref, wait time.Duration, reason string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	d := j.deliveryOf(ref)
+	if d == nil || d.state != handedOut {
+		return
+	}
+	d.attempts, d.first = 0, 0
+	d.lane.until = max(d.lane.until, j.running()+wait.Milliseconds())
+	j.queueDelivery(d)
+	j.put(&deferred{d, 0, 0, j.nowMS() + wait.Milliseconds(), reason})
+}
+
 // deferred is kept for people, and so that a delivery does not begin anew with each start of the relay.
 type deferred struct {
 	l               *delivery
