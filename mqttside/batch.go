@@ -29,7 +29,7 @@ func (b *batch) write(ctx context.Context, w *wire) error {
 			n += segs[0].n
 			segs = segs[1:]
 		}
-		if err := w.raw.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		if err := w.raw.SetWriteDeadline(time.Now().Add(writeTimeout + lineTime(n))); err != nil {
 			return fmt.Errorf("%w: %w", errWrite, err)
 		}
 		if _, err := w.raw.Write(rest[:n]); err != nil {

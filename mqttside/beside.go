@@ -34,7 +34,11 @@ func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.D
 	case err != nil:
 		return err
 	}
+	began := time.Now()
 	r, err := tryBeside(ctx, k, l, s.prover.topic, long, patience)
+	if r.out && r.in && long <= probeLeast {
+		s.prover.took = time.Since(began)
+	}
 	switch {
 	case errors.Is(err, errListener):
 		return s.useless(k.url, err)
@@ -83,7 +87,11 @@ func tryBeside(ctx context.Context, k *link, l *listener, topic string, long int
 // hearItself lets a probe come back on the relay's own connection. Where that does not hear itself either, a second
 // login that was deaf is not what is wrong: the next connection may have one again.
 func (s *Side) hearItself(ctx context.Context, k *link, long int, patience time.Duration) error {
+	began := time.Now()
 	ok, err := hears(ctx, k, k, s.prover.topic, long, patience)
+	if ok && long <= probeLeast {
+		s.prover.took = time.Since(began)
+	}
 	if err != nil || ok {
 		return err
 	}

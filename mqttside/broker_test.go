@@ -25,6 +25,9 @@ type fakeBroker struct {
 	play func(n int, p packets.ControlPacket) (answers []packets.ControlPacket, hangUp bool)
 
 	deaf bool // probes are not passed on
+	// limit, if any: of a probe's length. Of those that are shorter than most the first length that comes is dropped, too,
+	// until another one does (lapse).
+	limit, most, lapse int
 
 	mu     sync.Mutex // guards all below, and held around each write
 	mute   bool       // none is passed on to a bridge, which is the relay
@@ -108,6 +111,18 @@ func (f *fakeBroker) probes(c net.Conn, p packets.ControlPacket) bool {
 	case *packets.PublishPacket:
 		if _, ok := parseProbe(p.Payload); !ok || p.Qos > 0 {
 			return false
+		}
+		if n := len(p.Payload); f.limit > 0 && n > 1000 {
+			if n < f.most && (f.lapse == 0 || f.lapse == n) {
+				f.lapse = n
+				return true
+			}
+			if n < f.most {
+				f.lapse = -1
+			}
+			if n > f.limit {
+				return true
+			}
 		}
 		for _, to := range f.conns {
 			if f.severs && f.beside[to] {

@@ -16,7 +16,7 @@ type Step struct {
 	Note  string // when OK: what was found; else what is wrong and how to mend it
 }
 
-const checkTimeout = 30 * time.Second // with the search for a limit of length; else it is a matter of moments
+const checkTimeout = 30 * time.Second // but for the search for a limit of length
 
 // Check connects as the configuration says, beside the relay, so that a running one is not disturbed (but for a broker
 // that replaces client ids: one login, which ends the relay's connection once and leaves its session as it is). Its
@@ -42,7 +42,9 @@ func Check(ctx context.Context, cfg Config) []Step {
 }
 
 func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	whole, end := context.WithTimeout(ctx, checkTimeout+measureTime(cfg.longest(), lengthPause))
+	defer end()
+	ctx, cancel := context.WithTimeout(whole, checkTimeout)
 	defer cancel()
 	login := Step{Name: "mqtt login at " + u.Host, Fatal: true}
 	most, err := askLimits(ctx, cfg, u)
@@ -59,7 +61,7 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
 		return []Step{login}
 	}
 	login.OK, login.Note = true, checkLevel(ctx, cfg, u)
-	return append([]Step{login, checkWindow(cfg, u, most)}, checkRights(ctx, cfg, u)...)
+	return append([]Step{login, checkWindow(cfg, u, most)}, checkRights(whole, cfg, u)...)
 }
 
 func trySide(ctx context.Context, cfg *Config, u *url.URL) error {
@@ -122,13 +124,15 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 		}
 	}()
 	topic := cfg.Prefix + "/" + newProbeName()
+	began := time.Now()
 	ok, err := hears(ctx, l, l, topic, probeLeast, probePatience)
+	step := patienceFor(time.Since(began))
 	switch {
 	case err != nil:
 		rights.Note = remedy(err)
 		return []Step{rights}
 	case !ok:
-		rights.Note = fmt.Sprintf("a probe published below %s/ does not come back: %s, or change CHATRELAY_TOPIC_PREFIX",
+		rights.Note = fmt.Sprintf("a probe published below %s/ does not come back: %s, or change CHATRELAY_TOPIC_PREFIX (where rights go by client id, Mosquitto's %%c, this cannot be tried beside the relay: run finds out)",
 			cfg.Prefix, aclLine(cfg, u))
 		return []Step{rights}
 	}
@@ -137,7 +141,7 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 	try := func(n int, patience time.Duration) (bool, error) {
 		for closed := 0; ; {
 			ok, err := hears(ctx, l, l, topic, n, patience)
-			if !errors.Is(err, errListener) {
+			if !errors.Is(err, errHungUp) {
 				return ok, err
 			}
 			l.close()
@@ -149,20 +153,20 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 			}
 		}
 	}
-	return []Step{rights, checkLengths(cfg, u, try)}
+	return []Step{rights, checkLengths(cfg, u, step, try)}
 }
 
 // checkLengths tries a message as long as is ever sent, and else looks for the broker's limit.
-func checkLengths(cfg *Config, u *url.URL, try func(int, time.Duration) (bool, error)) Step {
+func checkLengths(cfg *Config, u *url.URL, step time.Duration, try func(int, time.Duration) (bool, error)) Step {
 	st := Step{Name: "mqtt message length at " + u.Host}
-	ok, err := try(cfg.longest(), lengthPause)
+	ok, err := try(cfg.longest(), max(step, lengthPause))
 	if err == nil && ok {
 		st.OK, st.Note = true, fmt.Sprintf("takes messages of %d bytes", cfg.longest())
 		return st
 	}
 	low := 0
 	if err == nil {
-		low, _, err = search(cfg.longest(), func(n int) (bool, error) { return try(n, lengthPause/3) })
+		low, _, err = search(cfg.longest(), func(n int) (bool, error) { return try(n, step) })
 	}
 	if err != nil {
 		st.Note = remedy(err)
@@ -173,6 +177,8 @@ func checkLengths(cfg *Config, u *url.URL, try func(int, time.Duration) (bool, e
 }
 
 func checkListener(ctx context.Context, cfg *Config, u *url.URL) (*listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
 	t, err := sideLogin(ctx, cfg, u)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		} else {
 			err = fmt.Errorf("read: %w", err)
 		}
-		w.end(err, !broken)
+		w.end(err, !broken && !timedOut(err))
 		return n, fmt.Errorf("mqttside: %w", w.reason())
 	}
 	return n, nil

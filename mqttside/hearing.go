@@ -117,8 +117,9 @@ func (e *echoes) hear(payload []byte) {
 
 // pings count what was asked and what was answered: a broker answers in order.
 type pings struct {
-	mu          sync.Mutex // guards asked, answered
+	mu          sync.Mutex // guards asked, came, moved
 	asked, came uint64
+	moved       time.Time // when the first that is open was asked, or the one before it answered
 	changed     bell
 }
 
@@ -126,6 +127,9 @@ type pings struct {
 func (p *pings) ask() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.asked == p.came {
+		p.moved = time.Now()
+	}
 	p.asked++
 	return p.asked
 }
@@ -133,8 +137,16 @@ func (p *pings) ask() uint64 {
 func (p *pings) answer() {
 	p.mu.Lock()
 	p.came++
+	p.moved = time.Now()
 	p.mu.Unlock()
 	p.changed.ring()
+}
+
+// open tells whether one has been unanswered for so long.
+func (p *pings) open(now time.Time, limit time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.came < p.asked && now.Sub(p.moved) > limit
 }
 
 // await waits until a ping is answered. gone ends with the connection; why says why.

@@ -67,8 +67,9 @@ func (s *Side) newLink(ctx context.Context, u *url.URL) (*link, error) {
 	o.SetClientID(s.cfg.ClientID).SetUsername(user).SetPassword(password)
 	o.SetCleanSession(false).SetProtocolVersion(k.level).SetStore(k.store)
 	o.SetAutoReconnect(false).SetConnectRetry(false).SetResumeSubs(false)
+	// A silent broker is found by inspect, which knows what the line is busy with.
 	o.SetOrderMatters(true).SetAutoAckDisabled(true)
-	o.SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(publishTimeout)
+	o.SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout + mostBusy).SetConnectTimeout(connectTimeout).SetWriteTimeout(publishTimeout)
 	// Set before Connect: with a session that is kept, mail comes before any SUBSCRIBE.
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { s.receive(k, m) })
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { k.close(err) })
@@ -85,8 +86,7 @@ func (k *link) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := 2 + maxPrefix + 64<<10 + 2 + k.s.cfg.MaxMessage + 1
-	w := newWire(raw, k, k.s.desk.Wait, limit)
+	w := newWire(raw, k, k.s.desk.Wait, k.s.cfg.longestPublish())
 	k.mu.Lock()
 	k.wire = w
 	k.mu.Unlock()

@@ -1,9 +1,12 @@
 package mqttside
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 type listener struct {
 	echoes
 	pings
+	pace
 	t     *talk
 	ended chan struct{}
 	wg    sync.WaitGroup
@@ -24,7 +28,10 @@ type listener struct {
 	err     error      // why it ended
 }
 
-var errListener = errors.New("the second login has ended")
+var (
+	errListener = errors.New("the second login has ended")
+	errHungUp   = errors.New("the broker has closed it") // with errListener
+)
 
 // listen subscribes on a fresh side login and keeps it open until close; it takes over the talk.
 func listen(t *talk, filter string) (*listener, error) {
@@ -38,6 +45,7 @@ func listen(t *talk, filter string) (*listener, error) {
 		return nil, err
 	}
 	l := &listener{t: t, ended: make(chan struct{})}
+	t.r.Reset(l.reader(io.MultiReader(bytes.NewReader(rest(t.r)), t.conn)))
 	l.wg.Go(l.read)
 	l.wg.Go(l.beat)
 	return l, nil
@@ -45,9 +53,9 @@ func listen(t *talk, filter string) (*listener, error) {
 
 func (l *listener) read() {
 	for {
-		p, err := packets.ReadPacket(l.t.conn)
+		p, err := readPacket(l.t.r, l.t.limit)
 		if err != nil {
-			l.fail(fmt.Errorf("%w: %w", errListener, err))
+			l.fail(ended(err))
 			return
 		}
 		switch p := p.(type) {
@@ -59,6 +67,20 @@ func (l *listener) read() {
 	}
 }
 
+// ended says how the connection ended: our own timeouts are not the broker's doing.
+func ended(err error) error {
+	if timedOut(err) {
+		return fmt.Errorf("%w: %w", errListener, err)
+	}
+	return fmt.Errorf("%w: %w: %w", errListener, errHungUp, err)
+}
+
+// rest is what a reader has read ahead.
+func rest(r *bufio.Reader) []byte {
+	b, _ := r.Peek(r.Buffered())
+	return bytes.Clone(b)
+}
+
 // beat keeps the connection, and notices that it is dead.
 func (l *listener) beat() {
 	every := time.NewTicker(keepAlive / 2)
@@ -67,13 +89,13 @@ func (l *listener) beat() {
 		select {
 		case <-l.ended:
 			return
-		case <-every.C:
+		case now := <-every.C:
+			if l.silent(now, keepAlive+keepAlive/2) {
+				l.fail(fmt.Errorf("%w: it answers no ping", errListener))
+				return
+			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), keepAlive)
-		err := l.fence(ctx)
-		cancel()
-		if err != nil {
-			l.fail(fmt.Errorf("%w: it answers no ping", errListener))
+		if _, err := l.ping(); err != nil {
 			return
 		}
 	}
@@ -82,6 +104,7 @@ func (l *listener) beat() {
 func (l *listener) say(topic string, payload []byte) error {
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.TopicName, p.Payload = topic, payload
+	l.sends(len(payload), time.Now())
 	return l.write(p)
 }
 
@@ -109,12 +132,16 @@ func (l *listener) write(p packets.ControlPacket) error {
 
 // put writes a packet. l.writing is held.
 func (l *listener) put(p packets.ControlPacket) error {
-	err := l.t.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	length := 0
+	if m, ok := p.(*packets.PublishPacket); ok {
+		length = len(m.Payload)
+	}
+	err := l.t.conn.SetWriteDeadline(time.Now().Add(writeTimeout + lineTime(length)))
 	if err == nil {
 		err = p.Write(l.t.conn)
 	}
 	if err != nil {
-		l.fail(fmt.Errorf("%w: %w", errListener, err))
+		l.fail(ended(err))
 		return l.why()
 	}
 	return nil

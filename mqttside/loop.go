@@ -210,6 +210,10 @@ func (s *Side) inspect(k *link, now time.Time) {
 		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stuckAfter))
 		return
 	}
+	if k.conn().deaf(now) && !s.inbox.pressed(stuckAfter) {
+		k.fail(errors.New("the broker answers no ping"))
+		return
+	}
 	why, done := k.dropped()
 	if why == "" || !done || k.conn().holds() || !s.inbox.roomy() || !s.cfg.HasSpace() || now.Sub(s.renewed) < renewEvery {
 		return

@@ -11,10 +11,11 @@ const longFix = "raise the broker's limits (Mosquitto: message_size_limit, max_p
 // measure finds out the longest message that the broker passes on, up to the longest that is ever sent. It does so on
 // the second login where there is one: a broker may close the connection over a long message.
 func (s *Side) measure(ctx context.Context, k *link) error {
-	ctx, cancel := context.WithTimeout(ctx, measureLimit)
-	defer cancel()
 	host, most := k.url.Host, s.cfg.longest()
-	ok, err := s.longHeard(ctx, k, most, 2, lengthPause)
+	step := s.prover.stepPatience()
+	ctx, cancel := context.WithTimeout(ctx, measureTime(most, step))
+	defer cancel()
+	ok, err := s.longHeard(ctx, k, most, 2, max(step, lengthPause))
 	if err != nil {
 		return err
 	}
@@ -24,7 +25,12 @@ func (s *Side) measure(ctx context.Context, k *link) error {
 	}
 	s.log.Warn().Str("broker", host).Int("bytes", most).Str("fix", longFix).
 		Msg("the broker drops a message as long as CHATRELAY_MAX_MESSAGE allows: looking for its limit")
-	low, high, err := search(most, func(n int) (bool, error) { return s.longHeard(ctx, k, n, 1, lengthPause/3) })
+	low, high, err := search(most, func(n int) (bool, error) { return s.longHeard(ctx, k, n, 1, step) })
+	if err == nil && high < most { // a step may have been missed by chance: it is not to cut the limit short
+		if ok, err = s.longHeard(ctx, k, high, 2, max(step, lengthPause)); ok {
+			err = errSearch
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -38,9 +44,10 @@ func (s *Side) measure(ctx context.Context, k *link) error {
 
 // tryLength finds out about one length, as a message waits for it.
 func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, measureLimit)
+	step := s.prover.stepPatience()
+	ctx, cancel := context.WithTimeout(ctx, 2*(listenLimit+step+2*lineTime(n)))
 	defer cancel()
-	ok, err := s.longHeard(ctx, k, n, 2, lengthPause/3)
+	ok, err := s.longHeard(ctx, k, n, 2, step)
 	switch {
 	case err != nil:
 	case ok:
@@ -64,13 +71,26 @@ func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, patience
 			return false, err
 		}
 		ok, err := hears(ctx, l, l, s.prover.topic, n, patience)
-		if !errors.Is(err, errListener) {
+		if !errors.Is(err, errHungUp) {
 			return ok, err
 		}
 		if closed++; closed == closings {
-			return false, nil
+			return false, s.wellBeside(ctx, k, patience)
 		}
 	}
+}
+
+// wellBeside: after a second login was closed, the next one must hear a small probe. Else it was not the length.
+func (s *Side) wellBeside(ctx context.Context, k *link, patience time.Duration) error {
+	l, err := s.beside(ctx, k.url)
+	if err != nil {
+		return err
+	}
+	ok, err := hears(ctx, l, l, s.prover.topic, probeLeast, patience)
+	if err == nil && !ok {
+		err = errDeaf
+	}
+	return err
 }
 
 // closure is how often a broker closed the relay's own connection over a probe, and the shortest such.
@@ -87,10 +107,28 @@ func (s *Side) longSelf(ctx context.Context, k *link, n int, patience time.Durat
 	if err == nil || ctx.Err() != nil || k.alive() {
 		return ok, err
 	}
+	_, theirs := k.ended(0)
 	k.fail(err) // no other message is to blame
-	s.prover.closed[host] = closure{before.times + 1, n}
+	if theirs {
+		s.prover.closed[host] = closure{before.times + 1, n}
+	}
 	return false, err
 }
+
+// measureTime bounds a search: each step may take its patience, and the line's time both ways.
+func measureTime(most int, patience time.Duration) time.Duration {
+	return measureLimit + (lengthSteps+2)*(patience+2*lineTime(most))
+}
+
+// stepPatience is the patience for a step of a search: by the time that a small probe took just before, for where brokers
+// are many, or busy, a probe comes well behind the answer to a ping.
+func (p *prover) stepPatience() time.Duration { return patienceFor(p.took) }
+
+func patienceFor(took time.Duration) time.Duration {
+	return min(2*probePatience, max(lengthPause/3, 12*took))
+}
+
+var errSearch = errors.New("a length was missed that is heard when it is tried again")
 
 // search halves the range between what is heard and what is not.
 func search(most int, try func(n int) (bool, error)) (low, high int, err error) {

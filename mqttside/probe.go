@@ -68,7 +68,7 @@ func askLimits(ctx context.Context, cfg *Config, u *url.URL) (limits, error) {
 	if _, err := t.conn.Write(connect5(sideID(cfg), user, password)); err != nil {
 		return limits{}, err
 	}
-	got, err := readConnack5(bufio.NewReader(t.conn))
+	got, err := readConnack5(t.r)
 	switch {
 	case err != nil:
 		return limits{}, err

@@ -20,7 +20,7 @@ const (
 	probeMany     = 10_000           // so many settled messages do not wait for the next probe
 	probeRetry    = 2 * time.Second  // between probes, while none is heard
 	probeSooner   = 2 * time.Second  // the patience then
-	lengthPause   = 2 * time.Second  // the patience for the longest probe; for the steps of the search a third
+	lengthPause   = 2 * time.Second  // the patience for the longest probe; for the steps of the search a third, at least
 	measureLimit  = time.Minute
 	verdictLimit  = 30 * time.Second // a connection in use whose probes cannot be tried for so long is of no use
 )
@@ -62,6 +62,7 @@ type prover struct {
 	last     time.Time          // when a probe was heard, or failed to tell
 	untried  time.Time          // since when none could be tried on a connection in use; zero: it could
 	told     string             // silence that was said last
+	took     time.Duration      // how long the last small probes took that were heard
 	shorter  bool               // a long probe was missed: messages as long may have been dropped
 }
 

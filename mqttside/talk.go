@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -20,6 +21,8 @@ const partTimeout = 300 * time.Millisecond
 // relay itself.
 type talk struct {
 	conn    net.Conn
+	r       *bufio.Reader
+	limit   int // longest PUBLISH that is read
 	stop    func() bool
 	present bool // the broker has a session of this client id
 }
@@ -58,7 +61,7 @@ func dialTalk(ctx context.Context, cfg *Config, u *url.URL) (*talk, error) {
 	if err != nil {
 		return nil, unreachable{err}
 	}
-	t := &talk{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
+	t := &talk{conn: conn, r: bufio.NewReader(conn), limit: cfg.longestPublish(), stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := conn.SetDeadline(deadline); err != nil {
 			t.end()
@@ -126,7 +129,7 @@ func (t *talk) publish(topic string, payload []byte) error {
 // until reads on to a packet of one kind.
 func (t *talk) until(kind byte) (packets.ControlPacket, error) {
 	for {
-		p, err := packets.ReadPacket(t.conn)
+		p, err := readPacket(t.r, t.limit)
 		if err != nil {
 			return nil, err
 		}

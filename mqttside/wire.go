@@ -53,6 +53,7 @@ type wire struct {
 
 	frame  frame // owned by the reading goroutine
 	pings  pings
+	pace   pace
 	pinged atomic.Bool // paho has asked, and nothing has come since
 
 	mu       sync.Mutex // guards all below
@@ -81,9 +82,10 @@ type segment struct {
 // newWire takes over raw and starts its flusher, which ends with close.
 func newWire(raw net.Conn, s sight, wait func(context.Context, uint64) error, limit int) *wire {
 	w := &wire{
-		raw: raw, r: bufio.NewReaderSize(raw, readBuffer), sight: s, wait: wait, limit: limit,
+		raw: raw, sight: s, wait: wait, limit: limit,
 		closed: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	w.r = bufio.NewReaderSize(w.pace.reader(raw), readBuffer)
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop
 	go w.flush(ctx) // close ends it; join waits for it
@@ -141,6 +143,7 @@ func (w *wire) add(ps [][]byte) {
 		w.buf = append(w.buf, p...)
 		w.segs = append(w.segs, segment{n: len(p), need: w.raised, at: time.Now(), id: publishID(p)})
 		w.pending += len(p)
+		w.pace.sends(len(p), time.Now())
 	}
 	if len(ps) == 0 {
 		return
@@ -162,6 +165,11 @@ func (w *wire) fence(ctx context.Context) error {
 	w.add([][]byte{{packets.Pingreq << 4, 0}})
 	w.mu.Unlock()
 	return w.pings.await(ctx, n, w.closed, w.reason)
+}
+
+// deaf tells whether the broker answers no ping, and sends nothing else.
+func (w *wire) deaf(now time.Time) bool {
+	return w.pings.open(now, pingTimeout) && w.pace.silent(now, pingTimeout)
 }
 
 // relent lets out what has waited too long for its turn.
@@ -215,7 +223,7 @@ func (w *wire) flush(ctx context.Context) {
 		}
 		for w.take(&b) {
 			if err := b.write(ctx, w); err != nil {
-				w.end(err, errors.Is(err, errWrite))
+				w.end(err, errors.Is(err, errWrite) && !timedOut(err))
 				return
 			}
 		}

@@ -150,11 +150,33 @@ func (l *link) write(d Direction, in <-chan piece, to *net.TCPConn) {
 		if l.halved() && d == Up {
 			continue
 		}
-		if _, err := to.Write(p.data); err != nil && !l.halved() {
+		if err := l.pace(p.data, to); err != nil && !l.halved() {
 			l.cut()
 		}
 		if p.last {
 			l.cutAfter(to)
+		}
+	}
+}
+
+// pace writes in pieces, with a pause before each, while the proxy is throttled.
+func (l *link) pace(data []byte, to *net.TCPConn) error {
+	for {
+		rate, n := l.p.throttled(), len(data)
+		if rate > 0 {
+			n = min(n, max(1, rate/20))
+			t := time.NewTimer(time.Duration(n) * time.Second / time.Duration(rate))
+			select {
+			case <-t.C:
+			case <-l.done:
+				t.Stop()
+			}
+		}
+		if _, err := to.Write(data[:n]); err != nil {
+			return err
+		}
+		if data = data[n:]; len(data) == 0 {
+			return nil
 		}
 	}
 }

@@ -39,6 +39,7 @@ type Proxy struct {
 	refuse    bool
 	stalled   [2]bool
 	delay     time.Duration
+	rate      int           // bytes a second each way of each connection; 0: as fast as it goes
 	changed   chan struct{} // closed when a setting changes, then made anew
 }
 
@@ -130,6 +131,17 @@ func (p *Proxy) Stall(d Direction, on bool) { p.set(func() { p.stalled[d] = on }
 
 // Delay holds everything back that long, in each direction. Order is kept.
 func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
+
+// Throttle lets through no more than so many bytes a second, each way of each connection, and lets little wait in
+// between; 0: as fast as it goes. Connections that were made before keep what their buffers hold.
+func (p *Proxy) Throttle(rate int) { p.set(func() { p.rate = rate }) }
+
+// throttled is the rate now.
+func (p *Proxy) throttled() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rate
+}
 
 // HalfOpen resets the target's side of every connection and leaves the other side open and silent, as
 // when a middlebox forgot about it. New connections are carried as before.
