@@ -22,7 +22,8 @@ type broker struct {
 	attempt
 	limits // as the last login found them
 	// safe: a side login had a session of its own, so that further ones disturb nobody.
-	safe bool
+	safe    bool
+	leftIDs []string // of side logins whose sessions may be there still
 	question
 	lonely       time.Time // when no side login came about any more
 	saidQoS      bool      // that it has no QoS 2

@@ -48,8 +48,12 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
 	defer cancel()
 	login := Step{Name: "mqtt login at " + u.Host, Fatal: true}
 	most, err := askLimits(ctx, cfg, u)
+	var left leftSession
+	some := errors.As(err, &left)
 	if away := (unreachable{}); !errors.Is(err, errReplaced) && !errors.As(err, &away) {
-		err = trySide(ctx, cfg, u)
+		if err = trySide(ctx, cfg, u); err == nil && some {
+			err = removeSession(ctx, cfg, u, left.id)
+		}
 	}
 	switch {
 	case errors.Is(err, errReplaced):

@@ -1,7 +1,9 @@
 package mqttside
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -46,7 +48,39 @@ func (l *testLog) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.text.Write(p)
 	l.tb.Logf("%s", strings.TrimSpace(string(p)))
+	if key := doubled(p); key != "" {
+		l.tb.Errorf("a log line has the key %s twice: %s", key, p)
+	}
 	return len(p), nil
+}
+
+// doubled finds a key that an object has twice; empty: none.
+func doubled(line []byte) string {
+	d := json.NewDecoder(bytes.NewReader(line))
+	seen := map[string]bool{}
+	for _, err := d.Token(); err == nil && d.More(); {
+		key, err := d.Token()
+		name, ok := key.(string)
+		if err != nil || !ok || seen[name] {
+			return name
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return name
+		}
+	}
+	return ""
+}
+
+func TestDoubled(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"level":"info","a":{"level":1},"message":"x"}`: "", `{"level":"info","level":4}`: "level", `{}`: "",
+	} {
+		if got := doubled([]byte(line)); got != want {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
 }
 
 func (l *testLog) has(text string) bool {

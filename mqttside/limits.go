@@ -23,6 +23,7 @@ func (s *Side) learn(ctx context.Context, u *url.URL) error {
 	if asks {
 		got, err = askLimits(ctx, &s.cfg, u)
 		s.brokers.asked(u.Host, err)
+		s.brokers.left(u.Host, err)
 	}
 	var away unreachable
 	var refusal refusal5

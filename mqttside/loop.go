@@ -137,6 +137,9 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 		return err
 	}
 	s.announce(k, "online")
+	if s.brokers.toRemove(k.url.Host) != "" {
+		wg.Go(func() { s.removeLeft(ctx, k.url) }) // ends with ctx, or at the first that fails
+	}
 	if _, some := s.oldestElsewhere(); some {
 		wg.Go(func() { s.askElsewhere(ctx, k) }) // ends with k or ctx
 	}
@@ -164,7 +167,7 @@ func (s *Side) sayConnected(k *link) {
 		say = s.log.Debug() // it was known, and may be so every second
 	}
 	window, _ := s.brokers.window(k.url.Host, s.cfg.Window)
-	say.Str("broker", k.url.Host).Uint("level", k.level).Bool("session", k.present).Int("window", window).Msg("connected")
+	say.Str("broker", k.url.Host).Uint("protocol", k.level).Bool("session", k.present).Int("window", window).Msg("connected")
 }
 
 // prepare waits until what was resumed is acknowledged, then subscribes. paho does not reserve the packet ids of

@@ -65,13 +65,16 @@ func askLimits(ctx context.Context, cfg *Config, u *url.URL) (limits, error) {
 	if err := t.conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
 		return limits{}, err
 	}
-	if _, err := t.conn.Write(connect5(sideID(cfg), user, password)); err != nil {
-		return limits{}, err
+	id := sideID(cfg)
+	if _, err := t.conn.Write(connect5(id, user, password)); err != nil {
+		return limits{}, leftSession{id, err}
 	}
 	got, err := readConnack5(t.r)
 	switch {
-	case err != nil:
+	case errors.As(err, new(refusal5)):
 		return limits{}, err
+	case err != nil:
+		return limits{}, leftSession{id, err}
 	case got.present:
 		return limits{}, errReplaced
 	}

@@ -18,13 +18,17 @@ func sideLogin(ctx context.Context, cfg *Config, u *url.URL) (*talk, error) {
 	id := sideID(cfg)
 	asked, err := greet(ctx, cfg, u, session{id: id}, levelPlain)
 	if err != nil {
-		return nil, err
+		return nil, mayLeave(id, err)
 	}
 	asked.end()
 	if asked.present {
 		return nil, errReplaced
 	}
-	return greet(ctx, cfg, u, session{id: id, clean: true}, levelPlain) // removes what asked has left
+	t, err := greet(ctx, cfg, u, session{id: id, clean: true}, levelPlain) // removes what asked has left
+	if err != nil {
+		return nil, leftSession{id, err}
+	}
+	return t, nil
 }
 
 // sideID is a client id that never was: no broker has a session of it. Within 23 bytes for the default id, as every
@@ -40,6 +44,7 @@ func (s *Side) sideLogin(ctx context.Context, u *url.URL) (*talk, error) {
 		return nil, errReplaced
 	}
 	t, err := sideLogin(ctx, &s.cfg, u)
+	s.brokers.left(u.Host, err)
 	switch {
 	case err == nil:
 		s.brokers.setSafe(u.Host)

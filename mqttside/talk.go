@@ -86,9 +86,19 @@ func (t *talk) login(who session, user, password string, level byte) error {
 	}
 	t.present = p.(*packets.ConnackPacket).SessionPresent
 	code := p.(*packets.ConnackPacket).ReturnCode
-	switch {
-	case code == packets.Accepted:
+	if code == packets.Accepted {
 		return nil
+	}
+	return refused{refusalOf(code)}
+}
+
+// refused: the broker has answered a CONNECT, and refuses it.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
+
+func refusalOf(code byte) error {
+	switch {
 	case code == packets.ErrRefusedBadUsernameOrPassword, code == packets.ErrRefusedNotAuthorised:
 		return errLogin
 	case answerOf(code) == answerLevel:
