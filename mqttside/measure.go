@@ -63,7 +63,10 @@ func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
 // no such.
 func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, patience time.Duration) (bool, error) {
 	for closed := 0; ; {
-		l, err := s.beside(ctx, k.url)
+		l, err := (*listener)(nil), errBeside
+		if k.level != levelPlain || !s.brokers.single(k.url.Host, time.Now()) {
+			l, err = s.beside(ctx, k.url)
+		}
 		if errors.Is(err, errBeside) && k.level == levelPlain {
 			return s.longSelf(ctx, k, n, patience)
 		}
