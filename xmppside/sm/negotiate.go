@@ -144,6 +144,7 @@ func (g *login) resumed(old Session, h uint32) error {
 		return err
 	}
 	s.acked(done)
+	s.repace()
 	for _, it := range moved {
 		s.bind(it)
 	}

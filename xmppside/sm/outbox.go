@@ -9,11 +9,12 @@ import (
 // item is a stanza in the outbox.
 type item struct {
 	Stanza
-	ticket uint64 // of its binding; 0: not bound. Maybe is set once its bytes may have left
-	kept   bool   // an earlier binding is committed: the book holds it, even if this one's commit fails
-	settle uint64 // inbound stanza that is done when the server has this one; 0: none
-	early  *early // the same, of an early one; nil: none
-	reply  bool   // Link.Reply
+	ticket uint64    // of its binding; 0: not bound. Maybe is set once its bytes may have left
+	kept   bool      // an earlier binding is committed: the book holds it, even if this one's commit fails
+	settle uint64    // inbound stanza that is done when the server has this one; 0: none
+	early  *early    // the same, of an early one; nil: none
+	reply  bool      // Link.Reply
+	since  time.Time // when it was taken, or the stream resumed with it; of those with a tag
 }
 
 // outbox is what was taken for sending and is not acknowledged, in the order of the wire. While a connection
@@ -24,11 +25,12 @@ type outbox struct {
 	sent    uint64 // the highest number that the server may have, on whatever connection
 	loaded  bool   // from a saved State: untagged stanzas are unknown, top is a guess
 	queue   []*item
-	next    int      // queue[next:] was not written on this connection
-	tags    int      // of queue, those with a tag: they alone take places of the window
-	replies int      // of queue
-	settle  []uint64 // of items that the server has
-	early   []*early // likewise
+	next    int       // queue[next:] was not written on this connection
+	tags    int       // of queue, those with a tag: they alone take places of the window
+	replies int       // of queue
+	settle  []uint64  // of items that the server has
+	early   []*early  // likewise
+	since   time.Time // of the last one with a tag that the server has
 }
 
 func newOutbox(saved []Stanza) outbox {
@@ -191,6 +193,7 @@ func (o *outbox) drop(n uint64) (done []Stanza) {
 	for ; k < len(o.queue) && o.queue[k].N <= n; k++ {
 		if o.queue[k].Tag != nil {
 			done = append(done, o.queue[k].Stanza)
+			o.since = o.queue[k].since
 		}
 		if n := o.queue[k].settle; n != 0 {
 			o.settle = append(o.settle, n)

@@ -219,7 +219,7 @@ func (l *Link) answer(h string) error {
 	}
 	l.awaiting, l.proving = false, false
 	l.ahead.answered(l.st.out.acked, l.st.cfg.Clock.Now())
-	l.st.acked(done)
+	l.st.confirmed(done)
 	return nil
 }
 
@@ -238,7 +238,7 @@ func (l *Link) fenced(start *xml.StartElement) bool {
 		return false
 	}
 	l.awaiting = false
-	s.acked(s.out.drop(n))
+	s.confirmed(s.out.drop(n))
 	l.poke()
 	return true
 }

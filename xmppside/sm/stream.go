@@ -26,6 +26,7 @@ type Stream struct {
 	shut      bool       // Send takes nothing any more
 	single    bool
 	out       outbox
+	pace      pace
 	in        inbox
 	early     []*early
 	earlyCost int // of them, in bytes
@@ -53,6 +54,7 @@ func New(cfg Config, saved State) *Stream {
 		sess: &saved.Session,
 		out:  newOutbox(saved.Queue),
 		in:   newInbox(saved.In),
+		pace: pace{now: cfg.Window, most: cfg.Window},
 	}
 	if s.sess.ID == "" {
 		s.giveUp()
@@ -132,10 +134,11 @@ func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 	switch {
 	case s.over || s.shut || !s.open:
 		return 0, ErrDown
-	case s.out.tags >= s.cfg.Window, s.single && s.out.tags > 0:
+	case s.out.tags >= s.pace.now, s.single && s.out.tags > 0:
 		return 0, ErrFull
 	}
 	it := s.out.add(raw, tag)
+	it.since = s.cfg.Clock.Now()
 	s.bind(it)
 	s.link.poke()
 	return it.N, nil
@@ -270,6 +273,7 @@ func (s *Stream) giveUp() {
 		}
 	}
 	s.out = outbox{}
+	s.pace.top = 0
 }
 
 // Lost takes the stanzas that were given up because their stream could not be resumed, in order. They
