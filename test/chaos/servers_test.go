@@ -69,3 +69,21 @@ func both(kill bool) func(*trial) {
 		r.outages(kill, 1, r.s.XMPP, r.s.MQTT)
 	}
 }
+
+// soak has all of it over one journal: the relay is killed twenty times, each server is restarted eight times between.
+func soak(r *trial) {
+	for i := range 20 {
+		r.pause(time.Duration(2000+rand.IntN(1000)) * time.Millisecond)
+		r.s.Relay.Kill()
+		r.healed()
+		r.s.Relay.Launch()
+		r.recovered(r.heals[len(r.heals)-1])
+		switch i % 5 {
+		case 0, 2:
+			r.outages(false, 1, r.s.MQTT)
+		case 1, 3:
+			r.outages(false, 1, r.s.XMPP)
+		}
+	}
+	r.note("20 relay kills, 8 restarts of each server")
+}

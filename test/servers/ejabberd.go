@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,9 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
-	_ "modernc.org/sqlite" // the driver
 )
 
 // StartEjabberd starts an ejabberd with its files in dir, which must exist. End it with Close.
@@ -35,7 +31,7 @@ func StartEjabberd(ctx context.Context, dir string, cfg XMPPConfig) (*XMPP, erro
 		return x.ejabberdCall(ctx, "register", map[string]any{"user": user, "host": x.Domain, "password": password})
 	}
 	x.cmd = x.ejabberdCommand()
-	x.Database = filepath.Join(x.databaseDir(), "ejabberd.sqlite")
+	x.Database = filepath.Join(x.databaseDir(), "archive.sqlite")
 	err = x.writeEjabberd(cfg)
 	if err == nil && cfg.MAM {
 		err = x.makeTables(ctx)
@@ -148,26 +144,6 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 	return string(out)
 }
 
-const (
-	memoryDir  = "/dev/shm" // a tmpfs
-	memoryRoom = 256 << 20
-)
-
-// databaseDir is a folder for SQLite: in memory where that has room. It outlives a SIGKILL there as well as on a disk,
-// and four commits for each message, with an fsync each, would measure the machine's disk.
-func (x *XMPP) databaseDir() string {
-	var fs unix.Statfs_t
-	if unix.Statfs(memoryDir, &fs) != nil || fs.Bavail*uint64(fs.Bsize) < memoryRoom {
-		return x.Dir
-	}
-	dir, err := os.MkdirTemp(memoryDir, "ejabberd-")
-	if err != nil {
-		return x.Dir // it is not for us
-	}
-	x.ends = append(x.ends, func() { _ = os.RemoveAll(dir) }) // what is left goes with the machine
-	return dir
-}
-
 // makeTables makes ejabberd's SQLite database by the package's schema: each archived stanza is on the disk at once.
 // Mnesia, the default, is slow with an archive and seconds behind.
 func (x *XMPP) makeTables(ctx context.Context) error {
@@ -179,15 +155,7 @@ func (x *XMPP) makeTables(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("servers: %w", err)
 	}
-	db, err := sql.Open("sqlite", x.Database)
-	if err != nil {
-		return fmt.Errorf("servers: %w", err)
-	}
-	_, err = db.ExecContext(ctx, "PRAGMA journal_mode = WAL;"+string(schema)) // the mode stays with the file: one fsync per commit
-	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("servers: ejabberd's database: %w", err)
-	}
-	return nil
+	return x.makeDatabase(ctx, string(schema))
 }
 
 func streamManagement(cfg XMPPConfig) map[string]any {

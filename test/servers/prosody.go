@@ -25,7 +25,13 @@ func StartProsody(ctx context.Context, dir string, cfg XMPPConfig) (*XMPP, error
 		name: x.Name, pkg: "prosody", binary: "prosody", args: []string{"-F", "--config", file},
 		logFile: filepath.Join(dir, "prosody.log"), ready: x.ready,
 	}
-	err = x.writeProsody(cfg)
+	if cfg.ArchiveSQL {
+		x.Database = filepath.Join(x.databaseDir(), "archive.sqlite")
+		err = x.makeDatabase(ctx, "")
+	}
+	if err == nil {
+		err = x.writeProsody(cfg)
+	}
 	if err == nil {
 		err = x.start(ctx)
 	}
@@ -101,6 +107,10 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 		policy := map[string]string{"never": "false", "roster": `"roster"`}[cfg.ArchivePolicy]
 		set("default_archive_policy", cmp.Or(policy, "true"))
 		set("archive_expires_after", `"never"`)
+	}
+	if cfg.ArchiveSQL {
+		set("storage", `{ archive = "sql" }`) // the rest stays in files
+		set("sql", fmt.Sprintf("{ driver = \"SQLite3\"; database = %s }", quoteLua(x.Database)))
 	}
 	if cfg.ArchiveLimit > 0 {
 		set("storage_archive_item_limit", fmt.Sprint(cfg.ArchiveLimit))

@@ -22,6 +22,7 @@ type XMPPConfig struct {
 
 	ArchivePolicy string // what is archived of an account that does not say (XEP-0441): always, never or roster; empty: always
 	ArchiveFixed  bool   // an account may not say (ejabberd)
+	ArchiveSQL    bool   // the archive is in SQLite (Prosody, instead of one file an account; ejabberd's always is)
 	ArchiveLimit  int    // items kept of an account, in its archive and in its offline store (Prosody); 0: the server's default
 
 	StanzaLimit int // bytes of a stanza, above which a stream is ended; 0: 256 KiB
@@ -52,7 +53,7 @@ type XMPP struct {
 	HTTPAddr      string // host:port of the next two
 	WSURL         string // RFC 7395, without TLS
 	BOSHURL       string // XEP-0206, without TLS
-	Database      string // SQLite file of ejabberd's archive
+	Database      string // SQLite file of the archive; empty: it is in none
 
 	users map[string]string
 	add   func(ctx context.Context, user, password string) error
