@@ -71,6 +71,8 @@ func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, er
 // readAhead takes what is behind the cursor, where that is still in the archive. What it cannot do the login behind it does, or
 // says why not.
 func (a *archive) readAhead(ctx context.Context, c *conn, f *search, at cursor) bool {
+	ctx, cancel := context.WithTimeout(ctx, a.s.patience) // nothing goes out meanwhile
+	defer cancel()
 	if _, err := a.page(ctx, c, query{after: at.ID, max: 1}, func(m sm.Mark, _ result) { m.Done() }); err != nil {
 		return false
 	}
@@ -110,10 +112,6 @@ func (s *Side) takeOn(ctx context.Context, c *conn) bool {
 	c.drained(ctx)
 	c.hold.sort()
 	s.fillGap(ctx, c, &search{})
-	c.hold.release(s.inbox.push)
-	if ctx.Err() == nil {
-		s.archive.empty()
-	}
 	return ctx.Err() == nil
 }
 

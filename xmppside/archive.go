@@ -19,6 +19,7 @@ const (
 	retryArchive = 30 * time.Second
 	keepUpEvery  = time.Second
 	keepUpAfter  = 500 // stanzas of ours
+	keepUpShare  = 50  // times as long as the server needed to say where its archive ends
 )
 
 // archive is the server's archive of our account (XEP-0313): what came while no stream of ours was alive is taken
@@ -332,7 +333,8 @@ func (a *archive) anchor(ctx context.Context, c *conn) error {
 // keepUp moves the cursor over what we send ourselves, so that the next walk is not long.
 func (a *archive) keepUp(ctx context.Context, c *conn) {
 	seen, before := a.sent.Load(), ""
-	for pause(ctx, keepUpEvery) {
+	for wait := keepUpEvery; pause(ctx, wait); {
+		wait = keepUpEvery
 		now := a.sent.Load()
 		a.mu.Lock()
 		next := a.trail.at.Next
@@ -340,7 +342,9 @@ func (a *archive) keepUp(ctx context.Context, c *conn) {
 		a.mu.Unlock()
 		if before = next; due {
 			seen = now
+			began := time.Now()
 			a.pass(ctx, c, next)
+			wait = max(keepUpEvery, keepUpShare*time.Since(began)) // meanwhile Prosody, which reads a whole file, does nothing else
 		}
 	}
 }

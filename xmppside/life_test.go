@@ -70,13 +70,16 @@ func start(tb testing.TB, m *bridgetest.Memory, cfg Config) *life {
 	return startWith(tb, m, cfg, d, d)
 }
 
-func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.SideJournal, in bridge.Inlet) *life {
+func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.SideJournal, in bridge.Inlet, change ...func(*Side)) *life {
 	tb.Helper()
 	log := &testLog{tb: tb}
 	cfg.Log = zerolog.New(log)
 	s, err := New(cfg, d)
 	if err != nil {
 		tb.Fatal(err)
+	}
+	for _, f := range change {
+		f(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{Side: s, m: m, log: log, end: cancel, done: make(chan struct{})}

@@ -192,9 +192,11 @@ func (a *archive) take(m sm.Mark, e *element) bool {
 // search is for stanzas that we may have sent before the stream was lost.
 type search struct {
 	s     *Side
+	first how // where the archive stood when the first of them was sent
+
+	mu    sync.Mutex // guards all below
 	found map[bridge.Ref]bool
 	byID  map[string]*letter // not found yet
-	first how                // where the archive stood when the first of them was sent
 }
 
 // seek makes the search for what the server may have. Rooms are not in our archive, nor are stanza errors; their ids are
@@ -216,6 +218,8 @@ func seek(s *Side, lost []sm.Stanza) *search {
 
 // see looks at an archived message.
 func (f *search) see(r result) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if r.msg == nil || len(f.byID) == 0 || !f.s.addr.self(r.msg.get("from")) {
 		return
 	}
@@ -227,11 +231,26 @@ func (f *search) see(r result) {
 	}
 }
 
+// seeking tells whether there is something to look for.
+func (f *search) seeking() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.byID) > 0
+}
+
+// end ends it, though the archive may still be read, and says what was found.
+func (f *search) end() map[bridge.Ref]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.byID = nil
+	return f.found
+}
+
 // find looks for what was sent while messages came that we have taken: it ends where fill begins. With the addressee as a
 // filter the place to begin at would be none of the results, and unknown to Prosody.
 func (a *archive) find(ctx context.Context, c *conn, f *search) {
 	at, _ := a.position()
-	if len(f.byID) == 0 || f.first.cursor == at.ID || a.blind() {
+	if !f.seeking() || f.first.cursor == at.ID || a.blind() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
@@ -244,7 +263,7 @@ func (a *archive) find(ctx context.Context, c *conn, f *search) {
 	err := a.each(ctx, c, &q, since, func(m sm.Mark, r result) bool {
 		f.see(r)
 		m.Done()
-		return len(f.byID) > 0 && r.id != at.ID
+		return f.seeking() && r.id != at.ID
 	})
 	if err != nil && c.l.Context().Err() == nil {
 		a.s.log.Warn().Err(err).Msg("the archive cannot tell what arrived; it is sent again")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/sm"
 )
 
 const (
@@ -90,8 +91,10 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	}
 	switch next {
 	case stageRead:
-		if s.archive.readAll() {
-			s.reclaim(sought.found)
+		if found := sought.end(); s.archive.readAll() {
+			s.reclaim(found)
+		} else {
+			s.arrived(found) // the next login does not meet it again
 		}
 		s.loginAgain(ctx, c)
 		return false
@@ -108,6 +111,7 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 		fallthrough
 	case !s.archive.known():
 		c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
+		s.archive.empty()
 	default:
 		if next == stageAppear {
 			c.drained(ctx)
@@ -115,13 +119,11 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 			s.archive.find(ctx, c, sought)
 		}
 		s.fillGap(ctx, c, sought) // what came before the server had read that we are available
-		c.hold.release(s.inbox.push)
 	}
 	if ctx.Err() != nil {
 		return false // as above
 	}
-	s.archive.empty()
-	s.reclaim(sought.found)
+	s.reclaim(sought.end())
 	select {
 	case <-s.rooms.keep(c):
 	case <-time.After(roomsWithin):
@@ -140,11 +142,24 @@ func (s *Side) appear(c *conn) bool {
 	return true
 }
 
-// fillGap has the archive read, and waits for the first attempt.
+// fillGap has the archive read; what is held is passed on after the first attempt. It waits for that, but only so long: what goes out
+// does not wait for a long archive, or for a slow one.
 func (s *Side) fillGap(ctx context.Context, c *conn, f *search) {
 	tried := make(chan struct{})
-	c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", f, sync.OnceFunc(func() { close(tried) })) }) // ends with the line
-	<-tried
+	c.wg.Go(func() { // ends with the line
+		s.archive.keepFilling(ctx, c, "", f, sync.OnceFunc(func() {
+			c.hold.release(s.inbox.push)
+			if ctx.Err() == nil {
+				s.archive.empty()
+			}
+			close(tried)
+		}))
+	})
+	select {
+	case <-tried:
+	case <-time.After(s.patience):
+		s.log.Warn().Dur("waited", s.patience).Msg("the archive is not read to its end yet: what goes out does not wait for it any longer")
+	}
 }
 
 const (
@@ -174,31 +189,43 @@ func (c *conn) flushOffline(ctx context.Context) {
 	}
 }
 
+// arrived settles what the old stream has lost, and was found to have arrived.
+func (s *Side) arrived(found map[bridge.Ref]bool) int {
+	var left []sm.Stanza
+	var done []bridge.Result
+	for _, x := range s.lost {
+		ref := x.Tag.(*letter).ref
+		if !found[ref] || s.poison.buried[ref] {
+			left = append(left, x)
+			continue
+		}
+		done = append(done, bridge.Result{Ref: ref})
+		s.ledger.settled(ref)
+	}
+	s.lost = left
+	if len(done) > 0 {
+		s.desk.Settle(done...)
+	}
+	return len(done)
+}
+
 // reclaim gives back to the book what the old stream has lost, in order, but for what was found to have arrived.
 func (s *Side) reclaim(found map[bridge.Ref]bool) {
+	all := len(s.lost)
+	done := s.arrived(found)
 	lost := s.lost
 	s.lost = nil
 	var back []bridge.Ref
-	var done []bridge.Result
 	maybe := 0
 	for _, x := range lost {
 		ref := x.Tag.(*letter).ref
+		back = append(back, ref)
 		switch {
-		case s.poison.buried[ref]:
+		case s.poison.buried[ref]: // it leaves if it was put back by hand; a dead one stays so
 			delete(s.poison.buried, ref)
-			back = append(back, ref) // if it was put back by hand; a dead one stays so
-		case found[ref]:
-			done = append(done, bridge.Result{Ref: ref})
-			s.ledger.settled(ref)
-		default:
-			back = append(back, ref)
-			if x.Maybe {
-				maybe++
-			}
+		case x.Maybe:
+			maybe++
 		}
-	}
-	if len(done) > 0 {
-		s.desk.Settle(done...)
 	}
 	if maybe > 0 {
 		s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
@@ -207,8 +234,8 @@ func (s *Side) reclaim(found map[bridge.Ref]bool) {
 		s.desk.Unbind(back...)
 		s.givenBack(1)
 	}
-	if len(lost) > 0 {
-		s.log.Warn().Int("lost", len(lost)).Int("found", len(done)).Int("maybe_duplicate", maybe).
+	if all > 0 {
+		s.log.Warn().Int("lost", all).Int("found", done).Int("maybe_duplicate", maybe).
 			Msg("the server has lost our stream: what it had not confirmed is sent again")
 	}
 }

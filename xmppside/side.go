@@ -23,6 +23,9 @@ const (
 	deadAfter = 22 * time.Second
 )
 
+// walkWithin is for an archive that is read at a login. What was sent and not confirmed is met in its first pages.
+const walkWithin = 30 * time.Second
+
 // Side is the counter towards one XMPP account. It implements bridge.Side.
 type Side struct {
 	cfg  Config
@@ -31,16 +34,17 @@ type Side struct {
 	log  zerolog.Logger
 	door *door
 
-	addr    *addresses
-	rooms   *rooms
-	archive *archive
-	others  *others
-	ledger  *ledger
-	inbox   *inbox
-	stamp   stamp      // set before the first connection
-	st      *sm.Stream // likewise
-	window  int        // unconfirmed stanzas, at most
-	most    int        // bytes of a stanza, where the server does not say
+	addr     *addresses
+	rooms    *rooms
+	archive  *archive
+	others   *others
+	ledger   *ledger
+	inbox    *inbox
+	stamp    stamp         // set before the first connection
+	st       *sm.Stream    // likewise
+	window   int           // unconfirmed stanzas, at most
+	most     int           // bytes of a stanza, where the server does not say
+	patience time.Duration // how long what goes out waits for the archive, in one login
 
 	// Owned by Run's goroutine, and by prepare's, which that begins and awaits.
 	gen     uint64
@@ -73,7 +77,7 @@ func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
 	}
 	s := &Side{
 		cfg: cfg, me: me, desk: desk, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
-		why: "not started", window: defaultWindow, most: defaultStanza,
+		why: "not started", window: defaultWindow, most: defaultStanza, patience: walkWithin,
 	}
 	s.addr = newAddresses(&s.cfg)
 	s.door = newDoor(&s.cfg, me)

@@ -87,7 +87,7 @@ func wireFaults() []fault {
 // serverFaults end the servers.
 func serverFaults() []fault {
 	settled, archive := servers.XMPPConfig{Settled: true}, servers.XMPPConfig{MAM: true}
-	busy := servers.XMPPConfig{MAM: true, ArchiveSQL: true} // Prosody needs a CPU for 70 messages a second behind 10,000 in its files
+	busy := servers.XMPPConfig{MAM: true, ArchiveSQL: true} // in files it is good for 70 messages a second, once an account has 10,000 (Prosody)
 	return []fault{
 		{name: "broker SIGTERM", short: "prosody", broker: kept(), act: broker(false), within: afterHeal, settings: keptByAll},
 		{name: "broker SIGKILL", rate: 100, broker: savedAtOnce(), saves: true, wire: tapped, act: broker(true), within: afterHeal, settings: keptAtKill},

@@ -49,8 +49,10 @@ func (x *XMPP) writeProsody(cfg XMPPConfig) error {
 	if err := writeFile(x.Dir, "prosody.cfg.lua", x.prosodyConfig(cfg)); err != nil {
 		return err
 	}
-	if err := x.writeProsodyPlugin(cfg.RoomPlugin); err != nil {
-		return err
+	for name, lua := range map[string]string{roomPlugin: cfg.RoomPlugin, plugin: cfg.Plugin} {
+		if err := x.writeProsodyPlugin(name, lua); err != nil {
+			return err
+		}
 	}
 	for _, user := range slices.Sorted(maps.Keys(cfg.Users)) {
 		if err := x.writeProsodyUser(user, cfg.Users[user]); err != nil {
@@ -115,6 +117,9 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 	if cfg.ArchiveLimit > 0 {
 		set("storage_archive_item_limit", fmt.Sprint(cfg.ArchiveLimit))
 	}
+	if cfg.Plugin != "" {
+		modules = append(modules, plugin)
+	}
 	for i, m := range modules {
 		modules[i] = quoteLua(m)
 	}
@@ -139,14 +144,18 @@ func (x *XMPP) writeProsodyUser(user, password string) error {
 		fmt.Sprintf(`{ ["password"] = %s; }`, quoteLua(password)))
 }
 
-const roomPlugin = "tested" // name of the module that a test brings
+// Names of the modules that a test brings.
+const (
+	roomPlugin = "tested_rooms"
+	plugin     = "tested"
+)
 
-func (x *XMPP) writeProsodyPlugin(lua string) error {
+func (x *XMPP) writeProsodyPlugin(name, lua string) error {
 	dir := filepath.Join(x.Dir, "plugins")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("servers: %w", err)
 	}
-	return writeFile(dir, "mod_"+roomPlugin+".lua", lua)
+	return writeFile(dir, "mod_"+name+".lua", lua)
 }
 
 // writeProsodyRooms writes what mod_muc itself would have saved for the rooms.

@@ -37,6 +37,7 @@ type XMPPConfig struct {
 	RoomArchive    bool     // rooms have an archive (XEP-0313)
 	RoomInterval   float64  // seconds between an occupant's messages (ejabberd's min_message_interval)
 	RoomPlugin     string   // Lua of a module for Prosody's rooms
+	Plugin         string   // likewise, for its accounts
 	SleepyRooms    bool     // rooms that nobody is in leave memory at once, and are not read back at a start
 }
 

@@ -1,0 +1,63 @@
+package xmppside
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/servers"
+)
+
+// slowArchive is a module for Prosody with which each page of an archive takes half a second; all else goes on meanwhile.
+const slowArchive = `
+local waited = setmetatable({}, { __mode = "k" });
+local name = "iq-set/self/urn:xmpp:mam:2:query";
+module:hook(name, function(event)
+	if waited[event.stanza] then return; end
+	waited[event.stanza] = true;
+	module:add_timer(0.5, function() module:fire_event(name, event); end);
+	return true;
+end, 100);
+`
+
+// A long archive that is slow holds up what comes, which stays in order, and not what goes out.
+func TestSlowArchive(t *testing.T) {
+	cfg := archiving()
+	cfg.Plugin = slowArchive
+	x := servers.NewProsody(t, cfg)
+	m := bridgetest.NewMemory(t)
+	c := testConfig(x)
+	alice := newPerson(t, x, "1001")
+	l := start(t, m, c).up(t)
+	want := []string{"hello"}
+	if err := alice.says(c.JID, want...); err != nil {
+		t.Fatal(err)
+	}
+	l.takes(t, 1)
+	l.stop()
+	away := numbered("away", 400) // nine pages
+	if err := alice.says(c.JID, away...); err != nil {
+		t.Fatal(err)
+	}
+	if err := alice.sync(); err != nil {
+		t.Fatal(err)
+	}
+	d := m.Desk()
+	l = startWith(t, m, c, d, d, func(s *Side) { s.patience = time.Second })
+	m.Add(bridge.Chat, "2001", "1001", "out")
+	alice.must(t, 1, chats)
+	if slices.Contains(fresh(m.Taken()), away[len(away)-1]) {
+		t.Error("all was read by then: this test shows nothing")
+	}
+	if err := alice.says(c.JID, "live"); err != nil {
+		t.Fatal(err)
+	}
+	want = append(append(want, away...), "live")
+	l.eventually(t, "all", func() bool { return slices.Contains(fresh(m.Taken()), "live") })
+	if got := fresh(m.Taken()); !slices.Equal(got, want) {
+		t.Errorf("got %d of %d: %v", len(got), len(want), got)
+	}
+	m.Until(t, "closed", bridgetest.AllClosed)
+}
