@@ -1,7 +1,9 @@
 package xmppside
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ local name = "iq-set/self/urn:xmpp:mam:2:query";
 module:hook(name, function(event)
 	if waited[event.stanza] then return; end
 	waited[event.stanza] = true;
+	module:log("info", "a page is asked for");
 	module:add_timer(0.5, function() module:fire_event(name, event); end);
 	return true;
 end, 100);
@@ -44,9 +47,9 @@ func TestSlowArchive(t *testing.T) {
 	if err := alice.sync(); err != nil {
 		t.Fatal(err)
 	}
-	d := m.Desk()
+	d := m.SideJournal()
 	l = startWith(t, m, c, d, d, func(s *Side) { s.patience = time.Second })
-	m.Add(bridge.Chat, "2001", "1001", "out")
+	m.Add(bridge.KindChat, "2001", "1001", "out")
 	alice.must(t, 1, chats)
 	if slices.Contains(fresh(m.Taken()), away[len(away)-1]) {
 		t.Error("all was read by then: this test shows nothing")
@@ -60,4 +63,27 @@ func TestSlowArchive(t *testing.T) {
 		t.Errorf("got %d of %d: %v", len(got), len(want), got)
 	}
 	m.Until(t, "closed", bridgetest.AllClosed)
+}
+
+// Where an archive ends is asked the less often, the longer the answer takes.
+func TestSlowArchiveIsSpared(t *testing.T) {
+	cfg := archiving()
+	cfg.Plugin = slowArchive
+	x := servers.NewProsody(t, cfg)
+	m := bridgetest.NewMemory(t)
+	alice := newPerson(t, x, "1001")
+	l := start(t, m, testConfig(x)).up(t)
+	const asked = "a page is asked for"
+	before := strings.Count(x.Log(), asked)
+	for n := range 3 {
+		for i := range keepUpAfter {
+			m.Add(bridge.KindChat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
+		}
+		alice.must(t, (n+1)*keepUpAfter, chats)
+		time.Sleep(2 * keepUpEvery) // enough for one to be due
+	}
+	if n := strings.Count(x.Log(), asked) - before; n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	l.stop()
 }
