@@ -79,7 +79,7 @@ func TestSlowArchiveIsSpared(t *testing.T) {
 	l := start(t, m, testConfig(x)).up(t)
 	const asked = "a page is asked for"
 	before := strings.Count(x.Log(), asked)
-	for n := range 3 {
+	for n := range 2 {
 		for i := range keepUpAfter {
 			m.Add(bridge.KindChat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
 		}
