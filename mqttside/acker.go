@@ -7,13 +7,14 @@ import (
 	"sync"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
-// acker is the only caller of paho's Ack. The book's verdicts are only put down here (its writer must not
+// acker is the only caller of paho's Ack. The journal's verdicts are only put down here (its writer must not
 // wait); one goroutine acts on them.
 type acker struct {
 	s    *Side
-	wake chan struct{}
+	wake wait.Signal
 
 	mu       sync.Mutex // guards all below
 	verdicts []verdict
@@ -29,7 +30,7 @@ type verdict struct {
 }
 
 func newAcker(s *Side) *acker {
-	return &acker{s: s, wake: make(chan struct{}, 1), order: map[*link][]*item{}}
+	return &acker{s: s, wake: wait.NewSignal(), order: map[*link][]*item{}}
 }
 
 // await books an item that will have a verdict.
@@ -44,10 +45,7 @@ func (a *acker) push(i *item, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.verdicts = append(a.verdicts, verdict{i, err})
-	select {
-	case a.wake <- struct{}{}:
-	default: // it is awake
-	}
+	a.wake.Set()
 }
 
 // run acts on verdicts until ctx ends.
@@ -80,7 +78,7 @@ func (a *acker) settle(i *item, err error) {
 	case err == nil:
 		i.good = true
 	case errors.Is(err, bridge.ErrFull):
-		i.k.refuse("the book is full")
+		i.k.refuse("the journal is full")
 	case errors.Is(err, errStopped):
 		i.k.refuse("stopping")
 	default:

@@ -24,7 +24,7 @@ func (b *batch) write(ctx context.Context, w *wire) error {
 		n := 0
 		for len(segs) > 0 && segs[0].need <= b.covered {
 			if segs[0].id != 0 {
-				w.sight.leaving(segs[0].id)
+				w.observer.leaving(segs[0].id)
 			}
 			n += segs[0].n
 			segs = segs[1:]
@@ -45,14 +45,14 @@ func (b *batch) write(ctx context.Context, w *wire) error {
 func (b *batch) cover(ctx context.Context, w *wire, first segment) error {
 	for b.covered < first.need {
 		limited, cancel := context.WithDeadline(ctx, first.at.Add(commitLimit))
-		err := w.wait(limited, b.due[0])
+		err := w.commit(limited, b.due[0])
 		cancel()
 		if ctx.Err() != nil {
 			return ctx.Err() // closed meanwhile
 		}
 		if err != nil {
 			err = fmt.Errorf("%w: %w", errBarrier, err)
-			w.sight.barred(err)
+			w.observer.barred(err)
 			return err
 		}
 		b.pop()
@@ -62,7 +62,7 @@ func (b *batch) cover(ctx context.Context, w *wire, first segment) error {
 
 // ask takes in what the later segments need as far as that is committed. It does not wait.
 func (b *batch) ask(w *wire, need int) {
-	for b.covered < need && w.wait(over, b.due[0]) == nil {
+	for b.covered < need && w.commit(over, b.due[0]) == nil {
 		b.pop()
 	}
 }

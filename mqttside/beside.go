@@ -45,7 +45,7 @@ func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.D
 	case err != nil:
 		return err
 	}
-	// Some brokers let a probe wait behind what we leave unacknowledged. To wait for it would be for ever: the book gets
+	// Some brokers let a probe wait behind what we leave unacknowledged. To wait for it would be for ever: the journal gets
 	// room by what leaves. Then the connection is renewed.
 	r.in = r.in || !k.takes()
 	switch {

@@ -79,7 +79,7 @@ func TestHopeless(t *testing.T) {
 	}{{1, 0, false}, {1, verdictLimit - time.Second, false}, {0, time.Hour, false}, {1, verdictLimit, true}} {
 		near, far := net.Pipe()
 		k := &link{s: s}
-		k.wire = newWire(near, k, s.desk.Wait, 100)
+		k.wire = newWire(near, k, s.journal.Wait, 100)
 		if s.prover.untried = time.Now().Add(-tc.since); tc.since == 0 {
 			s.prover.untried = time.Time{}
 		}

@@ -97,14 +97,14 @@ func recent(at, now time.Time) bool {
 
 // brokers is the side's knowledge of its brokers, by address (host:port, as in the URL).
 type brokers struct {
-	desk bridge.SideJournal
+	journal bridge.SideJournal
 
 	mu     sync.Mutex // guards all below
 	byHost map[string]*broker
 }
 
-func newBrokers(desk bridge.SideJournal) *brokers {
-	return &brokers{desk: desk, byHost: map[string]*broker{}}
+func newBrokers(journal bridge.SideJournal) *brokers {
+	return &brokers{journal: journal, byHost: map[string]*broker{}}
 }
 
 func (b *brokers) restore(state map[string][]byte) {
@@ -129,7 +129,7 @@ func (b *brokers) of(host string) *broker {
 
 // keep writes down changed facts. b.mu is held.
 func (b *brokers) keep(host string, f facts) {
-	b.desk.SetState(bridge.MQTT, bridge.StateRow{Key: stateBroker + host, Value: f.bytes()})
+	b.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateBroker + host, Value: f.bytes()})
 }
 
 // single tells whether nothing of ours can log in beside the relay, so that it has to hear itself.

@@ -17,8 +17,8 @@ func TestSuite(t *testing.T) {
 		link := proxy.New(t, broker.Addr)
 		far := newPerson(t, broker.URL, "far", "/chat/2001")
 		return bridgetest.SideRig{
-			New: func(desk bridge.SideJournal) (bridge.Side, error) {
-				return New(testConfig(t, "tcp://"+link.Addr()), desk)
+			New: func(journal bridge.SideJournal) (bridge.Side, error) {
+				return New(testConfig(t, "tcp://"+link.Addr()), journal)
 			},
 			Kind: bridge.KindInbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
 			Inject: func(bodies ...string) error {

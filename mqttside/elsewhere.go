@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -27,7 +28,7 @@ type elsewhere struct {
 
 // leaveBroker notes that the relay goes on at another broker. s.mu is held.
 func (s *Side) leaveBroker(host string, now time.Time) {
-	if mark := s.desk.LastUnproven(); mark > s.settled {
+	if mark := s.journal.LastUnproven(); mark > s.settled {
 		s.elsewhere = append(s.elsewhere, elsewhere{host: host, mark: mark, left: now})
 		s.settled = mark
 		s.keepElsewhere()
@@ -44,7 +45,7 @@ func (s *Side) keepElsewhere() {
 	if b.Len() > 0 {
 		row.Value = []byte(b.String())
 	}
-	s.desk.SetState(bridge.MQTT, row)
+	s.journal.SetState(bridge.MQTT, row)
 }
 
 // restoreElsewhere reads it back. What the journal's list does not reach any more is done. s.mu is held.
@@ -52,7 +53,7 @@ func (s *Side) restoreElsewhere(row []byte, now time.Time) {
 	for line := range strings.Lines(string(row)) {
 		host, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
-			s.settled = min(n, s.desk.LastUnproven())
+			s.settled = min(n, s.journal.LastUnproven())
 			s.elsewhere = append(s.elsewhere, elsewhere{host, s.settled, now})
 		}
 	}
@@ -77,9 +78,9 @@ func (s *Side) settleElsewhere(e elsewhere, why *bridge.Refusal) {
 	}
 	s.elsewhere = s.elsewhere[1:]
 	if why == nil {
-		s.desk.Confirm(bridge.MQTT, e.mark)
+		s.journal.Confirm(bridge.MQTT, e.mark)
 	} else {
-		s.desk.BounceUnconfirmed(bridge.MQTT, e.mark, 0, why)
+		s.journal.BounceUnconfirmed(bridge.MQTT, e.mark, 0, why)
 	}
 	s.keepElsewhere()
 }
@@ -94,7 +95,7 @@ func (s *Side) confirm(host string, mark uint64) {
 			s.mu.Lock()
 			s.settled = max(s.settled, mark)
 			s.mu.Unlock()
-			s.desk.Confirm(bridge.MQTT, mark)
+			s.journal.Confirm(bridge.MQTT, mark)
 			return
 		case e.host != host:
 			return
@@ -107,8 +108,8 @@ func (s *Side) confirm(host string, mark uint64) {
 func (s *Side) bounceUnconfirmed(longer int, why *bridge.Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settled = s.desk.LastUnproven()
-	s.desk.BounceUnconfirmed(bridge.MQTT, s.settled, longer, why)
+	s.settled = s.journal.LastUnproven()
+	s.journal.BounceUnconfirmed(bridge.MQTT, s.settled, longer, why)
 	if len(s.elsewhere) > 0 {
 		s.elsewhere = nil
 		s.keepElsewhere()
@@ -127,7 +128,7 @@ func (s *Side) askElsewhere(ctx context.Context, k *link) {
 		if e.host != k.url.Host { // else k's own probes settle it
 			s.askOne(ctx, e)
 		}
-		if !pause(ctx, elsewhereEvery) {
+		if !wait.Pause(ctx, elsewhereEvery) {
 			return
 		}
 	}

@@ -10,16 +10,17 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/internal/wait"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 )
 
 // trap is a proxy filter that a test can change at any time.
 type trap struct {
-	mu   sync.Mutex // guards all below
-	rule func(proxy.Packet) proxy.Verdict
-	seen []proxy.Packet
-	bell bell
+	mu      sync.Mutex // guards all below
+	rule    func(proxy.Packet) proxy.Verdict
+	seen    []proxy.Packet
+	changed wait.Broadcast
 }
 
 func (f *trap) filter(p proxy.Packet) proxy.Verdict {
@@ -31,7 +32,7 @@ func (f *trap) filter(p proxy.Packet) proxy.Verdict {
 		v = rule(p)
 	}
 	f.mu.Unlock()
-	f.bell.ring()
+	f.changed.Wake()
 	return v
 }
 
@@ -266,7 +267,7 @@ func TestUnsureSession(t *testing.T) {
 	}
 }
 
-// TestOtherBroker moves to a second broker and back: the first one's session is not the one that the book knows.
+// TestOtherBroker moves to a second broker and back: the first one's session is not the one that the journal knows.
 func TestOtherBroker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})
@@ -302,7 +303,7 @@ func TestOtherBroker(t *testing.T) {
 	r.m.Until(t, "all closed", bridgetest.AllClosed)
 }
 
-// TestCutBeforeCommit cuts while a binding is not committed: the next connection must not send what the book may
+// TestCutBeforeCommit cuts while a binding is not committed: the next connection must not send what the journal may
 // yet take back.
 func TestCutBeforeCommit(t *testing.T) {
 	t.Parallel()

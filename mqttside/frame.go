@@ -27,7 +27,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err != nil {
 		broken := errors.As(err, new(breach))
 		if broken {
-			w.sight.breach()
+			w.observer.breach()
 		} else {
 			err = fmt.Errorf("read: %w", err)
 		}
@@ -191,13 +191,13 @@ func (w *wire) show(kind byte, body []byte) error {
 	switch kind {
 	case packets.Connack:
 		if len(body) >= 2 && answerOf(body[1]) == answerLevel && body[1] != packets.ErrRefusedBadProtocolVersion {
-			w.sight.connack(false, body[1]) // paho would take it for a success
+			w.observer.connack(false, body[1]) // paho would take it for a success
 			return fmt.Errorf("the broker refuses the login with the unknown code %d", body[1])
 		}
 		if len(body) != 2 {
 			return breachf("a malformed CONNACK")
 		}
-		w.sight.connack(body[0]&1 != 0, body[1])
+		w.observer.connack(body[0]&1 != 0, body[1])
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
 		if len(body) != 2 {
 			return breachf("a malformed packet of type %d", kind)
@@ -206,14 +206,14 @@ func (w *wire) show(kind byte, body []byte) error {
 		if kind == packets.Pubrel {
 			w.await(id)
 		}
-		return w.sight.ack(kind, id)
+		return w.observer.ack(kind, id)
 	case packets.Pingresp:
 		w.pings.answer()
 	case packets.Suback:
 		if len(body) != 3 { // one filter was asked for; paho panics when more are answered
 			return breachf("a malformed SUBACK")
 		}
-		w.sight.suback(body[2])
+		w.observer.suback(body[2])
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"chatrelay/internal/wait"
 )
 
 // party is an end of a probe's way: a connection of ours to the broker.
@@ -120,7 +122,7 @@ type pings struct {
 	mu          sync.Mutex // guards asked, came, moved
 	asked, came uint64
 	moved       time.Time // when the first that is open was asked, or the one before it answered
-	changed     bell
+	changed     wait.Broadcast
 }
 
 // ask counts a PINGREQ that is about to go out; its number.
@@ -139,7 +141,7 @@ func (p *pings) answer() {
 	p.came++
 	p.moved = time.Now()
 	p.mu.Unlock()
-	p.changed.ring()
+	p.changed.Wake()
 }
 
 // open tells whether one has been unanswered for so long.
@@ -152,7 +154,7 @@ func (p *pings) open(now time.Time, limit time.Duration) bool {
 // await waits until a ping is answered. gone ends with the connection; why says why.
 func (p *pings) await(ctx context.Context, n uint64, gone <-chan struct{}, why func() error) error {
 	for {
-		change := p.changed.wait()
+		change := p.changed.Wait()
 		p.mu.Lock()
 		came := p.came
 		p.mu.Unlock()

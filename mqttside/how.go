@@ -20,7 +20,7 @@ const (
 	released  byte = 2 // PUBREC has come: PUBREL is to be sent, never the PUBLISH again (MQTT-4.3.3)
 )
 
-// how is what the book keeps of a bound leg.
+// how is what the journal keeps of a bound leg.
 type how struct {
 	session nonce
 	id      uint16
@@ -30,7 +30,7 @@ type how struct {
 
 const howVersion, howLength = 1, 13
 
-var errHow = errors.New("mqtt: a binding in the book is damaged")
+var errHow = errors.New("mqtt: a binding in the journal is damaged")
 
 func (h how) bytes() []byte {
 	b := append(make([]byte, 0, howLength), howVersion)

@@ -8,10 +8,11 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
-	inboxBytes = 8 << 20 // taken off the wire and not yet in the book
+	inboxBytes = 8 << 20 // taken off the wire and not yet in the journal
 	itemCost   = 512     // what a message costs beside its payload
 	renewBelow = inboxBytes / 10 * 8
 	roomWait   = 2 * time.Second // for room; a journal that stands still for so long is not waited for: pings would die
@@ -25,21 +26,21 @@ type item struct {
 	row  *row // nil at QoS 0
 	// probe: nothing but an acknowledgement is due. Ours go at QoS 0; this is somebody's who took such a name.
 	probe bool
-	// settled and good are of acker: the book has decided, and the packet is to be acknowledged.
+	// settled and good are of acker: the journal has decided, and the packet is to be acknowledged.
 	settled, good bool
 }
 
-// inbox holds what came until the book has it. paho's handler only puts into it; one goroutine offers.
+// inbox holds what came until the journal has it. paho's handler only puts into it; one goroutine offers.
 type inbox struct {
 	mu    sync.Mutex // guards all below
 	queue []*item
 	used  int
 	short time.Time // when there was no room last
-	wake  chan struct{}
-	room  chan struct{} // capacity 1: there is room again
+	wake  wait.Signal
+	room  wait.Signal // there is room again
 }
 
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1), room: make(chan struct{}, 1)} }
+func newInbox() *inbox { return &inbox{wake: wait.NewSignal(), room: wait.NewSignal()} }
 
 // put takes a message; false: the budget is spent.
 func (b *inbox) put(i *item) bool {
@@ -51,10 +52,7 @@ func (b *inbox) put(i *item) bool {
 	}
 	b.used += i.size
 	b.queue = append(b.queue, i)
-	select {
-	case b.wake <- struct{}{}:
-	default: // it is awake
-	}
+	b.wake.Set()
 	return true
 }
 
@@ -82,10 +80,7 @@ func (b *inbox) free(n int) {
 	defer b.mu.Unlock()
 	b.used -= n
 	if b.used < renewBelow {
-		select {
-		case b.room <- struct{}{}:
-		default: // it is known
-		}
+		b.room.Set()
 	}
 }
 
@@ -208,7 +203,7 @@ func (s *Side) discard() {
 	}
 }
 
-// have tells whether the book has the message of a row. A pending commit is waited for.
+// have tells whether the journal has the message of a row. A pending commit is waited for.
 func (s *Side) have(ctx context.Context, known *row) (bool, error) {
 	if known == nil {
 		return false, nil

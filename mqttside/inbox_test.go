@@ -95,7 +95,7 @@ func TestRedelivery(t *testing.T) {
 	}
 }
 
-// TestFull renews the connection while the book is full, but at most every renewEvery.
+// TestFull renews the connection while the journal is full, but at most every renewEvery.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})
@@ -198,7 +198,7 @@ func TestBudget(t *testing.T) {
 	tally(t, "in", 1, n, bodies(r.m))
 }
 
-// TestUnacknowledged: nothing is acknowledged before the book has it.
+// TestUnacknowledged: nothing is acknowledged before the journal has it.
 func TestUnacknowledged(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})

@@ -12,7 +12,7 @@ func (s *Side) leave(k *link) {
 	limit := time.NewTimer(s.cfg.Drain)
 	defer limit.Stop()
 	for waiting := true; waiting; {
-		change := s.changed.wait()
+		change := s.changed.Wait()
 		s.discard()
 		if _, acked := k.dropped(); acked && !k.conn().holds() && s.outbox.empty() {
 			break
@@ -37,7 +37,7 @@ func (s *Side) leave(k *link) {
 
 var errRenewed = errors.New("the connection is being renewed")
 
-// renew ends a connection so that the broker brings again what was dropped. While the book is full that comes
+// renew ends a connection so that the broker brings again what was dropped. While the journal is full that comes
 // again and again: the log hears of it once a minute.
 func (k *link) renew(now time.Time, why string) {
 	if s := k.s; now.Sub(s.saidRenew) > sayRenew {
@@ -52,7 +52,7 @@ func (k *link) goodbye(why error) {
 	k.mu.Lock()
 	k.parted = true
 	k.mu.Unlock()
-	k.conn().bid(why)
+	k.conn().partWith(why)
 	k.client.Disconnect(uint((leaveTimeout + time.Second).Milliseconds()))
 	k.close(why)
 }

@@ -16,11 +16,12 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/internal/wait"
 )
 
 const patience = 30 * time.Second
 
-// life is one run of a Side on a book, with its courier.
+// life is one run of a Side on a journal, with its courier.
 type life struct {
 	*Side
 	m    *bridgetest.Memory
@@ -159,7 +160,7 @@ type person struct {
 	mqtt.Client
 	mu      sync.Mutex
 	got     []string // topic and payload
-	changed bell
+	changed wait.Broadcast
 }
 
 func newPerson(tb testing.TB, url, id string, topics ...string) *person {
@@ -171,7 +172,7 @@ func newPerson(tb testing.TB, url, id string, topics ...string) *person {
 		p.mu.Lock()
 		p.got = append(p.got, m.Topic()+" "+string(m.Payload()))
 		p.mu.Unlock()
-		p.changed.ring()
+		p.changed.Wake()
 	})
 	p.Client = mqtt.NewClient(o)
 	finish(tb, p.Connect())
@@ -233,7 +234,7 @@ func (p *person) await(n int) ([]string, error) {
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for {
-		change := p.changed.wait()
+		change := p.changed.Wait()
 		if got := p.all(); len(got) >= n {
 			return got, nil
 		}

@@ -35,7 +35,7 @@ type link struct {
 	level  uint
 	client mqtt.Client
 	store  *store
-	sure   bool      // the broker's session is the one that the book knows
+	sure   bool      // the broker's session is the one that the journal knows
 	subbed chan byte // code of the one SUBACK; room for it
 
 	mu       sync.Mutex // guards all below
@@ -86,7 +86,7 @@ func (k *link) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := newWire(raw, k, k.s.desk.Wait, k.s.cfg.longestPublish())
+	w := newWire(raw, k, k.s.journal.Wait, k.s.cfg.longestPublish())
 	k.mu.Lock()
 	k.wire = w
 	k.mu.Unlock()
@@ -247,7 +247,7 @@ func (k *link) taken(n int) {
 	idle := k.open == 0
 	k.mu.Unlock()
 	if idle {
-		k.s.changed.ring()
+		k.s.changed.Wake()
 	}
 }
 
@@ -258,7 +258,7 @@ func (k *link) dropped() (why string, done bool) {
 	return k.dropping, k.open == 0
 }
 
-// The wire's sight. All of it is called on paho's goroutines, before paho acts; nothing waits.
+// What the wire is observed with. All of it is called on paho's goroutines, before paho acts; nothing waits.
 
 func (k *link) connack(present bool, code byte) {
 	k.mu.Lock()
@@ -318,7 +318,7 @@ func (k *link) suback(code byte) {
 	}
 }
 
-func (k *link) eased() { k.s.changed.ring() }
+func (k *link) writable() { k.s.changed.Wake() }
 
 func (k *link) leaving(id uint16) { k.s.outbox.leaving(k, id) }
 

@@ -8,12 +8,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"chatrelay/internal/wait"
 )
 
 const (
+	loginDelay = 3 * time.Second        // after a refused login: no lock-out storm
 	lookEvery  = 200 * time.Millisecond // at a connection's health
 	stuckAfter = 30 * time.Second       // without any acknowledgement of what is in flight
-	renewEvery = time.Second            // at most, while the book is full
+	renewEvery = time.Second            // at most, while the journal is full
 	sayRenew   = time.Minute
 	provenLife = 5 * time.Second // a connection that lived so long shows that all is well
 )
@@ -21,7 +24,7 @@ const (
 // loop connects and reconnects until ctx ends. It returns the link that is up then, if any. Helpers of a
 // connection are added to wg.
 func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
-	var wait backoff
+	var delay wait.Backoff
 	trouble := "" // said last
 	for ctx.Err() == nil {
 		k, err := s.connect(ctx)
@@ -36,7 +39,7 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 			}
 			s.examine(k)
 			if k.healthy() {
-				wait.reset()
+				delay.Reset()
 			}
 		}
 		if ctx.Err() != nil {
@@ -55,14 +58,14 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 			s.standBack(ctx, k)
 			continue
 		}
-		s.idle(ctx, wait.next(time.Now(), floor(err)), err)
+		s.idle(ctx, delay.Next(time.Now(), floor(err)), err)
 	}
 	return nil
 }
 
 // examine looks for a message that closed a connection. Its length is not taken for granted any more.
 func (s *Side) examine(k *link) {
-	if s.poison.autopsy(k, s.outbox, s.log) {
+	if s.poison.blame(k, s.outbox, s.log) {
 		s.prover.lengths.forget(k.url.Host)
 	}
 }
@@ -189,7 +192,7 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 	for {
 		var change <-chan struct{}
 		if done != nil {
-			change = s.changed.wait()
+			change = s.changed.Wait()
 			if done() {
 				return nil
 			}
@@ -201,7 +204,7 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 			return ctx.Err()
 		case <-change:
 		case now := <-look.C:
-			k.conn().relent(now)
+			k.conn().skipStalled(now)
 			s.inspect(k, now)
 		}
 	}
@@ -228,11 +231,11 @@ func (s *Side) inspect(k *link, now time.Time) {
 // idle waits before the next attempt; a changed password ends the wait for a refused login.
 func (s *Side) idle(ctx context.Context, d time.Duration, err error) {
 	if !errors.Is(err, errLogin) || s.cfg.Password == nil {
-		pause(ctx, d)
+		wait.Pause(ctx, d)
 		return
 	}
 	before, _ := s.cfg.Password() // an error counts as no change
-	for end := time.Now().Add(d); time.Now().Before(end) && pause(ctx, min(d, time.Second)); {
+	for end := time.Now().Add(d); time.Now().Before(end) && wait.Pause(ctx, min(d, time.Second)); {
 		if now, err := s.cfg.Password(); err == nil && now != before {
 			return
 		}

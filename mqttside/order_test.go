@@ -118,11 +118,11 @@ func TestUnendedHandshake(t *testing.T) {
 	finish(t, r.p.Publish("/chat/1001", 1, false, body("y", 1)))
 	w := l.current().conn()
 	l.eventually(t, "its PUBACK waits", w.holds)
-	w.relent(time.Now().Add(holdLimit - time.Second))
+	w.skipStalled(time.Now().Add(holdLimit - time.Second))
 	if !w.holds() {
 		t.Error("too early")
 	}
-	w.relent(time.Now().Add(holdLimit + time.Second))
+	w.skipStalled(time.Now().Add(holdLimit + time.Second))
 	l.eventually(t, "acknowledged", func() bool { return r.trap.count(proxy.Up, proxy.PUBACK) == 1 })
 	tally(t, "in", 1, 2, bodies(r.m))
 }
@@ -151,7 +151,7 @@ func TestTurns(t *testing.T) {
 	}
 	relents := func(after time.Duration, want string) {
 		t.Helper()
-		if got := ids(line.relent(now.Add(after))); got != want {
+		if got := ids(line.skipStalled(now.Add(after))); got != want {
 			t.Errorf("after %v %q is let out, want %q", after, got, want)
 		}
 	}

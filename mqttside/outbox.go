@@ -11,6 +11,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 // leg is one bound leg: a packet id is taken for it.
@@ -31,15 +32,15 @@ type fate int
 
 const (
 	kept   fate = iota
-	unsure      // there is one, but it may be newer than what the book knows
+	unsure      // there is one, but it may be newer than what the journal knows
 	lost
 )
 
-// outbox is the view of the book's bound legs that paho resumes from. paho's goroutines call it: nothing here
+// outbox is the view of the journal's bound legs that paho resumes from. paho's goroutines call it: nothing here
 // waits. Only what the current link says counts.
 type outbox struct {
-	desk    bridge.SideJournal
-	changed *bell // rings when a place is free or all is settled
+	journal bridge.SideJournal
+	changed *wait.Broadcast // rings when a place is free or all is settled
 
 	mu      sync.Mutex // guards all below
 	session nonce
@@ -48,7 +49,7 @@ type outbox struct {
 	seq     uint64
 	inside  int  // legs that count against the window
 	outside int  // the others
-	called  bool // legs went back to the book since Send last asked
+	called  bool // legs went back to the journal since Send last asked
 	trust   trust
 	held    []*leg    // acknowledged before a probe was heard
 	since   int       // messages settled since the last probe that was heard went out
@@ -56,11 +57,11 @@ type outbox struct {
 	moved   time.Time // when a broker last acknowledged something, or the box ceased to be empty
 }
 
-func newOutbox(desk bridge.SideJournal, changed *bell) *outbox {
-	return &outbox{desk: desk, changed: changed, legs: map[uint16]*leg{}}
+func newOutbox(journal bridge.SideJournal, changed *wait.Broadcast) *outbox {
+	return &outbox{journal: journal, changed: changed, legs: map[uint16]*leg{}}
 }
 
-// restore takes in what the book says a wire held, in order. Legs that cannot be resumed are given back.
+// restore takes in what the journal says a wire held, in order. Legs that cannot be resumed are given back.
 func (o *outbox) restore(session nonce, bound []bridge.BoundDelivery, topic func(string) (string, *bridge.Refusal)) (lost int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -70,16 +71,16 @@ func (o *outbox) restore(session nonce, bound []bridge.BoundDelivery, topic func
 		t, refusal := topic(b.To)
 		switch {
 		case refusal != nil:
-			o.desk.Settle(bridge.Result{Ref: b.Ref, Err: refusal})
+			o.journal.Settle(bridge.Result{Ref: b.Ref, Err: refusal})
 		case err != nil || o.legs[h.id] != nil:
 			lost++
-			o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
-			o.desk.Unbind(b.Ref)
+			o.journal.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
+			o.journal.Unbind(b.Ref)
 		default:
 			l := &leg{Outbound: b.Outbound, how: h, topic: t, written: true}
 			if h.session != session { // died between a new session and its bindings
 				l.phase, l.loose = published, true
-				o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
+				o.journal.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
 			}
 			o.add(l)
 		}
@@ -112,7 +113,7 @@ func (o *outbox) add(l *leg) {
 }
 
 func (o *outbox) bind(k *link, l *leg) {
-	l.ticket, l.loose = o.desk.Bind(l.Ref, l.bytes()), false
+	l.ticket, l.loose = o.journal.Bind(l.Ref, l.bytes()), false
 	k.raise(l.ticket)
 }
 
@@ -139,7 +140,7 @@ func (o *outbox) begin(k *link, f fate, session nonce, noQoS2 bool) (maybe int) 
 		}
 	}
 	if maybe > 0 {
-		o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, maybe)
+		o.journal.Count(bridge.MQTT, bridge.MaybeDuplicate, maybe)
 	}
 	return maybe
 }
@@ -171,10 +172,10 @@ func (o *outbox) resume(k *link, l *leg, f fate, lower bool) (maybe bool) {
 	return maybe
 }
 
-// undone tells whether the book has taken a leg back that was never written.
+// undone tells whether the journal has taken a leg back that was never written.
 func (o *outbox) undone() bool {
 	for _, l := range o.legs {
-		if err := o.desk.Wait(over, l.ticket); !l.written && err != nil && !errors.Is(err, context.Canceled) {
+		if err := o.journal.Wait(over, l.ticket); !l.written && err != nil && !errors.Is(err, context.Canceled) {
 			return true
 		}
 	}
@@ -212,7 +213,7 @@ func (o *outbox) ack(k *link, kind byte, id uint16) (noQoS2 bool, err error) {
 	case kind == packets.Puback && l.phase == published, kind == packets.Pubcomp && l.phase == released:
 		noQoS2 = kind == packets.Puback && l.qos == 2
 		o.settle(l)
-		o.changed.ring()
+		o.changed.Wake()
 	case kind != packets.Pubrec:
 		return false, breachf("it answered a message of QoS %d out of turn, with packet type %d", l.qos, kind)
 	}
@@ -233,7 +234,7 @@ func (o *outbox) leaving(k *link, id uint16) {
 	}
 }
 
-// barred: the book did not commit what a link wants to write.
+// barred: the journal did not commit what a link wants to write.
 func (o *outbox) barred(k *link) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -242,10 +243,10 @@ func (o *outbox) barred(k *link) {
 	}
 	o.link = nil // what is put from here on would overtake
 	o.recall()
-	o.changed.ring()
+	o.changed.Wake()
 }
 
-// recalled tells, once, that legs went back to the book. Whatever Send holds then may belong behind them.
+// recalled tells, once, that legs went back to the journal. Whatever Send holds then may belong behind them.
 func (o *outbox) recalled() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -254,19 +255,19 @@ func (o *outbox) recalled() bool {
 	return was
 }
 
-// recall gives legs that were never written back to the book: to resume some of them would put them before those
+// recall gives legs that were never written back to the journal: to resume some of them would put them before those
 // whose binding is undone.
 func (o *outbox) recall() {
 	o.called = true
 	for _, l := range o.ordered() {
-		err := o.desk.Wait(over, l.ticket)
+		err := o.journal.Wait(over, l.ticket)
 		if l.written {
 			l.loose = l.loose || err != nil
 			continue
 		}
 		o.remove(l)
-		if err == nil || errors.Is(err, context.Canceled) { // else the book has it back already
-			o.desk.Unbind(l.Ref)
+		if err == nil || errors.Is(err, context.Canceled) { // else the journal has it back already
+			o.journal.Unbind(l.Ref)
 		}
 	}
 }

@@ -16,10 +16,10 @@ type poison struct {
 	deaths int // of connections in a row that ended soon and did not get this one acknowledged
 }
 
-// autopsy looks at how a connection ended: what was sent and acknowledged before the culprit has left the outbox,
+// blame looks at how a connection ended: what was sent and acknowledged before the culprit has left the outbox,
 // so the culprit is the oldest there, and stays it.
 // true: the culprit is set aside.
-func (p *poison) autopsy(k *link, o *outbox, log zerolog.Logger) bool {
+func (p *poison) blame(k *link, o *outbox, log zerolog.Logger) bool {
 	quick, theirs := k.ended(provenLife)
 	if quick && !theirs {
 		return false // it says nothing about any message
@@ -60,8 +60,8 @@ func (o *outbox) bury(ref bridge.Ref, why *bridge.Refusal) {
 	for _, l := range o.legs {
 		if l.Ref == ref && o.link == nil {
 			o.remove(l)
-			o.desk.Settle(bridge.Result{Ref: ref, Err: why})
+			o.journal.Settle(bridge.Result{Ref: ref, Err: why})
 		}
 	}
-	o.changed.ring()
+	o.changed.Wake()
 }

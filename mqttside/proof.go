@@ -87,7 +87,7 @@ func (p *prover) drop() {
 func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 	patience := probePatience
 	for attempt := 0; ; attempt++ {
-		mark := s.desk.LastUnproven()
+		mark := s.journal.LastUnproven()
 		var verdict error = known
 		if known == nil {
 			var err error
@@ -161,7 +161,7 @@ func (s *Side) round(ctx context.Context, k *link, f func(context.Context) error
 	wg.Go(func() { // waited for below
 		verdict = f(ctx2)
 		over.Store(true)
-		s.changed.ring()
+		s.changed.Wake()
 	})
 	err = s.watch(ctx, k, over.Load)
 	cancel()
@@ -272,7 +272,7 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 		if err != nil {
 			return nil, err
 		}
-		mark := s.desk.LastUnproven()
+		mark := s.journal.LastUnproven()
 		n, long := s.outbox.sinceProbe()
 		verdict, err := s.round(ctx, k, func(ctx context.Context) error {
 			if want > 0 {

@@ -12,20 +12,20 @@ import (
 
 const rowPrefix = "in."
 
-// row remembers that the book has, or is about to have, the message of an inbound packet id (MQTT-4.3.3 for
+// row remembers that the journal has, or is about to have, the message of an inbound packet id (MQTT-4.3.3 for
 // QoS 2; for QoS 1 until the id is used again).
 type row struct {
 	qos  byte
 	hash [16]byte
 	gen  uint64        // of the connection that brought it last; 0: before this process
-	done chan struct{} // closed once it is known whether the book has it
+	done chan struct{} // closed once it is known whether the journal has it
 	err  error         // read after done: why it has it not
 }
 
-// rows are the inbound packet ids of the session at the broker. They are kept in the book: written with the
+// rows are the inbound packet ids of the session at the broker. They are kept in the journal: written with the
 // message itself, removed when the broker releases the id.
 type rows struct {
-	desk bridge.SideJournal
+	journal bridge.SideJournal
 
 	mu      sync.Mutex // guards all below
 	session nonce
@@ -33,7 +33,9 @@ type rows struct {
 	gen     uint64 // of the connection that brought the newest message
 }
 
-func newRows(desk bridge.SideJournal) *rows { return &rows{desk: desk, byID: map[uint16]*row{}} }
+func newRows(journal bridge.SideJournal) *rows {
+	return &rows{journal: journal, byID: map[uint16]*row{}}
+}
 
 // restore takes in the rows of a session. Those of another are worth nothing, and go: what was in the intake's
 // hands when a session was lost is written behind its end.
@@ -57,7 +59,7 @@ func (r *rows) restore(session nonce, state map[string][]byte) {
 		r.byID[uint16(id)] = &row{qos: value[8], hash: [16]byte(value[9:]), done: known}
 	}
 	if len(stale) > 0 {
-		r.desk.SetState(bridge.MQTT, stale...)
+		r.journal.SetState(bridge.MQTT, stale...)
 	}
 }
 
@@ -90,7 +92,7 @@ func (r *rows) expire(gen uint64) []bridge.StateRow {
 	return gone
 }
 
-// open makes a pending row and the state that goes into the book with its message.
+// open makes a pending row and the state that goes into the journal with its message.
 func (r *rows) open(gen uint64, id uint16, dup bool, qos byte, hash [16]byte) (*row, []bridge.StateRow) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,7 +126,7 @@ func (r *rows) release(id uint16) (ticket uint64) {
 		return 0
 	}
 	delete(r.byID, id)
-	return r.desk.SetState(bridge.MQTT, bridge.StateRow{Key: rowKey(id)})
+	return r.journal.SetState(bridge.MQTT, bridge.StateRow{Key: rowKey(id)})
 }
 
 // renew begins a new session: the old ids mean nothing any more.

@@ -28,7 +28,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	}
 	length := s.probeLength(topic, len(out.Body))
 	for {
-		change := s.changed.wait()
+		change := s.changed.Wait()
 		if s.outbox.recalled() {
 			return bridge.ErrDown // first in its lane may be another now
 		}
@@ -41,7 +41,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 			case fitsNot:
 				return bridge.Refuse("too_large", "the MQTT broker takes no message longer than %d bytes", limit)
 			case fitsMay:
-				s.changed.ring() // Run's goroutine finds it out
+				s.changed.Wake() // Run's goroutine finds it out
 				return errLonger
 			case fitNever:
 				k = nil

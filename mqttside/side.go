@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 	maxNotices = 200 // in flight beside the window
 )
 
-// Keys of the side's memory in the book, beside those of rows.
+// Keys of the side's memory in the journal, beside those of rows.
 const (
 	stateSession = "session" // nonce of the session at the broker, and which broker that is
 	stateLogin   = "login"   // there while a CONNECT is under way: the broker may have a new session since
@@ -28,10 +29,10 @@ const (
 
 // Side is the counter towards one MQTT broker. It implements bridge.Side.
 type Side struct {
-	cfg  Config
-	urls []*url.URL
-	desk bridge.SideJournal
-	log  zerolog.Logger
+	cfg     Config
+	urls    []*url.URL
+	journal bridge.SideJournal
+	log     zerolog.Logger
 
 	outbox  *outbox
 	rows    *rows
@@ -50,16 +51,16 @@ type Side struct {
 	looked    time.Time // for other relays
 	poison    poison
 
-	sending sync.Mutex // held around each Publish of a leg and while the live link changes
-	changed bell       // rings when anything that Send or Run waits for may have changed
+	sending sync.Mutex     // held around each Publish of a leg and while the live link changes
+	changed wait.Broadcast // rings when anything that Send or Run waits for may have changed
 
 	mu       sync.Mutex // guards all below
 	session  nonce
-	known    bool   // the book knows of a session
+	known    bool   // the journal knows of a session
 	home     string // broker that has it
 	settled  uint64 // LastUnproven of what is known to be true or bounced, or stands in elsewhere
 	unsure   bool   // the broker may have begun a new session without our knowing
-	verdict  fate   // of the witness, when it was asked just now; else unsure
+	verdict  fate   // of checkSession, when it was asked just now; else unsure
 	live     *link
 	stopping bool
 	why      string // not up because
@@ -68,19 +69,19 @@ type Side struct {
 }
 
 // New checks the configuration. The error names every problem.
-func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
+func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	urls, err := cfg.prepare()
 	if err != nil {
 		return nil, err
 	}
 	s := &Side{
-		cfg: cfg, urls: urls, desk: desk, log: cfg.Log.With().Str("side", bridge.MQTT.String()).Logger(),
-		rows: newRows(desk), inbox: newInbox(), brokers: newBrokers(desk), why: "not started",
+		cfg: cfg, urls: urls, journal: journal, log: cfg.Log.With().Str("side", bridge.MQTT.String()).Logger(),
+		rows: newRows(journal), inbox: newInbox(), brokers: newBrokers(journal), why: "not started",
 		instance: fmt.Sprintf("%x", newNonce()),
 	}
 	s.prover.closed = map[string]closure{}
 	s.prover.topic = s.cfg.Prefix + "/" + newProbeName()
-	s.outbox = newOutbox(desk, &s.changed)
+	s.outbox = newOutbox(journal, &s.changed)
 	s.acker = newAcker(s)
 	return s, nil
 }
@@ -117,13 +118,13 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 	return nil
 }
 
-// restore reads what the book remembers: once, before the first connection.
+// restore reads what the journal remembers: once, before the first connection.
 func (s *Side) restore(ctx context.Context) error {
-	state, err := s.desk.State(ctx, bridge.MQTT)
+	state, err := s.journal.State(ctx, bridge.MQTT)
 	if err != nil {
 		return fmt.Errorf("mqtt: read the side's memory: %w", err)
 	}
-	bound, err := s.desk.Bound(ctx, bridge.MQTT)
+	bound, err := s.journal.Bound(ctx, bridge.MQTT)
 	if err != nil {
 		return fmt.Errorf("mqtt: read bound legs: %w", err)
 	}
@@ -145,7 +146,7 @@ func (s *Side) restore(ctx context.Context) error {
 }
 
 // ask puts down that a CONNECT is under way. A broker that has lost our session makes a new one at once; should we
-// die, or the CONNACK be lost, before the book knows, the next CONNACK would tell of a session as if it were the
+// die, or the CONNACK be lost, before the journal knows, the next CONNACK would tell of a session as if it were the
 // old one: its filter and its released packets would be taken for there.
 func (s *Side) ask(ctx context.Context) {
 	s.mu.Lock()
@@ -156,8 +157,8 @@ func (s *Side) ask(ctx context.Context) {
 	}
 	limited, cancel := context.WithTimeout(ctx, commitLimit)
 	defer cancel()
-	// A book in trouble keeps nobody from connecting: it drains through us.
-	_ = s.desk.Wait(limited, s.desk.SetState(bridge.MQTT, bridge.StateRow{Key: stateLogin, Value: []byte{1}}))
+	// A journal in trouble keeps nobody from connecting: it drains through us.
+	_ = s.journal.Wait(limited, s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateLogin, Value: []byte{1}}))
 }
 
 // doubt settles, where it matters and can be settled, whether the broker's session is ours.
@@ -167,7 +168,7 @@ func (s *Side) doubt(ctx context.Context, u *url.URL) {
 	s.mu.Unlock()
 	f := unsure
 	if ask && s.filterAt == s.subscription(s.brokers.level(u.Host, time.Now())) && s.outbox.released() {
-		f = s.witness(ctx, u)
+		f = s.checkSession(ctx, u)
 	}
 	s.mu.Lock()
 	s.verdict = f
@@ -181,7 +182,7 @@ func (s *Side) unanswered() {
 	s.unsure = true
 }
 
-// begin acts on an accepted CONNACK before paho resumes. It tells whether the session is the one that the book knows.
+// begin acts on an accepted CONNACK before paho resumes. It tells whether the session is the one that the journal knows.
 func (s *Side) begin(k *link, present bool) (sure bool) {
 	s.mu.Lock()
 	expected, f := s.known, kept
@@ -202,14 +203,14 @@ func (s *Side) begin(k *link, present bool) (sure bool) {
 	s.mu.Unlock()
 	home := bridge.StateRow{Key: stateSession, Value: append(session[:], k.url.Host...)}
 	if f == lost {
-		k.raise(s.desk.SetState(bridge.MQTT, append(s.rows.renew(session), home, bridge.StateRow{Key: stateFilter})...))
+		k.raise(s.journal.SetState(bridge.MQTT, append(s.rows.renew(session), home, bridge.StateRow{Key: stateFilter})...))
 	}
 	if moved {
 		s.outbox.disown()
 	}
 	maybe := s.outbox.begin(k, f, session, s.brokers.lacksQoS2(k.url.Host, time.Now()))
 	// Behind the bindings: they must not be believed without it.
-	s.desk.SetState(bridge.MQTT, home, bridge.StateRow{Key: stateLogin})
+	s.journal.SetState(bridge.MQTT, home, bridge.StateRow{Key: stateLogin})
 	switch {
 	case f == lost && expected:
 		s.log.Warn().Int("maybe_duplicate", maybe).
@@ -228,7 +229,7 @@ func (s *Side) setLive(k *link, why string) {
 	s.mu.Lock()
 	s.live, s.why = k, why
 	s.mu.Unlock()
-	s.changed.ring()
+	s.changed.Wake()
 }
 
 // stop makes Send answer ErrDown from here on.
@@ -236,5 +237,5 @@ func (s *Side) stop() {
 	s.mu.Lock()
 	s.stopping, s.why = true, "stopped"
 	s.mu.Unlock()
-	s.changed.ring()
+	s.changed.Wake()
 }

@@ -49,7 +49,7 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 	}
 	s.granted(k, code)
 	s.filterAt = wanted
-	k.raise(s.desk.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
+	k.raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
 	return nil
 }
 

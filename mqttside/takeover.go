@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -59,7 +61,7 @@ func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 // standBack waits as long as another relay is online, but not for ever: its last word may be stale.
 func (s *Side) standBack(ctx context.Context, k *link) {
 	for range standbyTries {
-		if !pause(ctx, standbyWait+jitter(standbyWait/2)) || !s.another(ctx, k) {
+		if !wait.Pause(ctx, standbyWait+wait.Jitter(standbyWait/2)) || !s.another(ctx, k) {
 			return
 		}
 	}

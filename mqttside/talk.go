@@ -17,7 +17,7 @@ import (
 // partTimeout is how long a goodbye waits for the broker to close.
 const partTimeout = 300 * time.Millisecond
 
-// talk is a plain conversation with a broker, packet by packet: a side login, or the witness in the session of the
+// talk is a plain conversation with a broker, packet by packet: a side login, or the question in the session of the
 // relay itself.
 type talk struct {
 	conn    net.Conn

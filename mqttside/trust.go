@@ -20,7 +20,7 @@ func (o *outbox) settle(l *leg) {
 	case distrusted:
 		o.giveBack(l)
 	case trusted:
-		o.desk.Settle(bridge.Result{Ref: l.Ref, Unproven: true})
+		o.journal.Settle(bridge.Result{Ref: l.Ref, Unproven: true})
 		if l.Kind.IsMessage() {
 			o.since++
 			o.longest = max(o.longest, len(l.Body))
@@ -31,9 +31,9 @@ func (o *outbox) settle(l *leg) {
 // giveBack lets an acknowledged leg go again, once there is a right to. The broker may have had it. o.mu is held.
 func (o *outbox) giveBack(l *leg) {
 	o.called = true
-	o.desk.Unbind(l.Ref)
+	o.journal.Unbind(l.Ref)
 	if l.Kind.IsMessage() {
-		o.desk.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
+		o.journal.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
 	}
 }
 
@@ -43,10 +43,10 @@ func (o *outbox) prove() {
 	defer o.mu.Unlock()
 	o.trust = trusted
 	for _, l := range o.held {
-		o.desk.Settle(bridge.Result{Ref: l.Ref})
+		o.journal.Settle(bridge.Result{Ref: l.Ref})
 	}
 	o.held = nil
-	o.changed.ring()
+	o.changed.Wake()
 }
 
 // distrust: a probe was not heard. What was acknowledged and is not settled goes again, and so does what is
@@ -60,7 +60,7 @@ func (o *outbox) distrust() int {
 		o.giveBack(l)
 	}
 	o.held = nil
-	o.changed.ring()
+	o.changed.Wake()
 	return n
 }
 

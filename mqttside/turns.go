@@ -65,8 +65,8 @@ func (t *turns) ready(now time.Time) (out [][]byte) {
 // holds tells whether a packet waits for its turn.
 func (t *turns) holds() bool { return len(t.line) > len(t.open) }
 
-// relent no longer waits for the first in line, if that holds up others for too long. It returns what waited for it.
-func (t *turns) relent(now time.Time) [][]byte {
+// skipStalled no longer waits for the first in line, if that holds up others for too long. It returns what waited for it.
+func (t *turns) skipStalled(now time.Time) [][]byte {
 	if !t.holds() || now.Sub(t.moved) <= holdLimit {
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
@@ -117,34 +116,6 @@ func TestHow(t *testing.T) {
 	}
 }
 
-func TestBackoff(t *testing.T) {
-	var b backoff
-	now := time.Now()
-	if d := b.next(now, 0); d > firstDelay {
-		t.Errorf("first delay %v", d)
-	}
-	for range 30 {
-		if d := b.next(now.Add(time.Minute), 0); d > shortCap {
-			t.Errorf("%v while the outage is young: not back within 3 s", d)
-		}
-	}
-	var late bool
-	for range 30 {
-		d := b.next(now.Add(longOutage+time.Minute), 0)
-		late = late || d > shortCap
-		if d > longCap {
-			t.Errorf("%v after a long outage", d)
-		}
-	}
-	if !late {
-		t.Error("never slower, however long the outage")
-	}
-	b.reset()
-	if d := b.next(now, loginDelay); d < loginDelay/2 {
-		t.Errorf("%v after a refused login", d)
-	}
-}
-
 func TestReceiveMaximum(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -202,12 +173,12 @@ func TestRows(t *testing.T) {
 	}
 	r.close(7, x, nil)
 
-	again := newRows(r.desk) // after a restart
+	again := newRows(r.journal) // after a restart
 	again.restore(session, map[string][]byte{state[0].Key: state[0].Value, "in.x": {1}, "session": session[:]})
 	if got := again.match(1, 7, true, hash); got == nil || got.err != nil {
 		t.Error("forgotten over a restart")
 	}
-	stranger := newRows(r.desk)
+	stranger := newRows(r.journal)
 	stranger.restore(newNonce(), map[string][]byte{state[0].Key: state[0].Value})
 	if stranger.match(1, 7, true, hash) != nil {
 		t.Error("a row of another session counts")
@@ -217,7 +188,7 @@ func TestRows(t *testing.T) {
 		t.Error("PUBREL does not release the id")
 	}
 	if r.release(7) <= first {
-		t.Error("the PUBCOMP of a repeated PUBREL does not wait until the id is released in the book")
+		t.Error("the PUBCOMP of a repeated PUBREL does not wait until the id is released in the journal")
 	}
 	y, _ := r.open(2, 9, false, 1, hash)
 	r.close(9, y, nil)
@@ -261,26 +232,26 @@ func TestRowsExpire(t *testing.T) {
 	}
 }
 
-// Rows of a session that is gone do not stay in the book for ever; what is no row is let be.
+// Rows of a session that is gone do not stay in the journal for ever; what is no row is let be.
 func TestStaleRowsGo(t *testing.T) {
 	m := bridgetest.NewMemory(t)
-	desk, session := m.SideJournal(), newNonce()
-	r := newRows(desk)
+	journal, session := m.SideJournal(), newNonce()
+	r := newRows(journal)
 	r.restore(session, nil)
 	x, state := r.open(1, 7, false, 2, digest("t", []byte("a")))
 	r.close(7, x, nil)
 	gone := newNonce()
 	old := bridge.StateRow{Key: rowKey(8), Value: append(append(gone[:], 2), make([]byte, 16)...)}
 	rows := append(state, old, bridge.StateRow{Key: "in.x", Value: []byte{1}}, bridge.StateRow{Key: stateSession, Value: session[:]})
-	if err := desk.Wait(t.Context(), desk.SetState(bridge.MQTT, rows...)); err != nil {
+	if err := journal.Wait(t.Context(), journal.SetState(bridge.MQTT, rows...)); err != nil {
 		t.Fatal(err)
 	}
-	known, err := desk.State(t.Context(), bridge.MQTT)
+	known, err := journal.State(t.Context(), bridge.MQTT)
 	if err != nil {
 		t.Fatal(err)
 	}
-	newRows(desk).restore(session, known)
-	if err := desk.Wait(t.Context(), desk.SetState(bridge.MQTT)); err != nil {
+	newRows(journal).restore(session, known)
+	if err := journal.Wait(t.Context(), journal.SetState(bridge.MQTT)); err != nil {
 		t.Fatal(err)
 	}
 	if m.Row("in.7") == nil || m.Row("in.8") != nil || m.Row("in.x") != nil || m.Row(stateSession) == nil {

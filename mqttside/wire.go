@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -21,54 +23,54 @@ const (
 )
 
 var (
-	errBarrier = errors.New("the book did not commit in time")
+	errBarrier = errors.New("the journal did not commit in time")
 	errWrite   = errors.New("write")
 )
 
-// sight is told what passes a wire. It never waits.
-type sight interface {
+// observer is told what passes a wire. It never waits.
+type observer interface {
 	connack(present bool, code byte)
 	ack(kind byte, id uint16) error // PUBACK, PUBREC, PUBREL or PUBCOMP came, and paho has not seen it yet
 	suback(code byte)
 	leaving(id uint16) // the PUBLISH of a packet id is about to be written
 	breach()           // what came breaks MQTT; the wire closes next
-	eased()            // no more than heldBytes wait now, or none for its turn
-	barred(err error)  // the book failed to commit what waits here; the wire closes next
+	writable()         // no more than heldBytes wait now, or none for its turn
+	barred(err error)  // the journal failed to commit what waits here; the wire closes next
 }
 
 // wire is the connection under paho: a net.Conn that buffers both ways. What is written needs every ticket that
 // was raised before it, and one goroutine lets out only the prefix whose tickets are committed. So no packet
-// leaves before the book has what it stands for, and writes share commits and system calls. Each ticket is asked
+// leaves before the journal has what it stands for, and writes share commits and system calls. Each ticket is asked
 // for: one commit may fail between two that succeed.
 //
 // Write never blocks (the outbox bounds what can wait here), save for a DISCONNECT, after which paho closes.
 type wire struct {
-	raw    net.Conn
-	r      *bufio.Reader
-	sight  sight
-	wait   func(ctx context.Context, ticket uint64) error // Inflight.Wait
-	limit  int                                            // longest PUBLISH that is passed whole
-	closed chan struct{}
-	stop   context.CancelFunc // of what the flusher waits for
+	raw      net.Conn
+	r        *bufio.Reader
+	observer observer
+	commit   func(ctx context.Context, ticket uint64) error // waits for a ticket: the journal's Wait
+	limit    int                                            // longest PUBLISH that is passed whole
+	closed   chan struct{}
+	stop     context.CancelFunc // of what the flusher waits for
 
 	frame  frame // owned by the reading goroutine
 	pings  pings
 	pace   pace
 	pinged atomic.Bool // paho has asked, and nothing has come since
 
-	mu       sync.Mutex // guards all below
-	err      error      // why it was closed
-	theirs   bool       // by the far end, or the network
-	farewell error      // why paho was told to disconnect
-	buf      []byte
-	segs     []segment
-	turns    turns
-	due      []uint64 // tickets raised since the flusher last took
-	raised   int      // tickets ever raised
-	pending  int      // bytes not yet written
-	wake     chan struct{}
-	idle     bell // rings when pending falls to 0
-	done     chan struct{}
+	mu      sync.Mutex // guards all below
+	err     error      // why it was closed
+	theirs  bool       // by the far end, or the network
+	parting error      // why paho was told to disconnect
+	buf     []byte
+	segs    []segment
+	turns   turns
+	due     []uint64 // tickets raised since the flusher last took
+	raised  int      // tickets ever raised
+	pending int      // bytes not yet written
+	wake    wait.Signal
+	idle    wait.Broadcast // rings when pending falls to 0
+	done    chan struct{}
 }
 
 // segment is one packet in the buffer.
@@ -80,10 +82,10 @@ type segment struct {
 }
 
 // newWire takes over raw and starts its flusher, which ends with close.
-func newWire(raw net.Conn, s sight, wait func(context.Context, uint64) error, limit int) *wire {
+func newWire(raw net.Conn, s observer, commit func(context.Context, uint64) error, limit int) *wire {
 	w := &wire{
-		raw: raw, sight: s, wait: wait, limit: limit,
-		closed: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		raw: raw, observer: s, commit: commit, limit: limit,
+		closed: make(chan struct{}), wake: wait.NewSignal(), done: make(chan struct{}),
 	}
 	w.r = bufio.NewReaderSize(w.pace.reader(raw), readBuffer)
 	ctx, stop := context.WithCancel(context.Background())
@@ -129,7 +131,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	held = held && !w.turns.holds()
 	w.mu.Unlock()
 	if held {
-		w.sight.eased()
+		w.observer.writable()
 	}
 	if p[0]>>4 == packets.Disconnect {
 		w.settle(leaveTimeout)
@@ -148,10 +150,7 @@ func (w *wire) add(ps [][]byte) {
 	if len(ps) == 0 {
 		return
 	}
-	select {
-	case w.wake <- struct{}{}:
-	default: // it is awake
-	}
+	w.wake.Set()
 }
 
 // fence waits until the broker has answered a ping behind all that was written: it has read that.
@@ -172,11 +171,11 @@ func (w *wire) deaf(now time.Time) bool {
 	return w.pings.open(now, pingTimeout) && w.pace.silent(now, pingTimeout)
 }
 
-// relent lets out what has waited too long for its turn.
-func (w *wire) relent(now time.Time) {
+// skipStalled lets out what has waited too long for its turn.
+func (w *wire) skipStalled(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.add(w.turns.relent(now))
+	w.add(w.turns.skipStalled(now))
 }
 
 // holds tells whether a packet waits for its turn.
@@ -191,7 +190,7 @@ func (w *wire) settle(limit time.Duration) bool {
 	t := time.NewTimer(limit)
 	defer t.Stop()
 	for {
-		idle := w.idle.wait()
+		idle := w.idle.Wait()
 		if w.quiet() {
 			return true
 		}
@@ -211,7 +210,7 @@ func (w *wire) quiet() bool {
 	return w.pending == 0
 }
 
-// flush writes what the book has committed until the wire closes.
+// flush writes what the journal has committed until the wire closes.
 func (w *wire) flush(ctx context.Context) {
 	defer close(w.done)
 	var b batch
@@ -250,10 +249,10 @@ func (w *wire) wrote(n int) {
 	before, now := w.pending+n, w.pending
 	w.mu.Unlock()
 	if now == 0 {
-		w.idle.ring()
+		w.idle.Wake()
 	}
 	if before > heldBytes && now <= heldBytes {
-		w.sight.eased()
+		w.observer.writable()
 	}
 }
 
@@ -288,11 +287,11 @@ func (w *wire) end(why error, theirs bool) {
 	_ = w.raw.Close() // nothing of it is used any more
 }
 
-// bid says why paho is about to be told to disconnect.
-func (w *wire) bid(why error) {
+// partWith says why paho is about to be told to disconnect.
+func (w *wire) partWith(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.farewell = why
+	w.parting = why
 }
 
 // join waits for the flusher of a closed wire.
@@ -308,7 +307,7 @@ func (w *wire) reason() error {
 // Close is paho's. paho says nothing of a connection lost with net.ErrClosed's text, so no error here has it.
 func (w *wire) Close() error {
 	w.mu.Lock()
-	why := w.farewell
+	why := w.parting
 	w.mu.Unlock()
 	if why == nil {
 		why = errors.New("the broker answers no ping") // whoever else closes has given its reason

@@ -13,7 +13,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// blind is a sight that only notes what it is told.
+// blind is an observer that only notes what it is told.
 type blind struct {
 	mu    sync.Mutex
 	kinds []byte
@@ -35,7 +35,7 @@ func (b *blind) ack(kind byte, _ uint16) error {
 }
 func (b *blind) suback(code byte)  { b.note(func() { b.subs = append(b.subs, code) }) }
 func (b *blind) leaving(id uint16) { b.note(func() { b.left = append(b.left, id) }) }
-func (b *blind) eased()            {}
+func (b *blind) writable()         {}
 func (b *blind) breach()           {}
 func (b *blind) barred(error)      { b.note(func() { b.barrs++ }) }
 
@@ -67,9 +67,9 @@ func TestBarrier(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			near, far := net.Pipe()
-			sight := &blind{}
+			observer := &blind{}
 			gate := make(chan struct{}) // all is written before anything is decided
-			w := newWire(near, sight, func(ctx context.Context, ticket uint64) error {
+			w := newWire(near, observer, func(ctx context.Context, ticket uint64) error {
 				select {
 				case <-gate:
 				case <-ctx.Done():
@@ -112,8 +112,8 @@ func TestBarrier(t *testing.T) {
 				if p, err := packets.ReadPacket(far); err == nil {
 					t.Errorf("left although its commit failed: %v", p)
 				}
-				if err := w.reason(); !errors.Is(err, errBarrier) || sight.barrs != 1 {
-					t.Errorf("closed with %v, told %d times", err, sight.barrs)
+				if err := w.reason(); !errors.Is(err, errBarrier) || observer.barrs != 1 {
+					t.Errorf("closed with %v, told %d times", err, observer.barrs)
 				}
 			}
 			w.close(io.EOF)
@@ -126,8 +126,8 @@ func TestBarrier(t *testing.T) {
 func TestBarrierInTime(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	sight := &blind{}
-	w := newWire(near, sight, func(ctx context.Context, _ uint64) error { <-ctx.Done(); return ctx.Err() }, 100)
+	observer := &blind{}
+	w := newWire(near, observer, func(ctx context.Context, _ uint64) error { <-ctx.Done(); return ctx.Err() }, 100)
 	w.raise(1)
 	began := time.Now()
 	if _, err := w.Write([]byte{0xc0, 0}); err != nil {
@@ -135,8 +135,8 @@ func TestBarrierInTime(t *testing.T) {
 	}
 	<-w.closed
 	w.join()
-	if d := time.Since(began); d > pingTimeout || sight.barrs != 1 || !errors.Is(w.reason(), errBarrier) {
-		t.Errorf("after %v, told %d times: %v", d, sight.barrs, w.reason())
+	if d := time.Since(began); d > pingTimeout || observer.barrs != 1 || !errors.Is(w.reason(), errBarrier) {
+		t.Errorf("after %v, told %d times: %v", d, observer.barrs, w.reason())
 	}
 }
 
@@ -170,8 +170,8 @@ func TestFrames(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			near, far := net.Pipe()
-			sight := &blind{}
-			w := newWire(near, sight, func(context.Context, uint64) error { return nil }, 100)
+			observer := &blind{}
+			w := newWire(near, observer, func(context.Context, uint64) error { return nil }, 100)
 			go func() { _, _ = far.Write([]byte(tc.sent)); _ = far.Close() }() // ends with w
 			got, err := io.ReadAll(readerOnly{w})
 			want := tc.err
@@ -181,8 +181,8 @@ func TestFrames(t *testing.T) {
 			if string(got) != tc.want || err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %q, %v; want %q, %s", got, err, tc.want, want)
 			}
-			if string(sight.kinds) != tc.seen {
-				t.Errorf("saw %q, want %q", sight.kinds, tc.seen)
+			if string(observer.kinds) != tc.seen {
+				t.Errorf("saw %q, want %q", observer.kinds, tc.seen)
 			}
 			w.join()
 		})

@@ -8,12 +8,12 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// witness finds out whether the broker still has the session that the book knows, after a CONNECT without an answer.
+// checkSession finds out whether the broker still has the session that the journal knows, after a CONNECT without an answer.
 // Behind a load balancer that is what every restart of a broker looks like, and to publish again what is
 // released would double it each time. It logs in to the session, lets a message of its own come in by the
 // session's subscription, and leaves; what else the broker sends stays unacknowledged, and comes again.
 // The message is a probe, which no relay passes on.
-func (s *Side) witness(ctx context.Context, u *url.URL) fate {
+func (s *Side) checkSession(ctx context.Context, u *url.URL) fate {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	ours, err := greet(ctx, &s.cfg, u, session{id: s.cfg.ClientID}, byte(s.brokers.level(u.Host, time.Now())))
