@@ -2,37 +2,50 @@ package xmppside
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"mellium.im/xmpp/jid"
 
 	"chatrelay/bridge"
 )
 
-// addresses maps landlines to bare JIDs and back. It never changes.
+// addresses maps landlines to bare JIDs and back. It may be used from any goroutine.
 type addresses struct {
 	own      string // bare JID of the relay's account
 	domain   string // where landlines live
 	landline func(string) bool
-	rows     map[string]string // identity table
-	owners   map[string]string // the same, by JID
 	trusted  map[string]bool
+	table    atomic.Pointer[identities] // replaced as a whole
+}
+
+// identities are the identity table. It never changes.
+type identities struct {
+	rows   map[string]string // landline to JID
+	owners map[string]string // the same, by JID
 }
 
 func newAddresses(c *Config) *addresses {
-	a := &addresses{own: c.JID, domain: c.UserDomain, landline: c.Landline, rows: c.Identity,
-		owners: make(map[string]string, len(c.Identity)), trusted: make(map[string]bool, len(c.Trusted))}
-	for l, address := range c.Identity {
-		a.owners[address] = l
-	}
+	a := &addresses{own: c.JID, domain: c.UserDomain, landline: c.Landline, trusted: make(map[string]bool, len(c.Trusted))}
 	for _, t := range c.Trusted {
 		a.trusted[t] = true
 	}
+	a.change(c.Identity)
 	return a
+}
+
+// change puts another identity table into force.
+func (a *addresses) change(rows map[string]string) {
+	t := &identities{rows: rows, owners: make(map[string]string, len(rows))}
+	for l, address := range rows {
+		t.owners[address] = l
+	}
+	a.table.Store(t)
 }
 
 // jidOf is where a landline is reached.
 func (a *addresses) jidOf(landline string) (string, *bridge.Refusal) {
-	if row, ok := a.rows[landline]; ok {
+	table := a.table.Load()
+	if row, ok := table.rows[landline]; ok {
 		return row, nil
 	}
 	if !a.landline(landline) {
@@ -48,7 +61,7 @@ func (a *addresses) jidOf(landline string) (string, *bridge.Refusal) {
 		return "", bridge.Refuse("bad_address", "\"to\" has letters that an XMPP address changes: it needs a row in the identity table")
 	case want == a.own:
 		return "", bridge.Refuse("bad_address", "\"to\" is the relay's own account")
-	case a.owners[want] != "":
+	case table.owners[want] != "":
 		return "", bridge.Refuse("bad_address", "\"to\" makes the XMPP address of another landline")
 	}
 	return want, nil
@@ -57,14 +70,15 @@ func (a *addresses) jidOf(landline string) (string, *bridge.Refusal) {
 // landlineOf is the landline of an authenticated bare JID, compared byte for byte; empty: it is nobody's. A
 // landline with a row is reached, and speaks, from there only.
 func (a *addresses) landlineOf(bare string) string {
-	if l, ok := a.owners[bare]; ok {
+	table := a.table.Load()
+	if l, ok := table.owners[bare]; ok {
 		return l
 	}
 	local, domain, ok := strings.Cut(bare, "@")
 	if !ok || domain != a.domain || bare == a.own || !a.landline(local) {
 		return ""
 	}
-	if _, elsewhere := a.rows[local]; elsewhere {
+	if _, elsewhere := table.rows[local]; elsewhere {
 		return ""
 	}
 	return local

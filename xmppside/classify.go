@@ -35,7 +35,7 @@ func (s *Side) classify(e *element) verdict {
 		return ignored("headline")
 	case typ == "groupchat":
 		return s.classifyRoom(e, from)
-	case s.rooms.served(bareOf(from)):
+	case s.rooms.ours(bareOf(from)):
 		return s.classifyPrivate(e, from)
 	}
 	if len(e.all(nsClient, "body")) == 0 && !encrypted(e) {
@@ -92,7 +92,7 @@ func bodiless(e *element) string {
 func (s *Side) classifyError(e *element, from string) verdict {
 	v := ignored("error")
 	bare := bareOf(from)
-	room := s.rooms.served(bare)
+	room := s.rooms.ours(bare)
 	if room && from != bare {
 		return v // anybody in the room may have written it, and all of them know the ids of what we post
 	}

@@ -311,7 +311,7 @@ func TestOccupants(t *testing.T) {
 	if s.rooms.joined(roomJID) || who("boss") != "" {
 		t.Error("still in the room, or still knowing people, after a kick")
 	}
-	if r := s.rooms.byJID[roomJID]; r.gone != "we were kicked" {
+	if r := s.rooms.at(roomJID); r.gone != "we were kicked" {
 		t.Errorf("gone because %q", r.gone)
 	}
 }
@@ -319,7 +319,7 @@ func TestOccupants(t *testing.T) {
 // What is said while the room is joined once more is still somebody's; who is not told of any more is gone afterwards.
 func TestJoinedOnceMore(t *testing.T) {
 	s := seated(t)
-	r := s.rooms.byJID[roomJID]
+	r := s.rooms.at(roomJID)
 	r.told = map[string]bool{} // as ask begins
 	says := func(nick string) bridge.Inbound {
 		t.Helper()
@@ -340,7 +340,7 @@ func TestJoinedOnceMore(t *testing.T) {
 		t.Errorf("boss is taken for %+v", in)
 	}
 	tells("chatrelay", ownJID+"/chatrelay", "110 100")
-	if in := says("guest"); in.Refused == nil || s.rooms.byJID[roomJID].who.roles["guest"] != "" {
+	if in := says("guest"); in.Refused == nil || s.rooms.at(roomJID).who.roles["guest"] != "" {
 		t.Errorf("one who left is taken for %+v", in)
 	}
 	if in := says("alice"); in.From != "1001" || !s.rooms.joined(roomJID) || r.told != nil {

@@ -324,4 +324,4 @@ func TestAsker(t *testing.T) {
 	}
 }
 
-func ownNick(s *Side) string { return s.rooms.byJID[roomJID].in }
+func ownNick(s *Side) string { return s.rooms.at(roomJID).in }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"chatrelay/bridge"
 )
@@ -71,9 +73,13 @@ func (s *Side) Rooms() []bridge.RoomState { return s.rooms.states() }
 func (rs *rooms) states() []bridge.RoomState {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	out := make([]bridge.RoomState, 0, len(rs.byJID))
-	for _, j := range rs.s.cfg.Rooms { // sorted
-		r := rs.byJID[j]
+	set := rs.all()
+	out := make([]bridge.RoomState, 0, len(set))
+	for _, j := range slices.Sorted(maps.Keys(set)) {
+		r := set[j]
+		if r.closing {
+			continue
+		}
 		state := bridge.RoomState{Room: j, Up: r.in != "", Why: r.why, Unheard: r.unheard.total}
 		switch {
 		case state.Why != "": // a room that we are in may not say who belongs to it

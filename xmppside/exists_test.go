@@ -92,7 +92,7 @@ func TestRoomMadeByMistake(t *testing.T) {
 		gone := x.Room("gone")
 		l, _ := inRoom(t, x, bridgetest.NewMemory(t), func(c *Config) { c.Rooms = append(c.Rooms, gone) })
 		l.eventually(t, "it is missing", func() bool { return l.log.count(errNoRoom.Error()) == 1 })
-		r := l.rooms.byJID[gone]
+		r := l.rooms.at(gone)
 		l.mu.Lock()
 		c := l.current
 		l.mu.Unlock()

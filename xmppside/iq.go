@@ -33,7 +33,7 @@ func (k *line) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *elem
 func (c *conn) subscription(e *element) {
 	answer := map[string]string{"subscribe": "subscribed", "unsubscribe": "unsubscribed"}[e.get("type")]
 	from := bareOf(e.get("from"))
-	if answer == "" || from == "" || c.ours(from) || c.s.rooms.served(from) || !c.askers.allow(from) {
+	if answer == "" || from == "" || c.ours(from) || c.s.rooms.ours(from) || !c.askers.allow(from) {
 		return
 	}
 	c.l.Reply(append(appendAttr(appendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), mostReplies)

@@ -53,7 +53,7 @@ func (s *Side) Standing(room, landline string) bridge.Standing {
 func (rs *rooms) standing(j, bare string, c *conn, now time.Time) bridge.Standing {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r := rs.byJID[j]
+	r := rs.at(j)
 	switch {
 	case r == nil:
 		return bridge.StandingNone
@@ -175,7 +175,7 @@ func (r *room) affiliate(bare, affiliation string) {
 
 // affiliated follows changes for people who are not in the room: it tells them by message (XEP-0045 §9).
 func (rs *rooms) affiliated(e *element) {
-	r := rs.byJID[bareOf(e.get("from"))]
+	r := rs.at(bareOf(e.get("from")))
 	if r == nil || resourceOf(e.get("from")) != "" || e.get("type") == "error" {
 		return
 	}
@@ -219,7 +219,7 @@ func (r *room) forgetLists() {
 
 // restoreRole takes in what the book remembers of an occupant; false: of none that is here.
 func (rs *rooms) restoreRole(at, role string) bool {
-	r := rs.byJID[bareOf(at)]
+	r := rs.at(bareOf(at))
 	if r == nil {
 		return false
 	}
@@ -229,7 +229,7 @@ func (rs *rooms) restoreRole(at, role string) bool {
 
 // completeRoles joins a room anew whose book is of a version that kept no roles. It needs rooms.mu.
 func (rs *rooms) completeRoles() {
-	for _, r := range rs.byJID {
+	for _, r := range rs.all() {
 		for nick := range r.people {
 			if r.who.roles[nick] == "" {
 				r.again = true

@@ -138,7 +138,7 @@ end, 1000);
 func TestStandingOutOfReach(t *testing.T) {
 	const room = "team@rooms.example.org"
 	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
-	r, now := s.rooms.byJID[room], time.Now()
+	r, now := s.rooms.at(room), time.Now()
 	r.affiliate("1003@chat.test", outcast)
 	r.affiliate("evil.example", outcast)
 	wants := func(when string, c *conn, after time.Duration, rest, banned bridge.Standing) {
@@ -191,11 +191,11 @@ func TestForgedAffiliations(t *testing.T) {
 	} {
 		s.rooms.affiliated(parse(t, stanza))
 	}
-	if n := len(s.rooms.byJID[room].who.affiliations); n != 0 {
-		t.Errorf("believed: %v", s.rooms.byJID[room].who.affiliations)
+	if n := len(s.rooms.at(room).who.affiliations); n != 0 {
+		t.Errorf("believed: %v", s.rooms.at(room).who.affiliations)
 	}
 	s.rooms.affiliated(parse(t, "<message from='"+room+"'>"+x("g")+"</message>"))
-	if got := s.rooms.byJID[room].affiliation("g@chat.test"); got != "owner" {
+	if got := s.rooms.at(room).affiliation("g@chat.test"); got != "owner" {
 		t.Errorf("the room's own word: %q", got)
 	}
 }
@@ -205,13 +205,13 @@ func TestRolesAreCompleted(t *testing.T) {
 	const room = "team@rooms.example.org"
 	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
 	s.rooms.restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x")})
-	if r := s.rooms.byJID[room]; !r.again {
+	if r := s.rooms.at(room); !r.again {
 		t.Error("the version before kept no roles, and it is not asked")
 	}
 	s = unit(t, func(c *Config) { c.Rooms = []string{room} })
 	s.rooms.restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x"),
 		keyRole + room + "/anna": []byte("participant"), keyRole + "left@rooms.example.org/x": []byte("visitor")})
-	if r := s.rooms.byJID[room]; r.again || r.standing("1001@chat.test") != bridge.StandingMember {
+	if r := s.rooms.at(room); r.again || r.standing("1001@chat.test") != bridge.StandingMember {
 		t.Errorf("again %v, standing %d", r.again, r.standing("1001@chat.test"))
 	}
 }

@@ -36,8 +36,8 @@ type posts struct {
 	s    *Side
 	seed maphash.Seed
 
-	mu     sync.Mutex            // guards what the rooms hold
-	byRoom map[string]*roomPosts // the map itself never changes
+	mu     sync.Mutex            // guards all below
+	byRoom map[string]*roomPosts // none ever goes
 }
 
 // roomPosts are those of one room.
@@ -52,6 +52,7 @@ type roomPosts struct {
 	heard  time.Time // the last reflection
 	looks  time.Time // when the last of the lanes that wait looks again
 
+	shut     bool      // the room is left: nothing goes to it
 	recounts time.Time // until then it may still be telling its history
 	untold   bool      // that is not asked for: a message in it is too large to be read
 
@@ -119,6 +120,8 @@ func (p *posts) admit(l *letter) error {
 // closed says why no post may leave now.
 func (r *roomPosts) closed(now time.Time) *laterError {
 	switch {
+	case r.shut:
+		return &laterError{"room " + r.jid + " is no longer served", lookAgainIn}
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == sought }):
 		return &laterError{"room " + r.jid + " is asked for what it has of us", lookAgainIn}
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.refused != nil }):

@@ -186,7 +186,7 @@ func TestNotAcceptable(t *testing.T) {
 	}
 	withBoard(t, func(b *board) { // banned
 		l := b.mustPost("2001")
-		b.rooms.lost(b.rooms.byJID[roomJID], "x")
+		b.rooms.lost(b.rooms.at(roomJID), "x")
 		notAcceptable(b, l)
 		b.want(l, bridgetest.Settled, "bounce_not_acceptable")
 	})

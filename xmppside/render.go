@@ -34,7 +34,7 @@ func (s *Side) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		}
 		return s.mail(out, to, "chat")
 	case bridge.KindRoom:
-		if !s.rooms.served(out.To) {
+		if !s.rooms.serves(out.To) {
 			return rendered{}, bridge.Refuse("unknown_room", "the relay does not serve this room")
 		}
 		return s.mail(out, out.To, "groupchat")

@@ -20,10 +20,13 @@ const (
 // keep sits in all rooms as long as the login lasts. settled is closed once each was tried once.
 func (rs *rooms) keep(c *conn) (settled <-chan struct{}) {
 	var first sync.WaitGroup
-	for _, r := range rs.byJID {
+	kept := map[*room]bool{}
+	for _, r := range rs.all() {
+		kept[r] = true
 		first.Add(1)
 		c.wg.Go(func() { r.keep(rs, c, sync.OnceFunc(first.Done)) }) // ends with the line
 	}
+	c.wg.Go(func() { rs.keepNew(c, kept) }) // so does this
 	done := make(chan struct{})
 	c.wg.Go(func() { defer close(done); first.Wait() })
 	return done
@@ -38,6 +41,13 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 	var wait backoff
 	trouble, check := "", c.l.Resumed()
 	for ctx.Err() == nil {
+		if rs.closing(r) {
+			if r.retire(ctx, rs, c) {
+				return
+			}
+			continue
+		}
+		rs.posts.open(r.jid)
 		since := time.Now()
 		err := r.enter(ctx, rs, c, check)
 		if err == nil {
@@ -74,7 +84,7 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 		if time.Since(since) > proveEvery {
 			wait.reset()
 		}
-		pause(ctx, jitter(wait.grow(roomDelay, roomCap)))
+		r.rest(ctx, rs, jitter(wait.grow(roomDelay, roomCap)))
 	}
 }
 
@@ -116,9 +126,12 @@ func (r *room) stay(ctx context.Context, rs *rooms) (check bool, gone error) {
 		change := r.changed.wait()
 		rs.mu.Lock()
 		out, doubt, again, why := r.in == "", r.doubt, r.again, r.gone
+		closing := r.closing
 		r.doubt = false
 		rs.mu.Unlock()
 		switch {
+		case closing:
+			return true, nil // on to its end
 		case out:
 			return false, errors.New(why)
 		case again:
@@ -273,7 +286,7 @@ func (r *room) warn(rs *rooms) {
 
 // configured follows changes of who sees real addresses (XEP-0045 §15.6.2).
 func (rs *rooms) configured(e *element) {
-	r := rs.byJID[bareOf(e.get("from"))]
+	r := rs.at(bareOf(e.get("from")))
 	if r == nil || e.get("type") != "groupchat" || resourceOf(e.get("from")) != "" {
 		return
 	}

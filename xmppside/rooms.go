@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"chatrelay/bridge"
 )
@@ -14,9 +15,11 @@ type rooms struct {
 	s     *Side
 	posts *posts // what is on its way to them
 
-	mu    sync.Mutex // guards all below, and each room's fields that say so
-	byJID map[string]*room
-	left  []string // rooms that are no longer served, as room/nick: to be left after a resumption
+	set    atomic.Pointer[map[string]*room] // by address; replaced as a whole, under mu
+	served bell                             // rings when it was
+
+	mu   sync.Mutex // guards all below, and each room's fields that say so
+	left []string   // rooms that are no longer served, as room/nick: to be left after a resumption
 }
 
 // room is one served room.
@@ -33,16 +36,19 @@ type room struct {
 	doubt   bool            // somebody says that we are not in the room
 	again   bool            // it tells other things to those who join now
 	gone    string          // why we are out
+	closing bool            // it is no longer served
 	unheard unheard
 	why     string // why we are not in, for people
 	who     membership
 }
 
 func newRooms(s *Side) *rooms {
-	rs := &rooms{s: s, posts: newPosts(s), byJID: make(map[string]*room, len(s.cfg.Rooms))}
+	rs := &rooms{s: s, posts: newPosts(s)}
+	set := make(map[string]*room, len(s.cfg.Rooms))
 	for _, j := range s.cfg.Rooms {
-		rs.byJID[j] = &room{jid: j, people: map[string]string{}}
+		set[j] = &room{jid: j, people: map[string]string{}}
 	}
+	rs.set.Store(&set)
 	return rs
 }
 
@@ -53,7 +59,7 @@ func (rs *rooms) restore(state map[string][]byte) {
 	var stale []bridge.StateRow
 	for key, value := range state {
 		if j, ok := strings.CutPrefix(key, keyRoom); ok {
-			if r := rs.byJID[j]; r != nil {
+			if r := rs.at(j); r != nil {
 				r.in, r.open = string(value), true
 				continue
 			}
@@ -61,7 +67,7 @@ func (rs *rooms) restore(state map[string][]byte) {
 			stale = append(stale, bridge.StateRow{Key: key})
 		}
 		if at, ok := strings.CutPrefix(key, keyOccupant); ok {
-			if r := rs.byJID[bareOf(at)]; r != nil {
+			if r := rs.at(bareOf(at)); r != nil {
 				r.people[resourceOf(at)] = string(value)
 				continue
 			}
@@ -82,7 +88,7 @@ func (rs *rooms) reset() {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var rows []bridge.StateRow
-	for _, r := range rs.byJID {
+	for _, r := range rs.all() {
 		rows = append(rows, r.clear()...)
 	}
 	rs.left = nil
@@ -113,13 +119,14 @@ func (rs *rooms) unserved() []string {
 	return left
 }
 
-func (rs *rooms) served(j string) bool { return rs.byJID[j] != nil } // the map itself never changes
+// ours tells whether a room is served, or still being left.
+func (rs *rooms) ours(j string) bool { return rs.at(j) != nil }
 
 // joined tells whether we are in a room.
 func (rs *rooms) joined(j string) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r := rs.byJID[j]
+	r := rs.at(j)
 	return r != nil && r.in != ""
 }
 
@@ -127,7 +134,7 @@ func (rs *rooms) joined(j string) bool {
 func (rs *rooms) nick(j string) string {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if r := rs.byJID[j]; r != nil {
+	if r := rs.at(j); r != nil {
 		return r.in
 	}
 	return ""
@@ -151,7 +158,7 @@ type occupant struct {
 func (rs *rooms) speaker(j, nick string) (who occupant, served bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r := rs.byJID[j]
+	r := rs.at(j)
 	if r == nil {
 		return occupant{}, false
 	}
@@ -160,7 +167,7 @@ func (rs *rooms) speaker(j, nick string) (who occupant, served bool) {
 
 // nudge: somebody says that we are not in the room.
 func (rs *rooms) nudge(j string) {
-	r := rs.byJID[j]
+	r := rs.at(j)
 	if r == nil {
 		return
 	}
@@ -173,7 +180,7 @@ func (rs *rooms) nudge(j string) {
 // presence follows who comes and goes (XEP-0045 §7).
 func (rs *rooms) presence(e *element) {
 	from := e.get("from")
-	r, nick := rs.byJID[bareOf(from)], resourceOf(from)
+	r, nick := rs.at(bareOf(from)), resourceOf(from)
 	if r == nil {
 		return
 	}

@@ -108,7 +108,7 @@ func TestSpeakersWhileJoining(t *testing.T) {
 			newPerson(t, x, user, x.Room("room"))
 		}
 		l, room := inRoom(t, x, m)
-		r := l.rooms.byJID[room]
+		r := l.rooms.at(room)
 		for n := range joins * each {
 			if n%each == 0 {
 				l.rooms.mu.Lock()

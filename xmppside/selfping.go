@@ -64,7 +64,12 @@ func (r *room) missing(ctx context.Context, c *conn) (seatState, string) {
 func (p *posts) watch(ctx context.Context, c *conn) {
 	for pause(ctx, reflectTick) {
 		for _, j := range p.overdue(time.Now()) {
-			c.wg.Go(func() { p.ask(ctx, c, p.s.rooms.byJID[j]) }) // ends with the line
+			room := p.s.rooms.at(j)
+			if room == nil { // it was left meanwhile
+				p.asked(j, nil, seatUnknown)
+				continue
+			}
+			c.wg.Go(func() { p.ask(ctx, c, room) }) // ends with the line
 		}
 	}
 }
@@ -75,7 +80,7 @@ func (p *posts) overdue(now time.Time) (due []string) {
 	defer p.mu.Unlock()
 	for j, r := range p.byRoom {
 		p.giveUp(r, now)
-		if r.asking || now.Before(r.next) || !r.waitsSince(now.Add(-pingAfter)) && !r.silent {
+		if r.asking || r.shut || now.Before(r.next) || !r.waitsSince(now.Add(-pingAfter)) && !r.silent {
 			continue
 		}
 		r.asking = true

@@ -30,7 +30,7 @@ func (u *unheard) add(now time.Time) (due int64) {
 
 // refused notes such a message.
 func (rs *rooms) refused(room string, why *bridge.Refusal) {
-	r := rs.byJID[room]
+	r := rs.at(room)
 	if r == nil {
 		return
 	}
@@ -48,7 +48,7 @@ func (rs *rooms) refused(room string, why *bridge.Refusal) {
 func (rs *rooms) unheardIn(room string) int64 {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if r := rs.byJID[room]; r != nil {
+	if r := rs.at(room); r != nil {
 		return r.unheard.total
 	}
 	return 0
