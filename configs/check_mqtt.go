@@ -1,11 +1,8 @@
 package configs
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"unicode"
@@ -96,27 +93,9 @@ func badTopic(t string) bool {
 }
 
 func (p *Problems) certificates(m *MQTT, secure bool) {
-	p.authorities("MQTT_CA_FILE", m.CAFile)
 	const remedy = "use ssl or wss in CHATRELAY_MQTT_URL, or leave the file out"
 	p.say(m.CAFile != "" && !secure, "MQTT_CA_FILE", "is set, but no broker is reached over TLS", remedy)
 	p.say(m.CertFile != "" && !secure, "MQTT_CERT_FILE", "is set, but no broker is reached over TLS", remedy)
 	p.say(m.CertFile != "" && m.KeyFile == "", "MQTT_KEY_FILE", "is missing", "set it to the key of CHATRELAY_MQTT_CERT_FILE")
 	p.say(m.CertFile == "" && m.KeyFile != "", "MQTT_CERT_FILE", "is missing", "set it to the certificate that CHATRELAY_MQTT_KEY_FILE belongs to")
-	if m.CertFile == "" || m.KeyFile == "" {
-		return
-	}
-	_, err := tls.LoadX509KeyPair(m.CertFile, m.KeyFile)
-	p.say(err != nil, "MQTT_CERT_FILE", fmt.Sprintf("cannot be used (%v)", err), "name a PEM certificate, and its key in CHATRELAY_MQTT_KEY_FILE")
-}
-
-// authorities wants a file with at least one certificate.
-func (p *Problems) authorities(name, file string) {
-	if file == "" {
-		return
-	}
-	b, err := os.ReadFile(file)
-	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(b) {
-		err = fmt.Errorf("%s holds no certificate", file)
-	}
-	p.say(err != nil, name, fmt.Sprintf("cannot be used (%v)", err), "name a PEM file with the certificates of the authorities to trust")
 }

@@ -38,7 +38,6 @@ func (x *XMPP) check() (out Problems) {
 	_, port, err := net.SplitHostPort(x.Addr)
 	out.say(x.Addr != "" && (err != nil || port == ""), "XMPP_ADDR", "is "+quoted(x.Addr), "write host:port, such as chat.example.org:5222")
 	out.security(x)
-	out.authorities("XMPP_CA_FILE", x.CAFile)
 	out.say(x.CAFile != "" && x.TLS == "off", "XMPP_CA_FILE", "is set, but CHATRELAY_XMPP_TLS is off", "leave one of them out")
 	out.say(x.UserDomain != "" && !isDomain(x.UserDomain), "XMPP_USER_DOMAIN", "is "+quoted(x.UserDomain), "write a domain in lower case, such as example.org")
 	out.name("XMPP_RESOURCE", x.Resource)

@@ -19,10 +19,7 @@ type Config struct {
 	Log      Log
 	Life     Life
 
-	// Groups are the served rooms with their members, of GROUPS_FILE and XMPP_ROOMS together.
-	Groups map[string][]string
-	// Identity holds the rows of IDENTITY_FILE: landline to bare JID.
-	Identity map[string]string
+	Files
 }
 
 // MQTT is the side towards the broker.

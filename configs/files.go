@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -10,15 +12,45 @@ import (
 	"strings"
 )
 
-// files reads the tables that the configuration names; every bad line of them is a problem of its own.
-func (c *Config) files() (out Problems) {
+// Files are what the relay reads from files, at its start and whenever they change. They never change themselves.
+type Files struct {
+	// Groups are the served rooms with their members, of GROUPS_FILE and XMPP_ROOMS together.
+	Groups map[string][]string
+	// Identity holds the rows of IDENTITY_FILE: landline to bare JID.
+	Identity map[string]string
+
+	MQTTRoots, XMPPRoots *x509.CertPool    // nil: the system's
+	MQTTCertificates     []tls.Certificate // the relay's own, for the broker
+}
+
+// Reread reads the files anew. Its error is of type Problems; nothing of what was read must be used then.
+func (c *Config) Reread() (Files, error) {
+	f, problems := c.read()
+	if len(problems) > 0 {
+		return Files{}, problems
+	}
+	return f, nil
+}
+
+// Watched are the files of which a change counts while the relay runs. Those of secrets are read at each use.
+func (c *Config) Watched() (files []string) {
+	for _, name := range []string{c.Messages.GroupsFile, c.Messages.IdentityFile, c.MQTT.CAFile, c.MQTT.CertFile, c.MQTT.KeyFile, c.XMPP.CAFile} {
+		if name != "" {
+			files = append(files, name)
+		}
+	}
+	return files
+}
+
+// read reads what the configuration names; every bad line of a table is a problem of its own.
+func (c *Config) read() (f Files, out Problems) {
 	landline, err := c.Messages.Landline()
 	if err != nil {
 		landline = func(string) bool { return true } // the pattern has been reported
 	}
-	c.Groups = make(map[string][]string)
+	f.Groups = make(map[string][]string)
 	for _, room := range c.XMPP.Rooms {
-		c.Groups[room] = nil
+		f.Groups[room] = nil
 	}
 	known := make(map[[2]string]bool)
 	out.table("GROUPS_FILE", c.Messages.GroupsFile, "groupJid,landline", func(room, member string) string {
@@ -32,10 +64,10 @@ func (c *Config) files() (out Problems) {
 			return member + " is a member of this room already"
 		}
 		known[[2]string{room, member}] = true
-		c.Groups[room] = append(c.Groups[room], member)
+		f.Groups[room] = append(f.Groups[room], member)
 		return ""
 	})
-	c.Identity = make(map[string]string)
+	f.Identity = make(map[string]string)
 	owner := make(map[string]string)
 	out.table("IDENTITY_FILE", c.Messages.IdentityFile, "landline,jid", func(name, address string) string {
 		if why := c.noLandline(name, landline); why != "" {
@@ -45,17 +77,28 @@ func (c *Config) files() (out Problems) {
 			return quoted(address) + " " + wrong + ": " + remedy
 		}
 		switch other := owner[address]; {
-		case c.Identity[name] != "":
+		case f.Identity[name] != "":
 			return name + " has a row already"
 		case other != "":
 			return address + " is the JID of " + other + " already"
 		case address == c.XMPP.JID:
 			return address + " is the relay's own account"
+		case served(f.Groups, address):
+			return address + " is a room"
 		}
-		c.Identity[name], owner[address] = address, name
+		f.Identity[name], owner[address] = address, name
 		return ""
 	})
-	return out
+	f.MQTTRoots = out.authorities("MQTT_CA_FILE", c.MQTT.CAFile)
+	f.XMPPRoots = out.authorities("XMPP_CA_FILE", c.XMPP.CAFile)
+	f.MQTTCertificates = out.pair(c.MQTT.CertFile, c.MQTT.KeyFile)
+	out.clashes(c.MQTT.ClientID, &f)
+	return f, out
+}
+
+func served(groups map[string][]string, room string) bool {
+	_, ok := groups[room]
+	return ok
 }
 
 func (c *Config) noLandline(text string, landline func(string) bool) string {
@@ -111,17 +154,40 @@ func rowOf(row []string, take func(a, b string) string) string {
 }
 
 // clashes finds names that stand for two things.
-func (c *Config) clashes() (out Problems) {
+func (p *Problems) clashes(clientID string, f *Files) {
 	where := ""
-	if c.Identity[c.MQTT.ClientID] != "" {
+	if f.Identity[clientID] != "" {
 		where = Prefix + "IDENTITY_FILE"
 	}
-	for _, members := range c.Groups {
-		if slices.Contains(members, c.MQTT.ClientID) {
+	for _, members := range f.Groups {
+		if slices.Contains(members, clientID) {
 			where = Prefix + "GROUPS_FILE"
 		}
 	}
 	// A person's client that logs in under the same id would throw the relay out, and get its messages.
-	out.say(where != "", "MQTT_CLIENT_ID", "is "+quoted(c.MQTT.ClientID)+", a landline in "+where, "choose a name that no landline has")
-	return out
+	p.say(where != "", "MQTT_CLIENT_ID", "is "+quoted(clientID)+", a landline in "+where, "choose a name that no landline has")
+}
+
+// authorities wants a file with at least one certificate; none is named: nil, the system's.
+func (p *Problems) authorities(name, file string) *x509.CertPool {
+	if file == "" {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	b, err := os.ReadFile(file)
+	if err == nil && !pool.AppendCertsFromPEM(b) {
+		err = fmt.Errorf("%s holds no certificate", file)
+	}
+	p.say(err != nil, name, fmt.Sprintf("cannot be used (%v)", err), "name a PEM file with the certificates of the authorities to trust")
+	return pool
+}
+
+// pair reads the relay's own certificate with its key, where both are named.
+func (p *Problems) pair(cert, key string) []tls.Certificate {
+	if cert == "" || key == "" {
+		return nil
+	}
+	own, err := tls.LoadX509KeyPair(cert, key)
+	p.say(err != nil, "MQTT_CERT_FILE", fmt.Sprintf("cannot be used (%v)", err), "name a PEM certificate, and its key in CHATRELAY_MQTT_KEY_FILE")
+	return []tls.Certificate{own}
 }

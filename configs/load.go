@@ -19,8 +19,9 @@ func Load(environ []string) (Config, error) {
 	problems := unknown(environment)
 	problems = append(problems, c.parse(environment)...)
 	problems = append(problems, c.check()...)
-	problems = append(problems, c.files()...)
-	problems = append(problems, c.clashes()...)
+	files, more := c.read()
+	c.Files = files
+	problems = append(problems, more...)
 	if len(problems) > 0 {
 		return c, once(problems)
 	}

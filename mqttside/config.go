@@ -1,10 +1,11 @@
 package mqttside
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,7 +21,9 @@ type Config struct {
 	Password func() (string, error)
 	ClientID string
 
-	CAFile, CertFile, KeyFile string // read at each connect
+	// Roots and Certificates are asked for at each connect, so that renewed ones count. nil: the system's, and none.
+	Roots        func() *x509.CertPool
+	Certificates func() []tls.Certificate
 
 	QoS         byte   // of what is published to inboxes: 1 or 2
 	Window      int    // messages in flight, at most; 0: 10
@@ -49,7 +52,7 @@ func Fixed(password string) func() (string, error) {
 	return func() (string, error) { return password, nil }
 }
 
-// prepare fills in defaults and reports every problem at once.
+// prepare fills in defaults. What a setting may be, configs says.
 func (c *Config) prepare() ([]*url.URL, error) {
 	if c.Window == 0 {
 		c.Window = defaultWindow
@@ -66,59 +69,29 @@ func (c *Config) prepare() ([]*url.URL, error) {
 	if c.Landline == nil {
 		c.Landline = message.DefaultLandline
 	}
-	urls, problems := parseURLs(c.URLs)
-	return urls, errors.Join(append(problems, c.problems(urls)...)...)
+	if c.Roots == nil {
+		c.Roots = func() *x509.CertPool { return nil }
+	}
+	if c.Certificates == nil {
+		c.Certificates = func() []tls.Certificate { return nil }
+	}
+	return parseURLs(c.URLs)
 }
 
-func (c *Config) problems(urls []*url.URL) []error {
-	var out []error
-	say := func(bad bool, format string, args ...any) {
-		if bad {
-			out = append(out, fmt.Errorf("mqtt: "+format, args...))
+// parseURLs reads what configs has checked.
+func parseURLs(texts []string) ([]*url.URL, error) {
+	urls := make([]*url.URL, len(texts))
+	for i, text := range texts {
+		u, err := url.Parse(text)
+		if err != nil || defaultPort(u.Scheme) == "" || u.Hostname() == "" { // its text would show a password
+			return nil, fmt.Errorf("mqtt: CHATRELAY_MQTT_URL has no broker's address in place %d", i+1)
 		}
+		urls[i] = u
 	}
-	say(c.ClientID == "", "CHATRELAY_MQTT_CLIENT_ID is empty: a session that is kept needs a fixed name")
-	say(strings.ContainsFunc(c.ClientID, control) || len(c.ClientID) > 200,
-		"CHATRELAY_MQTT_CLIENT_ID must be at most 200 bytes without control characters")
-	say(c.QoS != 1 && c.QoS != 2, "CHATRELAY_MQTT_QOS is %d: it must be 1 or 2, for at 0 nothing is ever confirmed", c.QoS)
-	say(c.Window < 1 || c.Window > maxWindow, "CHATRELAY_MQTT_WINDOW is %d: it must be from 1 to %d", c.Window, maxWindow)
-	say(c.MaxMessage < 0, "CHATRELAY_MAX_MESSAGE is negative")
-	say(!plainTopic(c.Prefix) || strings.HasSuffix(c.Prefix, "/") || len(c.Prefix) > maxPrefix,
-		"CHATRELAY_TOPIC_PREFIX %q: it must not be empty, end in / or contain +, # or control characters", c.Prefix)
-	say(strings.HasPrefix(c.Prefix, "$"), "CHATRELAY_TOPIC_PREFIX %q: topics that begin with $ are the broker's own", c.Prefix)
-	say(c.StatusTopic != "" && !plainTopic(c.StatusTopic),
-		"CHATRELAY_STATUS_TOPIC %q: it must not contain +, # or control characters (off: none)", c.StatusTopic)
-	_, isInbox := strings.CutPrefix(c.StatusTopic, c.Prefix+"/")
-	say(c.StatusTopic != "" && c.Prefix != "" && isInbox,
-		"CHATRELAY_STATUS_TOPIC %q lies among the inboxes below %s/", c.StatusTopic, c.Prefix)
-	say((c.CertFile == "") != (c.KeyFile == ""), "CHATRELAY_MQTT_CERT_FILE and CHATRELAY_MQTT_KEY_FILE go together")
-	for _, u := range urls {
-		if secure(u) {
-			_, err := tlsConfig(c, u)
-			say(err != nil, "%v", err)
-			break
-		}
+	if len(urls) == 0 {
+		return nil, errors.New("mqtt: CHATRELAY_MQTT_URL is empty")
 	}
-	return out
-}
-
-func parseURLs(texts []string) (urls []*url.URL, problems []error) {
-	for _, text := range texts {
-		u, err := url.Parse(strings.TrimSpace(text))
-		if err != nil { // its text would show a password
-			problems = append(problems, errors.New("mqtt: CHATRELAY_MQTT_URL holds something that is no URL: write tcp://host:1883"))
-			continue
-		}
-		if defaultPort(u.Scheme) == "" || u.Hostname() == "" {
-			problems = append(problems, fmt.Errorf("mqtt: CHATRELAY_MQTT_URL %s: write tcp, ssl, ws or wss, then ://host:port", u.Redacted()))
-			continue
-		}
-		urls = append(urls, u)
-	}
-	if len(texts) == 0 {
-		problems = append(problems, errors.New("mqtt: CHATRELAY_MQTT_URL is empty: write tcp://host:1883"))
-	}
-	return urls, problems
+	return urls, nil
 }
 
 func defaultPort(scheme string) string {

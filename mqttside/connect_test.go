@@ -43,11 +43,13 @@ func TestTransports(t *testing.T) {
 	}{
 		{"tcp", broker.URL, func(c *Config) { c.URLs = []string{broker.URL} }},
 		{"ws", broker.URL, func(c *Config) { c.URLs = []string{broker.WSURL} }},
-		{"ssl", broker.URL, func(c *Config) { c.URLs, c.CAFile = []string{broker.TLSURL}, broker.CAFile }},
-		{"wss", broker.URL, func(c *Config) { c.URLs, c.CAFile = []string{"wss://localhost:" + port + "/mqtt"}, certs.CAFile }},
+		{"ssl", broker.URL, func(c *Config) { c.URLs, c.Roots = []string{broker.TLSURL}, servers.Roots(t, broker.CAFile) }},
+		{"wss", broker.URL, func(c *Config) {
+			c.URLs, c.Roots = []string{"wss://localhost:" + port + "/mqtt"}, servers.Roots(t, certs.CAFile)
+		}},
 		{"mTLS", mutual.URL, func(c *Config) {
-			c.URLs, c.CAFile = []string{mutual.TLSURL}, mutual.CAFile
-			c.CertFile, c.KeyFile = mutual.ClientCertFile, mutual.ClientKeyFile
+			c.URLs, c.Roots = []string{mutual.TLSURL}, servers.Roots(t, mutual.CAFile)
+			c.Certificates = servers.Pair(t, mutual.ClientCertFile, mutual.ClientKeyFile)
 		}},
 		{"the second of two", broker.URL, func(c *Config) { c.URLs = []string{dead, broker.URL} }},
 	}
@@ -96,11 +98,11 @@ func TestRefused(t *testing.T) {
 			c.Username, c.Password = "relay", func() (string, error) { return "", errors.New("no such file") }
 		}, "CHATRELAY_MQTT_PASSWORD_FILE"},
 		{"nobody there", func(c *Config) { c.URLs = []string{"tcp://" + servers.FreeAddr(t)} }, "refused"},
-		{"wrong CA", func(c *Config) { c.URLs, c.CAFile = []string{broker.TLSURL}, other.CAFile }, "unknown authority"},
+		{"wrong CA", func(c *Config) { c.URLs, c.Roots = []string{broker.TLSURL}, servers.Roots(t, other.CAFile) }, "unknown authority"},
 		{"wrong name in the certificate", func(c *Config) {
-			c.URLs, c.CAFile = []string{"ssl://" + otherName(t, broker.Certs)}, broker.CAFile
+			c.URLs, c.Roots = []string{"ssl://" + otherName(t, broker.Certs)}, servers.Roots(t, broker.CAFile)
 		}, "127.0.0.2"},
-		{"no client certificate", func(c *Config) { c.URLs, c.CAFile = []string{broker.TLSURL}, broker.CAFile }, ""},
+		{"no client certificate", func(c *Config) { c.URLs, c.Roots = []string{broker.TLSURL}, servers.Roots(t, broker.CAFile) }, ""},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {

@@ -3,27 +3,21 @@ package mqttside
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 
 	"chatrelay/internal/dial"
 )
 
-// transport opens the transport to a broker. Files of certificates are read afresh, so that renewed ones count.
-// Proxies of the environment are not used.
+// transport opens the transport to a broker.  Proxies of the environment are not used.
 func transport(ctx context.Context, cfg *Config, u *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var conf *tls.Config
 	if secure(u) {
-		var err error
-		if conf, err = tlsConfig(cfg, u); err != nil {
-			return nil, err
-		}
+		conf = tlsConfig(cfg, u)
 	}
 	if u.Scheme == "ws" || u.Scheme == "wss" {
 		return dialWebsocket(ctx, u, conf)
@@ -54,26 +48,8 @@ func dialTCP(ctx context.Context, _, addr string) (net.Conn, error) {
 }
 
 // tlsConfig is for the host of u: its name is always checked.
-func tlsConfig(cfg *Config, u *url.URL) (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("CHATRELAY_MQTT_CA_FILE: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("CHATRELAY_MQTT_CA_FILE: %s holds no PEM certificate", cfg.CAFile)
-		}
-	}
-	if cfg.CertFile != "" && cfg.KeyFile != "" {
-		pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("CHATRELAY_MQTT_CERT_FILE, CHATRELAY_MQTT_KEY_FILE: %w", err)
-		}
-		conf.Certificates = []tls.Certificate{pair}
-	}
-	return conf, nil
+func tlsConfig(cfg *Config, u *url.URL) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname(), RootCAs: cfg.Roots(), Certificates: cfg.Certificates()}
 }
 
 func ignoreClosed(err error) error {

@@ -2,12 +2,10 @@ package xmppside
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +22,8 @@ type Config struct {
 	Password func() (string, error)
 	Addr     string // host:port; empty: what the DNS says of the JID's domain (SRV)
 	TLS      string // "starttls" (also empty), "direct", "off"
-	CAFile   string // empty: the system's roots; read at each connect
+	// Roots is asked for at each connect, so that renewed ones count. nil: the system's.
+	Roots func() *x509.CertPool
 
 	UserDomain     string            // where landlines live; empty: the domain of JID
 	Resource, Nick string            // empty: "chatrelay"
@@ -57,7 +56,7 @@ func Fixed(password string) func() (string, error) {
 	return func() (string, error) { return password, nil }
 }
 
-// prepare fills in defaults and reports every problem at once. The Config is the side's own afterwards.
+// prepare fills in defaults. What a setting may be, configs says. The Config is the side's own afterwards.
 func (c *Config) prepare() (me jid.JID, err error) {
 	c.TLS = cmp.Or(c.TLS, tlsStart)
 	c.Resource, c.Nick = cmp.Or(c.Resource, defaultName), cmp.Or(c.Nick, defaultName)
@@ -66,86 +65,14 @@ func (c *Config) prepare() (me jid.JID, err error) {
 		c.Landline = message.DefaultLandline
 	}
 	c.Rooms = slices.Compact(slices.Sorted(slices.Values(c.Rooms)))
-	var out problems
-	me, why := bareJID(c.JID)
-	out.say(why != "", "CHATRELAY_XMPP_JID %q %s", c.JID, why)
+	if c.Roots == nil {
+		c.Roots = func() *x509.CertPool { return nil }
+	}
+	if me, err = jid.Parse(c.JID); err != nil || me.Localpart() == "" || me.Resourcepart() != "" {
+		return me, fmt.Errorf("xmpp: CHATRELAY_XMPP_JID %q is no bare JID", c.JID)
+	}
 	c.UserDomain = cmp.Or(c.UserDomain, me.Domainpart())
-	c.problems(&out)
-	return me, errors.Join(out...)
-}
-
-// problems gathers what is wrong.
-type problems []error
-
-func (p *problems) say(bad bool, format string, args ...any) {
-	if bad {
-		*p = append(*p, fmt.Errorf("xmpp: "+format, args...))
-	}
-}
-
-func (c *Config) problems(out *problems) {
-	out.say(c.Password == nil, "CHATRELAY_XMPP_PASSWORD is not set")
-	if c.Addr != "" {
-		host, port, err := net.SplitHostPort(c.Addr)
-		n, _ := strconv.Atoi(port)
-		out.say(err != nil || host == "" || n < 1 || n > 65535, "CHATRELAY_XMPP_ADDR %q: write host:port", c.Addr)
-	}
-	out.say(c.TLS != tlsStart && c.TLS != tlsDirect && c.TLS != tlsOff,
-		"CHATRELAY_XMPP_TLS is %q: it must be starttls, direct or off", c.TLS)
-	if _, err := roots(c.CAFile); err != nil {
-		out.say(true, "%v", err)
-	}
-	domain, err := jid.New("", c.UserDomain, "")
-	out.say(c.UserDomain != "" && (err != nil || domain.String() != c.UserDomain),
-		"CHATRELAY_XMPP_USER_DOMAIN %q is not a domain in its usual form", c.UserDomain)
-	for name, value := range map[string]string{"RESOURCE": c.Resource, "NICK": c.Nick} {
-		full, err := jid.New("a", "example.org", value)
-		out.say(err != nil || full.Resourcepart() != value, "CHATRELAY_XMPP_%s %q cannot be a resource", name, value)
-	}
-	for _, room := range c.Rooms {
-		_, why := bareJID(room)
-		out.say(why != "", "CHATRELAY_XMPP_ROOMS: %q %s", room, why)
-	}
-	for _, t := range c.Trusted {
-		_, why := bareJID(t)
-		out.say(why != "", "CHATRELAY_TRUSTED_JIDS: %q %s", t, why)
-	}
-	out.say(c.MaxMessage < 0, "CHATRELAY_MAX_MESSAGE is negative")
-	out.say(c.Drain < 0, "CHATRELAY_DRAIN_TIMEOUT is negative")
-	c.identities(out)
-}
-
-// identities checks that no address is ambiguous: each must name one person.
-func (c *Config) identities(out *problems) {
-	owner := make(map[string]string, len(c.Identity))
-	for _, l := range slices.Sorted(maps.Keys(c.Identity)) {
-		address := c.Identity[l]
-		_, why := bareJID(address)
-		out.say(why != "", "CHATRELAY_IDENTITY_FILE: %s: %q %s", l, address, why)
-		out.say(!c.Landline(l), "CHATRELAY_IDENTITY_FILE: %q is not a landline (CHATRELAY_LANDLINE_PATTERN)", l)
-		out.say(address == c.JID, "CHATRELAY_IDENTITY_FILE: %s: that is the relay's own account", l)
-		out.say(slices.Contains(c.Rooms, address), "CHATRELAY_IDENTITY_FILE: %s: %s is a room", l, address)
-		if other, taken := owner[address]; taken {
-			out.say(true, "CHATRELAY_IDENTITY_FILE: %s and %s have the same address %s", other, l, address)
-		}
-		owner[address] = l
-	}
-}
-
-// bareJID reads an address that must be written as it will appear on the wire; why says what is wrong.
-func bareJID(s string) (j jid.JID, why string) {
-	j, err := jid.Parse(s)
-	switch {
-	case s == "":
-		return j, "is empty: write name@domain"
-	case err != nil:
-		return j, fmt.Sprintf("is not a JID (%v): write name@domain", err)
-	case j.Localpart() == "" || j.Resourcepart() != "":
-		return j, "is not a bare JID: write name@domain"
-	case j.String() != s:
-		return j, fmt.Sprintf("is not in its usual form: write %s", j)
-	}
-	return j, ""
+	return me, nil
 }
 
 // login is the password for one attempt.

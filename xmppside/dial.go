@@ -3,10 +3,7 @@ package xmppside
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -51,33 +48,13 @@ func withPort(address string) string {
 }
 
 // tlsConfig holds the certificate against the JID's domain, whatever host was dialled (RFC 6120 §13.7.2).
-func tlsConfig(cfg *Config, domain string) (*tls.Config, error) {
-	pool, err := roots(cfg.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: domain, RootCAs: pool,
+func tlsConfig(cfg *Config, domain string) *tls.Config {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: domain, RootCAs: cfg.Roots(),
 		// One write, one record: crypto/tls cuts the first 128 KiB of a connection into small ones, and a connection that
 		// breaks between two leaves half a stanza with the server, after which Prosody 0.12 cannot resume.
 		DynamicRecordSizingDisabled: true}
 	if cfg.TLS == tlsDirect {
 		conf.NextProtos = []string{"xmpp-client"}
 	}
-	return conf, nil
-}
-
-// roots reads the file of authorities, afresh each time so that a renewed one counts; nil: the system's.
-func roots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("CHATRELAY_XMPP_CA_FILE: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("CHATRELAY_XMPP_CA_FILE: %s holds no PEM certificate", file)
-	}
-	return pool, nil
+	return conf
 }

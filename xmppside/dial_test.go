@@ -36,10 +36,7 @@ func TestOneWriteIsOneRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := tlsConfig(&Config{CAFile: certs.CAFile}, "chat.test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	conf := tlsConfig(&Config{Roots: servers.Roots(t, certs.CAFile)}, "chat.test")
 	near, far := net.Pipe()
 	server := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{pair}})
 	done := make(chan error, 1)

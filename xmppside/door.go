@@ -116,10 +116,7 @@ func (d *door) try(ctx context.Context, st *sm.Stream, address string) (*line, e
 }
 
 func (d *door) login(ctx context.Context, l *sm.Link, nc net.Conn, password string) (*line, error) {
-	conf, err := tlsConfig(d.cfg, d.me.Domainpart())
-	if err != nil {
-		return nil, err
-	}
+	conf := tlsConfig(d.cfg, d.me.Domainpart())
 	k := &line{l: l}
 	mechanisms := []sasl.Mechanism{bounded(sasl.ScramSha256), bounded(sasl.ScramSha1)} // never PLUS: mellium does not fall back
 	var features []xmpp.StreamFeature
@@ -140,6 +137,7 @@ func (d *door) login(ctx context.Context, l *sm.Link, nc net.Conn, password stri
 		mechanisms = append(mechanisms, sasl.Plain)
 	}
 	features = append(features, l.SASL(k.noticing(xmpp.SASL("", password, mechanisms...))), l.Bind(), k.limits())
+	var err error
 	k.sess, err = xmpp.NewSession(context.WithoutCancel(ctx), d.me.Domain(), d.me, rw, state,
 		xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
 			return xmpp.StreamConfig{Features: features}

@@ -37,7 +37,7 @@ type life struct {
 
 func testConfig(x *servers.XMPP) Config {
 	return Config{
-		JID: x.JID("receiver"), Password: Fixed(x.Password("receiver")), Addr: x.Addr, CAFile: x.CAFile,
+		JID: x.JID("receiver"), Password: Fixed(x.Password("receiver")), Addr: x.Addr, Roots: x.Roots,
 		Version: "test", Drain: 5 * time.Second,
 	}
 }

@@ -29,7 +29,7 @@ func TestLogin(t *testing.T) {
 		for name, change := range map[string]func(*Config){
 			"starttls": func(*Config) {},
 			"direct":   func(c *Config) { c.TLS, c.Addr = "direct", x.DirectTLSAddr },
-			"off":      func(c *Config) { c.TLS, c.CAFile = "off", "" },
+			"off":      func(c *Config) { c.TLS, c.Roots = "off", nil },
 		} {
 			t.Run(name, func(t *testing.T) {
 				cfg := testConfig(x)
@@ -47,7 +47,7 @@ func TestLogin(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := testConfig(x)
-			cfg.CAFile = other.CAFile
+			cfg.Roots = servers.Roots(t, other.CAFile)
 			start(t, bridgetest.NewMemory(t), cfg).down(t, "certificate")
 		})
 		t.Run("wrong domain", func(t *testing.T) {
@@ -353,7 +353,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := testConfig(x)
-		c.CAFile = certs.CAFile
+		c.Roots = servers.Roots(t, certs.CAFile)
 		if s := step(t, Check(t.Context(), c), "login"); s.OK || !strings.Contains(s.Note, "CHATRELAY_XMPP_CA_FILE") {
 			t.Errorf("%+v", s)
 		}

@@ -71,8 +71,9 @@ func checkStore(c *configs.Config) step {
 }
 
 func checkSides(ctx context.Context, c *configs.Config, version string) (out []step) {
-	mc, err1 := mqttConfig(c, zerolog.Nop())
-	xc, err2 := xmppConfig(c, version, zerolog.Nop())
+	files := func() *configs.Files { return &c.Files }
+	mc, err1 := mqttConfig(c, files, zerolog.Nop())
+	xc, err2 := xmppConfig(c, files, version, zerolog.Nop())
 	if err := errors.Join(err1, err2); err != nil {
 		return []step{{"configuration", false, true, err.Error()}}
 	}

@@ -58,7 +58,7 @@ func TestCheckStore(t *testing.T) {
 }
 
 func TestCheckGroups(t *testing.T) {
-	c := configs.Config{Groups: map[string][]string{"a@x": {"1001"}, "b@x": nil}}
+	c := configs.Config{Files: configs.Files{Groups: map[string][]string{"a@x": {"1001"}, "b@x": nil}}}
 	c.Messages.GroupSenders = "any"
 	if s := checkGroups(&c); len(s) != 1 || s[0].ok || s[0].fatal || s[0].name != "group b@x" || strings.Contains(s[0].note, "MQTT senders") {
 		t.Errorf("%+v", s)

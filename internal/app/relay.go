@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -51,10 +53,13 @@ func RunWith(p Process, hooks Hooks) error {
 	}
 	ctx, force, release := signals()
 	defer release()
+	again, done := newReloader(&c, log)
+	defer done()
 	r, err := assemble(ctx, &c, p.Version, log, hooks)
 	if err != nil {
 		return err
 	}
+	again.apply, r.reloader = r.use, again
 	log.Info().Str("version", p.Version).Str("status_page", r.http.Addr()).Str("store", c.Store.Dir).
 		Int("rooms", len(c.Groups)).Int64("max_pending", r.journal.Totals().MaxDeliveries).Msg("chatrelay starts")
 	l := group{stages: r.stages(), stopPolicy: stopPolicy{grace: c.Life.Drain + stopMargin, force: force, fatal: r.journal.Fatal()}}
@@ -69,7 +74,9 @@ func RunWith(p Process, hooks Hooks) error {
 
 // relay is all rooms, wired.
 type relay struct {
-	directory   atomic.Pointer[bridge.Directory] // in force; replaced as a whole
+	files       atomic.Pointer[configs.Files]    // in force; replaced as a whole
+	directory   atomic.Pointer[bridge.Directory] // the same, for the bridge
+	reloader    *reloader
 	journal     *journal.Journal
 	queue       bridge.Queue
 	sides       []bridge.Side
@@ -85,6 +92,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
 	}
 	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}}
+	r.files.Store(&c.Files)
 	if r.journal, err = journal.Open(ctx, journalOptions(c, log)); err != nil {
 		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
 	}
@@ -129,9 +137,9 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 		}
 		return r.journal
 	}
-	mc, err1 := mqttConfig(c, log)
+	mc, err1 := mqttConfig(c, r.files.Load, log)
 	mc.HasSpace = r.journal.HasSpace
-	xc, err2 := xmppConfig(c, version, log)
+	xc, err2 := xmppConfig(c, r.files.Load, version, log)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
@@ -179,20 +187,21 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, hooks Hooks) e
 	return nil
 }
 
-func mqttConfig(c *configs.Config, log zerolog.Logger) (mqttside.Config, error) {
+func mqttConfig(c *configs.Config, files func() *configs.Files, log zerolog.Logger) (mqttside.Config, error) {
 	landline, err := c.Messages.Landline()
 	return mqttside.Config{
 		URLs: c.MQTT.Addresses(), Username: c.MQTT.Username, Password: c.MQTT.Secret(), ClientID: c.MQTT.ClientID,
-		CAFile: c.MQTT.CAFile, CertFile: c.MQTT.CertFile, KeyFile: c.MQTT.KeyFile,
-		QoS: byte(c.MQTT.QoS), Window: c.MQTT.Window, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
+		Roots:        func() *x509.CertPool { return files().MQTTRoots },
+		Certificates: func() []tls.Certificate { return files().MQTTCertificates },
+		QoS:          byte(c.MQTT.QoS), Window: c.MQTT.Window, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
 		MaxMessage: int(c.Messages.MaxMessage), Drain: c.Life.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
 	}, err
 }
 
-func xmppConfig(c *configs.Config, version string, log zerolog.Logger) (xmppside.Config, error) {
+func xmppConfig(c *configs.Config, files func() *configs.Files, version string, log zerolog.Logger) (xmppside.Config, error) {
 	landline, err := c.Messages.Landline()
 	return xmppside.Config{
-		JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.TLS, CAFile: c.XMPP.CAFile,
+		JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.TLS, Roots: func() *x509.CertPool { return files().XMPPRoots },
 		UserDomain: c.XMPP.Domain(), Resource: c.XMPP.Resource, Nick: c.XMPP.Nick,
 		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Messages.Trusted, Landline: landline,
 		MaxMessage: int(c.Messages.MaxMessage), Version: version, Drain: c.Life.Drain, Log: log,
@@ -208,7 +217,7 @@ func (r *relay) stages() [][]part {
 		room = append(room, part{s.ID().String() + " intake", in.Run}, part{s.ID().String() + " dispatcher", r.dispatchers[i].Run})
 	}
 	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.queue, nil) }})
-	return [][]part{counters, room, {{"status page", r.http.Run}}}
+	return [][]part{counters, room, {{"status page", r.http.Run}, {"reload", r.reloader.run}}}
 }
 
 func (r *relay) shownSides() []admin.Side {

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"testing"
 	"time"
 )
 
@@ -111,4 +113,34 @@ func template(serial int64) *x509.Certificate {
 
 func writePEM(file, kind string, der []byte) error {
 	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+}
+
+// Roots trusts the authorities of a file, as a side wants it.
+func Roots(tb testing.TB, file string) func() *x509.CertPool {
+	tb.Helper()
+	pool := x509.NewCertPool()
+	b, err := os.ReadFile(file)
+	if err != nil || !pool.AppendCertsFromPEM(b) {
+		tb.Fatalf("servers: no certificate in %s (%v)", file, err)
+	}
+	return func() *x509.CertPool { return pool }
+}
+
+// Pair is a certificate with its key, likewise.
+func Pair(tb testing.TB, cert, key string) func() []tls.Certificate {
+	tb.Helper()
+	own, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func() []tls.Certificate { return []tls.Certificate{own} }
+}
+
+// Roots trusts the server's authority, as a side wants it.
+func (c *Certs) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	if b, err := os.ReadFile(c.CAFile); err != nil || !pool.AppendCertsFromPEM(b) {
+		panic(fmt.Sprintf("servers: no certificate in %s (%v)", c.CAFile, err))
+	}
+	return pool
 }

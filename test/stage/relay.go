@@ -47,6 +47,9 @@ func NewRelay(t testing.TB, binary string, env map[string]string) *Relay {
 	}
 	t.Cleanup(func() {
 		r.Kill()
+		if err := checkLog(r.log); err != nil && r.env["LOG_FORMAT"] == "json" {
+			t.Error(err)
+		}
 		if t.Failed() {
 			t.Logf("relay log:\n%s", r.Logged())
 		}

@@ -163,3 +163,23 @@ func DecodeStatus(page []byte) (Status, error) {
 	s.Counts, s.Reasons, s.Sides = p.Counts, p.Reasons, p.Sides
 	return s, err
 }
+
+// WantRooms waits until the status page shows so many rooms.
+func (r *Relay) WantRooms(t *testing.T, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	last := "nothing"
+	for ctx.Err() == nil {
+		var page struct {
+			Rooms map[string]any `json:"rooms"`
+		}
+		code, body, err := r.Get(ctx, "/statusz")
+		if err == nil && code == http.StatusOK && json.Unmarshal([]byte(body), &page) == nil && len(page.Rooms) == n {
+			return
+		}
+		last = fmt.Sprint(code, " ", body, " ", err)
+		time.Sleep(10 * time.Millisecond) // a poll's pause
+	}
+	t.Errorf("there are not %d rooms: %s", n, last)
+}
