@@ -17,8 +17,9 @@ COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build /out/chatrelay /chatrelay
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
-# SQLite needs no other place to write than the folder of the journal.
-ENV CHATRELAY_STORE=/data SQLITE_TMPDIR=/data
+# SQLite needs no other place to write than the folder of the journal. A page on the container's own loopback could not
+# be published: without a token it shows health and metrics only to who asks from outside.
+ENV CHATRELAY_STORE=/data SQLITE_TMPDIR=/data CHATRELAY_HTTP_ADDR=0.0.0.0:8080
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM

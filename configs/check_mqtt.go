@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -44,6 +45,10 @@ func (p *Problems) brokers(urls []BrokerURL) (secure bool) {
 	for i, text := range urls {
 		urls[i] = BrokerURL(strings.TrimSpace(string(text)))
 		u, err := url.Parse(string(urls[i]))
+		if better := bracketed(string(urls[i])); better != "" {
+			p.say(true, "MQTT_URL", fmt.Sprintf("has an IPv6 address without brackets in place %d", i+1), "write "+better)
+			continue
+		}
 		if err != nil {
 			p.say(true, "MQTT_URL", fmt.Sprintf("has no URL in place %d", i+1), remedy)
 			continue
@@ -55,6 +60,26 @@ func (p *Problems) brokers(urls []BrokerURL) (secure bool) {
 		p.say((plain || tls) && u.Hostname() == "", "MQTT_URL", fmt.Sprintf("names no host in place %d", i+1), remedy)
 	}
 	return secure
+}
+
+// bracketed is an address with brackets around its IPv6 host, where they are missing (RFC 3986 §3.2.2), without login and
+// path; else empty.
+func bracketed(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	host = host[strings.LastIndexByte(host, '@')+1:]
+	if !ok || strings.Count(host, ":") < 2 || strings.ContainsAny(host, "[]") {
+		return ""
+	}
+	if at := strings.LastIndexByte(host, ':'); at > 0 { // the last part is rather a port than one more group
+		if ip, err := netip.ParseAddr(host[:at]); err == nil && ip.Is6() {
+			return scheme + "://[" + host[:at] + "]:" + host[at+1:]
+		}
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
+		return scheme + "://[" + host + "]"
+	}
+	return ""
 }
 
 // readable keeps logins off the wire. Names are not looked up: what they mean could change.

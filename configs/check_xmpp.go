@@ -2,6 +2,7 @@ package configs
 
 import (
 	"net"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -35,8 +36,9 @@ func (x *XMPP) check() (out Problems) {
 	}
 	out.secret("XMPP_PASSWORD", x.Password, x.PasswordFile)
 	out.say(x.Secret() == nil, "XMPP_PASSWORD", "is missing", "set it, or CHATRELAY_XMPP_PASSWORD_FILE")
-	_, port, err := net.SplitHostPort(x.Addr)
-	out.say(x.Addr != "" && (err != nil || port == ""), "XMPP_ADDR", "is "+quoted(x.Addr), "write host:port, such as chat.example.org:5222")
+	host, port, err := net.SplitHostPort(x.Addr)
+	n, _ := strconv.Atoi(port)
+	out.say(x.Addr != "" && (err != nil || host == "" || n < 1 || n > 65535), "XMPP_ADDR", "is "+quoted(x.Addr), "write host:port, such as chat.example.org:5222")
 	out.security(x)
 	out.say(x.CAFile != "" && x.TLS == "off", "XMPP_CA_FILE", "is set, but CHATRELAY_XMPP_TLS is off", "leave one of them out")
 	out.say(x.UserDomain != "" && !isDomain(x.UserDomain), "XMPP_USER_DOMAIN", "is "+quoted(x.UserDomain), "write a domain in lower case, such as example.org")

@@ -92,13 +92,19 @@ func (c *Config) read() (f Files, out Problems) {
 	f.MQTTRoots = out.authorities("MQTT_CA_FILE", c.MQTT.CAFile)
 	f.XMPPRoots = out.authorities("XMPP_CA_FILE", c.XMPP.CAFile)
 	f.MQTTCertificates = out.pair(c.MQTT.CertFile, c.MQTT.KeyFile)
-	out.clashes(c.MQTT.ClientID, &f)
+	out.clashes(c.MQTT.ClientID, &f, landline)
 	return f, out
 }
 
 func served(groups map[string][]string, room string) bool {
 	_, ok := groups[room]
 	return ok
+}
+
+// likelyLandline tells whether a client id is rather a person's landline. A pattern that takes any word takes a relay's
+// usual name with it: there only a number is one.
+func likelyLandline(id string, landline func(string) bool) bool {
+	return id != "" && landline(id) && (!landline("chatrelay") || strings.Trim(id, "0123456789") == "")
 }
 
 func (c *Config) noLandline(text string, landline func(string) bool) string {
@@ -154,7 +160,7 @@ func rowOf(row []string, take func(a, b string) string) string {
 }
 
 // clashes finds names that stand for two things.
-func (p *Problems) clashes(clientID string, f *Files) {
+func (p *Problems) clashes(clientID string, f *Files, landline func(string) bool) {
 	where := ""
 	if f.Identity[clientID] != "" {
 		where = Prefix + "IDENTITY_FILE"
@@ -165,6 +171,9 @@ func (p *Problems) clashes(clientID string, f *Files) {
 		}
 	}
 	// A person's client that logs in under the same id would throw the relay out, and get its messages.
+	if where == "" && likelyLandline(clientID, landline) {
+		where = "the form of " + Prefix + "LANDLINE_PATTERN"
+	}
 	p.say(where != "", "MQTT_CLIENT_ID", "is "+quoted(clientID)+", a landline in "+where, "choose a name that no landline has")
 }
 

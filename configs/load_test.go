@@ -100,7 +100,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, DedupWindow: time.Hour, DedupMaxKeys: 5},
 		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Log: Log{Level: "debug", Format: "json"}, Life: Life{Drain: 3 * time.Second},
 		Files: Files{Groups: map[string][]string{"hall@rooms.example.org": nil, "team@rooms.example.org": {"1001", "1002"}, "club@rooms.example.org": {"1001"}},
-		Identity: map[string]string{"Desk": "desk-one@example.org", "1001": "alice@other.example"}},
+			Identity: map[string]string{"Desk": "desk-one@example.org", "1001": "alice@other.example"}},
 	}
 	if c.MQTTRoots == nil || c.XMPPRoots == nil || len(c.MQTTCertificates) != 1 {
 		t.Error("the certificates were not read")
@@ -197,6 +197,13 @@ func TestProblems(t *testing.T) {
 		"dedup keys":               {[]string{"DEDUP_MAX_KEYS=0"}, "DEDUP_MAX_KEYS", []string{"at least 1"}},
 		"http addr":                {[]string{"HTTP_ADDR=8080"}, "HTTP_ADDR", []string{"host:port"}},
 		"token twice":              {[]string{"HTTP_TOKEN=sesame", "HTTP_TOKEN_FILE=" + file(t, "x")}, "HTTP_TOKEN", []string{"both set"}},
+		"IPv6 without brackets":    {[]string{"MQTT_URL=tcp://u:hunter2@::1:1883"}, "MQTT_URL", []string{"tcp://[::1]:1883"}},
+		"that, without a port":     {[]string{"MQTT_URL=ssl://2001:db8::5:6:7/x"}, "MQTT_URL", []string{"ssl://[2001:db8::5:6]:7"}},
+		"client id a number":       {[]string{"MQTT_CLIENT_ID=1001"}, "MQTT_CLIENT_ID", []string{"a landline"}},
+		"client id by own pattern": {[]string{"MQTT_CLIENT_ID=p-relay", "LANDLINE_PATTERN=p-[a-z]+"}, "MQTT_CLIENT_ID", []string{"LANDLINE_PATTERN"}},
+		"an address without host":  {[]string{"XMPP_ADDR=:5222"}, "XMPP_ADDR", []string{"host:port"}},
+		"a port that is none":      {[]string{"XMPP_ADDR=chat:0"}, "XMPP_ADDR", []string{"host:port"}},
+		"a person in a room's row": {[]string{"XMPP_ROOMS=r@s.example", "IDENTITY_FILE=" + file(t, "1001,r@s.example")}, "IDENTITY_FILE", []string{"is a room"}},
 		"log level":                {[]string{"LOG_LEVEL=loud"}, "LOG_LEVEL", []string{"debug, info, warn or error"}},
 		"log format":               {[]string{"LOG_FORMAT=xml"}, "LOG_FORMAT", []string{"auto, json or console"}},
 		"drain 0":                  {[]string{"DRAIN_TIMEOUT=0"}, "DRAIN_TIMEOUT", []string{"more than 0"}},

@@ -17,6 +17,7 @@ import (
 const (
 	ExitOK            = 0
 	ExitFailure       = 1 // at run time: a hopeless error, a check that failed, a relay that is not alive
+	ExitWarnings      = 2 // of check alone, whose exit code says how bad things are
 	ExitConfiguration = 2 // something is wrong with the environment or the command line
 )
 
@@ -38,6 +39,8 @@ func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.Is(err, errWarnings):
+		return ExitWarnings
 	case errors.As(err, &problems), errors.Is(err, errUsage):
 		return ExitConfiguration
 	}

@@ -1,12 +1,16 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
-	"io"
 	"maps"
+	"net"
+	"net/http"
 	"slices"
+	"syscall"
 
 	"github.com/rs/zerolog"
 
@@ -16,33 +20,69 @@ import (
 	"chatrelay/xmppside"
 )
 
-var errCheck = errors.New("the relay could not run like this")
-
-// step is one thing that was tried.
-type step struct {
-	name  string
-	ok    bool
-	fatal bool   // the relay cannot run without it
-	note  string // when ok: what was found; else what is wrong and how to mend it
-}
-
-// Check tries what the configuration names and says of each step ok or how to mend it. Only what stops the relay is
-// an error. It may run beside a relay that works.
+// Check tries what the configuration names and says of each step ok or how to mend it. It may run beside a relay that
+// works.
 func Check(p Process) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "write one JSON document instead of lines")
+	if helped, err := p.parse(flags, p.Args, checkUsage); helped || err != nil {
+		return err
+	}
+	p.Args = flags.Args()
 	if err := p.noArguments("check"); err != nil {
 		return err
 	}
+	return report(p.Out, check(p), *asJSON)
+}
+
+func check(p Process) []step {
 	c, err := configs.Load(p.Environ)
 	if err != nil {
-		return err
+		return unusable(err)
 	}
 	ctx, _, release := signals()
 	defer release()
 	steps := []step{{name: "configuration", ok: true, note: fmt.Sprintf("%d rooms, %d identity rows", len(c.Groups), len(c.Identity))}}
-	steps = append(steps, checkStore(&c))
+	for _, w := range c.Warnings() {
+		steps = append(steps, step{name: w.Variable, note: w.Wrong + ": " + w.Remedy})
+	}
+	steps = append(steps, checkStore(&c), checkHTTP(ctx, &c.HTTP))
 	steps = append(steps, checkSides(ctx, &c, p.Version)...)
-	steps = append(steps, checkGroups(&c)...)
-	return report(p.Out, steps)
+	return append(steps, checkGroups(&c)...)
+}
+
+// unusable is a step for each problem of the configuration.
+func unusable(err error) (steps []step) {
+	problems, ok := errors.AsType[configs.Problems](err)
+	if !ok {
+		return []step{{"configuration", false, true, err.Error()}}
+	}
+	for _, one := range problems {
+		steps = append(steps, step{one.Variable, false, true, one.Wrong + ": " + one.Remedy})
+	}
+	return steps
+}
+
+// checkHTTP tries to listen where the status page will be. A relay that runs with this environment is there already.
+func checkHTTP(ctx context.Context, c *configs.HTTP) step {
+	s := step{name: "status page " + c.Addr, ok: true}
+	l, err := net.Listen("tcp", c.Addr)
+	if err == nil {
+		if err := l.Close(); err != nil {
+			s.note = err.Error()
+		}
+		return s
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		asked, cancel := context.WithTimeout(ctx, healthTimeout)
+		defer cancel()
+		if body, why := ask(asked, c, http.MethodGet, "/livez", ""); why == nil && bytes.Contains(body, []byte(`"ok"`)) {
+			s.note = "a relay answers there already"
+			return s
+		}
+	}
+	s.ok, s.fatal, s.note = false, true, err.Error()+": choose another address in CHATRELAY_HTTP_ADDR, or stop what listens there"
+	return s
 }
 
 // checkStore opens the journal for looking only: a relay may have it in its hands.
@@ -100,25 +140,4 @@ func checkGroups(c *configs.Config) (out []step) {
 		out = append(out, step{name: "group " + room, note: note})
 	}
 	return out
-}
-
-func report(w io.Writer, steps []step) error {
-	var failed error
-	for _, s := range steps {
-		word := "ok  "
-		switch {
-		case !s.ok && s.fatal:
-			word, failed = "FAIL", errCheck
-		case !s.ok:
-			word = "warn"
-		}
-		line := word + "  " + s.name
-		if s.note != "" {
-			line += ": " + s.note
-		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
-			return err
-		}
-	}
-	return failed
 }

@@ -1,6 +1,11 @@
 package app
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,19 +17,59 @@ import (
 func TestReport(t *testing.T) {
 	for name, tt := range map[string]struct {
 		steps []step
-		want  string
+		text  string
+		json  string
 		code  int
 	}{
-		"all well":  {[]step{{"a", true, false, ""}, {"b", true, true, "found"}}, "ok    a\nok    b: found\n", 0},
-		"a warning": {[]step{{"a", false, false, "do this"}}, "warn  a: do this\n", 0},
-		"a failure": {[]step{{"a", false, true, "do that"}, {"b", true, false, ""}}, "FAIL  a: do that\nok    b\n", 1},
+		"all well": {[]step{{"a", true, false, ""}, {"b", true, true, "found"}}, "ok    a\nok    b: found\n",
+			`{"severity":"ok","steps":[{"name":"a","severity":"ok"},{"name":"b","severity":"ok","note":"found"}]}`, 0},
+		"a warning": {[]step{{"a", false, false, "do <this>"}}, "warn  a: do <this>\n",
+			`{"severity":"warning","steps":[{"name":"a","severity":"warning","note":"do <this>"}]}`, 2},
+		"a failure": {[]step{{"a", false, true, "do that"}, {"b", false, false, ""}}, "FAIL  a: do that\nwarn  b\n",
+			`{"severity":"error","steps":[{"name":"a","severity":"error","note":"do that"},{"name":"b","severity":"warning"}]}`, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			if err := report(&out, tt.steps); ExitCode(err) != tt.code || out.String() != tt.want {
-				t.Errorf("%v\n%s\nwant %d\n%s", err, out.String(), tt.code, tt.want)
+			if err := report(&out, tt.steps, false); ExitCode(err) != tt.code || out.String() != tt.text {
+				t.Errorf("%v\n%s\nwant %d\n%s", err, out.String(), tt.code, tt.text)
+			}
+			out.Reset()
+			err := report(&out, tt.steps, true)
+			var got bytes.Buffer
+			if bad := json.Compact(&got, []byte(out.String())); bad != nil || ExitCode(err) != tt.code || got.String() != tt.json {
+				t.Errorf("%v %v\n%s\nwant %d\n%s", err, bad, got.String(), tt.code, tt.json)
 			}
 		})
+	}
+}
+
+// A configuration that cannot be used is reported as everything else is.
+func TestCheckConfiguration(t *testing.T) {
+	var out strings.Builder
+	err := Check(Process{Args: []string{"-json"}, Environ: []string{"CHATRELAY_XMPP_JID=a@b", "CHATRELAY_MQTT_QOS=7"}, Out: &out})
+	if ExitCode(err) != ExitFailure || !strings.Contains(out.String(), "CHATRELAY_MQTT_QOS") || !strings.Contains(out.String(), "CHATRELAY_XMPP_PASSWORD") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	for _, args := range [][]string{{"x"}, {"-x"}} {
+		if err := Check(Process{Args: args, Out: &out}); ExitCode(err) != ExitConfiguration {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestCheckHTTP(t *testing.T) {
+	if s := checkHTTP(t.Context(), &configs.HTTP{Addr: "127.0.0.1:0"}); !s.ok {
+		t.Errorf("a free port: %+v", s)
+	}
+	relay := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"ok": true}`) }))
+	defer relay.Close()
+	if s := checkHTTP(t.Context(), &configs.HTTP{Addr: relay.Listener.Addr().String()}); !s.ok || !strings.Contains(s.note, "already") {
+		t.Errorf("a relay: %+v", s)
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	if s := checkHTTP(t.Context(), &configs.HTTP{Addr: other.Listener.Addr().String()}); s.ok || !s.fatal || !strings.Contains(s.note, "CHATRELAY_HTTP_ADDR") {
+		t.Errorf("somebody else: %+v", s)
 	}
 }
 

@@ -71,13 +71,15 @@ exit code  0 stopped by a signal, everything finished
            1 it failed while it ran
            2 the environment or the command line is wrong
 `
-	checkUsage = `usage: chatrelay check
+	checkUsage = `usage: chatrelay check [-json]
 
-It connects to both sides with the relay's environment, beside a relay that may be running.
+It connects to both sides with the relay's environment, beside a relay that may be running, and says of each step ok,
+warn or FAIL with the fix. -json writes one document instead: {"severity": …, "steps": [{"name", "severity", "note"}]},
+where each severity is ok, warning or error, and the first is the worst.
 
-exit code  0 all is well, or there are warnings only
+exit code  0 all is well
            1 the relay could not run like this
-           2 the environment or the command line is wrong
+           2 there are warnings (or the command line is wrong)
 `
 	healthUsage = `usage: chatrelay health
 

@@ -60,6 +60,9 @@ func RunWith(p Process, hooks Hooks) error {
 		return err
 	}
 	again.apply, r.reloader = r.use, again
+	for _, w := range c.Warnings() {
+		log.Warn().Str("variable", w.Variable).Str("problem", w.Wrong).Str("fix", w.Remedy).Msg("a setting is not as it should be")
+	}
 	log.Info().Str("version", p.Version).Str("status_page", r.http.Addr()).Str("store", c.Store.Dir).
 		Int("rooms", len(c.Groups)).Int64("max_pending", r.journal.Totals().MaxDeliveries).Msg("chatrelay starts")
 	l := group{stages: r.stages(), stopPolicy: stopPolicy{grace: c.Life.Drain + stopMargin, force: force, fatal: r.journal.Fatal()}}
