@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/servers"
 )
 
 // A certificate that has expired is in the log once, though what Go says of it names the time; and the server is not asked
@@ -55,7 +56,7 @@ func TestExpiredCertificate(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { _ = at.Close(); <-done })
-	l := start(t, bridgetest.NewMemory(t), Config{JID: ownJID, Password: Fixed("x"), Addr: at.Addr().String(), TLS: tlsDirect, CAFile: ca, Drain: time.Second})
+	l := start(t, bridgetest.NewMemory(t), Config{JID: ownJID, Password: Fixed("x"), Addr: at.Addr().String(), TLS: tlsDirect, Roots: servers.Roots(t, ca), Drain: time.Second})
 	l.eventually(t, "asked twice", func() bool { return asked.Load() > 1 })
 	time.Sleep(2 * time.Second) // the text names each second
 	if n := l.log.count("expired"); n != 1 {
