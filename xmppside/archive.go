@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
 )
 
 const (
 	skew         = 5 * time.Minute // between our clock and the server's
 	retryArchive = 30 * time.Second
-	keepUpEvery  = time.Second
-	keepUpAfter  = 500 // stanzas of ours
+	advanceEvery = time.Second
+	advanceAfter = 500 // stanzas of ours
 	keepUpShare  = 50  // times as long as the server needed to say where its archive ends
 )
 
@@ -31,21 +32,21 @@ type archive struct {
 	taking  string // guarded by mu: the stream on which the store is taken, when not all of it is archived
 	emptied bool   // the offline store, once; owned by Run's goroutine, and by prepare's
 
-	walking chan struct{} // capacity 1: one walk at a time, as they share the trail
+	walking chan struct{} // capacity 1: one walk at a time, as they share the pending cursor
 
-	mu      sync.Mutex // guards all below
-	asked   bool       // the server has said whether it has one, since the last login that could not resume
-	offered bool
-	has     bool   // at says something
-	at      cursor // as far as the book has it
-	trail   trail  // as far as it was read
-	filling bool   // there is a gap: live messages must not move the cursor over it
-	policy  policy
-	ahead   ahead
-	opened  string // the stream whose login was gone through with
-	walked  string // the stream behind whose login the gap was filled
-	queries map[string]*wanted
-	over    passOver
+	mu         sync.Mutex // guards all below
+	asked      bool       // the server has said whether it has one, since the last login that could not resume
+	offered    bool
+	has        bool          // at says something
+	at         cursor        // as far as the journal has it
+	pending    pendingCursor // as far as it was read
+	catchingUp bool          // there is a gap: live messages must not move the cursor over it
+	policy     policy
+	ahead      readAheadState
+	readyFor   string // the stream whose login was gone through with
+	filledFor  string // the stream behind whose login the gap was filled
+	queries    map[string]*wanted
+	over       passOver
 }
 
 // result is one message of the archive.
@@ -53,7 +54,7 @@ type result struct {
 	id   string
 	at   time.Time
 	msg  *element
-	mark string // its wireID
+	hash string // its wireID
 }
 
 // wireID is the lasting identity of a message that is in the archive. The archive's id alone is none with ejabberd: two
@@ -78,7 +79,7 @@ func newArchive(s *Side) *archive {
 	return &archive{s: s, walking: make(chan struct{}, 1), queries: map[string]*wanted{}}
 }
 
-// restore is told which stream the book has.
+// restore is told which stream the journal has.
 func (a *archive) restore(state map[string][]byte, stream string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -86,9 +87,9 @@ func (a *archive) restore(state map[string][]byte, stream string) {
 	_, a.policy.lasting = state[keyAlways]
 	_, a.emptied = state[keyEmptied]
 	a.has = json.Unmarshal(state[keyCursor], &a.at) == nil
-	a.trail.at = a.at
-	a.opened, a.walked, a.taking = string(state[keyOpened]), string(state[keyWalked]), string(state[keyTaking])
-	a.filling = a.walked != stream
+	a.pending.at = a.at
+	a.readyFor, a.filledFor, a.taking = string(state[keyOpened]), string(state[keyWalked]), string(state[keyTaking])
+	a.catchingUp = a.filledFor != stream
 }
 
 // resumable tells whether a stream may be resumed. One whose login was interrupted may not, where the archive has what
@@ -96,17 +97,17 @@ func (a *archive) restore(state map[string][]byte, stream string) {
 func (a *archive) resumable(stream string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return stream == "" || !a.offered || !a.has || a.opened == stream || a.taking == stream
+	return stream == "" || !a.offered || !a.has || a.readyFor == stream || a.taking == stream
 }
 
 // open notes that a stream's login was gone through with.
-func (a *archive) open(stream string) { a.note(&a.opened, keyOpened, stream) }
+func (a *archive) markReady(stream string) { a.note(&a.readyFor, keyOpened, stream) }
 
-// isOpen tells whether it was.
-func (a *archive) isOpen(stream string) bool {
+// isReady tells whether it was.
+func (a *archive) isReady(stream string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.opened == stream
+	return a.readyFor == stream
 }
 
 // note keeps the name of a stream.
@@ -115,7 +116,7 @@ func (a *archive) note(what *string, key, stream string) {
 	defer a.mu.Unlock()
 	if *what != stream {
 		*what = stream
-		a.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: key, Value: []byte(stream)})
+		a.s.journal.SetState(bridge.XMPP, bridge.StateRow{Key: key, Value: []byte(stream)})
 	}
 }
 
@@ -140,10 +141,10 @@ func (a *archive) place() string {
 func (a *archive) live(id, mark string) *cursor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.filling || a.s.others.contested() {
+	if a.catchingUp || a.s.others.contested() {
 		return nil
 	}
-	at := a.trail.add(id, mark, time.Now())
+	at := a.pending.add(id, mark, time.Now())
 	return &at
 }
 
@@ -151,10 +152,10 @@ func (a *archive) live(id, mark string) *cursor {
 func (a *archive) read(r *result) cursor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.trail.add(r.id, r.mark, r.at)
+	return a.pending.add(r.id, r.hash, r.at)
 }
 
-// reached notes what the book has.
+// reached notes what the journal has.
 func (a *archive) reached(c cursor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,13 +168,13 @@ func (a *archive) position() (cursor, bool) {
 	return a.at, a.has
 }
 
-// goBack makes the next cursors from where the book stands, because something that was read could not be kept.
+// goBack makes the next cursors from where the journal stands, because something that was read could not be kept.
 func (a *archive) goBack() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.over.id = ""
-	if !a.filling && !a.s.others.contested() { // a walk begins at the book anyhow
-		a.trail = trail{at: a.at}
+	if !a.catchingUp && !a.s.others.contested() { // a walk begins at the journal anyhow
+		a.pending = pendingCursor{at: a.at}
 	}
 }
 
@@ -181,32 +182,32 @@ func (a *archive) goBack() {
 func (a *archive) gap() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.filling, a.asked = true, false
+	a.catchingUp, a.asked = true, false
 }
 
 // gapped tells whether that is still to be done.
 func (a *archive) gapped() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.filling
+	return a.catchingUp
 }
 
 // filled notes that it is done.
 func (a *archive) filled() {
-	a.note(&a.walked, keyWalked, a.s.st.Session().ID)
+	a.note(&a.filledFor, keyWalked, a.s.st.Session().ID)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.filling, a.over.blind = false, false
+	a.catchingUp, a.over.blind = false, false
 	a.remember(a.offered && a.policy.always())
 }
 
-func (a *archive) complain(err error) {
+func (a *archive) warnUnreadable(err error) {
 	a.s.log.Warn().Err(err).Msg("the archive cannot be read now; what came while we were away is taken later")
 }
 
 // keepFilling fills the gap, and tries again while that fails. trouble was said already. tried is called after the
 // first attempt; what was sent is searched for in that one.
-func (a *archive) keepFilling(ctx context.Context, c *conn, trouble string, f *search, tried func()) {
+func (a *archive) keepFilling(ctx context.Context, c *login, trouble string, f *search, tried func()) {
 	defer tried()
 	for {
 		err := a.catchUp(ctx, c, f)
@@ -217,16 +218,16 @@ func (a *archive) keepFilling(ctx context.Context, c *conn, trouble string, f *s
 			return
 		case kindOf(err) != trouble:
 			trouble = kindOf(err)
-			a.complain(err)
+			a.warnUnreadable(err)
 		}
-		if !pause(ctx, retryArchive) {
+		if !wait.Pause(ctx, retryArchive) {
 			return
 		}
 	}
 }
 
 // catchUp fills the gap, or finds that there is none.
-func (a *archive) catchUp(ctx context.Context, c *conn, f *search) error {
+func (a *archive) catchUp(ctx context.Context, c *login, f *search) error {
 	a.mu.Lock()
 	asked, has := a.asked, a.has
 	a.mu.Unlock()
@@ -250,30 +251,30 @@ func (a *archive) catchUp(ctx context.Context, c *conn, f *search) error {
 }
 
 // fill takes all that is behind the cursor.
-func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
+func (a *archive) fill(ctx context.Context, c *login, f *search) error {
 	select {
 	case a.walking <- struct{}{}:
 		defer func() { <-a.walking }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := a.step(ctx); err != nil {
+	if err := a.stepOver(ctx); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	at := a.at
-	a.trail = walkFrom(at)
+	a.pending = walkFrom(at)
 	a.mu.Unlock()
 	taken := map[string]bool{}
-	for m := range slices.Chunk(at.marks(), markBytes) {
+	for m := range slices.Chunk(at.hashes(), hashBytes) {
 		taken[string(m)] = true
 	}
 	q := query{after: at.ID, max: pageSize}
-	err := a.each(ctx, c, &q, at.since(), func(m sm.Mark, r result) bool {
-		f.see(r)
-		c.hold.meet(&r, at.ID == "" || q.byTime(), a.s.inbox.push)
+	err := a.each(ctx, c, &q, at.since(), func(m sm.Handle, r result) bool {
+		f.match(r)
+		c.holdback.meet(&r, at.ID == "" || q.byTime(), a.s.inbox.push)
 		at := a.read(&r)
-		if taken[r.mark[:markBytes]] {
+		if taken[r.hash[:hashBytes]] {
 			m.Done()
 		} else {
 			a.offer(c, m, r, at)
@@ -283,30 +284,30 @@ func (a *archive) fill(ctx context.Context, c *conn, f *search) error {
 	if err != nil {
 		return err
 	}
-	// What was ours, or no message for us, moves the cursor too, once all before it is in the book.
+	// What was ours, or no message for us, moves the cursor too, once all before it is in the journal.
 	if a.s.inbox.settled(ctx) != nil || ctx.Err() != nil { // what could not be kept ends ctx first
 		return ctx.Err()
 	}
 	if at.ID != "" && !q.byTime() {
-		c.hold.walked()
+		c.holdback.archiveRead()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trail.again = nil
-	a.stand(a.trail.at)
+	a.pending.again = nil
+	a.moveCursor(a.pending.at)
 	return nil
 }
 
-// stand puts the cursor where the book is known to be. a.mu is held.
-func (a *archive) stand(at cursor) {
+// moveCursor puts the cursor where the journal is known to be. a.mu is held.
+func (a *archive) moveCursor(at cursor) {
 	a.at, a.has = at, true
-	a.s.desk.SetState(bridge.XMPP, at.row())
+	a.s.journal.SetState(bridge.XMPP, at.row())
 }
 
-// end is the id of the archive's last message, when all that came before the server said so is in the book. Empty: there
+// end is the id of the archive's last message, when all that came before the server said so is in the journal. Empty: there
 // is none.
-func (a *archive) end(ctx context.Context, c *conn) (string, error) {
-	fin, err := a.page(ctx, c, query{before: true, max: 1}, func(m sm.Mark, _ result) { m.Done() })
+func (a *archive) end(ctx context.Context, c *login) (string, error) {
+	fin, err := a.page(ctx, c, query{before: true, max: 1}, func(m sm.Handle, _ result) { m.Done() })
 	if err == nil {
 		err = a.s.inbox.settled(ctx)
 	}
@@ -317,7 +318,7 @@ func (a *archive) end(ctx context.Context, c *conn) (string, error) {
 }
 
 // anchor puts the cursor at the end of the archive: what is older is not ours to deliver.
-func (a *archive) anchor(ctx context.Context, c *conn) error {
+func (a *archive) anchor(ctx context.Context, c *login) error {
 	last, err := a.end(ctx, c)
 	if err != nil {
 		return err
@@ -325,44 +326,44 @@ func (a *archive) anchor(ctx context.Context, c *conn) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	at := cursor{ID: last, At: time.Now().UnixMilli()}
-	a.trail = trail{at: at}
-	a.stand(at)
+	a.pending = pendingCursor{at: at}
+	a.moveCursor(at)
 	return nil
 }
 
-// keepUp moves the cursor over what we send ourselves, so that the next walk is not long.
-func (a *archive) keepUp(ctx context.Context, c *conn) {
+// advance moves the cursor over what we send ourselves, so that the next walk is not long.
+func (a *archive) advance(ctx context.Context, c *login) {
 	seen, before := a.sent.Load(), ""
-	for wait := keepUpEvery; pause(ctx, wait); {
-		wait = keepUpEvery
+	for d := advanceEvery; wait.Pause(ctx, d); {
+		d = advanceEvery
 		now := a.sent.Load()
 		a.mu.Lock()
-		next := a.trail.at.Next
-		due := next == before && now-seen >= keepUpAfter && a.offered && !a.filling && !a.s.others.contested()
+		next := a.pending.at.Next
+		due := next == before && now-seen >= advanceAfter && a.offered && !a.catchingUp && !a.s.others.contested()
 		a.mu.Unlock()
 		if before = next; due {
 			seen = now
 			began := time.Now()
 			a.pass(ctx, c, next)
-			wait = max(keepUpEvery, keepUpShare*time.Since(began)) // meanwhile Prosody, which reads a whole file, does nothing else
+			d = max(advanceEvery, keepUpShare*time.Since(began)) // meanwhile Prosody, which reads a whole file, does nothing else
 		}
 	}
 }
 
-// pass moves the cursor to next, where the trail's Next has been for a while, and Next to the end of the archive. When
+// pass moves the cursor to next, where the pending cursor's Next has been for a while, and Next to the end of the archive. When
 // that fails the cursor stays older, which does no harm. An end that did not move is no end: a clock was set back.
-func (a *archive) pass(ctx context.Context, c *conn, next string) {
+func (a *archive) pass(ctx context.Context, c *login, next string) {
 	last, err := a.end(ctx, c)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err == nil && last != "" && last != next && a.trail.at.Next == next {
-		a.trail.at = a.trail.at.turn(last)
-		a.stand(a.at.turn(last))
+	if err == nil && last != "" && last != next && a.pending.at.Next == next {
+		a.pending.at = a.pending.at.turn(last)
+		a.moveCursor(a.at.turn(last))
 	}
 }
 
 // offer hands on one archived message, if it was for us.
-func (a *archive) offer(c *conn, m sm.Mark, r result, at cursor) {
+func (a *archive) offer(c *login, m sm.Handle, r result, at cursor) {
 	if r.msg == nil || a.s.addr.self(r.msg.get("from")) || !a.forUs(r.msg) {
 		m.Done()
 		return
@@ -372,7 +373,7 @@ func (a *archive) offer(c *conn, m sm.Mark, r result, at cursor) {
 		m.Done()
 		return
 	}
-	v.in.WireID, v.in.Redelivered = r.mark, true
+	v.in.WireID, v.in.Redelivered = r.hash, true
 	a.s.inbox.push(item{c: c, m: m, in: v.in, cursor: &at})
 }
 

@@ -15,7 +15,7 @@ import (
 
 func archiving() servers.XMPPConfig { return servers.XMPPConfig{PlainAllowed: true, MAM: true} }
 
-// fresh are the offers that are no known redelivery, as the book tells them apart.
+// fresh are the offers that are no known redelivery, as the journal tells them apart.
 func fresh(all []bridge.Inbound) (out []string) {
 	known := map[string]bool{}
 	for _, in := range all {

@@ -11,7 +11,7 @@ import (
 
 const askTimeout = 10 * time.Second
 
-// asking are the questions (IQ get and set) of one line that wait for answers.
+// asking are the questions (IQ get and set) of one connection that wait for answers.
 type asking struct {
 	mu sync.Mutex // guards waiting
 	// By id. Each channel has capacity 1: one answer is taken, by a reader that never waits.
@@ -65,15 +65,15 @@ func isCondition(err error, names ...string) bool {
 	return false
 }
 
-// write puts a whole stanza on the line. It is queued, not waited for.
-func (k *line) write(raw []byte) error {
+// write puts a whole stanza on the connection. It is queued, not waited for.
+func (k *connection) write(raw []byte) error {
 	w := k.sess.TokenWriter() // nobody writes between
 	_, err := k.sess.Conn().Write(raw)
 	return errors.Join(err, w.Close())
 }
 
 // ask sends an IQ and waits for its answer, at most askTimeout. to: empty is our own account.
-func (k *line) ask(ctx context.Context, to, typ, payload string) (*element, error) {
+func (k *connection) ask(ctx context.Context, to, typ, payload string) (*element, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	id := "q-" + rand.Text()[:16]
@@ -110,7 +110,7 @@ func (k *line) ask(ctx context.Context, to, typ, payload string) (*element, erro
 }
 
 // answered takes an IQ of type result or error. Only whom we asked can answer; the rest is dropped.
-func (k *line) answered(e *element) {
+func (k *connection) answered(e *element) {
 	id, from := e.get("id"), e.get("from")
 	k.asking.mu.Lock()
 	q := k.asking.waiting[id]
@@ -126,7 +126,7 @@ func (k *line) answered(e *element) {
 }
 
 // ours tells whether from is our account or our server. Mellium leaves from empty where it is the account.
-func (k *line) ours(from string) bool {
+func (k *connection) ours(from string) bool {
 	bare := bareOf(k.full)
 	return from == "" || from == bare || from == k.full || from == domainOf(bare)
 }

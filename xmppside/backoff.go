@@ -1,19 +1,12 @@
 package xmppside
 
-import (
-	"context"
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 const (
-	firstDelay = 50 * time.Millisecond
-	shortCap   = 500 * time.Millisecond // while an outage is young: back within 3 s of the server
-	longCap    = 15 * time.Second       // after longOutage
-	longOutage = 5 * time.Minute
-
 	loginDelay = 3 * time.Second // after a refused login: no lock-out storm
 	loginCap   = time.Minute
+
+	certificateCap = 15 * time.Second // while the server's certificate is not trusted
 
 	conflictDelay = 10 * time.Second // while another relay has our resource
 	conflictCap   = 5 * time.Minute
@@ -21,48 +14,3 @@ const (
 	roomDelay = 100 * time.Millisecond
 	roomCap   = time.Minute
 )
-
-// backoff says how long to wait before the next attempt.
-type backoff struct {
-	tries int
-	since time.Time // of the first failure in a row
-}
-
-// next is the delay before the next attempt to connect.
-func (b *backoff) next(now time.Time) time.Duration {
-	if b.tries == 0 {
-		b.since = now
-	}
-	limit := shortCap
-	if now.Sub(b.since) > longOutage {
-		limit = longCap
-	}
-	return jitter(b.grow(firstDelay, limit))
-}
-
-// grow doubles from first up to most.
-func (b *backoff) grow(first, most time.Duration) time.Duration {
-	d := most
-	if b.tries < 20 {
-		d = min(most, first<<b.tries)
-	}
-	b.tries++
-	return d
-}
-
-func (b *backoff) reset() { b.tries = 0 }
-
-// jitter takes away up to half, so that many relays do not come back at once.
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
-
-// pause waits; false: ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

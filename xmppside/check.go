@@ -29,7 +29,7 @@ const (
 )
 
 // Check connects as the configuration says, under a resource of its own and without presence, so that it takes
-// no mail from a running relay.
+// no messages from a running relay.
 func Check(ctx context.Context, cfg Config) []Step {
 	me, err := cfg.prepare()
 	if err != nil {
@@ -39,16 +39,16 @@ func Check(ctx context.Context, cfg Config) []Step {
 	defer cancel()
 	steps := []Step{{Name: "xmpp configuration", OK: true, Note: fmt.Sprintf("%s, landlines at %s", cfg.JID, cfg.UserDomain)}}
 	st := sm.New(sm.Config{Account: cfg.JID, Resource: cfg.Resource + checkMark}, sm.State{})
-	k, err := newDoor(&cfg, me).open(ctx, st)
+	k, err := newConnector(&cfg, me).connect(ctx, st)
 	login := Step{Name: "xmpp login", Fatal: true, OK: err == nil}
 	if err != nil {
 		login.Note = remedy(&cfg, err)
 		return append(steps, login)
 	}
 	login.Note = fmt.Sprintf("%s at %s, %s", k.full, k.addr, tlsNote(k))
-	p := &probe{line: k, rooms: map[string]*seat{}}
+	p := &probe{connection: k, rooms: map[string]*seat{}}
 	served := make(chan struct{})
-	go func() { defer close(served); k.l.Serve(k.sess, p.handle) }() // ends with the line; waited for below
+	go func() { defer close(served); k.l.Serve(k.sess, p.handle) }() // ends with the connection; waited for below
 	steps = append(steps, login, p.management(), p.archived(ctx))
 	for _, room := range cfg.Rooms {
 		steps = append(steps, p.room(ctx, room, cfg.Nick+checkMark))
@@ -59,7 +59,7 @@ func Check(ctx context.Context, cfg Config) []Step {
 	return steps
 }
 
-func tlsNote(k *line) string {
+func tlsNote(k *connection) string {
 	if k.tls == "" {
 		return "not encrypted"
 	}
@@ -85,9 +85,9 @@ func isCertificate(err error) bool {
 	return errors.As(err, &e)
 }
 
-// probe is the line of a check.
+// probe is the connection of a check.
 type probe struct {
-	*line
+	*connection
 	mu    sync.Mutex // guards rooms
 	rooms map[string]*seat
 }
@@ -100,7 +100,7 @@ type seat struct {
 	made, others     bool // our presence has made it; somebody else is there
 }
 
-func (p *probe) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+func (p *probe) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 	e, err := readElement(t, start)
 	if err != nil {
 		return
@@ -149,7 +149,7 @@ func (p *probe) management() Step {
 // archived reports on XEP-0313.
 func (p *probe) archived(ctx context.Context) Step {
 	st := Step{Name: "xmpp archive (XEP-0313)"}
-	offered, err := hasArchive(ctx, p.line)
+	offered, err := hasArchive(ctx, p.connection)
 	switch {
 	case err != nil:
 		st.Note = "the server does not say: " + err.Error()
@@ -163,7 +163,7 @@ func (p *probe) archived(ctx context.Context) Step {
 
 // policy tells what is archived of the relay's account (XEP-0441). The relay itself sets it.
 func (p *probe) policy(ctx context.Context) (ok bool, note string) {
-	prefs, err := preferencesOf(ctx, p.line, "get", askPrefs)
+	prefs, err := preferencesOf(ctx, p.connection, "get", askPrefs)
 	switch {
 	case err != nil:
 		return false, "offered, but the server does not say what it archives (" + err.Error() + "): the relay takes the offline store first"
@@ -176,7 +176,7 @@ func (p *probe) policy(ctx context.Context) (ok bool, note string) {
 // room looks whether a room is there, lets us in, and shows who speaks.
 func (p *probe) room(ctx context.Context, room, nick string) Step {
 	st := Step{Name: "xmpp room " + room}
-	if err := findRoom(ctx, p.line, room); err != nil {
+	if err := findRoom(ctx, p.connection, room); err != nil {
 		st.Note = err.Error()
 		return st
 	}
@@ -200,7 +200,7 @@ func (p *probe) room(ctx context.Context, room, nick string) Step {
 	said := *s
 	p.mu.Unlock()
 	if said.made {
-		unmake(ctx, p.line, room, nick, !said.others)
+		unmake(ctx, p.connection, room, nick, !said.others)
 		st.Note = errNoRoom.Error()
 		return st
 	}

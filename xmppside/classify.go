@@ -8,7 +8,7 @@ import (
 type verdict struct {
 	in        bridge.Inbound
 	bounced   *bounce // a stanza of ours that was given back
-	nudge     string  // a room that we may not be in
+	suspect   string  // a room that we may not be in
 	archiveID string  // XEP-0359, given by our own account
 }
 
@@ -101,7 +101,7 @@ func (s *Side) classifyError(e *element, from string) verdict {
 		return &bounce{ref: ref, why: reasonOf(e), later: said.kind == "wait", seat: said.condition == "not-acceptable",
 			gone: said.condition == "item-not-found" || said.condition == "gone"}
 	}
-	if ref, ok := s.stamp.ref(e.get("id"), bare); ok {
+	if ref, ok := s.ids.ref(e.get("id"), bare); ok {
 		v = ignored("bounce")
 		if v.bounced = why(ref); room {
 			v.bounced.room = bare
@@ -112,7 +112,7 @@ func (s *Side) classifyError(e *element, from string) verdict {
 		v.bounced.room = l.to
 	}
 	if room {
-		v.nudge = bare
+		v.suspect = bare
 	}
 	return v
 }
@@ -138,7 +138,7 @@ func (s *Side) classifyChat(e *element, from string) verdict {
 	return v
 }
 
-// mostID is how long an id may be that is kept in the book.
+// mostID is how long an id may be that is kept in the journal.
 const mostID = 1024
 
 // replyID is the stanza's id, for an answer. Who makes up longer ones is answered without.

@@ -45,7 +45,7 @@ func occupantPresence(room, nick, real, codes string) string {
 
 func TestIgnored(t *testing.T) {
 	s := seated(t)
-	mine := s.stamp.id(bridge.Ref{Msg: 7}, roomJID)
+	mine := s.ids.id(bridge.Ref{Msg: 7}, roomJID)
 	const from = " from='1001@chat.test/x'"
 	body := "<body>{}</body>"
 	forwarded := "<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='1002@chat.test'>" + body + "</message></forwarded>"
@@ -137,8 +137,8 @@ func TestTaken(t *testing.T) {
 			bridge.Inbound{From: "backend", Trusted: true, Room: roomJID, Reply: bridge.ParseReplyTo("backend@chat.test\x00backend@chat.test/a\x00")}},
 		"room, stranger": {"<message type='groupchat' from='" + roomJID + "/guest'><body>{&lt;}</body></message>",
 			bridge.Inbound{Room: roomJID, Reply: bridge.ParseReplyTo("someone@elsewhere.test\x00someone@elsewhere.test/a\x00")}},
-		"room, somebody's copy of our id": {"<message type='groupchat' from='" + roomJID + "/alice' id='" + s.stamp.id(bridge.Ref{Msg: 7}, roomJID) + "'><body>{&lt;}</body></message>",
-			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00" + s.stamp.id(bridge.Ref{Msg: 7}, roomJID))}},
+		"room, somebody's copy of our id": {"<message type='groupchat' from='" + roomJID + "/alice' id='" + s.ids.id(bridge.Ref{Msg: 7}, roomJID) + "'><body>{&lt;}</body></message>",
+			bridge.Inbound{From: "1001", Room: roomJID, Reply: bridge.ParseReplyTo("1001@chat.test\x001001@chat.test/a\x00" + s.ids.id(bridge.Ref{Msg: 7}, roomJID))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.classify(parse(t, c.stanza)).in
@@ -196,21 +196,21 @@ func TestBounces(t *testing.T) {
 	ref := bridge.Ref{Msg: 7, Delivery: 1}
 	failed := "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
 	for name, c := range map[string]struct {
-		from, id    string
-		ours, nudge bool
+		from, id      string
+		ours, suspect bool
 	}{
-		"by the user":     {"1001@chat.test/x", s.stamp.id(ref, "1001@chat.test"), true, false},
-		"by the account":  {"1001@chat.test", s.stamp.id(ref, "1001@chat.test"), true, false},
-		"by somebody":     {"1002@chat.test", s.stamp.id(ref, "1001@chat.test"), false, false},
-		"of another book": {"1001@chat.test", stamp{newSecret()}.id(ref, "1001@chat.test"), false, false},
-		"by the room":     {roomJID, s.stamp.id(ref, roomJID), true, true},
-		"of the room":     {roomJID, "other", false, true},
-		"by an occupant":  {roomJID + "/alice", s.stamp.id(ref, roomJID), false, false},
-		"of a receipt":    {"1001@chat.test", "crr" + s.stamp.id(ref, "1001@chat.test")[2:], false, false},
+		"by the user":        {"1001@chat.test/x", s.ids.id(ref, "1001@chat.test"), true, false},
+		"by the account":     {"1001@chat.test", s.ids.id(ref, "1001@chat.test"), true, false},
+		"by somebody":        {"1002@chat.test", s.ids.id(ref, "1001@chat.test"), false, false},
+		"of another journal": {"1001@chat.test", idSigner{newSecret()}.id(ref, "1001@chat.test"), false, false},
+		"by the room":        {roomJID, s.ids.id(ref, roomJID), true, true},
+		"of the room":        {roomJID, "other", false, true},
+		"by an occupant":     {roomJID + "/alice", s.ids.id(ref, roomJID), false, false},
+		"of a receipt":       {"1001@chat.test", "crr" + s.ids.id(ref, "1001@chat.test")[2:], false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := s.classify(parse(t, fmt.Sprintf("<message type='error' from='%s' id='%s'>%s</message>", c.from, c.id, failed)))
-			if (v.bounced != nil) != c.ours || (v.in.Ignored == "bounce") != c.ours || (v.nudge != "") != c.nudge {
+			if (v.bounced != nil) != c.ours || (v.in.Ignored == "bounce") != c.ours || (v.suspect != "") != c.suspect {
 				t.Errorf("got %+v", v)
 			}
 			if c.ours && (v.bounced.ref != ref || v.bounced.why.Reason != "bounce_no_such_user") {
@@ -350,7 +350,7 @@ func TestJoinedOnceMore(t *testing.T) {
 
 func TestRoomsAreRemembered(t *testing.T) {
 	s := seated(t)
-	s.rooms.nudge("nobody@conference.chat.test")
+	s.rooms.suspect("nobody@conference.chat.test")
 	state := map[string][]byte{
 		keyRoom + roomJID: []byte("chatrelay"), keyOccupant + roomJID + "/alice": []byte("1001@chat.test/a"),
 		keyRoom + "old@conference.chat.test": []byte("nick"), keyOccupant + "old@conference.chat.test/x": []byte("y"),

@@ -37,7 +37,7 @@ func rig(t *testing.T, server func(testing.TB, servers.XMPPConfig) *servers.XMPP
 			cfg.Log = zerolog.New(&testLog{tb: t})
 			s, err := New(cfg, desk)
 			if err == nil {
-				s.window = 10 // the suite has few legs
+				s.window = 10 // the suite has few deliveries
 				last.Store(s)
 			}
 			return s, err

@@ -14,7 +14,7 @@ import (
 // what was taken last.
 const overlap = 32
 
-const markBytes = 6 // of a mark that is remembered
+const hashBytes = 6 // of a mark that is remembered
 
 // cursor is how far the archive was taken: all up to ID, and behind it what the marks say. Values are never changed.
 type cursor struct {
@@ -33,15 +33,15 @@ func (c cursor) row() bridge.StateRow {
 // since is a time before which all was taken, by the clocks of both.
 func (c cursor) since() time.Time { return time.UnixMilli(c.At).Add(-skew) }
 
-// marks are all, one behind the other.
-func (c cursor) marks() []byte { return slices.Concat(c.Taken, c.More) }
+// hashes are all, one behind the other.
+func (c cursor) hashes() []byte { return slices.Concat(c.Taken, c.More) }
 
 // add is the cursor behind one more message.
 func (c cursor) add(id, mark string, at time.Time) cursor {
 	c.At = at.UnixMilli()
 	c.Next = cmp.Or(c.Next, c.ID)
-	c.More = slices.Concat(c.More, []byte(mark[:markBytes]))
-	if len(c.More) == overlap*markBytes {
+	c.More = slices.Concat(c.More, []byte(mark[:hashBytes]))
+	if len(c.More) == overlap*hashBytes {
 		return c.turn(id)
 	}
 	return c
@@ -52,22 +52,22 @@ func (c cursor) turn(id string) cursor {
 	return cursor{ID: cmp.Or(c.Next, c.ID), At: c.At, Taken: c.More, Next: id}
 }
 
-// trail makes the cursors that go with what is taken.
-type trail struct {
+// pending cursor makes the cursors that go with what is taken.
+type pendingCursor struct {
 	at    cursor
 	again []byte // marks of what a walk has not met again yet
 }
 
-// walkFrom is the trail of a walk that begins at a cursor.
-func walkFrom(c cursor) trail {
-	return trail{at: cursor{ID: c.ID, At: c.At}, again: c.marks()}
+// walkFrom is the pending cursor of a walk that begins at a cursor.
+func walkFrom(c cursor) pendingCursor {
+	return pendingCursor{at: cursor{ID: c.ID, At: c.At}, again: c.hashes()}
 }
 
 // add notes the next message that is taken, or met again.
-func (t *trail) add(id, mark string, at time.Time) cursor {
+func (t *pendingCursor) add(id, mark string, at time.Time) cursor {
 	var left []byte
-	for m := range slices.Chunk(t.again, markBytes) {
-		if string(m) != mark[:markBytes] {
+	for m := range slices.Chunk(t.again, hashBytes) {
+		if string(m) != mark[:hashBytes] {
 			left = append(left, m...)
 		}
 	}
@@ -76,7 +76,7 @@ func (t *trail) add(id, mark string, at time.Time) cursor {
 	return t.cursor()
 }
 
-func (t *trail) cursor() cursor {
+func (t *pendingCursor) cursor() cursor {
 	c := t.at
 	c.Taken = slices.Concat(t.again, c.Taken)
 	return c

@@ -25,9 +25,9 @@ func wantCursor(t *testing.T, at cursor, id string, taken ...int) {
 	var want, got []string
 	for _, n := range taken {
 		_, mark := placed(n)
-		want = append(want, fmt.Sprintf("%x", mark[:markBytes]))
+		want = append(want, fmt.Sprintf("%x", mark[:hashBytes]))
 	}
-	for m := range slices.Chunk(at.marks(), markBytes) {
+	for m := range slices.Chunk(at.hashes(), hashBytes) {
 		got = append(got, fmt.Sprintf("%x", m))
 	}
 	if diff := cmp.Diff(want, got); diff != "" || at.ID != id {
@@ -44,7 +44,7 @@ func span(first, last int) (out []int) {
 
 func TestTrail(t *testing.T) {
 	now := time.UnixMilli(12345)
-	trail := trail{at: cursor{ID: "begin"}}
+	trail := pendingCursor{at: cursor{ID: "begin"}}
 	n := 0
 	until := func(last int) (at cursor) {
 		for n < last {
@@ -64,7 +64,7 @@ func TestTrail(t *testing.T) {
 	}
 	at = until(10*overlap - 1)
 	if text := at.row().Value; len(text) > 640 {
-		t.Errorf("%d bytes go into the book with each message", len(text))
+		t.Errorf("%d bytes go into the journal with each message", len(text))
 	}
 	trail.at = at.turn("own") // passes what was sent
 	wantCursor(t, until(10*overlap), fmt.Sprint(9*overlap), span(9*overlap+1, 10*overlap)...)
@@ -85,7 +85,7 @@ func TestTrailOfWalks(t *testing.T) {
 			id, mark := placed(n)
 			at = walk.add(id, mark, time.Now())
 		}
-		if got := len(at.marks()) / markBytes; at.ID != "" || got != 2*overlap-1 {
+		if got := len(at.hashes()) / hashBytes; at.ID != "" || got != 2*overlap-1 {
 			t.Fatalf("stands at %q with %d marks", at.ID, got)
 		}
 	}
@@ -117,7 +117,7 @@ func TestCursorGoesBack(t *testing.T) {
 	in := &waiting{}
 	offer := func(n int) {
 		id, mark := placed(n)
-		it := item{c: &conn{}, archived: id}
+		it := item{c: &login{}, archived: id}
 		it.in.WireID = mark
 		s.inbox.offer(t.Context(), in, it)
 	}

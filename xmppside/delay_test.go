@@ -83,17 +83,17 @@ func TestWrittenOfflineOvertakesNothing(t *testing.T) {
 // The same, stanza by stanza.
 func TestHeldInOrder(t *testing.T) {
 	s := unit(t)
-	c := &conn{s: s, line: &line{}}
-	c.hold.begin(false)
+	c := &login{s: s, connection: &connection{}}
+	c.holdback.begin(false)
 	for i, delay := range []string{"", ownDelay, "<delay xmlns='urn:xmpp:delay' from='chat.test' stamp='2026-01-01T00:00:00Z'/>", ""} {
 		e := parse(t, fmt.Sprintf("<message from='1001@chat.test/a'><body>%d</body>%s</message>", i, delay))
 		it := item{c: c, in: s.classify(e).in, stored: s.stored(e)}
-		if kept := c.hold.keeps(it); kept != (i != 2) {
+		if kept := c.holdback.keeps(it); kept != (i != 2) {
 			t.Fatalf("%d is held: %v", i, kept)
 		}
 	}
 	var got []string
-	c.hold.release(func(it item) { got = append(got, string(it.in.Body)) })
+	c.holdback.release(func(it item) { got = append(got, string(it.in.Body)) })
 	if want := []string{"0", "1", "3"}; !slices.Equal(got, want) {
 		t.Errorf("held %v, want %v", got, want)
 	}

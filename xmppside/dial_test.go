@@ -59,6 +59,6 @@ func TestOneWriteIsOneRecord(t *testing.T) {
 	if got := counted.n - before; got != 1 {
 		t.Errorf("%d records, want 1", got)
 	}
-	_ = near.Close() // the farewell would wait for a reader
+	_ = near.Close() // its </stream:stream> would wait for a reader
 	_ = far.Close()
 }

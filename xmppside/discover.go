@@ -12,10 +12,10 @@ import (
 const discoTimeout = 5 * time.Second
 
 // discover asks whether there is an archive. Without an answer what was known is kept.
-func (a *archive) discover(ctx context.Context, c *conn) error {
+func (a *archive) discover(ctx context.Context, c *login) error {
 	ctx, cancel := context.WithTimeout(ctx, discoTimeout)
 	defer cancel()
-	offered, err := hasArchive(ctx, c.line)
+	offered, err := hasArchive(ctx, c.connection)
 	if _, answered := errors.AsType[*iqError](err); err != nil && !answered {
 		return fmt.Errorf("the server does not say whether it has an archive: %w", err)
 	}
@@ -28,13 +28,13 @@ func (a *archive) discover(ctx context.Context, c *conn) error {
 		row.Value = []byte("1")
 	}
 	if offered != before {
-		a.s.desk.SetState(bridge.XMPP, row)
+		a.s.journal.SetState(bridge.XMPP, row)
 	}
 	return a.prefer(ctx, c, offered)
 }
 
 // hasArchive asks our own account (XEP-0313 §8).
-func hasArchive(ctx context.Context, k *line) (bool, error) {
+func hasArchive(ctx context.Context, k *connection) (bool, error) {
 	e, err := k.ask(ctx, bareOf(k.full), "get", "<query xmlns='"+nsDisco+"'/>")
 	if err != nil {
 		return false, err

@@ -22,7 +22,7 @@ var (
 const created = "created"
 
 // findRoom asks for a room (XEP-0045 §6.4). A room that says no to the question is there.
-func findRoom(ctx context.Context, k *line, room string) error {
+func findRoom(ctx context.Context, k *connection, room string) error {
 	info, err := k.ask(ctx, room, "get", "<query xmlns='"+nsDisco+"'/>")
 	switch {
 	case isCondition(err, "item-not-found", "gone"):
@@ -46,7 +46,7 @@ func isAnswer(err error) bool {
 }
 
 // unmake takes back a room that our presence has made all the same: it went away between question and join.
-func unmake(ctx context.Context, k *line, room, nick string, alone bool) {
+func unmake(ctx context.Context, k *connection, room, nick string, alone bool) {
 	if alone { // XEP-0045 §10.9
 		if _, err := k.ask(ctx, room, "set", "<query xmlns='"+nsMUCOwner+"'><destroy/></query>"); err == nil {
 			return
@@ -56,15 +56,15 @@ func unmake(ctx context.Context, k *line, room, nick string, alone bool) {
 }
 
 // unmake needs the nick under which the room was made.
-func (r *room) unmake(ctx context.Context, rs *rooms, c *conn, nick string) {
+func (r *room) unmake(ctx context.Context, rs *rooms, c *login, nick string) {
 	rs.mu.Lock()
 	alone := true
 	for other := range r.people {
 		alone = alone && other == nick
 	}
-	rs.s.desk.SetState(bridge.XMPP, r.clear()...)
+	rs.s.journal.SetState(bridge.XMPP, r.clear()...)
 	rs.mu.Unlock()
-	unmake(ctx, c.line, r.jid, nick, alone)
+	unmake(ctx, c.connection, r.jid, nick, alone)
 }
 
 // Rooms implements bridge.Rooms.
@@ -94,7 +94,7 @@ func (rs *rooms) states() []bridge.RoomState {
 }
 
 // complain keeps for people why we are not in the room.
-func (rs *rooms) complain(r *room, err error) {
+func (rs *rooms) setWhy(r *room, err error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if r.why = ""; err != nil {

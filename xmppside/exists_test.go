@@ -16,7 +16,7 @@ func (l *life) there(t *testing.T, room string) bool {
 	l.mu.Lock()
 	c := l.current
 	l.mu.Unlock()
-	err := findRoom(t.Context(), c.line, room)
+	err := findRoom(t.Context(), c.connection, room)
 	if err != nil && !errors.Is(err, errNoRoom) {
 		t.Fatal(err)
 	}

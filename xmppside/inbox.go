@@ -52,7 +52,7 @@ func (b *inbox) done(it *item) {
 		delete(b.open, it.period)
 	}
 	b.mu.Unlock()
-	b.s.changed.ring()
+	b.s.changed.Wake()
 }
 
 // run offers until ctx ends.
@@ -106,7 +106,7 @@ func (b *inbox) settle(it *item, err error) {
 	b.done(it)
 }
 
-// turnAway tells the sender that the book is full: withholding <a/> instead would lose silently at the server's
+// turnAway tells the sender that the journal is full: withholding <a/> instead would lose silently at the server's
 // limit. Until the server has what we tell, the message comes again with its stream; from an archive it does not.
 func (b *inbox) turnAway(it *item) {
 	r, ok := parseReply(it.in.Reply)
@@ -139,7 +139,7 @@ func (b *inbox) settled(ctx context.Context) error {
 	b.period++
 	b.mu.Unlock()
 	for {
-		change := b.s.changed.wait()
+		change := b.s.changed.Wait()
 		if !b.older(mine) {
 			return nil
 		}

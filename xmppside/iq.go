@@ -12,7 +12,7 @@ const softwareName = "chatrelay" // XEP-0092
 
 // iq answers what others ask and takes the answers to what we asked. Everything is dealt with here, so that
 // mellium does not: it would end the stream over an address that it cannot parse.
-func (k *line) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *element, version string, who asker) {
+func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *element, version string, who asker) {
 	switch e.get("type") {
 	case "result", "error":
 		k.answered(e)
@@ -30,7 +30,7 @@ func (k *line) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *elem
 
 // subscription answers who wants to see whether the relay is there, or no longer wants to (RFC 6121 §3.1.5, §3.3). A server
 // brings the question again at each login until it is answered.
-func (c *conn) subscription(e *element) {
+func (c *login) subscription(e *element) {
 	answer := map[string]string{"subscribe": "subscribed", "unsubscribe": "unsubscribed"}[e.get("type")]
 	from := bareOf(e.get("from"))
 	if answer == "" || from == "" || c.ours(from) || c.s.rooms.ours(from) || !c.askers.allow(from) {

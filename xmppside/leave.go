@@ -2,10 +2,10 @@ package xmppside
 
 import "context"
 
-// leaveWith waits until ctx or the line ends. When ctx ends first it leaves in good order: nothing more is sent,
-// what is queued is confirmed, what came is in the book and acknowledged, and the server is told. What is not
+// leaveWith waits until ctx or the connection ends. When ctx ends first it leaves in good order: nothing more is sent,
+// what is queued is confirmed, what came is in the journal and acknowledged, and the server is told. What is not
 // done within the drain time is resumed at the next start.
-func (s *Side) leaveWith(ctx context.Context, c *conn) {
+func (s *Side) leaveWith(ctx context.Context, c *login) {
 	select {
 	case <-ctx.Done():
 	case <-c.l.Context().Done():
@@ -27,7 +27,7 @@ func (s *Side) awaitReflections(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain/2)
 	defer cancel()
 	for {
-		change := s.changed.wait()
+		change := s.changed.Wait()
 		if s.rooms.posts.idle() {
 			return
 		}

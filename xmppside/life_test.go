@@ -13,6 +13,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/internal/wait"
 	"chatrelay/test/e2e/clients"
 	"chatrelay/test/servers"
 )
@@ -26,7 +27,7 @@ func bothServers(t *testing.T, cfg servers.XMPPConfig, run func(t *testing.T, x 
 	t.Run("ejabberd", func(t *testing.T) { run(t, servers.NewEjabberd(t, cfg)) })
 }
 
-// life is one run of a Side on a book, with its courier.
+// life is one run of a Side on a journal, with its dispatcher.
 type life struct {
 	*Side
 	m    *bridgetest.Memory
@@ -157,7 +158,7 @@ type person struct {
 	jid     string
 	mu      sync.Mutex
 	got     []clients.Stanza
-	changed bell
+	changed wait.Broadcast
 }
 
 func newPerson(tb testing.TB, x *servers.XMPP, user string, rooms ...string) *person {
@@ -176,7 +177,7 @@ func newSession(tb testing.TB, x *servers.XMPP, user, resource string, rooms ...
 			p.mu.Lock()
 			p.got = append(p.got, s)
 			p.mu.Unlock()
-			p.changed.ring()
+			p.changed.Wake()
 		}})
 	if err != nil {
 		tb.Fatal(err)
@@ -191,7 +192,7 @@ func (p *person) find(n int, f func(clients.Stanza) bool) ([]clients.Stanza, err
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for {
-		change := p.changed.wait()
+		change := p.changed.Wait()
 		var found []clients.Stanza
 		p.mu.Lock()
 		for _, s := range p.got {

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	verifyWithin = time.Second // a book that cannot write says nothing; what is not forgotten is when it leaves again
+	verifyWithin = time.Second // a journal that cannot write says nothing; what is not forgotten is when it leaves again
 	lookUpWithin = 15 * time.Second
 
 	recountsFor = 30 * time.Second // at most: not every room ends its history with a subject
@@ -22,30 +22,30 @@ const (
 // is posted there meanwhile, as it would come before.
 
 // restored takes a post that was bound when the process before ended.
-func (p *posts) restored(l *letter, resumable bool) {
+func (p *posts) restored(l *outgoing, resumable bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	x := &post{tag: l, stage: sent, at: l.how.at, since: time.Now()}
+	x := &post{tag: l, stage: stageSent, at: l.binding.at, since: time.Now()}
 	if !resumable {
-		x.stage, x.maybe = sought, true
+		x.stage, x.maybe = stageSearched, true
 	}
 	r := p.byRoom[l.to]
 	r.open = append(r.open, x)
 }
 
 // lose notes that the stream which carried a post is lost.
-func (p *posts) lose(l *letter, maybe bool) {
+func (p *posts) lose(l *outgoing, maybe bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, i := p.find(l); i >= 0 {
-		r.open[i].stage, r.open[i].maybe = sought, maybe
+		r.open[i].stage, r.open[i].maybe = stageSearched, maybe
 	}
 }
 
 // takeLost takes from the stream what it has lost. Room posts are looked for in their rooms, the rest is returned.
 func (s *Side) takeLost() (rest []sm.Stanza) {
 	for _, x := range s.st.Lost() {
-		l := x.Tag.(*letter)
+		l := x.Tag.(*outgoing)
 		if !l.room {
 			rest = append(rest, x)
 			continue
@@ -57,13 +57,13 @@ func (s *Side) takeLost() (rest []sm.Stanza) {
 	return rest
 }
 
-// verify forgets the posts whose binding was not committed: the stream has forgotten them, and the book has them back.
+// verify forgets the posts whose binding was not committed: the stream has forgotten them, and the journal has them back.
 func (p *posts) verify() {
 	p.mu.Lock()
 	var doubtful []*post
 	for _, r := range p.byRoom {
 		for _, x := range r.open {
-			if x.stage == sent && x.ticket > 0 {
+			if x.stage == stageSent && x.ticket > 0 {
 				doubtful = append(doubtful, x)
 			}
 		}
@@ -72,32 +72,32 @@ func (p *posts) verify() {
 	ctx, cancel := context.WithTimeout(context.Background(), verifyWithin)
 	defer cancel()
 	for _, x := range doubtful {
-		if p.s.desk.Wait(ctx, x.ticket) != nil && ctx.Err() == nil {
+		if p.s.journal.Wait(ctx, x.ticket) != nil && ctx.Err() == nil {
 			p.forget(x.tag)
 		}
 	}
 }
 
-// seeking tells whether there is something to look for in a room.
-func (p *posts) seeking(room string) bool {
+// searching tells whether there is something to look for in a room.
+func (p *posts) searching(room string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.byRoom[room].open, func(x *post) bool { return x.stage == sought })
+	return slices.ContainsFunc(p.byRoom[room].open, func(x *post) bool { return x.stage == stageSearched })
 }
 
-// seek is asked before a join. Without a seat until now, all that was sent is to be looked for. It says since when the
+// beginSearch is asked before a join. Without a seat until now, all that was sent is to be looked for. It says since when the
 // history is wanted; zero: not at all.
-func (p *posts) seek(room string, seatless bool) time.Time {
+func (p *posts) beginSearch(room string, seatless bool) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
 	r.silent = false // the join will tell
 	for _, x := range r.open {
-		if seatless && (x.stage == sent || x.stage == acked) {
-			x.stage, x.maybe = sought, x.refused == nil
+		if seatless && (x.stage == stageSent || x.stage == stageAcked) {
+			x.stage, x.maybe = stageSearched, x.refused == nil
 		}
 	}
-	since := r.soughtSince()
+	since := r.searchedSince()
 	r.recounts = time.Time{}
 	switch {
 	case since.IsZero():
@@ -110,10 +110,10 @@ func (p *posts) seek(room string, seatless bool) time.Time {
 	return since
 }
 
-// soughtSince is when the oldest that is looked for left, by a clock that may not be the server's.
-func (r *roomPosts) soughtSince() (since time.Time) {
+// searchedSince is when the oldest that is looked for left, by a clock that may not be the server's.
+func (r *roomPosts) searchedSince() (since time.Time) {
 	for _, x := range r.open {
-		if x.stage == sought && (since.IsZero() || x.at.Before(since)) {
+		if x.stage == stageSearched && (since.IsZero() || x.at.Before(since)) {
 			since = x.at
 		}
 	}
@@ -142,25 +142,25 @@ func (p *posts) tooLarge(e *element) {
 	}
 }
 
-// lookUp asks the room's archive for what the history did not have, and gives the rest back to the book. It is called
+// lookUp asks the room's archive for what the history did not have, and gives the rest back to the journal. It is called
 // once we are in the room; an error: it is to be called again.
-func (p *posts) lookUp(ctx context.Context, c *conn, room string) error {
+func (p *posts) lookUp(ctx context.Context, c *login, room string) error {
 	p.mu.Lock()
-	since := p.byRoom[room].soughtSince()
+	since := p.byRoom[room].searchedSince()
 	p.mu.Unlock()
 	if since.IsZero() {
 		return nil
 	}
-	if err := p.search(ctx, c, room, since); err != nil {
+	if err := p.searchArchive(ctx, c, room, since); err != nil {
 		return fmt.Errorf("the room does not say what it has of us: %w", err) // so nothing is sent again
 	}
-	p.giveBack(room) // without an archive, what it said came behind the history all the same
+	p.requeueSearched(room) // without an archive, what it said came behind the history all the same
 	p.s.archive.lookedUp(room)
 	return nil
 }
 
-// search looks at what a room's archive has since a time. An error: it said nothing of it.
-func (p *posts) search(ctx context.Context, c *conn, room string, since time.Time) error {
+// searchArchive looks at what a room's archive has since a time. An error: it said nothing of it.
+func (p *posts) searchArchive(ctx context.Context, c *login, room string, since time.Time) error {
 	behind, ok := p.s.archive.behind(room)
 	if !ok {
 		return nil
@@ -172,11 +172,11 @@ func (p *posts) search(ctx context.Context, c *conn, room string, since time.Tim
 	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
 	spoke := false
-	err := p.s.archive.each(ctx, c, &q, since, func(m sm.Mark, r result) bool {
+	err := p.s.archive.each(ctx, c, &q, since, func(m sm.Handle, r result) bool {
 		spoke = true
-		p.see(room, r.msg)
+		p.matchArchived(room, r.msg)
 		m.Done()
-		return p.seeking(room)
+		return p.searching(room)
 	})
 	if isAnswer(err) || spoke && c.l.Context().Err() == nil {
 		return nil
@@ -184,8 +184,8 @@ func (p *posts) search(ctx context.Context, c *conn, room string, since time.Tim
 	return err
 }
 
-// see looks at a message that the room has.
-func (p *posts) see(room string, msg *element) {
+// matchArchived looks at a message that the room has.
+func (p *posts) matchArchived(room string, msg *element) {
 	if msg == nil || msg.get("type") != "groupchat" || bareOf(msg.get("from")) != room {
 		return
 	}
@@ -198,8 +198,8 @@ func (p *posts) see(room string, msg *element) {
 	}
 }
 
-// giveBack gives back to the book what was looked for in vain.
-func (p *posts) giveBack(room string) {
+// requeueSearched gives back to the journal what was looked for in vain.
+func (p *posts) requeueSearched(room string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
@@ -207,7 +207,7 @@ func (p *posts) giveBack(room string) {
 	var back []bridge.Ref
 	maybe := 0
 	for _, x := range r.open {
-		if x.stage != sought {
+		if x.stage != stageSearched {
 			continue
 		}
 		if back = append(back, x.tag.ref); x.maybe {
@@ -217,12 +217,12 @@ func (p *posts) giveBack(room string) {
 	if len(back) == 0 {
 		return
 	}
-	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.stage == sought })
+	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.stage == stageSearched })
 	if maybe > 0 {
-		p.s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
+		p.s.journal.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
 	}
-	p.s.desk.Unbind(back...)
-	p.s.givenBack(1)
+	p.s.journal.Unbind(back...)
+	p.s.requeues(1)
 	p.s.log.Warn().Str("room", room).Int("posts", len(back)).Int("maybe_duplicate", maybe).
 		Msg("the room does not have what it had not reflected when it was lost: it is sent again")
 }

@@ -102,21 +102,21 @@ func TestSought(t *testing.T) {
 		p.acked(arrived)
 		p.lose(gone, true)
 		p.lose(never, false)
-		p.lose(&letter{ref: arrived.ref, to: roomJID}, true) // a stanza of before
-		if since := p.seek(roomJID, false); since.IsZero() || !p.recounting(roomJID) {
+		p.lose(&outgoing{ref: arrived.ref, to: roomJID}, true) // a stanza of before
+		if since := p.beginSearch(roomJID, false); since.IsZero() || !p.recounting(roomJID) {
 			t.Error("no history is asked for")
 		}
 		b.want(arrived, bridgetest.Bound, "")
 		if b.in() == 0 {
 			t.Error("what is newer may go first")
 		}
-		p.seek(roomJID, true)
-		p.see(roomJID, parse(t, fmt.Sprintf("<message type='groupchat' from='%s/x' id='%s'><body>x</body></message>", roomJID, arrived.id)))
+		p.beginSearch(roomJID, true)
+		p.matchArchived(roomJID, parse(t, fmt.Sprintf("<message type='groupchat' from='%s/x' id='%s'><body>x</body></message>", roomJID, arrived.id)))
 		b.hear("<message type='groupchat' from='" + roomJID + "'><subject/></message>")
 		if p.recounting(roomJID) {
 			t.Error("the subject ends the history")
 		}
-		p.giveBack(roomJID)
+		p.requeueSearched(roomJID)
 		time.Sleep(10 * time.Millisecond)
 		b.want(arrived, bridgetest.Settled, "")
 		b.want(gone, bridgetest.Waiting, "")
@@ -136,7 +136,7 @@ func TestHistoryEnds(t *testing.T) {
 			return b.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/alice'><body>{}</body>"+
 				"<delay xmlns='urn:xmpp:delay' from='1001@chat.test/x' stamp='2026-01-01T00:00:00Z'/></message>")).in.Ignored
 		}
-		p.seek(roomJID, true)
+		p.beginSearch(roomJID, true)
 		if got := talk(); got != "history" {
 			t.Errorf("while the room tells its history it is taken for %q", got)
 		}

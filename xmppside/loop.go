@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
 )
 
@@ -17,12 +18,12 @@ const (
 	lookAgain  = time.Second     // at a password that was refused
 )
 
-// waits are how long to wait after which kind of failure.
-type waits struct{ connect, login, conflict backoff }
+// backoffs are how long to wait after which kind of failure.
+type backoffs struct{ connect, login, conflict wait.Backoff }
 
 // loop connects and reconnects until ctx ends.
 func (s *Side) loop(ctx context.Context) {
-	var w waits
+	var w backoffs
 	trouble := "" // said last
 	for ctx.Err() == nil {
 		err := s.once(ctx, &w, func() { trouble = "" })
@@ -43,49 +44,49 @@ func (s *Side) loop(ctx context.Context) {
 }
 
 // once is one connection. The error says why it is over.
-func (s *Side) once(ctx context.Context, w *waits, up func()) error {
+func (s *Side) once(ctx context.Context, w *backoffs, up func()) error {
 	if s.redone && s.inbox.settled(ctx) != nil {
 		return ctx.Err()
 	}
 	if !s.archive.resumable(s.st.Session().ID) {
 		s.st.Forget()
 	}
-	k, err := s.door.open(ctx, s.st)
+	k, err := s.connector.connect(ctx, s.st)
 	if err != nil {
 		return err
 	}
-	c := &conn{line: k, s: s}
+	c := &login{connection: k, s: s}
 	end := s.serve(ctx, c)
 	s.redone = errors.Is(end.Err, sm.ErrRedo)
 	if errors.Is(end.Err, sm.ErrTooLarge) {
-		s.desk.Count(bridge.XMPP, "oversized", 1)
+		s.journal.Count(bridge.XMPP, "oversized", 1)
 	}
 	if s.relogin {
 		return ended(end)
 	}
-	s.autopsy(c, end)
+	s.blame(c, end)
 	age := c.age(time.Now())
 	if age > 0 {
-		w.login.reset()
-		w.connect.tries = min(w.connect.tries, 2)
+		w.login.Reset()
+		w.connect.Ease(2)
 	}
 	if age > provenLife {
-		w.connect.reset()
+		w.connect.Reset()
 		up()
 	}
 	if age > conflictDelay {
-		w.conflict.reset()
+		w.conflict.Reset()
 	}
 	return ended(end)
 }
 
-// serve reads a line until it is over, or until ctx ends and we have left in good order.
-func (s *Side) serve(ctx context.Context, c *conn) sm.End {
+// serve reads a connection until it is over, or until ctx ends and we have left in good order.
+func (s *Side) serve(ctx context.Context, c *login) sm.End {
 	if !c.l.Resumed() {
 		s.archive.gap()
 	}
-	if !c.l.Resumed() || !s.archive.isOpen(s.st.Session().ID) {
-		c.hold.begin(true)
+	if !c.l.Resumed() || !s.archive.isReady(s.st.Session().ID) {
+		c.holdback.begin(true)
 	}
 	if !c.l.Resumed() || s.redone {
 		s.gen++
@@ -97,13 +98,13 @@ func (s *Side) serve(ctx context.Context, c *conn) sm.End {
 	c.wg.Go(c.prepare)
 	c.wg.Go(func() { s.leaveWith(ctx, c) })
 	if s.poison.single {
-		c.wg.Go(func() { s.calm(c.l.Context()) })
+		c.wg.Go(func() { s.leaveSingle(c.l.Context()) })
 	}
 	end := c.l.Serve(c.sess, c.handle)
 	s.setLive(nil, "not connected")
 	c.wg.Wait()
 	s.setLive(nil, "not connected") // prepare may have come last
-	if s.poison.single && s.ledger.unsuspicious() {
+	if s.poison.single && s.streams.unsuspicious() {
 		s.poison.single = false
 		s.st.Single(false)
 	}
@@ -149,16 +150,16 @@ func (s *Side) report(err error) {
 }
 
 // idle waits before the next attempt.
-func (s *Side) idle(ctx context.Context, w *waits, err error) {
+func (s *Side) idle(ctx context.Context, w *backoffs, err error) {
 	switch {
 	case isConflict(err):
-		pause(ctx, w.conflict.grow(conflictDelay, conflictCap)+jitter(conflictDelay))
+		wait.Pause(ctx, w.conflict.Grow(conflictDelay, conflictCap)+wait.Jitter(conflictDelay))
 	case isLogin(err):
-		s.awaitPassword(ctx, jitter(w.login.grow(2*loginDelay, loginCap)))
+		s.awaitPassword(ctx, wait.Jitter(w.login.Grow(2*loginDelay, loginCap)))
 	case isCertificate(err): // somebody has to put that right first
-		pause(ctx, jitter(w.login.grow(loginDelay, longCap)))
+		wait.Pause(ctx, wait.Jitter(w.login.Grow(loginDelay, certificateCap)))
 	default:
-		pause(ctx, w.connect.next(time.Now()))
+		wait.Pause(ctx, w.connect.Next(time.Now(), 0))
 	}
 }
 
@@ -167,7 +168,7 @@ func (s *Side) awaitPassword(ctx context.Context, d time.Duration) {
 	refused, _ := s.cfg.Password() // unreadable is as good as empty
 	until := time.Now().Add(d)
 	for left := d; left > 0; left = time.Until(until) {
-		if !pause(ctx, min(left, lookAgain)) {
+		if !wait.Pause(ctx, min(left, lookAgain)) {
 			return
 		}
 		if now, err := s.cfg.Password(); err == nil && now != refused {

@@ -59,10 +59,10 @@ type fin struct {
 type wanted struct {
 	of   string
 	mu   sync.Mutex // held while a result is taken; guards each
-	each func(sm.Mark, result)
+	each func(sm.Handle, result)
 }
 
-func (w *wanted) take(m sm.Mark, r result) {
+func (w *wanted) take(m sm.Handle, r result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.each == nil {
@@ -79,7 +79,7 @@ func (w *wanted) end() {
 }
 
 // page asks for one page; each is called for its results, on the goroutine that reads, before page returns.
-func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark, result)) (fin, error) {
+func (a *archive) page(ctx context.Context, c *login, q query, each func(sm.Handle, result)) (fin, error) {
 	id := rand.Text()[:16]
 	w := &wanted{of: q.of, each: each}
 	a.mu.Lock()
@@ -109,12 +109,12 @@ func (a *archive) page(ctx context.Context, c *conn, q query, each func(sm.Mark,
 
 // each pages through the archive until its end, or until f says that it has enough. When the place to begin at
 // is no longer known, all since the time is taken.
-func (a *archive) each(ctx context.Context, c *conn, q *query, since time.Time, f func(sm.Mark, result) bool) error {
+func (a *archive) each(ctx context.Context, c *login, q *query, since time.Time, f func(sm.Handle, result) bool) error {
 	more := true
 	began := q.after
-	var at edge
+	var at pageEdge
 	for more {
-		end, err := a.page(ctx, c, *q, func(m sm.Mark, r result) {
+		end, err := a.page(ctx, c, *q, func(m sm.Handle, r result) {
 			if at.again(&r) {
 				m.Done()
 				return
@@ -136,28 +136,28 @@ func (a *archive) each(ctx context.Context, c *conn, q *query, since time.Time, 
 	return nil
 }
 
-// edge is where one page ends and the next begins. Two messages can have one id (ejabberd's are microseconds), and
+// pageEdge is where one page ends and the next begins. Two messages can have one id (ejabberd's are microseconds), and
 // a page can end between them: so the next one begins behind the id before the last, and what is known is skipped.
-type edge struct {
+type pageEdge struct {
 	before, last string          // ids of results; the newest is last
 	known        map[string]bool // marks of the results whose id is last
 	news         bool            // this page had something new
 }
 
 // again tells whether a result is one of the page before.
-func (e *edge) again(r *result) bool {
+func (e *pageEdge) again(r *result) bool {
 	if r.id != e.last {
 		e.before, e.last, e.known = e.last, r.id, map[string]bool{}
 	}
-	if e.known[r.mark] {
+	if e.known[r.hash] {
 		return true
 	}
-	e.known[r.mark], e.news = true, true
+	e.known[r.hash], e.news = true, true
 	return false
 }
 
 // turn is behind which id the next page begins.
-func (e *edge) turn(last string) string {
+func (e *pageEdge) turn(last string) string {
 	news := e.news
 	e.news = false
 	if !news || e.before == "" || e.last != last {
@@ -168,7 +168,7 @@ func (e *edge) turn(last string) string {
 
 // take handles a message that carries a result of a query of ours, from whom was asked: our own account, or a room.
 // Nothing else is ever unwrapped.
-func (a *archive) take(m sm.Mark, e *element) bool {
+func (a *archive) take(m sm.Handle, e *element) bool {
 	res := e.only(nsMAM, "result")
 	if res == nil {
 		return false
@@ -184,7 +184,7 @@ func (a *archive) take(m sm.Mark, e *element) bool {
 	if at, err := time.Parse(time.RFC3339, fwd.child(nsDelay, "delay").attrOr("stamp")); err == nil {
 		r.at = at
 	}
-	r.mark = wireID(r.id, r.msg)
+	r.hash = wireID(r.id, r.msg)
 	w.take(m, r)
 	return true
 }
@@ -192,24 +192,24 @@ func (a *archive) take(m sm.Mark, e *element) bool {
 // search is for stanzas that we may have sent before the stream was lost.
 type search struct {
 	s     *Side
-	first how // where the archive stood when the first of them was sent
+	first binding // where the archive stood when the first of them was sent
 
 	mu    sync.Mutex // guards all below
 	found map[bridge.Ref]bool
-	byID  map[string]*letter // not found yet
+	byID  map[string]*outgoing // not found yet
 }
 
 // seek makes the search for what the server may have. Rooms are not in our archive, nor are stanza errors; their ids are
 // another's.
-func seek(s *Side, lost []sm.Stanza) *search {
-	f := &search{s: s, found: map[bridge.Ref]bool{}, byID: map[string]*letter{}}
+func newSearch(s *Side, lost []sm.Stanza) *search {
+	f := &search{s: s, found: map[bridge.Ref]bool{}, byID: map[string]*outgoing{}}
 	for _, x := range lost {
-		l := x.Tag.(*letter)
-		if !x.Maybe || l.room || !s.stamp.made(l) {
+		l := x.Tag.(*outgoing)
+		if !x.Maybe || l.room || !s.ids.made(l) {
 			continue
 		}
 		if len(f.byID) == 0 {
-			f.first = l.how
+			f.first = l.binding
 		}
 		f.byID[l.id] = l
 	}
@@ -217,7 +217,7 @@ func seek(s *Side, lost []sm.Stanza) *search {
 }
 
 // see looks at an archived message.
-func (f *search) see(r result) {
+func (f *search) match(r result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.msg == nil || len(f.byID) == 0 || !f.s.addr.self(r.msg.get("from")) {
@@ -246,9 +246,9 @@ func (f *search) end() map[bridge.Ref]bool {
 	return f.found
 }
 
-// find looks for what was sent while messages came that we have taken: it ends where fill begins. With the addressee as a
+// searchSent looks for what was sent while messages came that we have taken: it ends where fill begins. With the addressee as a
 // filter the place to begin at would be none of the results, and unknown to Prosody.
-func (a *archive) find(ctx context.Context, c *conn, f *search) {
+func (a *archive) searchSent(ctx context.Context, c *login, f *search) {
 	at, _ := a.position()
 	if !f.seeking() || f.first.cursor == at.ID || a.blind() {
 		return
@@ -260,8 +260,8 @@ func (a *archive) find(ctx context.Context, c *conn, f *search) {
 	if q.after == "" {
 		q.start = since
 	}
-	err := a.each(ctx, c, &q, since, func(m sm.Mark, r result) bool {
-		f.see(r)
+	err := a.each(ctx, c, &q, since, func(m sm.Handle, r result) bool {
+		f.match(r)
 		m.Done()
 		return f.seeking() && r.id != at.ID
 	})

@@ -12,10 +12,10 @@ import (
 // membership is what is known of who belongs to a room: voices of those who are in it, and affiliations, of its lists
 // (XEP-0045 §9) and from what it says as they change. Guarded by rooms.mu.
 type membership struct {
-	roles        map[string]string // by nick; also in the book, as occupants are
+	roles        map[string]string // by nick; also in the journal, as occupants are
 	affiliations map[string]string // by bare JID or domain; none is left out
 
-	sure     *conn     // the login on which all of it was true, once it was learnt
+	sure     *login    // the login on which all of it was true, once it was learnt
 	since    time.Time // since when it is not known; zero: it is, or nobody has asked
 	asked    time.Time // when the lists were; zero: not since we came in
 	news     map[string]string
@@ -50,7 +50,7 @@ func (s *Side) Standing(room, landline string) bridge.Standing {
 	return s.rooms.standing(room, bare, c, time.Now())
 }
 
-func (rs *rooms) standing(j, bare string, c *conn, now time.Time) bridge.Standing {
+func (rs *rooms) standing(j, bare string, c *login, now time.Time) bridge.Standing {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r := rs.at(j)
@@ -217,7 +217,7 @@ func (r *room) forgetLists() {
 	}
 }
 
-// restoreRole takes in what the book remembers of an occupant; false: of none that is here.
+// restoreRole takes in what the journal remembers of an occupant; false: of none that is here.
 func (rs *rooms) restoreRole(at, role string) bool {
 	r := rs.at(bareOf(at))
 	if r == nil {
@@ -227,7 +227,7 @@ func (rs *rooms) restoreRole(at, role string) bool {
 	return true
 }
 
-// completeRoles joins a room anew whose book is of a version that kept no roles. It needs rooms.mu.
+// completeRoles joins a room anew whose journal is of a version that kept no roles. It needs rooms.mu.
 func (rs *rooms) completeRoles() {
 	for _, r := range rs.all() {
 		for nick := range r.people {
@@ -239,7 +239,7 @@ func (rs *rooms) completeRoles() {
 }
 
 // learn makes sure that it is known who belongs to the room we are in.
-func (r *room) learn(ctx context.Context, rs *rooms, c *conn) error {
+func (r *room) learn(ctx context.Context, rs *rooms, c *login) error {
 	rs.mu.Lock()
 	due := r.who.due(time.Now())
 	if due {
@@ -268,7 +268,7 @@ func (m *membership) due(now time.Time) bool {
 }
 
 // askLists asks who is banned, and who belongs to the room. A list that we may not see leaves what is known otherwise.
-func (r *room) askLists(ctx context.Context, rs *rooms, c *conn) error {
+func (r *room) askLists(ctx context.Context, rs *rooms, c *login) error {
 	found := map[string]string{}
 	var hidden []string
 	for _, list := range []string{outcast, "member", "admin", "owner"} {

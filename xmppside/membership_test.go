@@ -77,7 +77,7 @@ func TestStanding(t *testing.T) {
 		owner.affiliates(t, room, "affiliation='outcast' jid='"+x.JID("1002")+"'") // banned
 		l.stands(t, room, "1002", bridge.StandingOutcast)
 
-		// After a restart of the server it is asked afresh.
+		// After a restart of the server it is asked anew.
 		link.Refuse(true)
 		link.Cut()
 		l.down(t, "")
@@ -141,7 +141,7 @@ func TestStandingOutOfReach(t *testing.T) {
 	r, now := s.rooms.at(room), time.Now()
 	r.affiliate("1003@chat.test", outcast)
 	r.affiliate("evil.example", outcast)
-	wants := func(when string, c *conn, after time.Duration, rest, banned bridge.Standing) {
+	wants := func(when string, c *login, after time.Duration, rest, banned bridge.Standing) {
 		t.Helper()
 		for bare, want := range map[string]bridge.Standing{"1001@chat.test": rest, "1003@chat.test": banned, "1001@evil.example": banned} {
 			if got := s.rooms.standing(room, bare, c, now.Add(after)); got != want {
@@ -152,9 +152,9 @@ func TestStandingOutOfReach(t *testing.T) {
 	wants("at first", nil, 0, bridge.StandingUnknown, bridge.StandingUnknown)
 	wants("after a minute", nil, time.Minute, bridge.StandingOutOfReach, bridge.StandingUnknown)
 	wants("after days without a login", nil, 72*time.Hour, bridge.StandingOutOfReach, bridge.StandingUnknown)
-	fresh, old := &conn{}, &conn{}
-	fresh.opened.Store(now.Add(71 * time.Hour).UnixNano())
-	old.opened.Store(now.Add(time.Hour).UnixNano())
+	fresh, old := &login{}, &login{}
+	fresh.readyAt.Store(now.Add(71 * time.Hour).UnixNano())
+	old.readyAt.Store(now.Add(time.Hour).UnixNano())
 	wants("after days, with a fresh login", fresh, 72*time.Hour, bridge.StandingOutOfReach, bridge.StandingUnknown)
 	wants("after days, with a login", old, 72*time.Hour, bridge.StandingLost, bridge.StandingOutcast)
 }
@@ -200,7 +200,7 @@ func TestForgedAffiliations(t *testing.T) {
 	}
 }
 
-// A room of whose occupants the book has no roles is joined anew.
+// A room of whose occupants the journal has no roles is joined anew.
 func TestRolesAreCompleted(t *testing.T) {
 	const room = "team@rooms.example.org"
 	s := unit(t, func(c *Config) { c.Rooms = []string{room} })

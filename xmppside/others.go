@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -22,11 +23,11 @@ const (
 )
 
 // others are the account's other clients that may be given messages for the relay: who has a priority that is as
-// high as ours gets a copy, or gets them instead of us, as the server likes. What is in the book (keyOthers)
+// high as ours gets a copy, or gets them instead of us, as the server likes. What is in the journal (keyOthers)
 // lasts over a resumption, which tells nobody's presence again.
 type others struct {
 	s       *Side
-	changed bell
+	changed wait.Broadcast
 
 	mu    sync.Mutex // guards all below
 	known otherClients
@@ -44,7 +45,7 @@ func newOthers(s *Side) *others {
 	return &others{s: s, known: otherClients{Priority: map[string]int{}}}
 }
 
-// restore takes in what the book remembers. It counts only if the stream is resumed.
+// restore takes in what the journal remembers. It counts only if the stream is resumed.
 func (o *others) restore(state map[string][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -60,7 +61,7 @@ func (o *others) reset() {
 	o.change(func(k *otherClients) { clear(k.Priority) })
 }
 
-// change changes what is known, and has the book keep it.
+// change changes what is known, and has the journal keep it.
 func (o *others) change(f func(*otherClients)) {
 	o.mu.Lock()
 	before := otherClients{maps.Clone(o.known.Priority), o.known.Look}
@@ -70,10 +71,10 @@ func (o *others) change(f func(*otherClients)) {
 		if len(o.known.Priority) > 0 || o.known.Look {
 			row.Value, _ = json.Marshal(o.known) // strings and numbers never err
 		}
-		o.s.desk.SetState(bridge.XMPP, row)
+		o.s.journal.SetState(bridge.XMPP, row)
 	}
 	o.mu.Unlock()
-	o.changed.ring()
+	o.changed.Wake()
 }
 
 // flushed notes that our priority was negative for a moment: then lower ones take messages, too.
@@ -105,7 +106,7 @@ func (k *otherClients) rival() bool {
 }
 
 // presence follows our own account's clients. The server alone can send that (RFC 6121 §4.2.2).
-func (o *others) presence(c *conn, e *element) {
+func (o *others) presence(c *login, e *element) {
 	from := e.get("from")
 	name := resourceOf(from)
 	if bareOf(from) != o.s.addr.own || name == "" || from == c.full {
@@ -126,7 +127,7 @@ func (o *others) presence(c *conn, e *element) {
 	is := there && priority >= ownPriority
 	switch {
 	case is && was < ownPriority:
-		c.wg.Go(func() { o.say(c, from, priority) }) // ends with the line
+		c.wg.Go(func() { o.say(c, from, priority) }) // ends with the connection
 	case !is && was >= ownPriority:
 		o.s.log.Info().Str("jid", from).Msg("the other client of the relay's account takes no messages any more")
 	}
@@ -144,8 +145,8 @@ func priorityOf(e *element) (priority int, there bool) {
 }
 
 // say tells of another client, by what it says it is.
-func (o *others) say(c *conn, from string, priority int) {
-	if name, err := softwareOf(c.l.Context(), c.line, from); err == nil && name == softwareName {
+func (o *others) say(c *login, from string, priority int) {
+	if name, err := softwareOf(c.l.Context(), c.connection, from); err == nil && name == softwareName {
 		o.s.log.Error().Str("jid", from).Str("fix", "stop one of the two: one relay per account and topic prefix").
 			Msg("another relay is logged in to the same account: each message reaches both, and is delivered twice")
 		return
@@ -156,18 +157,18 @@ func (o *others) say(c *conn, from string, priority int) {
 }
 
 // keep fetches from the archive what others may have taken, as long as the login lasts.
-func (o *others) keep(ctx context.Context, c *conn) {
+func (o *others) keep(ctx context.Context, c *login) {
 	trouble := ""
 	next := time.Now().Add(lookAfter)
 	for ctx.Err() == nil {
-		change := o.changed.wait()
+		change := o.changed.Wait()
 		contested, rival := o.contested(), o.rival()
 		if contested && (!rival || !time.Now().Before(next)) {
 			err := o.look(ctx, c)
 			next = time.Now().Add(lookAfter)
 			if err != nil && ctx.Err() == nil && kindOf(err) != trouble {
 				trouble = kindOf(err)
-				o.s.archive.complain(err)
+				o.s.archive.warnUnreadable(err)
 			}
 			if err == nil {
 				trouble = ""
@@ -191,7 +192,7 @@ var errNoPlace = errors.New("xmpp: it is not known yet where in the archive we a
 
 // look takes what is in the archive and did not come to us. When nobody was there who might take more, the cursor
 // is free again afterwards.
-func (o *others) look(ctx context.Context, c *conn) error {
+func (o *others) look(ctx context.Context, c *login) error {
 	rival := o.rival()
 	if o.s.archive.known() {
 		if _, has := o.s.archive.position(); !has {

@@ -49,8 +49,8 @@ func (p *passOver) asks(q *query, id string) {
 	}
 }
 
-// tooLarge is given what was read of a message before the connection ended over it.
-func (a *archive) tooLarge(e *element) {
+// passedOver is given what was read of a message before the connection ended over it.
+func (a *archive) passedOver(e *element) {
 	res := e.only(nsMAM, "result")
 	if res == nil {
 		return
@@ -70,8 +70,8 @@ func (a *archive) tooLarge(e *element) {
 	}
 }
 
-// step moves the cursor behind such a message, once all before it is in the book: what could not be kept forgets it.
-func (a *archive) step(ctx context.Context) error {
+// stepOver moves the cursor behind such a message, once all before it is in the journal: what could not be kept forgets it.
+func (a *archive) stepOver(ctx context.Context) error {
 	a.mu.Lock()
 	id := a.over.id
 	a.mu.Unlock()
@@ -87,9 +87,9 @@ func (a *archive) step(ctx context.Context) error {
 		return nil
 	}
 	a.over.id = ""
-	at := cursor{ID: id, At: a.at.At, Taken: a.at.marks()}
-	a.trail = trail{at: at}
-	a.stand(at)
+	at := cursor{ID: id, At: a.at.At, Taken: a.at.hashes()}
+	a.pending = pendingCursor{at: at}
+	a.moveCursor(at)
 	a.s.log.Warn().Str("archive_id", id).Msg("a message in the archive is too large to be read: it is passed over")
 	return nil
 }

@@ -105,19 +105,19 @@ func TestHistoryTooLarge(t *testing.T) {
 		cut := "<message type='groupchat' from='" + roomJID + "/alice'/>"
 		p.tooLarge(parse(t, cut)) // it came live
 		b.mustPost("2001")
-		if p.seek(roomJID, true).IsZero() {
+		if p.beginSearch(roomJID, true).IsZero() {
 			t.Fatal("no history is asked for")
 		}
 		p.tooLarge(parse(t, cut))
-		if !p.seek(roomJID, true).IsZero() {
+		if !p.beginSearch(roomJID, true).IsZero() {
 			t.Error("it is asked for again")
 		}
-		p.giveBack(roomJID)
+		p.requeueSearched(roomJID)
 		b.m.Until(t, "given back", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Waiting] == 1 })
 		if _, err := b.again(); err != nil {
 			t.Fatal(err)
 		}
-		if p.seek(roomJID, true).IsZero() {
+		if p.beginSearch(roomJID, true).IsZero() {
 			t.Error("never again")
 		}
 	})

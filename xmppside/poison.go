@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	quickDeath  = 5 * time.Second
-	deathsAlone = 3 // quick deaths without a word before stanzas leave one by one
-	deathsMost  = 8 // such deaths of one stanza alone before it is buried
-	calmAfter   = time.Minute
+	quickDeath       = 5 * time.Second
+	deathsAlone      = 3 // quick deaths without a word before stanzas leave one by one
+	deathsMost       = 8 // such deaths of one stanza alone before it is buried
+	leaveSingleAfter = time.Minute
 )
 
 // poison is the search for a stanza that the server answers by closing the stream. A resumption would send it
@@ -28,19 +28,19 @@ type poison struct {
 	deaths  int                 // of that one in a row
 }
 
-// autopsy looks at how a connection ended. The first time, those that it may have died of are sent one by one;
+// blame looks at how a connection ended. The first time, those that it may have died of are sent one by one;
 // the one that it dies of then is buried.
-func (s *Side) autopsy(c *conn, end sm.End) {
+func (s *Side) blame(c *login, end sm.End) {
 	p := &s.poison
 	if len(end.Suspects) == 0 || errors.Is(end.Err, sm.ErrBroken) {
 		return
 	}
-	limit, suspicious := p.weigh(c, end)
+	limit, suspicious := p.deathsAllowed(c, end)
 	if !suspicious {
 		return
 	}
 	first := end.Suspects[0]
-	ref := first.Tag.(*letter).ref
+	ref := first.Tag.(*outgoing).ref
 	if p.single && len(end.Suspects) == 1 {
 		if p.strikes[ref]++; p.strikes[ref] >= limit {
 			s.bury(first, end)
@@ -49,9 +49,9 @@ func (s *Side) autopsy(c *conn, end sm.End) {
 	}
 	refs := make([]bridge.Ref, len(end.Suspects))
 	for i, x := range end.Suspects {
-		refs[i] = x.Tag.(*letter).ref
+		refs[i] = x.Tag.(*outgoing).ref
 	}
-	s.ledger.suspect(refs...)
+	s.streams.suspect(refs...)
 	if !p.single {
 		s.log.Warn().Str("condition", end.Condition).Int("suspects", len(refs)).
 			Msg("the server closed the stream over something we sent: sending one by one to find it")
@@ -60,8 +60,8 @@ func (s *Side) autopsy(c *conn, end sm.End) {
 	s.st.Single(true)
 }
 
-// weigh says how many deaths of one stanza alone are enough.
-func (p *poison) weigh(c *conn, end sm.End) (limit int, suspicious bool) {
+// deathsAllowed says how many deaths of one stanza alone are enough.
+func (p *poison) deathsAllowed(c *login, end sm.End) (limit int, suspicious bool) {
 	switch end.Condition {
 	case "not-well-formed", "xml-not-well-formed", "invalid-xml", "bad-format", "restricted-xml", "invalid-namespace",
 		"bad-namespace-prefix", "unsupported-stanza-type", "unsupported-encoding", "improper-addressing", "invalid-from":
@@ -77,7 +77,7 @@ func (p *poison) weigh(c *conn, end sm.End) (limit int, suspicious bool) {
 		p.deaths = 0
 		return 0, false
 	}
-	if ref := end.Suspects[0].Tag.(*letter).ref; ref != p.front {
+	if ref := end.Suspects[0].Tag.(*outgoing).ref; ref != p.front {
 		p.front, p.deaths = ref, 0
 	}
 	p.deaths++
@@ -91,7 +91,7 @@ func hungUp(err error) bool {
 }
 
 func (s *Side) bury(x sm.Stanza, end sm.End) {
-	ref := x.Tag.(*letter).ref
+	ref := x.Tag.(*outgoing).ref
 	if err := s.st.Drop(x.N); err != nil {
 		s.log.Error().Err(err).Stringer("ref", ref).Msg("a poisonous stanza cannot be taken out")
 		return
@@ -100,29 +100,29 @@ func (s *Side) bury(x sm.Stanza, end sm.End) {
 	if why == "" {
 		why = "without a word"
 	}
-	s.desk.Settle(bridge.Result{Ref: ref, Err: bridge.Refuse("poison", "the XMPP server closes the connection over this message (%s)", why)})
+	s.journal.Settle(bridge.Result{Ref: ref, Err: bridge.Refuse("poison", "the XMPP server closes the connection over this message (%s)", why)})
 	s.log.Error().Stringer("ref", ref).Str("condition", end.Condition).Str("said", end.Text).
 		Msg("the server closes the stream over this message: it is set aside as dead")
-	s.ledger.settled(ref)
-	s.rooms.posts.forget(x.Tag.(*letter))
+	s.streams.settled(ref)
+	s.rooms.posts.forget(x.Tag.(*outgoing))
 	delete(s.poison.strikes, ref)
 	s.poison.buried[ref] = true
 }
 
-// calm lets stanzas out together again once all suspects are settled.
-func (s *Side) calm(ctx context.Context) {
-	late := time.NewTimer(calmAfter)
+// leaveSingle lets stanzas out together again once all suspects are settled.
+func (s *Side) leaveSingle(ctx context.Context) {
+	late := time.NewTimer(leaveSingleAfter)
 	defer late.Stop()
 	for {
-		change := s.changed.wait()
-		if s.ledger.unsuspicious() {
+		change := s.changed.Wait()
+		if s.streams.unsuspicious() {
 			s.st.Single(false)
 			return
 		}
 		select {
 		case <-change:
 		case <-late.C:
-			s.ledger.pardon()
+			s.streams.clearSuspects()
 		case <-ctx.Done():
 			return
 		}

@@ -12,7 +12,7 @@ import (
 	"chatrelay/xmppside/sm"
 )
 
-// ending is how a connection ended that mail was sent on, for so long.
+// ending is how a connection ended that messages were sent on, for so long.
 type ending struct {
 	condition string
 	err       error
@@ -21,15 +21,15 @@ type ending struct {
 }
 
 func (e ending) on(s *Side) {
-	c := &conn{s: s}
+	c := &login{s: s}
 	if e.age > 0 {
-		c.opened.Store(time.Now().Add(-e.age).UnixNano())
+		c.readyAt.Store(time.Now().Add(-e.age).UnixNano())
 	}
 	end := sm.End{Condition: e.condition, Err: e.err}
 	for _, n := range e.suspects {
-		end.Suspects = append(end.Suspects, sm.Stanza{N: n, Tag: &letter{ref: bridge.Ref{Msg: n}}})
+		end.Suspects = append(end.Suspects, sm.Stanza{N: n, Tag: &outgoing{ref: bridge.Ref{Msg: n}}})
 	}
-	s.autopsy(c, end)
+	s.blame(c, end)
 }
 
 func TestAutopsy(t *testing.T) {
@@ -47,29 +47,29 @@ func TestAutopsy(t *testing.T) {
 		single bool
 		buried uint64
 	}{
-		"nobody":                        {[]ending{malformed()}, false, 0},
-		"several":                       {[]ending{malformed(1, 2)}, true, 0},
-		"one, but not alone before":     {[]ending{malformed(1)}, true, 0},
-		"one alone":                     {[]ending{malformed(1, 2), malformed(1)}, true, 1},
-		"another alone":                 {[]ending{malformed(1, 2), malformed(2)}, true, 2},
-		"broken by a resumption":        {[]ending{{condition: "not-well-formed", err: sm.ErrBroken, suspects: []uint64{1}}}, false, 0},
-		"policy, once alone":            {[]ending{policy(1, 2), policy(1)}, true, 0},
-		"policy, twice alone":           {[]ending{policy(1, 2), policy(1), policy(1)}, true, 1},
-		"the server stops":              {[]ending{{condition: "system-shutdown", suspects: []uint64{1}}}, false, 0},
-		"the network":                   {times(20, ending{err: errors.New("reset"), age: time.Millisecond, suspects: []uint64{1}}), false, 0},
-		"hung up twice":                 {times(2, hungUp(1, 2)), false, 0},
-		"hung up three times":           {times(3, hungUp(1, 2)), true, 0},
-		"hung up over others each time": {[]ending{hungUp(1), hungUp(2), hungUp(3), hungUp(4)}, false, 0},
-		"hung up late":                  {times(20, ending{err: io.EOF, age: time.Minute, suspects: []uint64{1}}), false, 0},
-		"hung up before mail went out":  {times(20, ending{err: io.EOF, suspects: []uint64{1}}), false, 0},
-		"hung up over one for ever":     {times(12, hungUp(1)), true, 1},
+		"nobody":                           {[]ending{malformed()}, false, 0},
+		"several":                          {[]ending{malformed(1, 2)}, true, 0},
+		"one, but not alone before":        {[]ending{malformed(1)}, true, 0},
+		"one alone":                        {[]ending{malformed(1, 2), malformed(1)}, true, 1},
+		"another alone":                    {[]ending{malformed(1, 2), malformed(2)}, true, 2},
+		"broken by a resumption":           {[]ending{{condition: "not-well-formed", err: sm.ErrBroken, suspects: []uint64{1}}}, false, 0},
+		"policy, once alone":               {[]ending{policy(1, 2), policy(1)}, true, 0},
+		"policy, twice alone":              {[]ending{policy(1, 2), policy(1), policy(1)}, true, 1},
+		"the server stops":                 {[]ending{{condition: "system-shutdown", suspects: []uint64{1}}}, false, 0},
+		"the network":                      {times(20, ending{err: errors.New("reset"), age: time.Millisecond, suspects: []uint64{1}}), false, 0},
+		"hung up twice":                    {times(2, hungUp(1, 2)), false, 0},
+		"hung up three times":              {times(3, hungUp(1, 2)), true, 0},
+		"hung up over others each time":    {[]ending{hungUp(1), hungUp(2), hungUp(3), hungUp(4)}, false, 0},
+		"hung up late":                     {times(20, ending{err: io.EOF, age: time.Minute, suspects: []uint64{1}}), false, 0},
+		"hung up before messages went out": {times(20, ending{err: io.EOF, suspects: []uint64{1}}), false, 0},
+		"hung up over one for ever":        {times(12, hungUp(1)), true, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, m := unit(t), bridgetest.NewMemory(t)
 			for range 4 {
 				m.Add(bridge.KindChat, "2001", "1001", "x")
 			}
-			s.desk = m.SideJournal()
+			s.journal = m.SideJournal()
 			s.st = sm.New(sm.Config{}, sm.State{})
 			for _, e := range c.ends {
 				e.on(s)
@@ -81,13 +81,13 @@ func TestAutopsy(t *testing.T) {
 	}
 }
 
-// What the book holds for a stream that is not ours, or in a way that nobody can read, is sent afresh and counted.
+// What the journal holds for a stream that is not ours, or in a way that nobody can read, is sent anew and counted.
 func TestStrangeBindings(t *testing.T) {
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true})
 	alice := newPerson(t, x, "1001")
 	m := bridgetest.NewMemory(t)
 	d := m.SideJournal()
-	for _, h := range [][]byte{how{stream: "another", n: 1}.bytes(), {1, 2, 3}} {
+	for _, h := range [][]byte{binding{stream: "another", n: 1}.bytes(), {1, 2, 3}} {
 		ref := m.Add(bridge.KindChat, "2001", "1001", "x")
 		if _, err := d.Next(t.Context()); err != nil {
 			t.Fatal(err)

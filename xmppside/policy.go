@@ -31,11 +31,11 @@ func (p preferences) String() string {
 type policy struct {
 	preferences        // in force now
 	warned      string // of which
-	lasting     bool   // they were "always" when the cursor was set, and ever since: as in the book
+	lasting     bool   // they were "always" when the cursor was set, and ever since: as in the journal
 }
 
 // preferencesOf asks our own account. Setting gives the answer in the same form.
-func preferencesOf(ctx context.Context, k *line, typ, payload string) (preferences, error) {
+func preferencesOf(ctx context.Context, k *connection, typ, payload string) (preferences, error) {
 	e, err := k.ask(ctx, "", typ, payload)
 	if err != nil {
 		return preferences{}, err
@@ -58,19 +58,19 @@ const (
 
 // prefer has the server archive everything. What came while it was told otherwise is in its offline store alone. An
 // error: the server cannot be asked now.
-func (a *archive) prefer(ctx context.Context, c *conn, offered bool) error {
+func (a *archive) prefer(ctx context.Context, c *login, offered bool) error {
 	a.mu.Lock()
 	lasting := a.policy.lasting && offered
 	a.mu.Unlock()
 	var p preferences
 	var err error
 	if offered {
-		p, err = preferencesOf(ctx, c.line, "get", askPrefs)
+		p, err = preferencesOf(ctx, c.connection, "get", askPrefs)
 	}
 	lasting = lasting && err == nil && p.always()
 	if offered && !lasting && err == nil || isAnswer(err) {
 		before := p
-		if p, err = preferencesOf(ctx, c.line, "set", setAlways); err != nil {
+		if p, err = preferencesOf(ctx, c.connection, "set", setAlways); err != nil {
 			p = before
 		}
 	}
@@ -101,5 +101,5 @@ func (a *archive) remember(lasting bool) {
 	if lasting {
 		row.Value = []byte("1")
 	}
-	a.s.desk.SetState(bridge.XMPP, row)
+	a.s.journal.SetState(bridge.XMPP, row)
 }

@@ -226,7 +226,7 @@ func TestGapAfterTaking(t *testing.T) {
 	l.eventually(t, "all is filled", func() bool { return !l.archive.gapped() })
 	l.archive.note(&l.archive.taking, keyTaking, l.st.Session().ID)
 	l.archive.mu.Lock()
-	l.archive.filling = true
+	l.archive.catchingUp = true
 	l.archive.mu.Unlock()
 	link.Cut()
 	l.eventually(t, "resumed", func() bool { return l.log.count(`"resumed":true`) == 1 })

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 )
 
 // posts are the room posts on their way. A post is sent when its room has reflected it to us (XEP-0045 §7.4): what our
-// server acknowledges, the room may still refuse or lose. Until then the leg stays bound.
+// server acknowledges, the room may still refuse or lose. Until then the delivery stays bound.
 //
 // Its methods only enqueue, and never call the Stream: some are called under its lock.
 type posts struct {
@@ -45,36 +46,36 @@ type roomPosts struct {
 	jid  string
 	open []*post // in the order in which they left
 
-	slow   time.Time // until then one at a time
-	hold   time.Time // nothing goes before
-	waits  backoff   // of bounces of type wait
-	turned int       // how many were told to wait for their turn since the last reflection
-	heard  time.Time // the last reflection
-	looks  time.Time // when the last of the lanes that wait looks again
+	slow   time.Time    // until then one at a time
+	hold   time.Time    // nothing goes before
+	waits  wait.Backoff // of bounces of type wait
+	turned int          // how many were told to wait for their turn since the last reflection
+	heard  time.Time    // the last reflection
+	looks  time.Time    // when the last of the lanes that wait looks again
 
 	shut     bool      // the room is left: nothing goes to it
 	recounts time.Time // until then it may still be telling its history
 	untold   bool      // that is not asked for: a message in it is too large to be read
 
-	asking bool      // a self-ping is under way
-	silent bool      // it was not answered
-	next   time.Time // the next one is not due before
-	pings  backoff   // of those that were not answered
+	asking bool         // a self-ping is under way
+	silent bool         // it was not answered
+	next   time.Time    // the next one is not due before
+	pings  wait.Backoff // of those that were not answered
 }
 
 // stage is how far a post got.
 type stage uint8
 
 const (
-	leaving stage = iota // not on the stream yet
-	sent                 // on the stream
-	acked                // our server has it
-	sought               // its stream, or our seat in the room, was lost: does the room have it?
+	stageLeaving  stage = iota // not on the stream yet
+	stageSent                  // on the stream
+	stageAcked                 // our server has it
+	stageSearched              // its stream, or our seat in the room, was lost: does the room have it?
 )
 
 // post is one of them.
 type post struct {
-	tag    *letter // of the stanza that carries it now
+	tag    *outgoing // of the stanza that carries it now
 	stage  stage
 	ticket uint64    // of its binding
 	at     time.Time // when it left first
@@ -94,7 +95,7 @@ func newPosts(s *Side) *posts {
 	return p
 }
 
-// laterError says that a leg cannot go now and when to try again. See bridge.Side.
+// laterError says that a delivery cannot go now and when to try again. See bridge.Side.
 type laterError struct {
 	text string
 	in   time.Duration
@@ -103,8 +104,8 @@ type laterError struct {
 func (e *laterError) Error() string          { return "xmpp: " + e.text }
 func (e *laterError) RetryIn() time.Duration { return e.in }
 
-// admit gives a post its place, or says when to ask again.
-func (p *posts) admit(l *letter) error {
+// reserve gives a post its place, or says when to ask again.
+func (p *posts) reserve(l *outgoing) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r, now := p.byRoom[l.to], time.Now()
@@ -122,7 +123,7 @@ func (r *roomPosts) closed(now time.Time) *laterError {
 	switch {
 	case r.shut:
 		return &laterError{"room " + r.jid + " is no longer served", lookAgainIn}
-	case slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == sought }):
+	case slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == stageSearched }):
 		return &laterError{"room " + r.jid + " is asked for what it has of us", lookAgainIn}
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.refused != nil }):
 		return &laterError{"room " + r.jid + " may not know us any more", lookAgainIn}
@@ -153,34 +154,34 @@ func (r *roomPosts) takeTurn(now time.Time, wanted time.Duration) time.Duration 
 }
 
 // withdraw takes back the place of a post that did not get onto the stream.
-func (p *posts) withdraw(l *letter) {
+func (p *posts) withdraw(l *outgoing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r, i := p.find(l); i >= 0 && r.open[i].stage == leaving {
+	if r, i := p.find(l); i >= 0 && r.open[i].stage == stageLeaving {
 		r.remove(i)
 	}
 }
 
 // bound notes that a post is on the stream.
-func (p *posts) bound(l *letter, ticket uint64) {
+func (p *posts) bound(l *outgoing, ticket uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r, i := p.find(l); i >= 0 && r.open[i].stage <= sent {
-		r.open[i].stage, r.open[i].ticket = sent, ticket
+	if r, i := p.find(l); i >= 0 && r.open[i].stage <= stageSent {
+		r.open[i].stage, r.open[i].ticket = stageSent, ticket
 	}
 }
 
 // acked notes that our server has a post.
-func (p *posts) acked(l *letter) {
+func (p *posts) acked(l *outgoing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r, i := p.find(l); i >= 0 && r.open[i].stage <= sent {
-		r.open[i].stage, r.open[i].acked = acked, time.Now()
+	if r, i := p.find(l); i >= 0 && r.open[i].stage <= stageSent {
+		r.open[i].stage, r.open[i].acked = stageAcked, time.Now()
 	}
 }
 
 // forget is for a post that was closed otherwise.
-func (p *posts) forget(l *letter) {
+func (p *posts) forget(l *outgoing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, i := p.find(l); i >= 0 {
@@ -190,7 +191,7 @@ func (p *posts) forget(l *letter) {
 
 // find looks for the post that a stanza of ours carries. A stanza may be late: its post was reflected, or left again as
 // another. p.mu is held.
-func (p *posts) find(l *letter) (*roomPosts, int) {
+func (p *posts) find(l *outgoing) (*roomPosts, int) {
 	r := p.byRoom[l.to]
 	if r == nil {
 		return nil, -1
@@ -201,7 +202,7 @@ func (p *posts) find(l *letter) (*roomPosts, int) {
 func (r *roomPosts) remove(i int) { r.open = slices.Delete(r.open, i, i+1) }
 
 // byID is the open post whose stanza has that id; nil: there is none.
-func (p *posts) byID(id string) *letter {
+func (p *posts) byID(id string) *outgoing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.byRoom {
@@ -219,12 +220,12 @@ func (p *posts) settle(r *roomPosts, i int) {
 	x := r.open[i]
 	r.remove(i)
 	r.heard, r.turned = time.Now(), 0
-	r.waits.reset()
-	p.s.desk.Settle(bridge.Result{Ref: x.tag.ref})
+	r.waits.Reset()
+	p.s.journal.Settle(bridge.Result{Ref: x.tag.ref})
 	if x.behind {
-		p.s.desk.Count(bridge.XMPP, bridge.Reordered, 1)
+		p.s.journal.Count(bridge.XMPP, bridge.Reordered, 1)
 	}
-	p.s.changed.ring()
+	p.s.changed.Wake()
 }
 
 // bounced takes what a room, or a server for it, gave back. An open post is dead with it, unless it may come again.
@@ -237,18 +238,18 @@ func (p *posts) bounced(b *bounce) {
 	switch {
 	case i < 0:
 		if !b.later { // else it left again already, or is about to
-			p.s.desk.Bounce(b.ref, b.why)
+			p.s.journal.Bounce(b.ref, b.why)
 			p.s.gaveBack(b)
 		}
 	case b.later:
 		p.later(r, i)
 	case b.seat && seated, b.gone: // a room that was restarted says so to all it had; the self-ping, or the next join, tells
 		x := r.open[i]
-		x.stage, x.acked, x.refused = acked, time.Now(), b.why
+		x.stage, x.acked, x.refused = stageAcked, time.Now(), b.why
 		r.next = time.Time{}
 	default:
 		r.remove(i)
-		p.s.desk.Settle(bridge.Result{Ref: b.ref, Err: b.why})
+		p.s.journal.Settle(bridge.Result{Ref: b.ref, Err: b.why})
 		p.s.gaveBack(b)
 	}
 }
@@ -265,13 +266,13 @@ func (p *posts) later(r *roomPosts, i int) {
 	}
 	if r.slow.Sub(now) < slowFor-time.Minute { // not each time: it is a row of the journal
 		r.slow = now.Add(slowFor)
-		p.s.desk.SetState(bridge.XMPP, slowRow(r.jid, now))
+		p.s.journal.SetState(bridge.XMPP, slowRow(r.jid, now))
 	}
 	if !now.Before(r.hold) { // the rest of a burst says nothing new
-		r.hold = now.Add(jitter(r.waits.grow(waitDelay, waitCap)))
+		r.hold = now.Add(wait.Jitter(r.waits.Grow(waitDelay, waitCap)))
 	}
-	p.s.desk.Unbind(x.tag.ref)
-	p.s.givenBack(1)
+	p.s.journal.Unbind(x.tag.ref)
+	p.s.requeues(1)
 }
 
 // idle tells whether no post waits for its reflection in a room that answers.
@@ -280,7 +281,7 @@ func (p *posts) idle() bool {
 	defer p.mu.Unlock()
 	for _, r := range p.byRoom {
 		for _, x := range r.open {
-			if !r.silent && x.stage != sought {
+			if !r.silent && x.stage != stageSearched {
 				return false
 			}
 		}
@@ -305,7 +306,7 @@ func (p *posts) restore(state map[string][]byte) {
 				continue
 			}
 		}
-		p.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: key})
+		p.s.journal.SetState(bridge.XMPP, bridge.StateRow{Key: key})
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 )
 
-// board is a unit in its room, with a book whose time the test drives.
+// board is a unit in its room, with a journal whose time the test drives.
 type board struct {
 	*Side
 	t *testing.T
@@ -24,20 +24,20 @@ func withBoard(t *testing.T, run func(b *board)) {
 	synctest.Test(t, func(t *testing.T) {
 		s, m := seated(t), bridgetest.NewMemory(t)
 		d := m.SideJournal()
-		s.desk = d
+		s.journal = d
 		run(&board{s, t, m, d})
 	})
 }
 
 // post sends the next one as Send does, up to what got onto the stream.
-func (b *board) post(from string) (*letter, error) {
+func (b *board) post(from string) (*outgoing, error) {
 	b.t.Helper()
 	b.m.Add(bridge.KindRoom, from, roomJID, "x")
 	return b.again()
 }
 
-// again takes what the book has next.
-func (b *board) again() (*letter, error) {
+// again takes what the journal has next.
+func (b *board) again() (*outgoing, error) {
 	b.t.Helper()
 	out, err := b.d.Next(b.t.Context())
 	if err != nil {
@@ -48,15 +48,15 @@ func (b *board) again() (*letter, error) {
 	if why != nil {
 		b.t.Fatal(why)
 	}
-	if err := b.rooms.posts.admit(&r.letter); err != nil {
+	if err := b.rooms.posts.reserve(&r.outgoing); err != nil {
 		b.d.Release(out.Ref)
 		return nil, err
 	}
-	b.rooms.posts.bound(&r.letter, b.d.Bind(out.Ref, how{n: 1, at: time.Now()}.bytes()))
-	return &r.letter, nil
+	b.rooms.posts.bound(&r.outgoing, b.d.Bind(out.Ref, binding{n: 1, at: time.Now()}.bytes()))
+	return &r.outgoing, nil
 }
 
-func (b *board) mustPost(from string) *letter {
+func (b *board) mustPost(from string) *outgoing {
 	b.t.Helper()
 	l, err := b.post(from)
 	if err != nil {
@@ -74,21 +74,21 @@ func (b *board) hear(text string) {
 		b.rooms.posts.bounced(v.bounced)
 	}
 	synctest.Wait()
-	time.Sleep(10 * time.Millisecond) // the book commits each millisecond
+	time.Sleep(10 * time.Millisecond) // the journal commits each millisecond
 }
 
-func (b *board) reflect(l *letter) {
+func (b *board) reflect(l *outgoing) {
 	b.t.Helper()
 	b.hear(fmt.Sprintf("<message type='groupchat' from='%s/chatrelay' id='%s'><body>x</body></message>", roomJID, l.id))
 }
 
-func (b *board) bounce(from string, l *letter, kind string) {
+func (b *board) bounce(from string, l *outgoing, kind string) {
 	b.t.Helper()
 	b.hear(fmt.Sprintf("<message type='error' from='%s' id='%s'><error type='%s'><resource-constraint xmlns='%s'/></error></message>",
 		from, l.id, kind, nsStanzas))
 }
 
-func (b *board) want(l *letter, st bridgetest.DeliveryState, word string) {
+func (b *board) want(l *outgoing, st bridgetest.DeliveryState, word string) {
 	b.t.Helper()
 	got, err := b.m.Delivery(l.ref)
 	if got != st || refusalWord(err) != word {
@@ -99,7 +99,7 @@ func (b *board) want(l *letter, st bridgetest.DeliveryState, word string) {
 // in tells when the next post of the room may leave.
 func (b *board) in() time.Duration {
 	b.t.Helper()
-	err := b.rooms.posts.admit(&letter{ref: bridge.Ref{Msg: 1 << 40}, to: roomJID})
+	err := b.rooms.posts.reserve(&outgoing{ref: bridge.Ref{Msg: 1 << 40}, to: roomJID})
 	if err == nil {
 		b.rooms.posts.forget(b.rooms.posts.byRoom[roomJID].open[len(b.rooms.posts.byRoom[roomJID].open)-1].tag)
 		return 0
@@ -155,7 +155,7 @@ func TestForgedBounce(t *testing.T) {
 
 // not-acceptable is what a room says to who is not in it, and may say of a message.
 func TestNotAcceptable(t *testing.T) {
-	notAcceptable := func(b *board, l *letter) {
+	notAcceptable := func(b *board, l *outgoing) {
 		b.t.Helper()
 		b.hear(fmt.Sprintf("<message type='error' from='%s' id='%s'><error type='cancel'><not-acceptable xmlns='%s'/></error></message>",
 			roomJID, l.id, nsStanzas))
@@ -176,8 +176,8 @@ func TestNotAcceptable(t *testing.T) {
 				return
 			}
 			b.want(l, bridgetest.Bound, "")
-			b.rooms.posts.seek(roomJID, true)
-			b.rooms.posts.giveBack(roomJID)
+			b.rooms.posts.beginSearch(roomJID, true)
+			b.rooms.posts.requeueSearched(roomJID)
 			time.Sleep(10 * time.Millisecond)
 			if b.want(l, bridgetest.Waiting, ""); b.m.Counted(bridge.MaybeDuplicate) != 0 {
 				t.Error("it certainly did not arrive, and is counted")
@@ -259,7 +259,7 @@ func TestBouncesBackOff(t *testing.T) {
 
 func TestRoomIsFull(t *testing.T) {
 	withBoard(t, func(b *board) {
-		var first *letter
+		var first *outgoing
 		for i := range mostPosts {
 			l := b.mustPost("2001")
 			if b.rooms.posts.acked(l); i == 0 {
@@ -273,7 +273,7 @@ func TestRoomIsFull(t *testing.T) {
 		if b.in() != 0 {
 			t.Error("room is not made")
 		}
-		if err := b.rooms.posts.admit(&letter{ref: bridge.Ref{Msg: 1}, to: blindJID}); err != nil {
+		if err := b.rooms.posts.reserve(&outgoing{ref: bridge.Ref{Msg: 1}, to: blindJID}); err != nil {
 			t.Errorf("another room: %v", err)
 		}
 	})
@@ -293,9 +293,9 @@ func TestManyLanesLookSeldom(t *testing.T) {
 					if due[i].IsZero() && passed > 0 || time.Now().Before(due[i]) {
 						continue
 					}
-					l := &letter{ref: bridge.Ref{Msg: 1000 + uint64(i)}, to: roomJID}
+					l := &outgoing{ref: bridge.Ref{Msg: 1000 + uint64(i)}, to: roomJID}
 					looks++
-					switch err := b.rooms.posts.admit(l).(type) {
+					switch err := b.rooms.posts.reserve(l).(type) {
 					case nil:
 						b.rooms.posts.forget(l)
 						passed++
@@ -312,7 +312,7 @@ func TestManyLanesLookSeldom(t *testing.T) {
 		if most := lanes + int(5*time.Second/lookGap) + 1; looks > most {
 			t.Errorf("%d looks of %d lanes in 5 s, want %d at most", looks, lanes, most)
 		}
-		b.rooms.posts.giveBack(roomJID)
+		b.rooms.posts.requeueSearched(roomJID)
 		step(5*time.Second + longestLook + time.Second)
 		if passed != lanes {
 			t.Errorf("%d of %d went on", passed, lanes)
@@ -343,7 +343,7 @@ func TestReflections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withBoard(t, func(b *board) {
 				l := b.mustPost("2001")
-				fill := map[string]string{"ID": l.id, "OTHER": b.stamp.id(bridge.Ref{Msg: 99}, roomJID), "BODY": "body of " + l.ref.String()}
+				fill := map[string]string{"ID": l.id, "OTHER": b.ids.id(bridge.Ref{Msg: 99}, roomJID), "BODY": "body of " + l.ref.String()}
 				text := "<message type='groupchat' from='" + roomJID + "/" + c.nick + "'"
 				if c.id != "" {
 					text += " id='" + filled(c.id, fill) + "'"

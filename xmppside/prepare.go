@@ -7,20 +7,21 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
 )
 
 const (
-	settleWithin = 10 * time.Second // for what is still being put into the book
-	roomsWithin  = time.Second      // for the first answers of rooms; mail to people does not wait longer for them
+	settleWithin = 10 * time.Second // for what is still being put into the journal
+	roomsWithin  = time.Second      // for the first answers of rooms; messages to people do not wait longer for them
 )
 
-// prepare does what a login needs before mail can go out, while the line is being read.
-func (c *conn) prepare() {
+// prepare does what a login needs before messages can go out, while the connection is being read.
+func (c *login) prepare() {
 	s, ctx := c.s, c.l.Context()
 	if c.l.Resumed() {
 		s.lost = append(s.lost, s.takeLost()...)
-		s.reclaim(nil)
+		s.requeueLost(nil)
 		for _, at := range s.rooms.unserved() {
 			if c.write(leavePresence(at)) != nil {
 				return
@@ -29,19 +30,19 @@ func (c *conn) prepare() {
 		stream := s.st.Session().ID
 		filling := false // takeOn goes on with that
 		switch taking := s.archive.isTaking(stream); {
-		case s.archive.isOpen(stream):
+		case s.archive.isReady(stream):
 		case taking:
 			filling = true
 			if !s.takeOn(ctx, c) {
-				c.hold.release(s.inbox.push)
+				c.holdback.release(s.inbox.push)
 				return
 			}
 		default: // its login may have ended before that
-			c.hold.live(s.inbox.push)
-			if !s.appear(c) {
+			c.holdback.live(s.inbox.push)
+			if !s.sendPresence(c) {
 				return
 			}
-			c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
+			c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection
 		}
 		s.rooms.keep(c)
 		if s.archive.gapped() && !filling { // the archive could not be read then
@@ -50,24 +51,24 @@ func (c *conn) prepare() {
 	} else {
 		s.setSoftware("") // it may be another server
 		s.st.SetReadSize(readSize)
-		if !s.afresh(ctx, c) {
-			c.hold.release(s.inbox.push)
+		if !s.afterLogin(ctx, c) {
+			c.holdback.release(s.inbox.push)
 			return
 		}
 	}
 	if s.knownSoftware() == "" {
-		c.wg.Go(func() { c.sizeUp(ctx) }) // ends with the line
+		c.wg.Go(func() { c.querySoftware(ctx) }) // ends with the connection
 	}
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
-	c.wg.Go(func() { s.archive.keepUp(ctx, c) })
+	c.wg.Go(func() { s.archive.advance(ctx, c) })
 	c.wg.Go(func() { s.others.keep(ctx, c) })
 	c.wg.Go(func() { s.rooms.posts.watch(ctx, c) })
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()
-	c.opened.Store(time.Now().UnixNano())
+	c.readyAt.Store(time.Now().UnixNano())
 	s.st.Open(c.l)
-	s.archive.open(s.st.Session().ID)
+	s.archive.markReady(s.st.Session().ID)
 	s.setLive(c, "")
 	s.log.Info().Str("server", c.addr).Str("jid", c.full).Str("tls", cmp.Or(c.tls, "none")).
 		Bool("resumed", c.l.Resumed()).Bool("xep0198", c.l.Enabled()).Bool("archive", s.archive.known()).Msg("connected")
@@ -76,15 +77,15 @@ func (c *conn) prepare() {
 	}
 }
 
-// afresh is for a login that could not resume: the server knows nothing of us, and may have lost something.
-func (s *Side) afresh(ctx context.Context, c *conn) bool {
-	wait, cancel := context.WithTimeout(ctx, settleWithin)
+// afterLogin is for a login that could not resume: the server knows nothing of us, and may have lost something.
+func (s *Side) afterLogin(ctx context.Context, c *login) bool {
+	settling, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	_ = s.inbox.settled(wait) // what is not in the book then is a duplicate of what the archive brings
+	_ = s.inbox.settled(settling) // what is not in the journal then is a duplicate of what the archive brings
 	s.rooms.reset()
 	s.others.reset()
 	s.lost = append(s.lost, s.takeLost()...)
-	sought := seek(s, s.lost)
+	sought := newSearch(s, s.lost)
 	next, err := s.archive.begin(ctx, c, sought)
 	if ctx.Err() != nil {
 		return false // what is lost is looked for again
@@ -92,38 +93,38 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	switch next {
 	case stageRead:
 		if found := sought.end(); s.archive.readAll() {
-			s.reclaim(found)
+			s.requeueLost(found)
 		} else {
 			s.arrived(found) // the next login does not meet it again
 		}
 		s.loginAgain(ctx, c)
 		return false
 	case stagePlain:
-		c.hold.live(s.inbox.push)
+		c.holdback.live(s.inbox.push)
 	}
-	if !s.appear(c) {
+	if !s.sendPresence(c) {
 		return false
 	}
 	switch {
 	case err != nil:
-		s.archive.complain(err)
-		c.wg.Go(func() { s.archive.keepFilling(ctx, c, kindOf(err), &search{}, func() {}) }) // ends with the line
+		s.archive.warnUnreadable(err)
+		c.wg.Go(func() { s.archive.keepFilling(ctx, c, kindOf(err), &search{}, func() {}) }) // ends with the connection
 		fallthrough
 	case !s.archive.known():
-		c.wg.Go(func() { c.unstore(ctx) }) // ends with the line
+		c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection
 		s.archive.empty()
 	default:
 		if next == stageAppear {
 			c.drained(ctx)
-			c.hold.sort()
-			s.archive.find(ctx, c, sought)
+			c.holdback.sort()
+			s.archive.searchSent(ctx, c, sought)
 		}
 		s.fillGap(ctx, c, sought) // what came before the server had read that we are available
 	}
 	if ctx.Err() != nil {
 		return false // as above
 	}
-	s.reclaim(sought.end())
+	s.requeueLost(sought.end())
 	select {
 	case <-s.rooms.keep(c):
 	case <-time.After(roomsWithin):
@@ -133,10 +134,10 @@ func (s *Side) afresh(ctx context.Context, c *conn) bool {
 	return ctx.Err() == nil
 }
 
-// appear makes us available: live messages come, and what the server has stored.
-func (s *Side) appear(c *conn) bool {
+// sendPresence makes us available: live messages come, and what the server has stored.
+func (s *Side) sendPresence(c *login) bool {
 	if c.write([]byte(available)) != nil {
-		c.hold.release(s.inbox.push)
+		c.holdback.release(s.inbox.push)
 		return false
 	}
 	return true
@@ -144,11 +145,11 @@ func (s *Side) appear(c *conn) bool {
 
 // fillGap has the archive read; what is held is passed on after the first attempt. It waits for that, but only so long: what goes out
 // does not wait for a long archive, or for a slow one.
-func (s *Side) fillGap(ctx context.Context, c *conn, f *search) {
+func (s *Side) fillGap(ctx context.Context, c *login, f *search) {
 	tried := make(chan struct{})
-	c.wg.Go(func() { // ends with the line
+	c.wg.Go(func() { // ends with the connection
 		s.archive.keepFilling(ctx, c, "", f, sync.OnceFunc(func() {
-			c.hold.release(s.inbox.push)
+			c.holdback.release(s.inbox.push)
 			if ctx.Err() == nil {
 				s.archive.empty()
 			}
@@ -173,10 +174,10 @@ const (
 // into the store, and would lie there until the next login; it looks again when a priority is no longer negative
 // (RFC 6121 §8.5.2). What comes between the two may meet the same fate, so it is done in one write, and only when
 // nothing comes. What another client is given meanwhile is fetched from the archive.
-func (c *conn) flushOffline(ctx context.Context) {
-	for _, wait := range []time.Duration{2 * time.Second, 10 * time.Second} {
-		for pause(ctx, wait) && time.Since(time.Unix(0, c.heard.Load())) < quiet {
-			wait = quiet / 2
+func (c *login) flushOffline(ctx context.Context) {
+	for _, d := range []time.Duration{2 * time.Second, 10 * time.Second} {
+		for wait.Pause(ctx, d) && time.Since(time.Unix(0, c.lastMessage.Load())) < quiet {
+			d = quiet / 2
 		}
 		if ctx.Err() != nil {
 			return
@@ -194,23 +195,23 @@ func (s *Side) arrived(found map[bridge.Ref]bool) int {
 	var left []sm.Stanza
 	var done []bridge.Result
 	for _, x := range s.lost {
-		ref := x.Tag.(*letter).ref
+		ref := x.Tag.(*outgoing).ref
 		if !found[ref] || s.poison.buried[ref] {
 			left = append(left, x)
 			continue
 		}
 		done = append(done, bridge.Result{Ref: ref})
-		s.ledger.settled(ref)
+		s.streams.settled(ref)
 	}
 	s.lost = left
 	if len(done) > 0 {
-		s.desk.Settle(done...)
+		s.journal.Settle(done...)
 	}
 	return len(done)
 }
 
-// reclaim gives back to the book what the old stream has lost, in order, but for what was found to have arrived.
-func (s *Side) reclaim(found map[bridge.Ref]bool) {
+// requeueLost gives back to the journal what the old stream has lost, in order, but for what was found to have arrived.
+func (s *Side) requeueLost(found map[bridge.Ref]bool) {
 	all := len(s.lost)
 	done := s.arrived(found)
 	lost := s.lost
@@ -218,7 +219,7 @@ func (s *Side) reclaim(found map[bridge.Ref]bool) {
 	var back []bridge.Ref
 	maybe := 0
 	for _, x := range lost {
-		ref := x.Tag.(*letter).ref
+		ref := x.Tag.(*outgoing).ref
 		back = append(back, ref)
 		switch {
 		case s.poison.buried[ref]: // it leaves if it was put back by hand; a dead one stays so
@@ -228,11 +229,11 @@ func (s *Side) reclaim(found map[bridge.Ref]bool) {
 		}
 	}
 	if maybe > 0 {
-		s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
+		s.journal.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
 	}
 	if len(back) > 0 {
-		s.desk.Unbind(back...)
-		s.givenBack(1)
+		s.journal.Unbind(back...)
+		s.requeues(1)
 	}
 	if all > 0 {
 		s.log.Warn().Int("lost", all).Int("found", done).Int("maybe_duplicate", maybe).

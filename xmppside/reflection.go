@@ -68,13 +68,13 @@ func (p *posts) alike(r *roomPosts, e *element) int {
 		return -1
 	}
 	sum := p.sum([]byte(bodies[0].text))
-	return slices.IndexFunc(r.open, func(x *post) bool { return x.stage != leaving && x.tag.sum == sum })
+	return slices.IndexFunc(r.open, func(x *post) bool { return x.stage != stageLeaving && x.tag.sum == sum })
 }
 
 // echoes tells whether a room message bears an id of ours.
 func (s *Side) echoes(e *element, room string) bool {
 	for _, id := range []string{e.get("id"), e.child(nsStanzaID, "origin-id").attrOr("id")} {
-		if _, ours := s.stamp.ref(id, room); ours {
+		if _, ours := s.ids.ref(id, room); ours {
 			return true
 		}
 	}

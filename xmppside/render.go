@@ -7,24 +7,24 @@ import (
 	"chatrelay/message"
 )
 
-// letter is a leg as the wire holds it: the tag of its stanza.
-type letter struct {
-	ref  bridge.Ref
-	to   string // bare JID
-	id   string
-	room bool
-	from string // the sender's landline, of a room post
-	sum  uint64 // of its body, likewise
-	how  how    // as last bound
+// outgoing is a delivery as the wire holds it: the tag of its stanza.
+type outgoing struct {
+	ref     bridge.Ref
+	to      string // bare JID
+	id      string
+	room    bool
+	from    string  // the sender's landline, of a room post
+	sum     uint64  // of its body, likewise
+	binding binding // as last bound
 }
 
-// rendered is a letter with the bytes of its stanza. The same leg always makes the same bytes.
+// rendered is a letter with the bytes of its stanza. The same delivery always makes the same bytes.
 type rendered struct {
-	letter
+	outgoing
 	raw []byte
 }
 
-// render writes a leg as one whole stanza.
+// render writes a delivery as one whole stanza.
 func (s *Side) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 	switch out.Kind {
 	case bridge.KindChat:
@@ -32,30 +32,30 @@ func (s *Side) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		if why != nil {
 			return rendered{}, why
 		}
-		return s.mail(out, to, "chat")
+		return s.chatStanza(out, to, "chat")
 	case bridge.KindRoom:
 		if !s.rooms.serves(out.To) {
 			return rendered{}, bridge.Refuse("unknown_room", "the relay does not serve this room")
 		}
-		return s.mail(out, out.To, "groupchat")
+		return s.chatStanza(out, out.To, "groupchat")
 	case bridge.KindReceipt, bridge.KindError:
 		return s.answer(out)
 	}
 	return rendered{}, bridge.Refuse("bad_kind", "this cannot be sent over XMPP")
 }
 
-func (s *Side) mail(out *bridge.Outbound, to, typ string) (rendered, *bridge.Refusal) {
+func (s *Side) chatStanza(out *bridge.Outbound, to, typ string) (rendered, *bridge.Refusal) {
 	body := message.XMLSafe(out.Body)
 	if !legal(body) {
 		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
 	}
-	id := s.stamp.id(out.Ref, to)
+	id := s.ids.id(out.Ref, to)
 	b := head(make([]byte, 0, len(body)+len(body)/16+256), to, typ, id)
 	b = append(b, "><body>"...)
 	b = appendText(b, body)
 	b = append(b, "</body><origin-id xmlns='"+nsStanzaID+"'"...)
 	b = append(appendAttr(b, "id", id), "/></message>"...)
-	l := letter{ref: out.Ref, to: to, id: id}
+	l := outgoing{ref: out.Ref, to: to, id: id}
 	if out.Kind == bridge.KindRoom {
 		l.room, l.from, l.sum = true, out.From, s.rooms.posts.sum(body)
 	}
@@ -78,7 +78,7 @@ func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 	if !ok || !legal([]byte(reply.full+reply.id)) {
 		return rendered{}, bridge.Refuse("bad_reply", "the answer has no address")
 	}
-	l := letter{ref: out.Ref, to: reply.bare}
+	l := outgoing{ref: out.Ref, to: reply.bare}
 	if out.Kind == bridge.KindError {
 		l.id = reply.id
 		c := conditionOf(out.Note.Reason)
@@ -87,7 +87,7 @@ func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		}
 		return rendered{l, errorStanza(reply, c, out.Note.Text)}, nil
 	}
-	l.id = receiptPrefix + strings.TrimPrefix(s.stamp.id(out.Ref, reply.bare), mailPrefix)
+	l.id = receiptPrefix + strings.TrimPrefix(s.ids.id(out.Ref, reply.bare), messagePrefix)
 	b := append(head(nil, reply.full, "chat", l.id), "><received xmlns='"+nsReceipts+"'"...)
 	return rendered{l, append(appendAttr(b, "id", reply.id), "/></message>"...)}, nil
 }

@@ -9,22 +9,23 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
-	proveEvery = time.Minute      // XEP-0410
-	joinWithin = 10 * time.Second // one attempt
-	mostNicks  = 9
+	verifyEvery = time.Minute      // XEP-0410
+	joinWithin  = 10 * time.Second // one attempt
+	mostNicks   = 9
 )
 
 // keep sits in all rooms as long as the login lasts. settled is closed once each was tried once.
-func (rs *rooms) keep(c *conn) (settled <-chan struct{}) {
+func (rs *rooms) keep(c *login) (settled <-chan struct{}) {
 	var first sync.WaitGroup
 	kept := map[*room]bool{}
 	for _, r := range rs.all() {
 		kept[r] = true
 		first.Add(1)
-		c.wg.Go(func() { r.keep(rs, c, sync.OnceFunc(first.Done)) }) // ends with the line
+		c.wg.Go(func() { r.keep(rs, c, sync.OnceFunc(first.Done)) }) // ends with the connection
 	}
 	c.wg.Go(func() { rs.keepNew(c, kept) }) // so does this
 	done := make(chan struct{})
@@ -33,12 +34,12 @@ func (rs *rooms) keep(c *conn) (settled <-chan struct{}) {
 }
 
 // keep joins, looks from time to time whether we are still there, and joins again.
-func (r *room) keep(rs *rooms, c *conn, tried func()) {
+func (r *room) keep(rs *rooms, c *login, tried func()) {
 	defer tried()
 	defer rs.unsure(r)
 	ctx := c.l.Context()
 	log := rs.s.log.With().Str("room", r.jid).Logger()
-	var wait backoff
+	var failures wait.Backoff
 	trouble, check := "", c.l.Resumed()
 	for ctx.Err() == nil {
 		if rs.closing(r) {
@@ -51,10 +52,10 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 		since := time.Now()
 		err := r.enter(ctx, rs, c, check)
 		if err == nil {
-			rs.complain(r, nil)
+			rs.setWhy(r, nil)
 			err = r.learn(ctx, rs, c)
 		}
-		rs.complain(r, err)
+		rs.setWhy(r, err)
 		tried()
 		switch {
 		case ctx.Err() != nil:
@@ -74,17 +75,17 @@ func (r *room) keep(rs *rooms, c *conn, tried func()) {
 			if rs.s.leaving() {
 				return // the room only says goodbye
 			}
-			rs.complain(r, err)
+			rs.setWhy(r, err)
 			if err != nil && kindOf(err) != trouble {
 				log.Warn().Err(err).Msg("no longer in the room; joining again")
 				trouble = kindOf(err)
 			}
 		}
 		check = false
-		if time.Since(since) > proveEvery {
-			wait.reset()
+		if time.Since(since) > verifyEvery {
+			failures.Reset()
 		}
-		r.rest(ctx, rs, jitter(wait.grow(roomDelay, roomCap)))
+		r.rest(ctx, rs, wait.Jitter(failures.Grow(roomDelay, roomCap)))
 	}
 }
 
@@ -96,38 +97,38 @@ func notInRoom(err error) string {
 }
 
 // enter makes sure that we are in the room.
-func (r *room) enter(ctx context.Context, rs *rooms, c *conn, check bool) error {
+func (r *room) enter(ctx context.Context, rs *rooms, c *login, check bool) error {
 	rs.mu.Lock()
 	in, again := r.in, r.again
 	r.again = false
 	rs.mu.Unlock()
 	if in == "" {
-		if err := findRoom(ctx, c.line, r.jid); err != nil {
+		if err := findRoom(ctx, c.connection, r.jid); err != nil {
 			return err
 		}
 	}
-	if in == "" || again || rs.posts.seeking(r.jid) {
+	if in == "" || again || rs.posts.searching(r.jid) {
 		if err := r.join(ctx, rs, c); err != nil {
 			return err
 		}
 		return rs.posts.lookUp(ctx, c, r.jid)
 	}
 	if check {
-		return r.prove(ctx, rs, c, in)
+		return r.verify(ctx, rs, c, in)
 	}
 	return nil
 }
 
 // stay waits until we are out of the room (an error), or it is time to look whether we are (true).
 func (r *room) stay(ctx context.Context, rs *rooms) (check bool, gone error) {
-	tick := time.NewTimer(proveEvery)
+	tick := time.NewTimer(verifyEvery)
 	defer tick.Stop()
 	for {
-		change := r.changed.wait()
+		change := r.changed.Wait()
 		rs.mu.Lock()
-		out, doubt, again, why := r.in == "", r.doubt, r.again, r.gone
+		out, doubt, again, why := r.in == "", r.suspected, r.again, r.gone
 		closing := r.closing
-		r.doubt = false
+		r.suspected = false
 		rs.mu.Unlock()
 		switch {
 		case closing:
@@ -151,7 +152,7 @@ func (r *room) stay(ctx context.Context, rs *rooms) (check bool, gone error) {
 
 // join asks to be let in, under another nick if ours is taken. Who sits there keeps his nick: another would be a change of
 // it, at which the room does not tell who is there.
-func (r *room) join(ctx context.Context, rs *rooms, c *conn) error {
+func (r *room) join(ctx context.Context, rs *rooms, c *login) error {
 	nicks := r.nicks(rs)
 	for i, nick := range nicks {
 		refused, err := r.ask(ctx, rs, c, nick)
@@ -183,14 +184,14 @@ func (r *room) nicks(rs *rooms) (all []string) {
 }
 
 // ask sends one presence (XEP-0045 §7.2) and waits for what the room says. What is known of who is there stays until it
-// has told everything afresh: what is said meanwhile is somebody's.
-func (r *room) ask(ctx context.Context, rs *rooms, c *conn, nick string) (refused string, err error) {
+// has told everything anew: what is said meanwhile is somebody's.
+func (r *room) ask(ctx context.Context, rs *rooms, c *login, nick string) (refused string, err error) {
 	rs.mu.Lock()
 	out := r.in == ""
 	r.told, r.refused = map[string]bool{}, ""
 	r.forgetLists()
 	rs.mu.Unlock()
-	if err = c.write(joinPresence(r.jid+"/"+nick, rs.posts.seek(r.jid, out))); err == nil {
+	if err = c.write(joinPresence(r.jid+"/"+nick, rs.posts.beginSearch(r.jid, out))); err == nil {
 		refused, err = r.answer(ctx, rs)
 	}
 	rs.mu.Lock()
@@ -202,7 +203,7 @@ func (r *room) ask(ctx context.Context, rs *rooms, c *conn, nick string) (refuse
 	case refused == created: // unmake forgets it
 	default:
 		if rows := r.clear(); len(rows) > 0 {
-			rs.s.desk.SetState(bridge.XMPP, rows...)
+			rs.s.journal.SetState(bridge.XMPP, rows...)
 		}
 	}
 	return refused, err
@@ -213,7 +214,7 @@ func (r *room) answer(ctx context.Context, rs *rooms) (refused string, err error
 	limit := time.NewTimer(joinWithin)
 	defer limit.Stop()
 	for {
-		change := r.changed.wait()
+		change := r.changed.Wait()
 		rs.mu.Lock()
 		in, refused := r.in != "" && r.told == nil, r.refused
 		rs.mu.Unlock()
@@ -262,8 +263,8 @@ func refusedText(condition string) string {
 	return condition
 }
 
-// prove pings ourselves through the room (XEP-0410).
-func (r *room) prove(ctx context.Context, rs *rooms, c *conn, nick string) error {
+// verify pings ourselves through the room (XEP-0410).
+func (r *room) verify(ctx context.Context, rs *rooms, c *login, nick string) error {
 	said, condition := r.selfPing(ctx, c, nick)
 	if said != seatLost {
 		return nil // we are there, or nobody can tell
@@ -296,5 +297,5 @@ func (rs *rooms) configured(e *element) {
 		r.again = true // only who joins is told the addresses
 	}
 	rs.mu.Unlock()
-	r.changed.ring()
+	r.changed.Wake()
 }

@@ -7,16 +7,17 @@ import (
 	"sync/atomic"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 // rooms are the served rooms: in which we are, under which nick, and who is behind the nicks there. All of it
-// is also in the book, so that a new process that resumes the stream knows it.
+// is also in the journal, so that a new process that resumes the stream knows it.
 type rooms struct {
 	s     *Side
 	posts *posts // what is on its way to them
 
 	set    atomic.Pointer[map[string]*room] // by address; replaced as a whole, under mu
-	served bell                             // rings when it was
+	served wait.Broadcast                   // rings when it was
 
 	mu   sync.Mutex // guards all below, and each room's fields that say so
 	left []string   // rooms that are no longer served, as room/nick: to be left after a resumption
@@ -25,21 +26,21 @@ type rooms struct {
 // room is one served room.
 type room struct {
 	jid     string
-	changed bell // rings when any of these may have changed
+	changed wait.Broadcast // rings when any of these may have changed
 
 	// Guarded by rooms.mu.
-	in      string // our nick; empty: not in the room
-	people  map[string]string
-	told    map[string]bool // nicks of which the room has told since a join that is not answered; nil: there is none
-	open    bool            // shows real addresses to everybody
-	refused string          // condition of the last error presence
-	doubt   bool            // somebody says that we are not in the room
-	again   bool            // it tells other things to those who join now
-	gone    string          // why we are out
-	closing bool            // it is no longer served
-	unheard unheard
-	why     string // why we are not in, for people
-	who     membership
+	in        string // our nick; empty: not in the room
+	people    map[string]string
+	told      map[string]bool // nicks of which the room has told since a join that is not answered; nil: there is none
+	open      bool            // shows real addresses to everybody
+	refused   string          // condition of the last error presence
+	suspected bool            // somebody says that we are not in the room
+	again     bool            // it tells other things to those who join now
+	gone      string          // why we are out
+	closing   bool            // it is no longer served
+	unheard   unheard
+	why       string // why we are not in, for people
+	who       membership
 }
 
 func newRooms(s *Side) *rooms {
@@ -52,7 +53,7 @@ func newRooms(s *Side) *rooms {
 	return rs
 }
 
-// restore takes in what the book remembers. It counts only if the stream is resumed.
+// restore takes in what the journal remembers. It counts only if the stream is resumed.
 func (rs *rooms) restore(state map[string][]byte) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -79,7 +80,7 @@ func (rs *rooms) restore(state map[string][]byte) {
 	}
 	rs.completeRoles()
 	if len(stale) > 0 {
-		rs.s.desk.SetState(bridge.XMPP, stale...)
+		rs.s.journal.SetState(bridge.XMPP, stale...)
 	}
 }
 
@@ -93,7 +94,7 @@ func (rs *rooms) reset() {
 	}
 	rs.left = nil
 	if len(rows) > 0 {
-		rs.s.desk.SetState(bridge.XMPP, rows...)
+		rs.s.journal.SetState(bridge.XMPP, rows...)
 	}
 }
 
@@ -143,10 +144,10 @@ func (rs *rooms) nick(j string) string {
 // lost notes that a room does not know us any more. It is joined again.
 func (rs *rooms) lost(r *room, condition string) {
 	rs.mu.Lock()
-	rs.s.desk.SetState(bridge.XMPP, r.clear()...)
+	rs.s.journal.SetState(bridge.XMPP, r.clear()...)
 	r.gone = "the room does not know us any more (" + condition + ")"
 	rs.mu.Unlock()
-	r.changed.ring()
+	r.changed.Wake()
 }
 
 // occupant is who speaks under a nick.
@@ -165,16 +166,16 @@ func (rs *rooms) speaker(j, nick string) (who occupant, served bool) {
 	return occupant{real: r.people[nick], self: nick != "" && nick == r.in}, true
 }
 
-// nudge: somebody says that we are not in the room.
-func (rs *rooms) nudge(j string) {
+// suspect: somebody says that we are not in the room.
+func (rs *rooms) suspect(j string) {
 	r := rs.at(j)
 	if r == nil {
 		return
 	}
 	rs.mu.Lock()
-	r.doubt = true
+	r.suspected = true
 	rs.mu.Unlock()
-	r.changed.ring()
+	r.changed.Wake()
 }
 
 // presence follows who comes and goes (XEP-0045 §7).
@@ -195,10 +196,10 @@ func (rs *rooms) presence(e *element) {
 		rows = append(r.notes(nick, e), r.enters(nick, e)...)
 	}
 	if len(rows) > 0 {
-		rs.s.desk.SetState(bridge.XMPP, rows...)
+		rs.s.journal.SetState(bridge.XMPP, rows...)
 	}
 	rs.mu.Unlock()
-	r.changed.ring()
+	r.changed.Wake()
 }
 
 // enters needs rooms.mu.
@@ -233,7 +234,7 @@ func (r *room) seated(nick string) (rows []bridge.StateRow) {
 		}
 		rows = append(rows, r.pruneRoles(r.told)...)
 	}
-	r.in, r.gone, r.refused, r.doubt, r.told = nick, "", "", false, nil
+	r.in, r.gone, r.refused, r.suspected, r.told = nick, "", "", false, nil
 	return append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(nick)})
 }
 

@@ -83,7 +83,7 @@ func TestRooms(t *testing.T) {
 		m.Add(bridge.KindRoom, "2001", room, `{"n":4}`)
 		alice.must(t, 4, said)
 
-		// After a restart of the server it is joined afresh.
+		// After a restart of the server it is joined anew.
 		if err := x.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestSpeakersWhileJoining(t *testing.T) {
 				l.rooms.mu.Lock()
 				r.again = true
 				l.rooms.mu.Unlock()
-				r.changed.ring()
+				r.changed.Wake()
 			}
 			if err := alice.Send(room, "groupchat", "", "x"); err != nil {
 				t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 )
 
 // selfPing pings ourselves through the room. Whatever the room says comes behind what it said of what was sent before.
-func (r *room) selfPing(ctx context.Context, c *conn, nick string) (seatState, string) {
+func (r *room) selfPing(ctx context.Context, c *login, nick string) (seatState, string) {
 	_, err := c.ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+nsPing+"'/>")
 	var said *iqError
 	switch {
@@ -49,8 +50,8 @@ func (r *room) selfPing(ctx context.Context, c *conn, nick string) (seatState, s
 
 // missing tells what it means that a room knows no such occupant: our nick is another now, or the room itself is gone. A
 // server of another domain answers so for a room that it does not have.
-func (r *room) missing(ctx context.Context, c *conn) (seatState, string) {
-	switch err := findRoom(ctx, c.line, r.jid); {
+func (r *room) missing(ctx context.Context, c *login) (seatState, string) {
+	switch err := findRoom(ctx, c.connection, r.jid); {
 	case err == nil:
 		return seatUnknown, "item-not-found"
 	case errors.Is(err, errNoRoom), errors.Is(err, errNotRoom):
@@ -61,15 +62,15 @@ func (r *room) missing(ctx context.Context, c *conn) (seatState, string) {
 }
 
 // watch asks rooms that do not reflect what they were sent, as long as the login lasts.
-func (p *posts) watch(ctx context.Context, c *conn) {
-	for pause(ctx, reflectTick) {
+func (p *posts) watch(ctx context.Context, c *login) {
+	for wait.Pause(ctx, reflectTick) {
 		for _, j := range p.overdue(time.Now()) {
 			room := p.s.rooms.at(j)
 			if room == nil { // it was left meanwhile
 				p.asked(j, nil, seatUnknown)
 				continue
 			}
-			c.wg.Go(func() { p.ask(ctx, c, room) }) // ends with the line
+			c.wg.Go(func() { p.ask(ctx, c, room) }) // ends with the connection
 		}
 	}
 }
@@ -79,7 +80,7 @@ func (p *posts) overdue(now time.Time) (due []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for j, r := range p.byRoom {
-		p.giveUp(r, now)
+		p.giveUpSilent(r, now)
 		if r.asking || r.shut || now.Before(r.next) || !r.waitsSince(now.Add(-pingAfter)) && !r.silent {
 			continue
 		}
@@ -91,13 +92,13 @@ func (p *posts) overdue(now time.Time) (due []string) {
 
 // waitsSince tells whether our server has had a post for so long.
 func (r *roomPosts) waitsSince(t time.Time) bool {
-	return slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == acked && (x.acked.Before(t) || x.refused != nil) })
+	return slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == stageAcked && (x.acked.Before(t) || x.refused != nil) })
 }
 
-// giveUp buries what no room says anything of. p.mu is held.
-func (p *posts) giveUp(r *roomPosts, now time.Time) {
+// giveUpSilent buries what no room says anything of. p.mu is held.
+func (p *posts) giveUpSilent(r *roomPosts, now time.Time) {
 	for i := 0; i < len(r.open); {
-		if x := r.open[i]; x.stage >= acked && now.Sub(x.since) > giveUpAfter {
+		if x := r.open[i]; x.stage >= stageAcked && now.Sub(x.since) > giveUpAfter {
 			p.bury(r, i, "the room did not say within a day whether it has the message")
 			continue
 		}
@@ -108,12 +109,12 @@ func (p *posts) giveUp(r *roomPosts, now time.Time) {
 func (p *posts) bury(r *roomPosts, i int, why string) {
 	x := r.open[i]
 	r.remove(i)
-	p.s.desk.Settle(bridge.Result{Ref: x.tag.ref, Err: bridge.Refuse("not_reflected", "%s", why)})
+	p.s.journal.Settle(bridge.Result{Ref: x.tag.ref, Err: bridge.Refuse("not_reflected", "%s", why)})
 	p.s.log.Warn().Str("room", r.jid).Stringer("ref", x.tag.ref).Str("why", why).Msg("dead letter: the room has not reflected it")
 }
 
 // ask pings a room behind the posts that it has not reflected.
-func (p *posts) ask(ctx context.Context, c *conn, room *room) {
+func (p *posts) ask(ctx context.Context, c *login, room *room) {
 	nick := p.s.rooms.nick(room.jid)
 	if nick == "" { // it is joined first, and then asked in another way
 		p.asked(room.jid, nil, seatUnknown)
@@ -135,7 +136,7 @@ func (p *posts) atServer(room string) (out []*post) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, x := range p.byRoom[room].open {
-		if x.stage == acked {
+		if x.stage == stageAcked {
 			out = append(out, x)
 		}
 	}
@@ -151,7 +152,7 @@ func (p *posts) asked(jid string, before []*post, said seatState) {
 	r.asking = false
 	if said != seatSilent {
 		r.next = now.Add(pingEvery)
-		r.pings.reset()
+		r.pings.Reset()
 		if r.silent {
 			p.s.log.Info().Str("room", jid).Msg("the room answers again")
 		}
@@ -159,7 +160,7 @@ func (p *posts) asked(jid string, before []*post, said seatState) {
 	}
 	switch said {
 	case seatSilent:
-		r.next = now.Add(jitter(r.pings.grow(pingEvery, pingMost)))
+		r.next = now.Add(wait.Jitter(r.pings.Grow(pingEvery, pingMost)))
 		if !r.silent {
 			p.s.log.Warn().Str("room", jid).Msg("the room does not answer: what it was sent waits, nothing more is sent")
 		}
@@ -182,10 +183,10 @@ func (p *posts) drop(r *roomPosts, before []*post, now time.Time) {
 			last = r.heard
 		}
 		switch {
-		case i < 0 || x.stage != acked:
+		case i < 0 || x.stage != stageAcked:
 		case x.refused != nil: // we are in the room, so it meant the message
 			r.remove(i)
-			p.s.desk.Settle(bridge.Result{Ref: x.tag.ref, Err: x.refused})
+			p.s.journal.Settle(bridge.Result{Ref: x.tag.ref, Err: x.refused})
 			p.s.gaveBack(&bounce{ref: x.tag.ref, why: x.refused, room: r.jid})
 		case now.Sub(last) >= limit:
 			p.bury(r, i, "the room has taken the message and not passed it on")

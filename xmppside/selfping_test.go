@@ -61,7 +61,7 @@ func TestSelfPing(t *testing.T) {
 		withBoard(t, func(b *board) {
 			l := b.mustPost("2001")
 			b.rooms.posts.acked(l)
-			b.rooms.posts.seek(roomJID, true)
+			b.rooms.posts.beginSearch(roomJID, true)
 			late(b).since = time.Now().Add(-giveUpAfter - time.Second)
 			b.rooms.posts.overdue(time.Now())
 			time.Sleep(10 * time.Millisecond)

@@ -12,10 +12,10 @@ import (
 // which Prosody and ejabberd close the stream.
 const defaultStanza = 255 << 10
 
-// Send puts one leg on the stream. See bridge.Side.
+// Send puts one delivery on the stream. See bridge.Side.
 func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	var r rendered
-	since := s.givenBack(0)
+	since := s.requeues(0)
 	if since != s.seen {
 		s.seen = since
 		return bridge.ErrDown // it was handed out before those came back: the first in its lane may be another now
@@ -25,7 +25,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		if err != nil {
 			return err
 		}
-		if now := s.givenBack(0); now != since {
+		if now := s.requeues(0); now != since {
 			s.seen = now
 			return bridge.ErrDown // what was given back meanwhile goes first
 		}
@@ -41,9 +41,9 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		if r.room && !s.rooms.joined(r.to) {
 			return fmt.Errorf("xmpp: not in room %s", r.to)
 		}
-		x := r.letter // a stanza's own: its binding changes
+		x := r.outgoing // a stanza's own: its binding changes
 		if x.room {
-			if err := s.rooms.posts.admit(&x); err != nil {
+			if err := s.rooms.posts.reserve(&x); err != nil {
 				return err
 			}
 		}
@@ -58,7 +58,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 }
 
 // put waits for room on the stream as long as the login lasts.
-func (s *Side) put(ctx context.Context, c *conn, raw []byte, tag *letter) bool {
+func (s *Side) put(ctx context.Context, c *login, raw []byte, tag *outgoing) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.l.Context(), cancel)()
@@ -66,18 +66,18 @@ func (s *Side) put(ctx context.Context, c *conn, raw []byte, tag *letter) bool {
 	return err == nil
 }
 
-// givenBack counts how often bound legs went back into the book. A leg that waits in Send must not overtake them.
-func (s *Side) givenBack(more int) int {
+// requeues counts how often bound deliveries went back into the journal. A delivery that waits in Send must not overtake them.
+func (s *Side) requeues(more int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.returns += more
-	return s.returns
+	s.requeued += more
+	return s.requeued
 }
 
-// ready waits until there is a login that mail may go out on.
-func (s *Side) ready(ctx context.Context) (*conn, int, error) {
+// ready waits until there is a login that messages may go out on.
+func (s *Side) ready(ctx context.Context) (*login, int, error) {
 	for {
-		change := s.changed.wait()
+		change := s.changed.Wait()
 		s.mu.Lock()
 		c, stopping, limit := s.live, s.stopping, s.limit
 		s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -41,9 +42,9 @@ func (rs *rooms) serve(wanted []string) {
 	rs.set.Store(&now)
 	rs.mu.Unlock()
 	for _, r := range now {
-		r.changed.ring()
+		r.changed.Wake()
 	}
-	rs.served.ring()
+	rs.served.Wake()
 }
 
 // at is the room of that address; nil: it is none of ours. It needs no lock.
@@ -65,14 +66,14 @@ func (rs *rooms) closing(r *room) bool {
 }
 
 // keepNew sits in the rooms that come to be served while the login lasts.
-func (rs *rooms) keepNew(c *conn, kept map[*room]bool) {
+func (rs *rooms) keepNew(c *login, kept map[*room]bool) {
 	ctx := c.l.Context()
 	for ctx.Err() == nil {
-		change := rs.served.wait()
+		change := rs.served.Wait()
 		for _, r := range rs.all() {
 			if !kept[r] {
 				kept[r] = true
-				c.wg.Go(func() { r.keep(rs, c, func() {}) }) // ends with the line
+				c.wg.Go(func() { r.keep(rs, c, func() {}) }) // ends with the connection
 			}
 		}
 		select {
@@ -87,7 +88,7 @@ func (r *room) rest(ctx context.Context, rs *rooms, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	for {
-		change := r.changed.wait()
+		change := r.changed.Wait()
 		if rs.closing(r) {
 			return
 		}
@@ -102,9 +103,9 @@ func (r *room) rest(ctx context.Context, rs *rooms, d time.Duration) {
 }
 
 // retire leaves a room that is no longer served. false: it is served again, or the login has ended.
-func (r *room) retire(ctx context.Context, rs *rooms, c *conn) bool {
+func (r *room) retire(ctx context.Context, rs *rooms, c *login) bool {
 	for late := time.Now().Add(retireWithin); !rs.posts.shut(r.jid, time.Now().After(late)); {
-		if !pause(ctx, retireTick) || !rs.closing(r) {
+		if !wait.Pause(ctx, retireTick) || !rs.closing(r) {
 			return false
 		}
 	}
@@ -129,7 +130,7 @@ func (rs *rooms) remove(r *room) bool {
 		return false
 	}
 	if rows := r.clear(); len(rows) > 0 {
-		rs.s.desk.SetState(bridge.XMPP, rows...)
+		rs.s.journal.SetState(bridge.XMPP, rows...)
 	}
 	now := maps.Clone(*rs.set.Load())
 	delete(now, r.jid)
@@ -142,7 +143,7 @@ func (r *room) awaitOut(ctx context.Context, rs *rooms) {
 	limit := time.NewTimer(outWithin)
 	defer limit.Stop()
 	for {
-		change := r.changed.wait()
+		change := r.changed.Wait()
 		if rs.nick(r.jid) == "" {
 			return
 		}
@@ -173,16 +174,16 @@ func (p *posts) shut(room string, late bool) bool {
 	p.mu.Lock()
 	r := p.byRoom[room]
 	for _, x := range r.open {
-		if x.stage < acked || x.stage == acked && !late {
+		if x.stage < stageAcked || x.stage == stageAcked && !late {
 			p.mu.Unlock()
 			return false
 		}
 	}
 	for _, x := range r.open {
-		x.stage, x.maybe = sought, true
+		x.stage, x.maybe = stageSearched, true
 	}
 	r.shut = true
 	p.mu.Unlock()
-	p.giveBack(room)
+	p.requeueSearched(room)
 	return true
 }

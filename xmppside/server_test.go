@@ -16,7 +16,7 @@ import (
 	"chatrelay/test/servers"
 )
 
-// inlet is a desk without its courier.
+// inlet is a journal without its dispatcher.
 type inlet struct{ *bridgetest.SideJournal }
 
 func (i inlet) Offer(ctx context.Context, in bridge.Inbound) error {

@@ -10,6 +10,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
 )
 
@@ -28,19 +29,19 @@ const walkWithin = 30 * time.Second
 
 // Side is the counter towards one XMPP account. It implements bridge.Side.
 type Side struct {
-	cfg  Config
-	me   jid.JID // bare
-	desk bridge.SideJournal
-	log  zerolog.Logger
-	door *door
+	cfg       Config
+	me        jid.JID // bare
+	journal   bridge.SideJournal
+	log       zerolog.Logger
+	connector *connector
 
 	addr     *addresses
 	rooms    *rooms
 	archive  *archive
 	others   *others
-	ledger   *ledger
+	streams  *streamJournal
 	inbox    *inbox
-	stamp    stamp         // set before the first connection
+	ids      idSigner      // set before the first connection
 	st       *sm.Stream    // likewise
 	window   int           // unconfirmed stanzas, at most
 	most     int           // bytes of a stanza, where the server does not say
@@ -57,16 +58,16 @@ type Side struct {
 
 	seen int // of returns, when Send last looked; owned by Send's goroutine
 
-	changed bell // rings when anything that Send or Run waits for may have changed
+	changed wait.Broadcast // rings when anything that Send or Run waits for may have changed
 
 	mu       sync.Mutex // guards all below
-	current  *conn      // the newest login
-	live     *conn      // the same, while Send may use it
+	current  *login     // the newest login
+	live     *login     // the same, while Send may use it
 	stopping bool
 	why      string // not up because
 	limit    int    // bytes of a stanza
 	software string // the server's, once it has said so
-	returns  int    // how often bound legs went back into the book
+	requeued int    // how often bound deliveries went back into the journal
 }
 
 // New checks the configuration. The error names every problem.
@@ -76,15 +77,15 @@ func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
 		return nil, err
 	}
 	s := &Side{
-		cfg: cfg, me: me, desk: desk, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
+		cfg: cfg, me: me, journal: desk, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
 		why: "not started", window: defaultWindow, most: defaultStanza, patience: walkWithin,
 	}
 	s.addr = newAddresses(&s.cfg)
-	s.door = newDoor(&s.cfg, me)
+	s.connector = newConnector(&s.cfg, me)
 	s.rooms = newRooms(s)
 	s.archive = newArchive(s)
 	s.others = newOthers(s)
-	s.ledger = newLedger(s)
+	s.streams = newStreamJournal(s)
 	s.inbox = newInbox(s)
 	s.poison = poison{strikes: map[bridge.Ref]int{}, buried: map[bridge.Ref]bool{}}
 	return s, nil
@@ -93,7 +94,7 @@ func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
 // ID is bridge.XMPP.
 func (s *Side) ID() bridge.SideID { return bridge.XMPP }
 
-// Up tells whether the account is logged in and mail goes out, and in a few words why not.
+// Up tells whether the account is logged in and messages go out, and in a few words why not.
 func (s *Side) Up() (bool, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,51 +117,51 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 	return nil
 }
 
-// begin reads what the book remembers: once, before the first connection.
+// begin reads what the journal remembers: once, before the first connection.
 func (s *Side) begin(ctx context.Context) error {
-	state, err := s.desk.State(ctx, bridge.XMPP)
+	state, err := s.journal.State(ctx, bridge.XMPP)
 	if err != nil {
 		return fmt.Errorf("xmpp: read the side's memory: %w", err)
 	}
-	s.stamp.secret = state[keySecret]
-	if len(s.stamp.secret) != secretBytes {
-		s.stamp.secret = newSecret()
-		s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keySecret, Value: s.stamp.secret})
+	s.ids.secret = state[keySecret]
+	if len(s.ids.secret) != secretBytes {
+		s.ids.secret = newSecret()
+		s.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keySecret, Value: s.ids.secret})
 	}
 	s.rooms.restore(state)
 	s.rooms.posts.restore(state)
 	saved, stale := savedSession(state)
 	if len(stale) > 0 {
-		s.desk.SetState(bridge.XMPP, stale...)
+		s.journal.SetState(bridge.XMPP, stale...)
 	}
-	s.ledger.saved = saved.ID
+	s.streams.saved = saved.ID
 	s.archive.restore(state, saved.ID)
 	s.others.restore(state)
 	queue, err := s.restore(ctx, saved)
 	if err != nil {
-		return fmt.Errorf("xmpp: read bound legs: %w", err)
+		return fmt.Errorf("xmpp: read bound deliveries: %w", err)
 	}
 	s.st = sm.New(sm.Config{
-		Account: s.me.String(), Resource: s.cfg.Resource, Window: s.window, ReadSize: readSize, AskEvery: askEvery, DeadAfter: deadAfter, Book: s.ledger, Acked: s.ledger.acked,
-		TooLarge: s.letGo,
+		Account: s.me.String(), Resource: s.cfg.Resource, Window: s.window, ReadSize: readSize, AskEvery: askEvery, DeadAfter: deadAfter, Journal: s.streams, Acked: s.streams.acked,
+		TooLarge: s.releaseHeld,
 	}, sm.State{Session: saved, Queue: queue})
 	return nil
 }
 
-// letGo passes on what is held, as a stanza that is too large comes behind it: order is given up rather than progress.
-func (s *Side) letGo() {
+// releaseHeld passes on what is held, as a stanza that is too large comes behind it: order is given up rather than progress.
+func (s *Side) releaseHeld() {
 	s.mu.Lock()
 	c := s.current
 	s.mu.Unlock()
-	c.hold.release(s.inbox.push)
+	c.holdback.release(s.inbox.push)
 }
 
 // setLive opens the gate for Send, or shuts it (nil).
-func (s *Side) setLive(c *conn, why string) {
+func (s *Side) setLive(c *login, why string) {
 	s.mu.Lock()
 	s.live, s.why = c, why
 	s.mu.Unlock()
-	s.changed.ring()
+	s.changed.Wake()
 }
 
 func (s *Side) setWhy(why string) {
@@ -174,7 +175,7 @@ func (s *Side) stop() {
 	s.mu.Lock()
 	s.stopping, s.why = true, "stopped"
 	s.mu.Unlock()
-	s.changed.ring()
+	s.changed.Wake()
 }
 
 // leaving tells whether stop was called.

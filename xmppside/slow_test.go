@@ -80,11 +80,11 @@ func TestSlowArchiveIsSpared(t *testing.T) {
 	const asked = "a page is asked for"
 	before := strings.Count(x.Log(), asked)
 	for n := range 2 {
-		for i := range keepUpAfter {
+		for i := range advanceAfter {
 			m.Add(bridge.KindChat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
 		}
-		alice.must(t, (n+1)*keepUpAfter, chats)
-		time.Sleep(2 * keepUpEvery) // enough for one to be due
+		alice.must(t, (n+1)*advanceAfter, chats)
+		time.Sleep(2 * advanceEvery) // enough for one to be due
 	}
 	if n := strings.Count(x.Log(), asked) - before; n != 1 {
 		t.Errorf("asked %d times", n)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"chatrelay/internal/wait"
 )
 
 // readSize is what Prosody 0.12 reads at a time (network_default_read_size). It must not stand within a stanza when a
@@ -13,13 +15,13 @@ const readSize = 4096
 // sizeUpAfter lets a connection settle first: there may be more to be said and read at its start.
 const sizeUpAfter = time.Second
 
-// sizeUp asks the server what it is (XEP-0092). Until it has said that it is another than Prosody it is taken for one.
-func (c *conn) sizeUp(ctx context.Context) {
+// querySoftware asks the server what it is (XEP-0092). Until it has said that it is another than Prosody it is taken for one.
+func (c *login) querySoftware(ctx context.Context) {
 	s := c.s
-	if !pause(ctx, sizeUpAfter) {
+	if !wait.Pause(ctx, sizeUpAfter) {
 		return
 	}
-	name, err := softwareOf(ctx, c.line, domainOf(bareOf(c.full)))
+	name, err := softwareOf(ctx, c.connection, domainOf(bareOf(c.full)))
 	if err != nil {
 		s.log.Debug().Err(err).Msg("the server does not say what it is")
 		return
@@ -29,7 +31,7 @@ func (c *conn) sizeUp(ctx context.Context) {
 }
 
 // softwareOf asks somebody for the name of the software (XEP-0092); empty: it gives none.
-func softwareOf(ctx context.Context, k *line, address string) (string, error) {
+func softwareOf(ctx context.Context, k *connection, address string) (string, error) {
 	e, err := k.ask(ctx, address, "get", "<query xmlns='"+nsVersion+"'/>")
 	if err != nil {
 		return "", err

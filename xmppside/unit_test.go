@@ -31,7 +31,7 @@ func unit(tb testing.TB, change ...func(*Config)) *Side {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.stamp.secret = []byte("0123456789abcdef")
+	s.ids.secret = []byte("0123456789abcdef")
 	return s
 }
 
@@ -99,24 +99,24 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestStamp(t *testing.T) {
-	s, other := stamp{newSecret()}, stamp{newSecret()}
+	s, other := idSigner{newSecret()}, idSigner{newSecret()}
 	ref := bridge.Ref{Msg: 1 << 60, Delivery: 65535}
 	id := s.id(ref, "1001@chat.test")
 	if got, ok := s.ref(id, "1001@chat.test"); !ok || got != ref {
 		t.Errorf("%s: got %v, %v", id, got, ok)
 	}
 	if id != s.id(ref, "1001@chat.test") {
-		t.Error("two ids of one leg")
+		t.Error("two ids of one delivery")
 	}
 	for name, try := range map[string]struct {
-		s        stamp
+		s        idSigner
 		id, from string
 	}{
-		"another sender": {s, id, "1002@chat.test"}, "another book": {other, id, "1001@chat.test"},
-		"another leg": {s, strings.Replace(id, "-65535-", "-65534-", 1), "1001@chat.test"},
-		"cut":         {s, id[:len(id)-1], "1001@chat.test"}, "a receipt": {s, "crr" + id[2:], "1001@chat.test"},
+		"another sender": {s, id, "1002@chat.test"}, "another journal": {other, id, "1001@chat.test"},
+		"another delivery": {s, strings.Replace(id, "-65535-", "-65534-", 1), "1001@chat.test"},
+		"cut":              {s, id[:len(id)-1], "1001@chat.test"}, "a receipt": {s, "crr" + id[2:], "1001@chat.test"},
 		"zeros": {s, strings.Replace(id, "cr-", "cr-0", 1), "1001@chat.test"}, "none": {s, "", "1001@chat.test"},
-		"a leg too far": {s, strings.Replace(id, "-65535-", "-65536-", 1), "1001@chat.test"},
+		"a delivery too far": {s, strings.Replace(id, "-65535-", "-65536-", 1), "1001@chat.test"},
 	} {
 		if got, ok := try.s.ref(try.id, try.from); ok {
 			t.Errorf("%s: taken for %v", name, got)
@@ -160,27 +160,27 @@ func TestLegal(t *testing.T) {
 }
 
 func TestHow(t *testing.T) {
-	for _, h := range []how{
+	for _, h := range []binding{
 		{stream: "id", n: 1, cursor: "c", at: time.UnixMilli(1700000000123)},
 		{n: 1 << 40, at: time.UnixMilli(0)},
 		{stream: strings.Repeat("x", 300), n: 7, at: time.UnixMilli(1)},
 	} {
-		got, err := parseHow(h.bytes())
-		if diff := cmp.Diff(h, got, cmp.AllowUnexported(how{})); err != nil || diff != "" {
+		got, err := parseBinding(h.bytes())
+		if diff := cmp.Diff(h, got, cmp.AllowUnexported(binding{})); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
 		b := h.bytes()
 		for i := range b {
-			if _, err := parseHow(b[:i]); err == nil {
+			if _, err := parseBinding(b[:i]); err == nil {
 				t.Errorf("cut at %d: no error", i)
 			}
 		}
-		if _, err := parseHow(append(b, 0)); err == nil {
+		if _, err := parseBinding(append(b, 0)); err == nil {
 			t.Error("longer: no error")
 		}
 	}
-	for _, bad := range [][]byte{nil, {2}, how{}.bytes()} {
-		if _, err := parseHow(bad); err == nil {
+	for _, bad := range [][]byte{nil, {2}, binding{}.bytes()} {
+		if _, err := parseBinding(bad); err == nil {
 			t.Errorf("%v: no error", bad)
 		}
 	}
@@ -227,16 +227,16 @@ func TestRender(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.out.Ref = ref
-			want := strings.ReplaceAll(c.want, "crrCHAT", "crr"+strings.TrimPrefix(s.stamp.id(ref, "1001@chat.test"), "cr"))
-			want = strings.ReplaceAll(want, "CHAT", s.stamp.id(ref, "1001@chat.test"))
-			want = strings.ReplaceAll(want, "ROOM", s.stamp.id(ref, "room@conference.chat.test"))
+			want := strings.ReplaceAll(c.want, "crrCHAT", "crr"+strings.TrimPrefix(s.ids.id(ref, "1001@chat.test"), "cr"))
+			want = strings.ReplaceAll(want, "CHAT", s.ids.id(ref, "1001@chat.test"))
+			want = strings.ReplaceAll(want, "ROOM", s.ids.id(ref, "room@conference.chat.test"))
 			got, why := s.render(&c.out)
 			if why != nil || string(got.raw) != want {
 				t.Errorf("%v\ngot  %s\nwant %s", why, got.raw, want)
 			}
 			again, _ := s.render(&c.out)
 			if !bytes.Equal(got.raw, again.raw) {
-				t.Error("the same leg made other bytes")
+				t.Error("the same delivery made other bytes")
 			}
 			parse(t, string(got.raw))
 		})
@@ -349,23 +349,6 @@ func TestQuery(t *testing.T) {
 	if diff := cmp.Diff(want, fields); diff != "" || e.get("queryid") != "id'" || set.child(nsRSM, "after").text != "<1>" ||
 		set.child(nsRSM, "max").text != "7" || set.child(nsRSM, "before") != nil {
 		t.Errorf("%s %s", diff, q.payload("id"))
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	var b backoff
-	now := time.Unix(1e9, 0)
-	for range 40 {
-		if d := b.next(now); d <= 0 || d > shortCap {
-			t.Fatalf("waits %v while the outage is young", d)
-		}
-	}
-	if d := b.next(now.Add(longOutage + time.Second)); d < longCap/2 || d > longCap {
-		t.Errorf("waits %v in a long outage", d)
-	}
-	b.reset()
-	if d := b.next(now); d > firstDelay {
-		t.Errorf("waits %v at first", d)
 	}
 }
 

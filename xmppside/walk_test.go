@@ -215,10 +215,10 @@ func TestCursorKeepsUp(t *testing.T) {
 		l := start(t, m, c).up(t)
 		first, _ := l.archive.position()
 		for n := 0; ; n++ {
-			for i := range keepUpAfter {
+			for i := range advanceAfter {
 				m.Add(bridge.KindChat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
 			}
-			alice.must(t, (n+1)*keepUpAfter, chats)
+			alice.must(t, (n+1)*advanceAfter, chats)
 			l.eventually(t, "passed", func() bool { at, _ := l.archive.position(); return at.Next != first.Next })
 			if first, _ = l.archive.position(); first.ID != "" {
 				break

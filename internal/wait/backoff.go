@@ -40,6 +40,9 @@ func (b *Backoff) Grow(first, most time.Duration) time.Duration {
 // Reset: all is well again.
 func (b *Backoff) Reset() { b.tries = 0 }
 
+// Ease lets no more than so many failures count.
+func (b *Backoff) Ease(most int) { b.tries = min(b.tries, most) }
+
 // Delay is how long to wait after the nth failure in a row: first, then doubled up to most.
 func Delay(n int, first, most time.Duration) time.Duration {
 	if n > 20 {

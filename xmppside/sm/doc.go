@@ -5,21 +5,21 @@
 // A [Stream] is the lasting thing: the server's name for it, what was sent and is not acknowledged, what
 // came in and is not yet durable. A [Link] is one connection that carries it for a while. Only the newest
 // Link of a Stream may write. The package knows nothing of what stanzas mean; where things are stored is
-// the business of a [Book], which may be nil (then the stream survives connections but not the process).
+// the business of a [Journal], which may be nil (then the stream survives connections but not the process).
 //
 // All that is written on a session goes through one queue: what [Stream.Send] is given and what mellium
 // writes of its own accord (IQ replies, pings, joins). Each stanza gets the number it will have on the
-// wire, is bound in the Book under that number, and leaves only when the Book says that this is
+// wire, is bound in the Journal under that number, and leaves only when the Journal says that this is
 // committed. Where the server has no XEP-0198 the queue is the same and an XEP-0199 ping takes the place of
 // <r/>: its answer proves that the server has read all before it. Nothing can be resumed then.
 //
 // Usage, one connection after the other:
 //
-//	saved := sm.State{Session: …, Queue: …}        // from the book; zero: start afresh
-//	st := sm.New(sm.Config{Resource: "chatrelay", Book: book, Acked: func(done []sm.Stanza) {
-//		for _, s := range done { desk.Close(bridge.Result{Ref: s.Tag.(bridge.Ref)}) } // only enqueue
+//	saved := sm.State{Session: …, Queue: …}        // from the journal; zero: start anew
+//	st := sm.New(sm.Config{Resource: "chatrelay", Journal: journal, Acked: func(done []sm.Stanza) {
+//		for _, s := range done { journal.Close(bridge.Result{Ref: s.Tag.(bridge.Ref)}) } // only enqueue
 //	}}, saved)
-//	go courier(st)                                 // st.Send(ctx, raw, ref) blocks while down or full
+//	go dispatcher(st)                                 // st.Send(ctx, raw, ref) blocks while down or full
 //
 //	for ctx.Err() == nil {
 //		nc, err := dial(ctx, st.Session().Location)   // XEP-0198 §5: location first, where there is one
@@ -38,7 +38,7 @@
 //			}
 //			st.Open(l)                             // from here on Send goes through
 //		}()
-//		end := l.Serve(sess, func(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+//		end := l.Serve(sess, func(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 //			// A record carries the row m.Session() in its transaction; its Ack calls m.Saved() on nil or a
 //			// refusal, m.Redo() on any other error. Everything else: m.Done() when it is dealt with.
 //		})                                         // returns when the connection is over, all goroutines ended
@@ -46,8 +46,8 @@
 //	}
 //	… l.Logout(ctx)                                // flush, <a/>, </stream:stream>, id thrown away
 //
-// Locks: callbacks (Book.Bind, Book.Save, Config.Acked) run under the Stream's lock, in order. They must only
-// enqueue, and never call the Stream. Methods of Mark never wait. A handler runs on mellium's reading
+// Locks: callbacks (Journal.Bind, Journal.Save, Config.Acked) run under the Stream's lock, in order. They must only
+// enqueue, and never call the Stream. Methods of Handle never wait. A handler runs on mellium's reading
 // goroutine: it must not call Send (whose room only reading can make); it uses TrySend, or t.
 //
 // Left out: XEP-0198 for components (no server has it) and for the server's side.

@@ -69,7 +69,7 @@ func (l *Link) replay() {
 			}
 			return nil, errEnd
 		})
-		l.handler(Mark{st: l.st, early: e}, &readOnly{r}, &start)
+		l.handler(Handle{st: l.st, early: e}, &readOnly{r}, &start)
 	}
 }
 
@@ -99,14 +99,14 @@ func (s *Stream) settleEarly(e *early) {
 	}
 }
 
-// doneEarly is Mark.Done of an early message.
+// doneEarly is Handle.Done of an early message.
 func (s *Stream) doneEarly(e *early) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settleEarly(e)
 }
 
-// redoEarly is Mark.Redo of an early message. All that is counted came behind it.
+// redoEarly is Handle.Redo of an early message. All that is counted came behind it.
 func (s *Stream) redoEarly(e *early) {
 	s.mu.Lock()
 	var l *Link
@@ -123,7 +123,7 @@ func (s *Stream) redoEarly(e *early) {
 	}
 }
 
-// answerEarly is Mark.Answer of an early message.
+// answerEarly is Handle.Answer of an early message.
 func (s *Stream) answerEarly(e *early, raw []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

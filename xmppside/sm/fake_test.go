@@ -181,7 +181,7 @@ func outbound(id any) []byte {
 
 // taken is a stanza that the handler was given.
 type taken struct {
-	Mark
+	Handle
 	id string
 }
 
@@ -193,7 +193,7 @@ type client struct {
 	sess   *xmpp.Session
 	taken  chan taken
 	ended  chan End
-	during func(m Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement)
+	during func(m Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement)
 }
 
 // connect logs in over nc while script plays the server.
@@ -219,7 +219,7 @@ func connect(t *testing.T, st *Stream, nc net.Conn, script func()) (*client, err
 // start serves and opens.
 func (c *client) start() *client {
 	go func() {
-		c.ended <- c.l.Serve(c.sess, func(m Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+		c.ended <- c.l.Serve(c.sess, func(m Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 			if c.during != nil {
 				c.during(m, t, start)
 			}
@@ -292,7 +292,7 @@ func (c *client) send(id string) uint64 {
 	return n
 }
 
-// notes remembers what Acked and the book were told.
+// notes remembers what Acked and the journal were told.
 type notes struct {
 	mu     sync.Mutex
 	acked  []string

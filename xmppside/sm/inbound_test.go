@@ -56,7 +56,7 @@ func TestHalfStanza(t *testing.T) {
 				t.Fatal(err)
 			}
 			var whole []string
-			c.during = func(m Mark, tr xmlstream.TokenReadEncoder, start *xml.StartElement) {
+			c.during = func(m Handle, tr xmlstream.TokenReadEncoder, start *xml.StartElement) {
 				if hasty {
 					m.Done() // before the stanza was read
 				}
@@ -195,7 +195,7 @@ func TestMessageBeforeEnabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	var bodies []string
-	c.during = func(_ Mark, tr xmlstream.TokenReadEncoder, start *xml.StartElement) {
+	c.during = func(_ Handle, tr xmlstream.TokenReadEncoder, start *xml.StartElement) {
 		text, err := body(tr, start)
 		if err != nil {
 			t.Errorf("decode: %v", err)
@@ -220,7 +220,7 @@ func TestMessageBeforeEnabled(t *testing.T) {
 
 func TestLateMarksOfAnOldStream(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	f.write(inbound(1))
 	old := c.take()
@@ -251,7 +251,7 @@ func TestHandlerMaySendWithoutWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.during = func(m Mark, _ xmlstream.TokenReadEncoder, _ *xml.StartElement) {
+	c.during = func(m Handle, _ xmlstream.TokenReadEncoder, _ *xml.StartElement) {
 		if _, err := st.TrySend(outbound("reply"), nil); err != nil {
 			t.Errorf("TrySend: %v", err)
 		}

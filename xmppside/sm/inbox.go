@@ -8,7 +8,7 @@ type inbox struct {
 	mark     uint64          // all up to here are done
 	done     map[uint64]bool // done beyond mark
 	durable  uint64          // all up to here are done and saved: the highest <a h>
-	saving   uint64          // asked of the book and not committed; 0: none
+	saving   uint64          // asked of the journal and not committed; 0: none
 	ticket   uint64          // of saving
 }
 
@@ -70,7 +70,7 @@ func (b *inbox) wantsSave() bool {
 	return b.mark > b.durable && b.mark == b.handed && b.saving == 0
 }
 
-// committed notes how far the book is.
+// committed notes how far the journal is.
 func (b *inbox) committed(ticket uint64) {
 	if b.saving != 0 && b.ticket <= ticket {
 		b.durable = max(b.durable, b.saving)

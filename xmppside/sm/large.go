@@ -12,14 +12,14 @@ const (
 	mostNodes  = 1 << 17 // a stanza of 256 KiB has fewer
 )
 
-// tellWithin is how long the book may take to note that a stanza was passed over.
+// tellWithin is how long the journal may take to note that a stanza was passed over.
 const tellWithin = 2 * time.Second
 
 func (s *scanner) tooLarge() bool { return s.size > mostStanza || s.nodes > mostNodes }
 
 // tooLarge ends a connection whose server goes on and on. A stanza is counted as handled all the same: else the server
 // would send it again after each resumption.
-func (c *conn) tooLarge() error {
+func (c *transport) tooLarge() error {
 	if c.inStanza && c.counting {
 		c.finished, c.entered = c.opened, c.opened
 		c.link.skip(c.opened)

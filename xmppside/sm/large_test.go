@@ -59,7 +59,7 @@ func TestEndless(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			client.during = func(m Mark, tr xmlstream.TokenReadEncoder, _ *xml.StartElement) {
+			client.during = func(m Handle, tr xmlstream.TokenReadEncoder, _ *xml.StartElement) {
 				var all []xml.Token // as an owner would keep it
 				for depth := 1; depth > 0; {
 					tok, err := tr.Token()
@@ -106,7 +106,7 @@ func TestLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got string
-	c.during = func(m Mark, tr xmlstream.TokenReadEncoder, start *xml.StartElement) {
+	c.during = func(m Handle, tr xmlstream.TokenReadEncoder, start *xml.StartElement) {
 		got, _ = body(tr, start)
 		m.Done()
 	}
@@ -123,7 +123,7 @@ func TestLarge(t *testing.T) {
 // A stanza that is passed over is not asked for again by a process that resumes.
 func TestPassedOver(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n}, State{})
+	st := New(Config{Journal: n}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	f.write(inbound("1"))
 	c.take().Saved()
@@ -139,11 +139,11 @@ func TestPassedOver(t *testing.T) {
 
 // What came before a stanza that is passed over may still be kept back by the owner: he is told, and then the server is.
 func TestPassedOverBehindKept(t *testing.T) {
-	var kept Mark
+	var kept Handle
 	st := New(Config{TooLarge: func() { kept.Done() }}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	f.write(inbound("1"))
-	kept = c.take().Mark
+	kept = c.take().Handle
 	done := make(chan struct{})
 	go func() { defer close(done); f.endless("<message><body>", "x") }() // ends with the connection
 	f.until("<a xmlns='urn:xmpp:sm:3' h='2'/>")

@@ -17,17 +17,17 @@ import (
 // Link is one connection that carries a Stream. Its life: SASL and Bind among the features of a login,
 // then Serve, once.
 type Link struct {
-	st       *Stream
-	nc       net.Conn // bare: closing it ends everything
-	conn     *conn    // above TLS; set by the SASL feature
-	ctx      context.Context
-	cancel   context.CancelFunc
-	wake     chan struct{} // capacity 1: the flusher has something to look at
-	wakeGate chan struct{} // capacity 1: there is a newer ticket
-	heard    atomic.Int64  // when the last byte came, Unix ns of the stream's clock
-	idle     atomic.Int64  // ns that the reader has waited for bytes since the stream is ready
-	blocked  atomic.Int64  // since when it waits, Unix ns of the stream's clock; 0: it does not
-	handler  Handler
+	st        *Stream
+	nc        net.Conn   // bare: closing it ends everything
+	transport *transport // above TLS; set by the SASL feature
+	ctx       context.Context
+	cancel    context.CancelFunc
+	wake      chan struct{} // capacity 1: the flusher has something to look at
+	wakeGate  chan struct{} // capacity 1: there is a newer ticket
+	heard     atomic.Int64  // when the last byte came, Unix ns of the stream's clock
+	idle      atomic.Int64  // ns that the reader has waited for bytes since the stream is ready
+	blocked   atomic.Int64  // since when it waits, Unix ns of the stream's clock; 0: it does not
+	handler   Handler
 
 	// Guarded by st.mu.
 	ready    bool // negotiated
@@ -45,7 +45,7 @@ type Link struct {
 	toldOut  uint64 // the same, of those that have left
 	wantsR   bool   // ask whatever was asked before
 	awaiting bool   // asked, no answer yet
-	ahead    ahead  // of what the server has read
+	unread   unread // of what the server has read
 	asked    uint64 // number of the last stanza that was asked for
 	askedAt  time.Time
 	fence    string    // prefix of the pings' ids where there is no XEP-0198
@@ -134,8 +134,8 @@ func (l *Link) Serve(sess *xmpp.Session, h Handler) End {
 	var wg sync.WaitGroup
 	wg.Go(l.flush)
 	wg.Go(l.watch)
-	if l.st.cfg.Book != nil {
-		wg.Go(l.gate)
+	if l.st.cfg.Journal != nil {
+		wg.Go(l.waitCommits)
 	}
 	l.replay()
 	l.fail(sess.Serve(xmpp.HandlerFunc(l.handle)))
@@ -149,8 +149,8 @@ func (l *Link) end() End {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := End{Err: l.err}
-	if l.conn != nil {
-		e.Condition, e.Text = streamError(l.conn.errRaw)
+	if l.transport != nil {
+		e.Condition, e.Text = streamError(l.transport.errRaw)
 	}
 	if s.link != l {
 		return e

@@ -23,15 +23,15 @@ func (l *Link) Logout(ctx context.Context) error {
 		l.poke()
 	}
 	s.mu.Unlock()
-	return l.farewell(ctx)
+	return l.endStream(ctx)
 }
 
 // Leave ends the stream and its name in the same good order, where nothing of ours is queued and we are not available;
-// the next Link logs in afresh and goes on.
-func (l *Link) Leave(ctx context.Context) error { return l.farewell(ctx) }
+// the next Link logs in anew and goes on.
+func (l *Link) Leave(ctx context.Context) error { return l.endStream(ctx) }
 
-// farewell waits until neither side owes the other anything, and ends the stream and its name.
-func (l *Link) farewell(ctx context.Context) error {
+// endStream waits until neither side owes the other anything, and ends the stream and its name.
+func (l *Link) endStream(ctx context.Context) error {
 	s := l.st
 	if err := l.until(ctx, l.settled); err != nil {
 		l.Close()

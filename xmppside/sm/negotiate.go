@@ -32,8 +32,8 @@ func (l *Link) afterwards(f negotiation) negotiation {
 		if err != nil || mask&xmpp.Authn == 0 {
 			return mask, nil, err
 		}
-		l.conn = &conn{Conn: sess.Conn(), link: l}
-		return mask, l.conn, nil
+		l.transport = &transport{Conn: sess.Conn(), link: l}
+		return mask, l.transport, nil
 	}
 }
 
@@ -42,7 +42,7 @@ func (l *Link) afterwards(f negotiation) negotiation {
 func (l *Link) Bind() xmpp.StreamFeature {
 	f := xmpp.BindResource()
 	f.Negotiate = func(_ context.Context, sess *xmpp.Session, _ any) (xmpp.SessionState, io.ReadWriter, error) {
-		if l.conn == nil || sess.Conn() != l.conn {
+		if l.transport == nil || sess.Conn() != l.transport {
 			return 0, nil, errors.New("sm: Link.SASL is not among the features")
 		}
 		r := sess.TokenReader()
@@ -159,11 +159,11 @@ func (g *login) resumed(old Session, h uint32) error {
 func (l *Link) start(h uint64) {
 	now := l.st.cfg.Clock.Now()
 	l.ready, l.askedAt = true, now
-	l.records = l.conn.ConnectionState().HandshakeComplete
+	l.records = l.transport.ConnectionState().HandshakeComplete
 	l.heard.Store(now.UnixNano())
 	l.idle.Store(0)
-	l.conn.begin(h)
-	l.conn.queued = true
+	l.transport.begin(h)
+	l.transport.queued = true
 }
 
 // fresh binds and, if the server can, enables.
@@ -317,6 +317,6 @@ func (g *login) token() (xml.StartElement, error) {
 }
 
 func (g *login) write(s string) error {
-	_, err := io.WriteString(g.l.conn, s)
+	_, err := io.WriteString(g.l.transport, s)
 	return err
 }

@@ -16,7 +16,7 @@ import (
 
 func TestSendAndAck(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Resource: "relay", Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Resource: "relay", Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	if !c.l.Enabled() || c.l.Resumed() {
 		t.Fatalf("enabled %v, resumed %v", c.l.Enabled(), c.l.Resumed())
@@ -71,7 +71,7 @@ func TestAsksByTime(t *testing.T) {
 
 func TestMelliumsOwnStanzasAreCounted(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	f.write("<iq type='get' id='q1' from='chat.test'><x xmlns='y'/></iq>") // mellium answers it
 	c.take().Done()
@@ -104,7 +104,7 @@ func TestNonzasAndKeepalivesAreNotCounted(t *testing.T) {
 
 func TestHTooHigh(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	f.until("id='a'")
@@ -180,7 +180,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 
 func TestWholeStanzasPerWrite(t *testing.T) {
 	n := newNotes(false)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	f, nc := newFake(t)
 	rec := &recorder{Conn: nc}
 	n.auto = true
@@ -275,7 +275,7 @@ func TestWriteDeadline(t *testing.T) {
 
 func TestSingleAndSuspects(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	c.send("poison")

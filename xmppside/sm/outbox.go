@@ -10,7 +10,7 @@ import (
 type item struct {
 	Stanza
 	ticket uint64    // of its binding; 0: not bound. Maybe is set once its bytes may have left
-	kept   bool      // an earlier binding is committed: the book holds it, even if this one's commit fails
+	kept   bool      // an earlier binding is committed: the journal holds it, even if this one's commit fails
 	settle uint64    // inbound stanza that is done when the server has this one; 0: none
 	early  *early    // the same, of an early one; nil: none
 	reply  bool      // Link.Reply

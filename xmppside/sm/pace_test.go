@@ -12,7 +12,7 @@ import (
 func TestSlowServerIsGivenLess(t *testing.T) {
 	clock := newTestClock()
 	n := newNotes(true)
-	st := New(Config{Clock: clock, Window: 100, DeadAfter: time.Hour, Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Clock: clock, Window: 100, DeadAfter: time.Hour, Journal: n, Acked: n.Acked}, State{})
 	_, f := mustConnect(t, st, (*fake).fresh)
 	sent := 0
 	for i, step := range []struct {
@@ -45,7 +45,7 @@ func TestSlowServerIsGivenLess(t *testing.T) {
 func TestTimeAwayIsNotTheServers(t *testing.T) {
 	clock := newTestClock()
 	n := newNotes(true)
-	st := New(Config{Clock: clock, Window: 40, DeadAfter: time.Hour, Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Clock: clock, Window: 40, DeadAfter: time.Hour, Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	for i := range 40 {
 		c.send(fmt.Sprint(i))

@@ -38,7 +38,7 @@ func TestFence(t *testing.T) {
 	for name, script := range map[string]func(*fake){"not offered": without, "declined": declined} {
 		t.Run(name, func(t *testing.T) {
 			n := newNotes(true)
-			st := New(Config{Book: n, Acked: n.Acked}, State{})
+			st := New(Config{Journal: n, Acked: n.Acked}, State{})
 			c, f := mustConnect(t, st, script)
 			if c.l.Enabled() || c.l.Resumed() {
 				t.Fatalf("enabled %v, resumed %v", c.l.Enabled(), c.l.Resumed())
@@ -100,7 +100,7 @@ func TestFenceInSingleMode(t *testing.T) {
 
 func TestServerThatLostXEP0198(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	f.until("id='a'")
@@ -115,7 +115,7 @@ func TestServerThatLostXEP0198(t *testing.T) {
 
 func TestEnabledWithoutResumption(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, func(f *fake) {
 		f.authenticate(true)
 		f.bind()

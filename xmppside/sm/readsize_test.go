@@ -101,7 +101,7 @@ func TestReadSizeFair(t *testing.T) {
 // come with quick answers only.
 func TestQuestions(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	var a ahead
+	var a unread
 	for i := range 4 {
 		a.ask(100, uint64(10*(i+1)), now)
 		a.write(100, true)

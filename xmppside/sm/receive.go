@@ -12,12 +12,12 @@ import (
 )
 
 // Handler is given each inbound stanza once, in order, on the goroutine that reads. It may read t and
-// answer through t as a mellium handler does. Each Mark ends in Done, Saved or Redo, at any time and from
+// answer through t as a mellium handler does. Each Handle ends in Done, Saved or Redo, at any time and from
 // any goroutine; until then the server keeps the stanza.
-type Handler func(m Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement)
+type Handler func(m Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement)
 
-// Mark is one inbound stanza's place in the stream. The methods of the zero Mark do nothing.
-type Mark struct {
+// Handle is one inbound stanza's place in the stream. The methods of the zero Handle do nothing.
+type Handle struct {
 	N     uint64 // 0: it came before the server began to count
 	st    *Stream
 	in    *Session
@@ -25,7 +25,7 @@ type Mark struct {
 }
 
 // Session is what is to be saved in the transaction that makes this stanza durable.
-func (m Mark) Session() Session {
+func (m Handle) Session() Session {
 	if m.in == nil {
 		return Session{}
 	}
@@ -35,7 +35,7 @@ func (m Mark) Session() Session {
 }
 
 // Done says that the stanza is dealt with and has no record of its own.
-func (m Mark) Done() {
+func (m Handle) Done() {
 	if m.early != nil {
 		m.st.doneEarly(m.early)
 		return
@@ -43,8 +43,8 @@ func (m Mark) Done() {
 	m.with(func(s *Stream) { s.in.settle(m.N) })
 }
 
-// Saved says that the stanza is dealt with and that Mark.Session was committed with it.
-func (m Mark) Saved() {
+// Saved says that the stanza is dealt with and that Handle.Session was committed with it.
+func (m Handle) Saved() {
 	if m.early != nil {
 		m.st.doneEarly(m.early)
 		return
@@ -54,7 +54,7 @@ func (m Mark) Saved() {
 
 // Redo says that the stanza could not be kept: the connection ends, and this stanza and all after it that are
 // not done are handed over again.
-func (m Mark) Redo() {
+func (m Handle) Redo() {
 	if m.early != nil {
 		m.st.redoEarly(m.early)
 		return
@@ -72,7 +72,7 @@ func (m Mark) Redo() {
 
 // Answer queues a stanza of the owner's that deals with this one: it is done when the server has the answer, so that
 // it comes again if the stream ends before. ErrDown: not taken, nothing has changed.
-func (m Mark) Answer(raw []byte) (err error) {
+func (m Handle) Answer(raw []byte) (err error) {
 	if m.early != nil {
 		return m.st.answerEarly(m.early, raw)
 	}
@@ -115,7 +115,7 @@ func (s *Stream) answer(raw []byte) *item {
 }
 
 // with does f unless the stream has got another name since.
-func (m Mark) with(f func(*Stream)) {
+func (m Handle) with(f func(*Stream)) {
 	if m.st == nil || m.in == nil {
 		return
 	}
@@ -136,8 +136,8 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	case !stanza.Is(start.Name, stanza.NSClient):
 		return nil
 	}
-	n := l.conn.opened
-	l.conn.entered = n
+	n := l.transport.opened
+	l.transport.entered = n
 	m, ok := l.enter(n)
 	switch {
 	case !ok:
@@ -152,15 +152,15 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 
 // enter notes that stanza n is handed over. Repeats after a resumption are not, nor is anything once the
 // connection is over.
-func (l *Link) enter(n uint64) (Mark, bool) {
+func (l *Link) enter(n uint64) (Handle, bool) {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !l.current() || l.refuse || n <= s.in.handed {
-		return Mark{}, false
+		return Handle{}, false
 	}
 	s.in.handed = n
-	return Mark{N: n, st: s, in: s.sess}, true
+	return Handle{N: n, st: s, in: s.sess}, true
 }
 
 // bypass notes that stanza n was read, but not by the handler.
@@ -203,7 +203,7 @@ func (l *Link) nonza(start *xml.StartElement) {
 	l.poke()
 	s.mu.Unlock()
 	if err != nil {
-		l.accuse(err)
+		l.rejectCount(err)
 	}
 }
 
@@ -218,7 +218,7 @@ func (l *Link) answer(h string) error {
 		return err
 	}
 	l.awaiting, l.proving = false, false
-	l.ahead.answered(l.st.out.acked, l.st.cfg.Clock.Now())
+	l.unread.answered(l.st.out.acked, l.st.cfg.Clock.Now())
 	l.st.confirmed(done)
 	return nil
 }

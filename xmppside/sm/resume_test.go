@@ -16,7 +16,7 @@ import (
 
 func TestResumeSendsAgain(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	for _, id := range []string{"a", "b", "c"} {
 		c.send(id)
@@ -46,7 +46,7 @@ func TestResumeSendsAgain(t *testing.T) {
 
 func TestResumedWithImpossibleCount(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	f.until("id='a'")
@@ -74,7 +74,7 @@ func TestRefused(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			n := newNotes(true)
-			st := New(Config{Book: n, Acked: n.Acked}, State{})
+			st := New(Config{Journal: n, Acked: n.Acked}, State{})
 			c, f := mustConnect(t, st, (*fake).fresh)
 			c.send("a")
 			c.send("b")
@@ -115,7 +115,7 @@ func TestRefused(t *testing.T) {
 
 func TestForget(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	f.until("id='a'")
@@ -136,7 +136,7 @@ func TestForget(t *testing.T) {
 func TestBroken(t *testing.T) {
 	resumed := func(t *testing.T, clock Clock) (*Stream, *client, *fake) {
 		n := newNotes(true)
-		st := New(Config{Book: n, Acked: n.Acked, Clock: clock}, State{})
+		st := New(Config{Journal: n, Acked: n.Acked, Clock: clock}, State{})
 		c, f := mustConnect(t, st, (*fake).fresh)
 		c.send("a")
 		f.until("id='a'")
@@ -251,7 +251,7 @@ func TestDeadLinkKeepsAnswersForTheNext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.during = func(m Mark, _ xmlstream.TokenReadEncoder, _ *xml.StartElement) {
+	c.during = func(m Handle, _ xmlstream.TokenReadEncoder, _ *xml.StartElement) {
 		c.l.Close() // the connection breaks while the handler is at work; mellium answers behind it
 		m.Done()
 	}
@@ -293,7 +293,7 @@ func TestServesFarewellIsNotSent(t *testing.T) {
 func TestRestart(t *testing.T) {
 	const edge = math.MaxUint32
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{
+	st := New(Config{Journal: n, Acked: n.Acked}, State{
 		Session: Session{ID: "st1", JID: "receiver@chat.test/relay", Location: "host:1", Max: time.Minute, In: 2*(edge+1) - 2},
 		Queue:   []Stanza{{N: edge - 1, Raw: outbound("a"), Tag: "a"}, {N: edge, Raw: outbound("b"), Tag: "b"}, {N: edge + 2, Raw: outbound("c"), Tag: "c"}},
 	})

@@ -16,7 +16,7 @@ func (l *Link) flush() {
 	for {
 		var last bool
 		if buf, last = l.batch(buf[:0]); len(buf) > 0 {
-			if _, err := l.conn.send(buf); err != nil {
+			if _, err := l.transport.send(buf); err != nil {
 				l.fail(err)
 				return
 			}
@@ -49,7 +49,7 @@ func (l *Link) left() {
 	}
 }
 
-// batch collects one write. Acknowledgements do not wait for stanzas that the book has not committed.
+// batch collects one write. Acknowledgements do not wait for stanzas that the journal has not committed.
 func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	s := l.st
 	s.mu.Lock()
@@ -58,7 +58,7 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 		return nil, true
 	}
 	room, block := l.room()
-	alone := l.ahead.unread() == 0
+	alone := l.unread.bytes() == 0
 	// A stanza that has room only on its own and what else there is take turns.
 	tight := alone && !block && len(l.loose)+nonzaSize+s.out.first(s.committed) > room
 	if first := tight && !l.gaveWay && !l.proving; first {
@@ -80,8 +80,8 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 		buf = pad(buf, s.cfg.ReadSize-len(askR))
 	}
 	// Acknowledgements of ours take room too, which only an answer gives back.
-	buf = l.ask(buf, block || l.bounded() && l.ahead.unasked() && (room < s.cfg.ReadSize/2 || s.out.first(s.committed) > 0))
-	l.ahead.write(len(buf), block)
+	buf = l.ask(buf, block || l.bounded() && l.unread.unasked() && (room < s.cfg.ReadSize/2 || s.out.first(s.committed) > 0))
+	l.unread.write(len(buf), block)
 	return buf, false
 }
 
@@ -122,7 +122,7 @@ func (l *Link) ask(buf []byte, must bool) []byte {
 	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, s.cfg.Clock.Now()
 	if l.managed {
 		buf = append(buf, askR...)
-		l.ahead.ask(len(buf), w, l.askedAt)
+		l.unread.ask(len(buf), w, l.askedAt)
 		return buf
 	}
 	// Its number is that of the last stanza which its answer speaks for: its own.
@@ -133,8 +133,8 @@ func (l *Link) ask(buf []byte, must bool) []byte {
 	return s.out.take(buf, s.committed, math.MaxInt, true, s.single)
 }
 
-// accuse ends the stream because the server cannot be right (XEP-0198 §4, handled-count-too-high).
-func (l *Link) accuse(err error) {
+// rejectCount ends the stream because the server cannot be right (XEP-0198 §4, handled-count-too-high).
+func (l *Link) rejectCount(err error) {
 	l.st.mu.Lock()
 	if l.final == nil {
 		l.finalErr = err
@@ -145,8 +145,8 @@ func (l *Link) accuse(err error) {
 	l.st.mu.Unlock()
 }
 
-// gate waits for the book and lets stanzas and acknowledgements pass as it commits.
-func (l *Link) gate() {
+// waitCommits waits for the journal and lets stanzas and acknowledgements pass as it commits.
+func (l *Link) waitCommits() {
 	s := l.st
 	for {
 		s.mu.Lock()
@@ -163,14 +163,14 @@ func (l *Link) gate() {
 				return
 			}
 		}
-		if err := s.cfg.Book.Wait(l.ctx, want); err != nil {
+		if err := s.cfg.Journal.Wait(l.ctx, want); err != nil {
 			if l.ctx.Err() == nil || !errors.Is(err, l.ctx.Err()) {
-				l.undo(fmt.Errorf("%w: %w", ErrBook, err))
+				l.undo(fmt.Errorf("%w: %w", ErrJournal, err))
 			}
 			return
 		}
 		if err := s.verify(l.ctx, want); err != nil {
-			l.undo(fmt.Errorf("%w: %w", ErrBook, err))
+			l.undo(fmt.Errorf("%w: %w", ErrJournal, err))
 			return
 		}
 		l.pass(want)
@@ -192,7 +192,7 @@ func (s *Stream) verify(ctx context.Context, want uint64) error {
 	}
 	s.mu.Unlock()
 	for _, n := range tickets {
-		if err := s.cfg.Book.Wait(ctx, n); err != nil && ctx.Err() == nil {
+		if err := s.cfg.Journal.Wait(ctx, n); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}

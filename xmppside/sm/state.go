@@ -16,19 +16,19 @@ var (
 	// ErrFull: not taken, as many stanzas as the window allows are unacknowledged.
 	ErrFull = errors.New("sm: window is full")
 	// ErrBroken: the server resumed a stream that it cannot read (Prosody 0.12). The stream was given up;
-	// log in afresh.
+	// log in anew.
 	ErrBroken = errors.New("sm: resumed stream is broken")
-	// ErrProtocol: the server's counts cannot be right. The stream was given up; log in afresh.
+	// ErrProtocol: the server's counts cannot be right. The stream was given up; log in anew.
 	ErrProtocol = errors.New("sm: server acknowledges what it cannot have")
 	// ErrSilent: no byte came for Config.DeadAfter. Reconnect.
 	ErrSilent = errors.New("sm: connection is silent")
-	// ErrBook: the Book did not commit, or not in time. Reconnect.
-	ErrBook = errors.New("sm: book did not commit")
+	// ErrBook: the Journal did not commit, or not in time. Reconnect.
+	ErrJournal = errors.New("sm: journal did not commit")
 	// ErrTooLarge: the server sent a stanza that is not read to its end. It counts as handled. Reconnect.
 	ErrTooLarge = errors.New("sm: the server sends a stanza above 4 MiB, or of too many parts: it is passed over")
 	// ErrAccount: the server bound an account that is not Config.Account. Nothing is sent to it.
 	ErrAccount = errors.New("sm: the server bound an account that is not ours")
-	// ErrRedo: Mark.Redo ended the connection. Reconnect.
+	// ErrRedo: Handle.Redo ended the connection. Reconnect.
 	ErrRedo = errors.New("sm: stanza is to be delivered again")
 )
 
@@ -55,18 +55,18 @@ type Stanza struct {
 type State struct {
 	Session
 	// Queue lists what was bound under Session.ID and not acknowledged, in order of N. There may be gaps:
-	// untagged stanzas are not in any book.
+	// untagged stanzas are not in any journal.
 	Queue []Stanza
 }
 
-// Book makes bindings and sessions durable. Tickets are one running number: when one is committed, all
+// Journal makes bindings and sessions durable. Tickets are one running number: when one is committed, all
 // before it are.
-type Book interface {
+type Journal interface {
 	// Bind records that s is about to leave as number s.N of stream id (empty: no XEP-0198). It is called
 	// for tagged stanzas only; again, with another number, when a resumption shifts it. It must not wait.
 	Bind(s Stanza, id string) (ticket uint64)
 	// Save replaces the saved Session; one without ID removes it. What is saved later, on its own or by a
-	// transaction that carries Mark.Session, must be applied later. It must not wait.
+	// transaction that carries Handle.Session, must be applied later. It must not wait.
 	Save(s Session) (ticket uint64)
 	// Wait waits until everything up to ticket is committed. An error that is not ctx's means: this
 	// commit failed and its bindings are undone; the Stream forgets those stanzas.
@@ -81,14 +81,14 @@ type Config struct {
 	ReadSize int    // bytes that the server reads at a time: it shall never stand within a stanza, save a larger one [no bound]
 	AskCount int    // stanzas after which an <r/> is sent even when one is unanswered [64]
 
-	AskEvery     time.Duration // <r/> when nothing came for so long [10s]
-	DeadAfter    time.Duration // the connection is given up when no byte came for so long [30s]
-	ProveWithin  time.Duration // a resumed stream must answer <r/> within [5s]
-	WriteTimeout time.Duration // one write may take [10s]
-	BookTimeout  time.Duration // one commit may take [10s]
+	AskEvery       time.Duration // <r/> when nothing came for so long [10s]
+	DeadAfter      time.Duration // the connection is given up when no byte came for so long [30s]
+	ProveWithin    time.Duration // a resumed stream must answer <r/> within [5s]
+	WriteTimeout   time.Duration // one write may take [10s]
+	JournalTimeout time.Duration // one commit may take [10s]
 
-	Book  Book                // nil: nothing survives the process
-	Acked func(done []Stanza) // tagged stanzas that the server has, in order; must not wait
+	Journal Journal             // nil: nothing survives the process
+	Acked   func(done []Stanza) // tagged stanzas that the server has, in order; must not wait
 	// TooLarge is called when a stanza is passed over (ErrTooLarge), before the connection ends: until all that came
 	// before it is done the server cannot be told, and brings it again.
 	TooLarge func()

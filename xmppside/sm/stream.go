@@ -19,7 +19,7 @@ type Stream struct {
 	cfg Config
 
 	mu        sync.Mutex // guards all below, and the Links' fields that say so
-	sess      *Session   // replaced, never changed; In is meaningless here. A Mark of another one is stale
+	sess      *Session   // replaced, never changed; In is meaningless here. A Handle of another one is stale
 	link      *Link      // the newest: the only one that may write
 	open      bool       // Send goes through link
 	over      bool       // logged out, or on the way there
@@ -45,7 +45,7 @@ func New(cfg Config, saved State) *Stream {
 	cfg.DeadAfter = cmp.Or(cfg.DeadAfter, 30*time.Second)
 	cfg.ProveWithin = cmp.Or(cfg.ProveWithin, 5*time.Second)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 10*time.Second)
-	cfg.BookTimeout = cmp.Or(cfg.BookTimeout, 10*time.Second)
+	cfg.JournalTimeout = cmp.Or(cfg.JournalTimeout, 10*time.Second)
 	if cfg.Clock == nil {
 		cfg.Clock = machineClock{}
 	}
@@ -95,7 +95,7 @@ func (s *Stream) Open(l *Link) {
 
 // Send queues one whole stanza, which nobody changes afterwards, and returns its number. It waits while
 // the stream is not open or the window is full, until ctx ends; after Logout it returns ErrDown. When it
-// returns nil the stanza is bound in the Book and will be in Acked or Lost.
+// returns nil the stanza is bound in the Journal and will be in Acked or Lost.
 func (s *Stream) Send(ctx context.Context, raw []byte, tag any) (uint64, error) {
 	for {
 		s.mu.Lock()
@@ -146,11 +146,11 @@ func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 
 // bind records where an item is to go.
 func (s *Stream) bind(it *item) {
-	if s.cfg.Book == nil || it.Tag == nil {
+	if s.cfg.Journal == nil || it.Tag == nil {
 		return
 	}
 	it.kept = it.kept || it.ticket != 0 && it.ticket <= s.committed
-	it.ticket = s.cfg.Book.Bind(it.Stanza, s.sess.ID)
+	it.ticket = s.cfg.Journal.Bind(it.Stanza, s.sess.ID)
 	s.await(it.ticket)
 }
 
@@ -164,10 +164,10 @@ func (s *Stream) await(ticket uint64) {
 
 // save replaces the saved session.
 func (s *Stream) save(sess Session) (ticket uint64) {
-	if s.cfg.Book == nil {
+	if s.cfg.Journal == nil {
 		return 0
 	}
-	ticket = s.cfg.Book.Save(sess)
+	ticket = s.cfg.Journal.Save(sess)
 	s.await(ticket)
 	return ticket
 }
@@ -175,7 +175,7 @@ func (s *Stream) save(sess Session) (ticket uint64) {
 // progress does what is due after the inbox has changed.
 func (s *Stream) progress() {
 	switch {
-	case s.cfg.Book == nil || s.sess.ID == "":
+	case s.cfg.Journal == nil || s.sess.ID == "":
 		s.in.durable = max(s.in.durable, s.in.mark)
 	case s.in.wantsSave():
 		sess := *s.sess
@@ -252,14 +252,14 @@ func (s *Stream) begin(sess Session) {
 	s.in = newInbox(0)
 }
 
-// Forget throws the session away, between connections: the next Link logs in afresh, and what is queued is lost.
+// Forget throws the session away, between connections: the next Link logs in anew, and what is queued is lost.
 func (s *Stream) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget()
 }
 
-// forget throws the name away; the next Link logs in afresh.
+// forget throws the name away; the next Link logs in anew.
 func (s *Stream) forget() {
 	s.begin(Session{})
 }

@@ -19,7 +19,7 @@ func (l *Link) watch() {
 		}
 		now := clock.Now()
 		if asleep := now.Sub(last) - 2*tick; asleep > 0 {
-			l.excuse(asleep, now)
+			l.skipStalled(asleep, now)
 		}
 		last = now
 		if err := l.check(now); err != nil {
@@ -29,9 +29,9 @@ func (l *Link) watch() {
 	}
 }
 
-// excuse leaves out of account for how long this process was stopped, or its machine: neither the server nor the book
+// skipStalled leaves out of account for how long this process was stopped, or its machine: neither the server nor the journal
 // is to blame. What happened since does not count as later than now.
-func (l *Link) excuse(asleep time.Duration, now time.Time) {
+func (l *Link) skipStalled(asleep time.Duration, now time.Time) {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
 	if !l.waiting.IsZero() {
@@ -65,8 +65,8 @@ func (l *Link) check(now time.Time) error {
 		return fmt.Errorf("%w: <r/> is not answered", ErrBroken)
 	case silent >= s.cfg.DeadAfter+s.out.longest():
 		return ErrSilent
-	case !l.waiting.IsZero() && now.Sub(l.waiting) >= s.cfg.BookTimeout:
-		return fmt.Errorf("%w within %v", ErrBook, s.cfg.BookTimeout)
+	case !l.waiting.IsZero() && now.Sub(l.waiting) >= s.cfg.JournalTimeout:
+		return fmt.Errorf("%w within %v", ErrJournal, s.cfg.JournalTimeout)
 	case now.Sub(l.askedAt) >= s.cfg.AskEvery && (silent >= s.cfg.AskEvery || s.out.written() > s.out.acked):
 		l.wantsR = true
 		l.poke()
@@ -74,7 +74,7 @@ func (l *Link) check(now time.Time) error {
 	return nil
 }
 
-// undo takes back what the book did not commit. Nothing of it has left. The owner of the book knows of
+// undo takes back what the journal did not commit. Nothing of it has left. The owner of the journal knows of
 // those whose binding failed; what was bound behind them is lost, lest it overtake them, and so is what is still
 // bound as it was before.
 func (l *Link) undo(reason error) {
@@ -109,13 +109,13 @@ func (l *Link) undo(reason error) {
 	}
 }
 
-// undone asks the book which bindings failed.
+// undone asks the journal which bindings failed.
 func (s *Stream) undone(items []*item) map[*item]bool {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.BookTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.JournalTimeout)
 	defer cancel()
 	m := map[*item]bool{}
 	for _, it := range items {
-		if s.cfg.Book.Wait(ctx, it.ticket) != nil && ctx.Err() == nil {
+		if s.cfg.Journal.Wait(ctx, it.ticket) != nil && ctx.Err() == nil {
 			m[it] = true
 		}
 	}

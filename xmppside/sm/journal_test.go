@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// withheld is a client whose book commits only when told to.
+// withheld is a client whose journal commits only when told to.
 func withheld(t *testing.T, cfg Config) (*Stream, *notes, *client, *fake) {
 	t.Helper()
 	n := newNotes(true)
-	cfg.Book, cfg.Acked = n, n.Acked
+	cfg.Journal, cfg.Acked = n, n.Acked
 	st := New(cfg, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	n.mu.Lock()
@@ -55,10 +55,10 @@ func TestFailedCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.commit(failing)
-	if e := c.end(); !errors.Is(e.Err, ErrBook) || !e.Resumable {
+	if e := c.end(); !errors.Is(e.Err, ErrJournal) || !e.Resumable {
 		t.Fatalf("end %+v", e)
 	}
-	lost := st.Lost() // the undone one is the book's again
+	lost := st.Lost() // the undone one is the journal's again
 	if !slices.Equal(tags(lost), []string{"behind"}) || lost[0].Maybe {
 		t.Errorf("lost %+v, want what would overtake", lost)
 	}
@@ -86,7 +86,7 @@ func TestAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.commit(failing)
-	if e := c.end(); !errors.Is(e.Err, ErrBook) {
+	if e := c.end(); !errors.Is(e.Err, ErrJournal) {
 		t.Fatalf("end %+v", e)
 	}
 	n.commitAll()
@@ -156,7 +156,7 @@ func TestCommitThatFailedBeforeTheNewest(t *testing.T) {
 	n.mu.Unlock()
 	n.waiting(t, "behind")
 	n.commit()
-	if e := c.end(); !errors.Is(e.Err, ErrBook) {
+	if e := c.end(); !errors.Is(e.Err, ErrJournal) {
 		t.Fatalf("end %+v", e)
 	}
 	for range len(f.got) {
@@ -169,19 +169,19 @@ func TestCommitThatFailedBeforeTheNewest(t *testing.T) {
 	}
 }
 
-// A binding that only replaces an older one leaves that in the book when its commit fails.
+// A binding that only replaces an older one leaves that in the journal when its commit fails.
 func TestFailedCommitOfAShiftedStanza(t *testing.T) {
 	n := newNotes(false)
-	st := New(Config{Book: n, Acked: n.Acked}, State{Session: Session{ID: "st1", JID: "receiver@chat.test/relay"},
+	st := New(Config{Journal: n, Acked: n.Acked}, State{Session: Session{ID: "st1", JID: "receiver@chat.test/relay"},
 		Queue: []Stanza{{N: 5, Raw: outbound("a"), Tag: "a"}}})
 	c, f := mustConnect(t, st, func(f *fake) { f.resume(3) })
 	f.expect("<r ")
 	n.commit(n.waiting(t, "the new number"))
-	if e := c.end(); !errors.Is(e.Err, ErrBook) {
+	if e := c.end(); !errors.Is(e.Err, ErrJournal) {
 		t.Fatalf("end %+v", e)
 	}
 	if lost := tags(st.Lost()); !slices.Equal(lost, []string{"a"}) {
-		t.Errorf("lost %v, want what the book still holds", lost)
+		t.Errorf("lost %v, want what the journal still holds", lost)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestFailedSaveIsTriedAgain(t *testing.T) {
 	failing := n.ticket
 	n.mu.Unlock()
 	n.commit(failing)
-	if e := c.end(); !errors.Is(e.Err, ErrBook) {
+	if e := c.end(); !errors.Is(e.Err, ErrJournal) {
 		t.Fatalf("end %+v", e)
 	}
 	n.commitAll()
@@ -212,12 +212,12 @@ func TestBookTooSlow(t *testing.T) {
 	done := make(chan struct{})
 	go func() { e = c.end(); close(done) }()
 	clock.drive(t, time.Second, done)
-	if !errors.Is(e.Err, ErrBook) || !e.Resumable {
+	if !errors.Is(e.Err, ErrJournal) || !e.Resumable {
 		t.Errorf("end %+v", e)
 	}
 }
 
-// A process that slept blames neither the book nor the server, and what is wrong afterwards it notices as soon as ever.
+// A process that slept blames neither the journal nor the server, and what is wrong afterwards it notices as soon as ever.
 func TestSleep(t *testing.T) {
 	clock := newTestClock()
 	st, n, c, f := withheld(t, Config{Clock: clock})
@@ -273,7 +273,7 @@ func TestAckOnlyWhatIsSaved(t *testing.T) {
 
 func TestSessionIsSavedBeforeBindings(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	n.wait(t, "login saved", func(b *notes) bool {
 		return len(b.saves) == 1 && b.saves[0].ID == "st1" && b.saves[0].In == 0
@@ -284,7 +284,7 @@ func TestSessionIsSavedBeforeBindings(t *testing.T) {
 
 func TestForgottenSessionIsRemoved(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	f.write("<a xmlns='urn:xmpp:sm:3' h='5'/>")
 	c.end()
@@ -293,7 +293,7 @@ func TestForgottenSessionIsRemoved(t *testing.T) {
 
 func TestLogout(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	f.write(inbound(1))
 	m := c.take()
@@ -313,7 +313,7 @@ func TestLogout(t *testing.T) {
 	if !strings.Contains(strings.Join(rest, "")+last, "h='2'") {
 		t.Errorf("left with %q", rest)
 	}
-	f.write("<a xmlns='urn:xmpp:sm:3' h='2'/></stream:stream>") // Prosody's farewell
+	f.write("<a xmlns='urn:xmpp:sm:3' h='2'/></stream:stream>") // how Prosody ends a stream
 	if err := <-out; err != nil {
 		t.Fatalf("Logout: %v", err)
 	}
@@ -336,7 +336,7 @@ func TestLogout(t *testing.T) {
 
 func TestLogoutThatCannotFinishKeepsTheStream(t *testing.T) {
 	n := newNotes(true)
-	st := New(Config{Book: n, Acked: n.Acked}, State{})
+	st := New(Config{Journal: n, Acked: n.Acked}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	f.until("id='a'")

@@ -9,44 +9,45 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
 )
 
-// ledger is sm's Book over the desk. Its methods only enqueue (but for Wait), as both sides of it demand; Bind,
+// ledger is sm's Journal over the journal. Its methods only enqueue (but for Wait), as both sides of it demand; Bind,
 // Save and acked are called under the Stream's lock, one at a time.
-type ledger struct {
-	desk    bridge.SideJournal
+type streamJournal struct {
+	journal bridge.SideJournal
 	archive *archive
 	posts   *posts
-	saved   string // id of the stream that is in the book
-	changed *bell
+	saved   string // id of the stream that is in the journal
+	changed *wait.Broadcast
 	undone  func() // called when a commit has failed
 
 	mu       sync.Mutex
 	suspects map[bridge.Ref]bool // stanzas that may have killed the stream, until each is settled
 }
 
-func newLedger(s *Side) *ledger {
-	return &ledger{desk: s.desk, archive: s.archive, posts: s.rooms.posts, changed: &s.changed, undone: func() { s.givenBack(1) },
+func newStreamJournal(s *Side) *streamJournal {
+	return &streamJournal{journal: s.journal, archive: s.archive, posts: s.rooms.posts, changed: &s.changed, undone: func() { s.requeues(1) },
 		suspects: map[bridge.Ref]bool{}}
 }
 
-// Bind implements sm.Book. A number that shifts on resumption keeps the first place in the archive.
-func (l *ledger) Bind(s sm.Stanza, stream string) uint64 {
-	x := s.Tag.(*letter)
-	if x.how.at.IsZero() {
-		x.how.cursor, x.how.at = l.archive.place(), time.Now()
+// Bind implements sm.Journal. A number that shifts on resumption keeps the first place in the archive.
+func (l *streamJournal) Bind(s sm.Stanza, stream string) uint64 {
+	x := s.Tag.(*outgoing)
+	if x.binding.at.IsZero() {
+		x.binding.cursor, x.binding.at = l.archive.place(), time.Now()
 	}
-	x.how.stream, x.how.n = stream, s.N
-	ticket := l.desk.Bind(x.ref, x.how.bytes())
+	x.binding.stream, x.binding.n = stream, s.N
+	ticket := l.journal.Bind(x.ref, x.binding.bytes())
 	if x.room {
 		l.posts.bound(x, ticket)
 	}
 	return ticket
 }
 
-// Save implements sm.Book.
-func (l *ledger) Save(x sm.Session) uint64 {
+// Save implements sm.Journal.
+func (l *streamJournal) Save(x sm.Session) uint64 {
 	row := bridge.StateRow{Key: keyStream}
 	if x.ID != "" {
 		row.Value, _ = json.Marshal(x) // strings and numbers never err
@@ -56,12 +57,12 @@ func (l *ledger) Save(x sm.Session) uint64 {
 		rows = append(rows, bridge.StateRow{Key: countKey(l.saved)})
 	}
 	l.saved = x.ID
-	return l.desk.SetState(bridge.XMPP, rows...)
+	return l.journal.SetState(bridge.XMPP, rows...)
 }
 
-// Wait implements sm.Book. What a commit that failed had bound is back in the book.
-func (l *ledger) Wait(ctx context.Context, ticket uint64) error {
-	err := l.desk.Wait(ctx, ticket)
+// Wait implements sm.Journal. What a commit that failed had bound is back in the journal.
+func (l *streamJournal) Wait(ctx context.Context, ticket uint64) error {
+	err := l.journal.Wait(ctx, ticket)
 	if err != nil && ctx.Err() == nil {
 		l.undone()
 	}
@@ -69,11 +70,11 @@ func (l *ledger) Wait(ctx context.Context, ticket uint64) error {
 }
 
 // acked closes what the server has, but for room posts: it is the room that has to have those.
-func (l *ledger) acked(done []sm.Stanza) {
+func (l *streamJournal) acked(done []sm.Stanza) {
 	results := make([]bridge.Result, 0, len(done))
 	refs := make([]bridge.Ref, len(done))
 	for i, s := range done {
-		x := s.Tag.(*letter)
+		x := s.Tag.(*outgoing)
 		if refs[i] = x.ref; x.room {
 			l.posts.acked(x)
 			continue
@@ -81,15 +82,15 @@ func (l *ledger) acked(done []sm.Stanza) {
 		results = append(results, bridge.Result{Ref: x.ref})
 	}
 	if len(results) > 0 {
-		l.desk.Settle(results...)
+		l.journal.Settle(results...)
 	}
 	l.archive.sent.Add(int64(len(done)))
 	l.settled(refs...)
-	l.changed.ring()
+	l.changed.Wake()
 }
 
 // suspect remembers who may have killed the stream.
-func (l *ledger) suspect(refs ...bridge.Ref) {
+func (l *streamJournal) suspect(refs ...bridge.Ref) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range refs {
@@ -97,7 +98,7 @@ func (l *ledger) suspect(refs ...bridge.Ref) {
 	}
 }
 
-func (l *ledger) settled(refs ...bridge.Ref) {
+func (l *streamJournal) settled(refs ...bridge.Ref) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range refs {
@@ -105,38 +106,38 @@ func (l *ledger) settled(refs ...bridge.Ref) {
 	}
 }
 
-// pardon is for suspects that never come again: they were dropped by hand, or refused.
-func (l *ledger) pardon() {
+// clearSuspects is for suspects that never come again: they were dropped by hand, or refused.
+func (l *streamJournal) clearSuspects() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.suspects)
 }
 
-func (l *ledger) unsuspicious() bool {
+func (l *streamJournal) unsuspicious() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.suspects) == 0
 }
 
-// restore makes the stream's queue of the legs that it held when the process ended. What belongs to another
-// stream is lost, and the server may have it. What cannot be made again goes back into the book.
+// restore makes the stream's queue of the deliveries that it held when the process ended. What belongs to another
+// stream is lost, and the server may have it. What cannot be made again goes back into the journal.
 func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza, err error) {
-	bound, err := s.desk.Bound(ctx, bridge.XMPP)
+	bound, err := s.journal.Bound(ctx, bridge.XMPP)
 	if err != nil {
 		return nil, err
 	}
 	var back []bridge.Ref
 	for _, leg := range bound {
-		h, err := parseHow(leg.Binding)
+		h, err := parseBinding(leg.Binding)
 		r, why := s.render(&leg.Outbound)
 		if err != nil || why != nil {
 			back = append(back, leg.Ref)
 			continue
 		}
-		r.how = h
-		x := sm.Stanza{N: h.n, Raw: r.raw, Tag: &r.letter}
+		r.binding = h
+		x := sm.Stanza{N: h.n, Raw: r.raw, Tag: &r.outgoing}
 		if r.room {
-			s.rooms.posts.restored(&r.letter, h.stream == saved.ID)
+			s.rooms.posts.restored(&r.outgoing, h.stream == saved.ID)
 		}
 		if h.stream == saved.ID {
 			queue = append(queue, x)
@@ -150,9 +151,9 @@ func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza
 		slices.SortStableFunc(queue, func(a, b sm.Stanza) int { return cmp.Compare(a.N, b.N) })
 	}
 	if len(back) > 0 {
-		s.desk.Count(bridge.XMPP, bridge.MaybeDuplicate, len(back))
-		s.desk.Unbind(back...)
-		s.log.Warn().Int("maybe_duplicate", len(back)).Msg("bound legs cannot be resumed and are sent afresh")
+		s.journal.Count(bridge.XMPP, bridge.MaybeDuplicate, len(back))
+		s.journal.Unbind(back...)
+		s.log.Warn().Int("maybe_duplicate", len(back)).Msg("bound deliveries cannot be resumed and are sent again")
 	}
 	return queue, nil
 }

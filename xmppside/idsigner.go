@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	mailPrefix    = "cr-"  // ids of stanzas that carry mail
+	messagePrefix = "cr-"  // ids of stanzas that carry mail
 	receiptPrefix = "crr-" // of receipts: a bounce of one says nothing about a message
 	secretBytes   = 16
 	stampBytes    = 6
 )
 
-// stamp makes the ids of our stanzas. An id is made of the leg and of whom it goes to, sealed with a secret that
-// this book keeps: the same on every resend, never another book's, and nobody can make up the id of a stanza
+// stamp makes the ids of our stanzas. An id is made of the delivery and of whom it goes to, sealed with a secret that
+// this journal keeps: the same on every resend, never another journal's, and nobody can make up the id of a stanza
 // that was sent to somebody else (or its bounce).
-type stamp struct{ secret []byte }
+type idSigner struct{ secret []byte }
 
 func newSecret() []byte {
 	b := make([]byte, secretBytes)
@@ -30,12 +30,12 @@ func newSecret() []byte {
 	return b
 }
 
-// id names a leg that goes to a bare JID: cr-<message>-<leg>-<seal>.
-func (s stamp) id(ref bridge.Ref, to string) string {
-	return mailPrefix + strconv.FormatUint(ref.Msg, 10) + "-" + strconv.FormatUint(uint64(ref.Delivery), 10) + "-" + s.seal(ref, to)
+// id names a delivery that goes to a bare JID: cr-<message>-<delivery>-<seal>.
+func (s idSigner) id(ref bridge.Ref, to string) string {
+	return messagePrefix + strconv.FormatUint(ref.Msg, 10) + "-" + strconv.FormatUint(uint64(ref.Delivery), 10) + "-" + s.seal(ref, to)
 }
 
-func (s stamp) seal(ref bridge.Ref, to string) string {
+func (s idSigner) seal(ref bridge.Ref, to string) string {
 	h := hmac.New(sha256.New, s.secret)
 	var n [10]byte
 	binary.BigEndian.PutUint64(n[:], ref.Msg)
@@ -46,17 +46,17 @@ func (s stamp) seal(ref bridge.Ref, to string) string {
 }
 
 // made tells whether a letter's id is one of ours, for that letter.
-func (s stamp) made(l *letter) bool {
+func (s idSigner) made(l *outgoing) bool {
 	id := l.id
 	if rest, receipt := strings.CutPrefix(id, receiptPrefix); receipt {
-		id = mailPrefix + rest
+		id = messagePrefix + rest
 	}
 	return id == s.id(l.ref, l.to)
 }
 
-// ref finds the leg that an id from a bare JID is about; false: it is none of ours, or was not sent there.
-func (s stamp) ref(id, from string) (bridge.Ref, bool) {
-	rest, ours := strings.CutPrefix(id, mailPrefix)
+// ref finds the delivery that an id from a bare JID is about; false: it is none of ours, or was not sent there.
+func (s idSigner) ref(id, from string) (bridge.Ref, bool) {
+	rest, ours := strings.CutPrefix(id, messagePrefix)
 	parts := strings.Split(rest, "-")
 	if !ours || len(parts) != 3 {
 		return bridge.Ref{}, false

@@ -14,21 +14,21 @@ import (
 )
 
 // conn is one login of the side.
-type conn struct {
-	*line
-	s      *Side
-	gen    uint64         // of what is offered; kept over a resumption
-	heard  atomic.Int64   // when the last message came, Unix ns
-	opened atomic.Int64   // when mail could go out, Unix ns; 0: never
-	hold   hold           // of live messages while stored ones come
-	wg     sync.WaitGroup // of what runs beside the reading; all end with the line
+type login struct {
+	*connection
+	s           *Side
+	gen         uint64         // of what is offered; kept over a resumption
+	lastMessage atomic.Int64   // when the last message came, Unix ns
+	readyAt     atomic.Int64   // when messages could go out, Unix ns; 0: never
+	holdback    holdback       // of live messages while stored ones come
+	wg          sync.WaitGroup // of what runs beside the reading; all end with the connection
 }
 
 // handle is given each stanza once, in order, on the goroutine that reads.
-func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 	e, err := readElement(t, start)
 	if errors.Is(err, sm.ErrTooLarge) {
-		c.s.archive.tooLarge(e)
+		c.s.archive.passedOver(e)
 		c.s.rooms.posts.tooLarge(e)
 	}
 	if err != nil {
@@ -51,9 +51,9 @@ func (c *conn) handle(m sm.Mark, t xmlstream.TokenReadEncoder, start *xml.StartE
 }
 
 // message offers a message, unless it is an answer of the archive.
-func (c *conn) message(m sm.Mark, e *element) {
+func (c *login) message(m sm.Handle, e *element) {
 	s := c.s
-	c.heard.Store(time.Now().UnixNano())
+	c.lastMessage.Store(time.Now().UnixNano())
 	if s.archive.take(m, e) {
 		return
 	}
@@ -66,11 +66,11 @@ func (c *conn) message(m sm.Mark, e *element) {
 	case b.room != "":
 		s.rooms.posts.bounced(b)
 	default:
-		s.desk.Bounce(b.ref, b.why)
+		s.journal.Bounce(b.ref, b.why)
 		s.gaveBack(b)
 	}
-	if v.nudge != "" {
-		s.rooms.nudge(v.nudge)
+	if v.suspect != "" {
+		s.rooms.suspect(v.suspect)
 	}
 	if v.in.Refused != nil && v.in.Room != "" && v.in.Reply.IsZero() {
 		s.rooms.refused(v.in.Room, v.in.Refused)
@@ -80,12 +80,12 @@ func (c *conn) message(m sm.Mark, e *element) {
 		it.in.WireID = wireID(v.archiveID, e)
 		it.archived = v.archiveID
 	}
-	c.admit(it, e)
+	c.holdOrOffer(it, e)
 }
 
-// age is how long mail could go out.
-func (c *conn) age(now time.Time) time.Duration {
-	at := c.opened.Load()
+// age is how long messages could go out.
+func (c *login) age(now time.Time) time.Duration {
+	at := c.readyAt.Load()
 	if at == 0 {
 		return 0
 	}
@@ -94,8 +94,8 @@ func (c *conn) age(now time.Time) time.Duration {
 
 // item is one offer on its way.
 type item struct {
-	c        *conn
-	m        sm.Mark
+	c        *login
+	m        sm.Handle
 	in       bridge.Inbound
 	archived string    // its id in the archive, when it moves the cursor and came live
 	stored   time.Time // when the server stored it for us; zero: it came live

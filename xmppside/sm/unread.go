@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ahead is how far what was written is ahead of what the server has certainly read, in bytes since the stream is
+// unread is how far what was written is ahead of what the server has certainly read, in bytes since the stream is
 // ready.
-type ahead struct {
+type unread struct {
 	wrote, read int
 	asks        []question // not answered
 	blocks      bool       // all that is unread is whole blocks
@@ -27,20 +27,20 @@ const (
 	quick       = 250 * time.Millisecond // an answer: acknowledgements of ours shall not stand behind much that is read slowly
 )
 
-func (a *ahead) unread() int { return a.wrote - a.read }
+func (a *unread) bytes() int { return a.wrote - a.read }
 
 // unasked tells whether no <r/> will show that all was read.
-func (a *ahead) unasked() bool {
-	return a.unread() > 0 && (len(a.asks) == 0 || a.asks[len(a.asks)-1].end < a.wrote)
+func (a *unread) unasked() bool {
+	return a.bytes() > 0 && (len(a.asks) == 0 || a.asks[len(a.asks)-1].end < a.wrote)
 }
 
 // ask notes an <r/> that ends the next size bytes, behind stanza n.
-func (a *ahead) ask(size int, n uint64, now time.Time) {
+func (a *unread) ask(size int, n uint64, now time.Time) {
 	a.asks = append(a.asks, question{a.wrote + size, n, now})
 }
 
 // write notes a write of n bytes. Only room says that it is to be a block.
-func (a *ahead) write(n int, block bool) {
+func (a *unread) write(n int, block bool) {
 	if n > 0 {
 		a.wrote, a.blocks = a.wrote+n, block
 	}
@@ -48,7 +48,7 @@ func (a *ahead) write(n int, block bool) {
 
 // answered takes an <a h>: it answers the oldest question if the server has all before it, and each question that stands
 // before a stanza which the server has.
-func (a *ahead) answered(h uint64, now time.Time) {
+func (a *unread) answered(h uint64, now time.Time) {
 	for one := true; len(a.asks) > 0 && (a.asks[0].n < h || one && a.asks[0].n == h); one = false {
 		q := a.asks[0]
 		a.read, a.asks = q.end, a.asks[1:]
@@ -68,12 +68,12 @@ func (l *Link) room() (n int, block bool) {
 	if !l.bounded() {
 		return math.MaxInt, false
 	}
-	unread := l.ahead.unread()
+	unread := l.unread.bytes()
 	most := bound - 2*nonzaSize // an <r/> is always possible, and to repeat it
 	fill := most - nonzaSize - len(l.loose)
 	full := !l.proving && !s.single && l.records && s.out.fills(s.committed, fill, bound*3/4)
 	switch {
-	case full && (unread == 0 || l.ahead.blocks && unread < l.ahead.most*bound):
+	case full && (unread == 0 || l.unread.blocks && unread < l.unread.most*bound):
 		return most, true
 	case unread > 0 && full:
 		return 0, false
@@ -87,7 +87,7 @@ func (l *Link) bounded() bool { return l.managed && l.st.cfg.ReadSize > 0 }
 // fits tells whether an <r/> behind n more bytes leaves the server with no more than it reads at a time, or ends a run of
 // blocks.
 func (l *Link) fits(n int) bool {
-	return !l.bounded() || l.ahead.unread()+n+len(askR) <= l.st.cfg.ReadSize || l.ahead.blocks && n == 0
+	return !l.bounded() || l.unread.bytes()+n+len(askR) <= l.st.cfg.ReadSize || l.unread.blocks && n == 0
 }
 
 // pad fills buf up with whitespace, which is nothing between stanzas (RFC 6120 §4.6.1).

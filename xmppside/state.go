@@ -11,7 +11,7 @@ import (
 	"chatrelay/xmppside/sm"
 )
 
-// Keys of the side's memory in the book. Never rename one.
+// Keys of the side's memory in the journal. Never rename one.
 const (
 	keySecret   = "secret"    // of our stanza ids
 	keyStream   = "stream"    // sm.Session, JSON

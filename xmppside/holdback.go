@@ -16,13 +16,13 @@ const (
 	holdItem   = 512             // what a held message costs besides its body, about
 )
 
-// hold keeps messages back after a fresh login while the server brings what it had stored for us, or its archive
-// is asked for what came just before: ejabberd routes live mail to a session before it has looked into the store, and the
+// holdback keeps messages back after a fresh login while the server brings what it had stored for us, or its archive
+// is asked for what came just before: ejabberd routes live messages to a session before it has looked into the store, and the
 // older would come behind the newer. Without an archive it ends with the answer to a ping sent behind the presence.
 //
 // Live messages are held always. Stored ones are where some may be in the store alone and others in the archive alone, and
 // until that is known: what an interrupted login had not acknowledged may come before we have said a word.
-type hold struct {
+type holdback struct {
 	mu       sync.Mutex // guards all below; held while release passes on, so that nothing overtakes
 	on       bool
 	stored   bool      // stored ones too
@@ -41,14 +41,14 @@ type keptItem struct {
 }
 
 // begin holds live messages, and stored ones.
-func (h *hold) begin(stored bool) {
+func (h *holdback) begin(stored bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.on, h.stored, h.places = true, stored, map[string]int{}
 }
 
 // live holds live messages only, from here on.
-func (h *hold) live(push func(item)) {
+func (h *holdback) live(push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range h.items {
@@ -60,14 +60,14 @@ func (h *hold) live(push func(item)) {
 }
 
 // old says up to when what was archived was taken long ago.
-func (h *hold) old(since time.Time) {
+func (h *holdback) old(since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.since = since
 }
 
 // take keeps a message, or passes it on behind all that has to go first.
-func (h *hold) take(it item, push func(item)) {
+func (h *holdback) take(it item, push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -84,7 +84,7 @@ func (h *hold) take(it item, push func(item)) {
 }
 
 // keep needs h.mu.
-func (h *hold) keep(it item) {
+func (h *holdback) keep(it item) {
 	if it.archived != "" {
 		h.places[it.in.WireID] = len(h.items)
 	}
@@ -95,7 +95,7 @@ func (h *hold) keep(it item) {
 func (it *item) weight() int { return len(it.in.Body) + holdItem }
 
 // out takes an item out, so that it goes no second time. h.mu is held.
-func (h *hold) out(it *keptItem) item {
+func (h *holdback) out(it *keptItem) item {
 	out := it.item
 	h.bytes -= out.weight()
 	*it = keptItem{gone: true} // its body is not kept
@@ -104,14 +104,14 @@ func (h *hold) out(it *keptItem) item {
 
 // sort puts what was stored in the order in which it was, before what is live. ejabberd hands some of what an interrupted login had not
 // acknowledged to the next one, and stores the rest once more: both say when they were stored first.
-func (h *hold) sort() {
+func (h *holdback) sort() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.inOrder()
 }
 
 // inOrder is sort. h.mu is held.
-func (h *hold) inOrder() {
+func (h *holdback) inOrder() {
 	if !h.stored {
 		return
 	}
@@ -138,14 +138,14 @@ func live(it keptItem) int {
 }
 
 // release passes on what was held: what was stored goes first. Whatever ends the hold calls it; the first call counts.
-func (h *hold) release(push func(item)) {
+func (h *holdback) release(push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.pass(push)
 }
 
 // pass is release. h.mu is held.
-func (h *hold) pass(push func(item)) {
+func (h *holdback) pass(push func(item)) {
 	h.on = false
 	h.inOrder()
 	for _, stored := range []bool{true, false} {
@@ -160,13 +160,13 @@ func (h *hold) pass(push func(item)) {
 
 // meet passes on what was stored before an archived message, and lets the held copy of that itself go: it is
 // taken from the archive. byTime: the archive's beginning is behind where we were.
-func (h *hold) meet(r *result, byTime bool, push func(item)) {
+func (h *holdback) meet(r *result, byTime bool, push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.stored {
 		return
 	}
-	same, held := h.places[r.mark]
+	same, held := h.places[r.hash]
 	for ; h.next < len(h.items); h.next++ {
 		it := &h.items[h.next]
 		if held && h.next >= same || !held && !it.before(r) {
@@ -188,8 +188,8 @@ func (it *keptItem) before(r *result) bool {
 	return it.stored.Before(r.at) || it.archived == "" && it.stored.Equal(r.at)
 }
 
-// walked notes that the archive was read from the cursor to its end: what is archived, and was not met, is before that.
-func (h *hold) walked() {
+// archiveRead notes that the archive was read from the cursor to its end: what is archived, and was not met, is before that.
+func (h *holdback) archiveRead() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.complete = true
@@ -197,7 +197,7 @@ func (h *hold) walked() {
 
 // known makes nothing of a stored message that was taken from the archive long ago. A stored message never moves the
 // cursor. h.mu is held.
-func (h *hold) known(it item, complete bool) item {
+func (h *holdback) known(it item, complete bool) item {
 	if !h.stored || it.stored.IsZero() {
 		return it
 	}
@@ -208,18 +208,18 @@ func (h *hold) known(it item, complete bool) item {
 	return it
 }
 
-// unstore waits until the server has brought what it had stored, and lets live messages go on.
-func (c *conn) unstore(ctx context.Context) {
+// releaseAfterStore waits until the server has brought what it had stored, and lets live messages go on.
+func (c *login) releaseAfterStore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, holdWithin)
 	defer cancel()
 	_, _ = c.ask(ctx, domainOf(c.s.addr.own), "get", "<ping xmlns='"+nsPing+"'/>") // any answer comes behind the store
-	c.hold.release(c.s.inbox.push)
+	c.holdback.release(c.s.inbox.push)
 }
 
 // admit offers a message, unless it has to wait for older ones.
-func (c *conn) admit(it item, e *element) {
+func (c *login) holdOrOffer(it item, e *element) {
 	it.stored = c.s.stored(e)
-	c.hold.take(it, c.s.inbox.push)
+	c.holdback.take(it, c.s.inbox.push)
 }
 
 // stored is when our own server stored a message for us: it says so in its own name or in our account's (XEP-0203). Zero: it

@@ -8,11 +8,11 @@ import (
 	"mellium.im/xmpp"
 )
 
-// conn is the connection that mellium sees once it is authenticated: above TLS, below XML. Reading, it
+// transport is the connection that mellium sees once it is authenticated: above TLS, below XML. Reading, it
 // counts; it has ReadByte, so that xml.Decoder buffers nothing and the count is exact at each token. What
 // is written goes straight through until Bind has done its work, and into the stream's outbox from then
 // on: a Write then neither waits nor touches the network.
-type conn struct {
+type transport struct {
 	net.Conn
 	link *Link
 
@@ -49,13 +49,13 @@ func (l *Link) SASL(f xmpp.StreamFeature) xmpp.StreamFeature {
 }
 
 // begin starts counting: h stanzas came before.
-func (c *conn) begin(h uint64) {
+func (c *transport) begin(h uint64) {
 	c.counting = true
 	c.opened, c.finished, c.entered = h, h, h
 }
 
 // ConnectionState is TLS's, if there is any; mellium asks for it.
-func (c *conn) ConnectionState() tls.ConnectionState {
+func (c *transport) ConnectionState() tls.ConnectionState {
 	if t, ok := c.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		return t.ConnectionState()
 	}
@@ -63,7 +63,7 @@ func (c *conn) ConnectionState() tls.ConnectionState {
 }
 
 // ReadByte is what xml.Decoder calls.
-func (c *conn) ReadByte() (byte, error) {
+func (c *transport) ReadByte() (byte, error) {
 	if c.broken != nil {
 		return 0, c.broken
 	}
@@ -89,7 +89,7 @@ func (c *conn) ReadByte() (byte, error) {
 }
 
 // fill reads from the network, and notes for how long it waited.
-func (c *conn) fill() (int, error) {
+func (c *transport) fill() (int, error) {
 	l, clock := c.link, c.link.st.cfg.Clock
 	began := clock.Now().UnixNano()
 	l.blocked.Store(began)
@@ -104,7 +104,7 @@ func (c *conn) fill() (int, error) {
 }
 
 // Read is for whoever does not know ReadByte.
-func (c *conn) Read(p []byte) (int, error) {
+func (c *transport) Read(p []byte) (int, error) {
 	for i := range p {
 		if i > 0 && c.r == c.w {
 			return i, nil
@@ -118,7 +118,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (c *conn) count(b byte) {
+func (c *transport) count(b byte) {
 	ev := c.in.step(b)
 	if c.inError && len(c.errRaw) < maxErrRaw {
 		c.errRaw = append(c.errRaw, b)
@@ -146,7 +146,7 @@ func (c *conn) count(b byte) {
 }
 
 // Write sends at once before the stream is ready, and queues afterwards.
-func (c *conn) Write(p []byte) (int, error) {
+func (c *transport) Write(p []byte) (int, error) {
 	s := c.link.st
 	s.mu.Lock()
 	if c.queued {
@@ -161,7 +161,7 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 // send writes to the network. A context would not stop it; the deadline does.
-func (c *conn) send(p []byte) (int, error) {
+func (c *transport) send(p []byte) (int, error) {
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.link.st.cfg.WriteTimeout)); err != nil {
 		return 0, err
 	}
@@ -172,10 +172,10 @@ func (c *conn) send(p []byte) (int, error) {
 // in the outbox of the stream as it is now would be missing from its count. While there is no newer
 // connection a dead one still takes stanzas, for the one that will resume: they answer what was counted as
 // handed over. s.mu is held.
-func (c *conn) enqueue(p []byte) (int, error) {
+func (c *transport) enqueue(p []byte) (int, error) {
 	s, l := c.link.st, c.link
 	if l.closed && string(p) == streamClose {
-		return len(p), nil // Serve's farewell, behind that of Logout
+		return len(p), nil // what Serve says, behind Logout's
 	}
 	if s.link != l || c.ended || l.closed || l.dead && s.sess.ID == "" {
 		return 0, net.ErrClosed
@@ -203,7 +203,7 @@ func (c *conn) enqueue(p []byte) (int, error) {
 }
 
 // element takes one whole element from mellium.
-func (c *conn) element() {
+func (c *transport) element() {
 	part := c.part
 	c.part = nil
 	switch {

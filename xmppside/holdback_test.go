@@ -17,14 +17,14 @@ func heldItem(n int, size int) item {
 }
 
 // keeps tells whether a message has to wait.
-func (h *hold) keeps(it item) bool {
+func (h *holdback) keeps(it item) bool {
 	kept := true
 	h.take(it, func(item) { kept = false })
 	return kept
 }
 
 func TestHold(t *testing.T) {
-	var h hold
+	var h holdback
 	var out []string
 	push := func(it item) { out = append(out, it.in.WireID) }
 	if h.keeps(heldItem(1, 1)) {
@@ -50,7 +50,7 @@ func TestHold(t *testing.T) {
 }
 
 func TestHoldIsBounded(t *testing.T) {
-	var h hold
+	var h holdback
 	h.begin(false)
 	n := 0
 	for h.keeps(heldItem(n, 1<<20)) {
@@ -97,7 +97,7 @@ func heldAs(body string, second int, archived string) item {
 
 func TestMerge(t *testing.T) {
 	read := func(second int, id string) result {
-		return result{id: id, at: time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC), mark: wireID(id, nil)}
+		return result{id: id, at: time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC), hash: wireID(id, nil)}
 	}
 	since := time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -156,7 +156,7 @@ func TestMerge(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var h hold
+			var h holdback
 			var out []string
 			push := func(it item) {
 				switch {
@@ -182,7 +182,7 @@ func TestMerge(t *testing.T) {
 				out = append(out, "#"+r.id)
 			}
 			if !c.byTime && !c.cut {
-				h.walked()
+				h.archiveRead()
 			}
 			h.release(push)
 			if got := strings.Join(out, " "); got != c.want || h.bytes != 0 || len(h.items) != 0 {
@@ -194,7 +194,7 @@ func TestMerge(t *testing.T) {
 
 // Once it is known that the archive has all, stored messages go on; live ones wait.
 func TestHoldLive(t *testing.T) {
-	var h hold
+	var h holdback
 	var out []string
 	push := func(it item) { out = append(out, string(it.in.Body)) }
 	h.begin(true)
@@ -219,7 +219,7 @@ func TestHoldLive(t *testing.T) {
 func TestHoldLiveInOrder(t *testing.T) {
 	const rounds, each = 200, 60
 	for range rounds {
-		var h hold
+		var h holdback
 		var mu sync.Mutex
 		var out []int
 		push := func(it item) {
@@ -251,7 +251,7 @@ func TestHoldLiveInOrder(t *testing.T) {
 
 // What an interrupted login had not acknowledged comes in rows of its own. In one second, what was not archived was first.
 func TestStoredInOrder(t *testing.T) {
-	var h hold
+	var h holdback
 	var out []string
 	h.begin(true)
 	for _, it := range []item{heldAs("live", 0, ""), heldAs("c", 12, "3"), heldAs("d", 12, ""), heldAs("f", 14, "6"),
@@ -261,7 +261,7 @@ func TestStoredInOrder(t *testing.T) {
 	h.sort()
 	push := func(it item) { out = append(out, string(it.in.Body)) }
 	for _, r := range []result{{id: "1"}, {id: "3"}, {id: "5"}, {id: "6"}, {id: "new", at: time.Date(2026, 1, 1, 0, 0, 15, 0, time.UTC)}} {
-		r.mark = wireID(r.id, nil)
+		r.hash = wireID(r.id, nil)
 		h.meet(&r, false, push)
 		out = append(out, "#"+r.id)
 	}

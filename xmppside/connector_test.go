@@ -105,7 +105,7 @@ func TestStripping(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if k, err := newDoor(&cfg, me).open(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil {
+			if k, err := newConnector(&cfg, me).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil {
 				t.Errorf("logged in as %s", k.full)
 			}
 			if s := i.said(); strings.Contains(s, "<auth") || strings.Contains(s, "<message") || strings.Contains(s, "<presence") {
@@ -136,7 +136,7 @@ func TestSeeOtherHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newDoor(&cfg, me).open(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || elsewhere(err) != x.Addr {
+		if _, err := newConnector(&cfg, me).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || elsewhere(err) != x.Addr {
 			t.Errorf("got %v", err)
 		}
 		if first.called() != 1 || second.called() != 1 {
@@ -151,7 +151,7 @@ func TestSeeOtherHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newDoor(&cfg, me).open(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || second.called() > 0 {
+		if _, err := newConnector(&cfg, me).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || second.called() > 0 {
 			t.Errorf("followed %d times: %v", second.called(), err)
 		}
 	})
@@ -165,7 +165,7 @@ func TestLocation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := newDoor(&cfg, me)
+		d := newConnector(&cfg, me)
 		d.avoid = avoid
 		return d.addresses(t.Context(), st)
 	}
@@ -197,7 +197,7 @@ func TestLimits(t *testing.T) {
 		"<max-bytes>x</max-bytes>":                                   {0, "x"},
 		"":                                                           {0, ""},
 	} {
-		k := &line{}
+		k := &connection{}
 		d := xml.NewDecoder(strings.NewReader("<limits xmlns='urn:xmpp:stream-limits:0'>" + text + "</limits>"))
 		tok, _ := d.Token()
 		start := tok.(xml.StartElement)
@@ -206,9 +206,9 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	var log bytes.Buffer
-	d := newDoor(&Config{Log: zerolog.New(&log)}, jid.JID{})
+	d := newConnector(&Config{Log: zerolog.New(&log)}, jid.JID{})
 	for _, absurd := range []string{"1", "1", "2", "", "2"} {
-		d.complain(absurd)
+		d.warnLimit(absurd)
 	}
 	if n := strings.Count(log.String(), "max_bytes"); n != 3 {
 		t.Errorf("said %d times, want 3: %s", n, log.String())
@@ -272,7 +272,7 @@ func TestAnswered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := &question{to: c.to, answer: make(chan *element, 1)}
-			k := &line{full: ownJID + "/r", asking: asking{waiting: map[string]*question{"1": q}}}
+			k := &connection{full: ownJID + "/r", asking: asking{waiting: map[string]*question{"1": q}}}
 			k.answered(parse(t, "<iq type='result' id='1' from='"+c.from+"'/>"))
 			k.answered(parse(t, "<iq type='result' id='2'/>"))
 			if got := len(q.answer) == 1; got != c.want || (len(k.asking.waiting) == 0) != c.want {

@@ -24,16 +24,16 @@ import (
 
 const loginTimeout = 15 * time.Second
 
-// door opens logged-in lines. It is used by one goroutine.
-type door struct {
-	cfg   *Config
-	me    jid.JID
-	avoid string // a location that did not let us in
-	said  string // what was complained of last
+// connector opens logged-in lines. It is used by one goroutine.
+type connector struct {
+	cfg    *Config
+	me     jid.JID
+	avoid  string // a location that did not let us in
+	warned string // what was complained of last
 }
 
-// line is one logged-in connection.
-type line struct {
+// connection is one logged-in connection.
+type connection struct {
 	l      *sm.Link
 	sess   *xmpp.Session
 	full   string // our JID, with the resource
@@ -45,11 +45,11 @@ type line struct {
 	askers askers
 }
 
-func newDoor(cfg *Config, me jid.JID) *door { return &door{cfg: cfg, me: me} }
+func newConnector(cfg *Config, me jid.JID) *connector { return &connector{cfg: cfg, me: me} }
 
-// open logs in, trying one address after the other until one lets us in or says no for a reason that another
+// connect logs in, trying one address after the other until one lets us in or says no for a reason that another
 // will say too.
-func (d *door) open(ctx context.Context, st *sm.Stream) (*line, error) {
+func (d *connector) connect(ctx context.Context, st *sm.Stream) (*connection, error) {
 	var failed []error
 	for _, address := range d.addresses(ctx, st) {
 		k, err := d.try(ctx, st, address)
@@ -73,7 +73,7 @@ func (d *door) open(ctx context.Context, st *sm.Stream) (*line, error) {
 
 // addresses begins with where the server wants the stream resumed (XEP-0198 §5). Without TLS nothing shows
 // that it is the same server.
-func (d *door) addresses(ctx context.Context, st *sm.Stream) []string {
+func (d *connector) addresses(ctx context.Context, st *sm.Stream) []string {
 	out := targets(ctx, d.cfg, d.me.Domainpart())
 	if at := st.Session().Location; at != "" && at != d.avoid && d.cfg.TLS != tlsOff {
 		out = append([]string{at}, out...)
@@ -82,7 +82,7 @@ func (d *door) addresses(ctx context.Context, st *sm.Stream) []string {
 }
 
 // try logs in at one address. Contexts do not cancel mellium's reads: closing the connection does.
-func (d *door) try(ctx context.Context, st *sm.Stream, address string) (*line, error) {
+func (d *connector) try(ctx context.Context, st *sm.Stream, address string) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
 	password, err := d.cfg.login()
@@ -111,13 +111,13 @@ func (d *door) try(ctx context.Context, st *sm.Stream, address string) (*line, e
 	}
 	nc.closed.Store(true)
 	k.addr = address
-	d.complain(k.absurd)
+	d.warnLimit(k.absurd)
 	return k, nil
 }
 
-func (d *door) login(ctx context.Context, l *sm.Link, nc net.Conn, password string) (*line, error) {
+func (d *connector) login(ctx context.Context, l *sm.Link, nc net.Conn, password string) (*connection, error) {
 	conf := tlsConfig(d.cfg, d.me.Domainpart())
-	k := &line{l: l}
+	k := &connection{l: l}
 	mechanisms := []sasl.Mechanism{bounded(sasl.ScramSha256), bounded(sasl.ScramSha1)} // never PLUS: mellium does not fall back
 	var features []xmpp.StreamFeature
 	var rw net.Conn = nc
@@ -150,7 +150,7 @@ func (d *door) login(ctx context.Context, l *sm.Link, nc net.Conn, password stri
 
 // verify looks behind mellium's success: it swallows the failure of a feature that is marked optional, and then
 // the session is neither secure nor logged in.
-func (k *line) verify(mode string) error {
+func (k *connection) verify(mode string) error {
 	const want = xmpp.Secure | xmpp.Authn | xmpp.Ready
 	k.full = k.sess.LocalAddr().String()
 	if v := k.sess.ConnectionState().Version; v != 0 {
@@ -174,7 +174,7 @@ const (
 )
 
 // limits reads what the server says of stanza sizes (XEP-0478). There is nothing to negotiate.
-func (k *line) limits() xmpp.StreamFeature {
+func (k *connection) limits() xmpp.StreamFeature {
 	return xmpp.StreamFeature{
 		Name: xml.Name{Space: nsLimits, Local: "limits"},
 		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
@@ -196,13 +196,13 @@ func (k *line) limits() xmpp.StreamFeature {
 	}
 }
 
-// complain says that a limit is not believed, when that starts or changes: with it each message would be refused.
-func (d *door) complain(absurd string) {
-	if absurd != "" && absurd != d.said {
+// warnLimit says that a limit is not believed, when that starts or changes: with it each message would be refused.
+func (d *connector) warnLimit(absurd string) {
+	if absurd != "" && absurd != d.warned {
 		d.cfg.Log.Warn().Str("side", bridge.XMPP.String()).Str("max_bytes", absurd).Int("least", leastStanza).
 			Msg("the server announces a limit for stanzas that cannot be right (XEP-0478); it is ignored")
 	}
-	d.said = absurd
+	d.warned = absurd
 }
 
 // loginError: the server does not let us in. Trying again soon would not help, and might lock the account.
@@ -227,7 +227,7 @@ func isLogin(err error) bool {
 
 // noticing tells a refusal by SASL from a connection that broke meanwhile. Mellium's own type is internal. What was said
 // before the login counts no more: without TLS anybody may have said it.
-func (k *line) noticing(f xmpp.StreamFeature) xmpp.StreamFeature {
+func (k *connection) noticing(f xmpp.StreamFeature) xmpp.StreamFeature {
 	negotiate := f.Negotiate
 	f.Negotiate = func(ctx context.Context, s *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
 		mask, rw, err := negotiate(ctx, s, data)

@@ -12,7 +12,7 @@ import (
 // live; the login behind it appears first. They are two because Prosody keeps back what it had stored for us from a session that
 // has asked the archive, and not all that is stored must be in the archive: some is not to be archived, a policy
 // may have been another, and old entries are dropped.
-type ahead struct {
+type readAheadState struct {
 	done   bool // the next login appears
 	walked bool // and nothing is behind the cursor but what came since
 }
@@ -28,10 +28,10 @@ const (
 
 // begin finds out what this login is for, and reads ahead. What was sent behind the cursor is searched for on the way. An
 // error: the archive cannot be read now.
-func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, error) {
+func (a *archive) begin(ctx context.Context, c *login, f *search) (loginStage, error) {
 	a.mu.Lock()
 	before := a.ahead
-	a.ahead = ahead{}
+	a.ahead = readAheadState{}
 	a.mu.Unlock()
 	if err := a.discover(ctx, c); err != nil {
 		return stagePlain, err
@@ -40,7 +40,7 @@ func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, er
 		a.filled()
 		return stagePlain, nil
 	}
-	if err := a.step(ctx); err != nil {
+	if err := a.stepOver(ctx); err != nil {
 		return stagePlain, err
 	}
 	at, has := a.position()
@@ -48,21 +48,21 @@ func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, er
 	case !has:
 		return stagePlain, nil
 	case before.walked:
-		c.hold.live(a.s.inbox.push)
+		c.holdback.live(a.s.inbox.push)
 		return stageAppear, nil
 	case before.done || at.ID == "" || !a.lasting():
 		if !a.lasting() { // nothing else tells what is known again of what has no id
 			a.note(&a.taking, keyTaking, a.s.st.Session().ID)
 		}
 		if !a.emptied {
-			c.hold.old(at.since())
+			c.holdback.old(at.since())
 		}
 		return stageAppear, nil
 	}
 	walked := a.readAhead(ctx, c, f, at)
 	if ctx.Err() == nil {
 		a.mu.Lock()
-		a.ahead = ahead{done: true, walked: walked}
+		a.ahead = readAheadState{done: true, walked: walked}
 		a.mu.Unlock()
 	}
 	return stageRead, nil
@@ -70,13 +70,13 @@ func (a *archive) begin(ctx context.Context, c *conn, f *search) (loginStage, er
 
 // readAhead takes what is behind the cursor, where that is still in the archive. What it cannot do the login behind it does, or
 // says why not.
-func (a *archive) readAhead(ctx context.Context, c *conn, f *search, at cursor) bool {
+func (a *archive) readAhead(ctx context.Context, c *login, f *search, at cursor) bool {
 	ctx, cancel := context.WithTimeout(ctx, a.s.patience) // nothing goes out meanwhile
 	defer cancel()
-	if _, err := a.page(ctx, c, query{after: at.ID, max: 1}, func(m sm.Mark, _ result) { m.Done() }); err != nil {
+	if _, err := a.page(ctx, c, query{after: at.ID, max: 1}, func(m sm.Handle, _ result) { m.Done() }); err != nil {
 		return false
 	}
-	a.find(ctx, c, f)
+	a.searchSent(ctx, c, f)
 	return a.fill(ctx, c, f) == nil
 }
 
@@ -102,15 +102,15 @@ func (a *archive) isTaking(stream string) bool {
 }
 
 // takeOn goes on taking the store after a resumption.
-func (s *Side) takeOn(ctx context.Context, c *conn) bool {
+func (s *Side) takeOn(ctx context.Context, c *login) bool {
 	if at, _ := s.archive.position(); !s.archive.emptied {
-		c.hold.old(at.since())
+		c.holdback.old(at.since())
 	}
-	if !s.appear(c) {
+	if !s.sendPresence(c) {
 		return false
 	}
 	c.drained(ctx)
-	c.hold.sort()
+	c.holdback.sort()
 	s.fillGap(ctx, c, &search{})
 	return ctx.Err() == nil
 }
@@ -120,17 +120,17 @@ func (s *Side) takeOn(ctx context.Context, c *conn) bool {
 func (a *archive) empty() {
 	if !a.emptied {
 		a.emptied = true
-		a.s.desk.SetState(bridge.XMPP, bridge.StateRow{Key: keyEmptied, Value: []byte("1")})
+		a.s.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyEmptied, Value: []byte("1")})
 	}
 }
 
 // loginAgain ends a login, so that the next is made at once.
-func (s *Side) loginAgain(ctx context.Context, c *conn) {
+func (s *Side) loginAgain(ctx context.Context, c *login) {
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	s.relogin = true
 	if s.archive.readAll() {
-		c.hold.release(s.inbox.push) // what comes before we are available is in the archive, too, or comes again
+		c.holdback.release(s.inbox.push) // what comes before we are available is in the archive, too, or comes again
 		if c.l.Leave(ctx) == nil {
 			return
 		}
@@ -140,12 +140,12 @@ func (s *Side) loginAgain(ctx context.Context, c *conn) {
 
 // drained waits until the server has brought what it had stored: its answer to a ping comes behind that. A long store
 // is waited for as long as something comes.
-func (c *conn) drained(ctx context.Context) {
+func (c *login) drained(ctx context.Context) {
 	for ctx.Err() == nil {
 		ask, cancel := context.WithTimeout(ctx, holdWithin)
 		_, err := c.ask(ask, domainOf(c.s.addr.own), "get", "<ping xmlns='"+nsPing+"'/>")
 		cancel()
-		if err == nil || isAnswer(err) || time.Since(time.Unix(0, c.heard.Load())) > holdWithin {
+		if err == nil || isAnswer(err) || time.Since(time.Unix(0, c.lastMessage.Load())) > holdWithin {
 			return
 		}
 	}

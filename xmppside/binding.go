@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// how is what the book keeps of a bound leg: its number in which stream, and where the archive stood then, so
+// binding is what the journal keeps of a bound delivery: its number in which stream, and where the archive stood then, so
 // that it can be looked for there if the stream is lost.
-type how struct {
+type binding struct {
 	stream string // XEP-0198 id; empty: a stream without
 	n      uint64
 	cursor string // id in the archive; empty: none known
@@ -17,9 +17,9 @@ type how struct {
 
 const howVersion = 1
 
-var errHow = errors.New("xmpp: a binding in the book is damaged")
+var errBinding = errors.New("xmpp: a binding in the journal is damaged")
 
-func (h how) bytes() []byte {
+func (h binding) bytes() []byte {
 	b := append(make([]byte, 0, 21+len(h.stream)+len(h.cursor)), howVersion)
 	b = binary.BigEndian.AppendUint64(b, h.n)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.at.UnixMilli()))
@@ -27,16 +27,16 @@ func (h how) bytes() []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(h.cursor))), h.cursor...)
 }
 
-func parseHow(b []byte) (h how, err error) {
+func parseBinding(b []byte) (h binding, err error) {
 	if len(b) < 21 || b[0] != howVersion {
-		return h, errHow
+		return h, errBinding
 	}
 	h.n = binary.BigEndian.Uint64(b[1:])
 	h.at = time.UnixMilli(int64(binary.BigEndian.Uint64(b[9:])))
 	stream, rest, ok := cutText(b[17:])
 	cursor, rest, ok2 := cutText(rest)
 	if !ok || !ok2 || len(rest) > 0 || h.n == 0 {
-		return how{}, errHow
+		return binding{}, errBinding
 	}
 	h.stream, h.cursor = stream, cursor
 	return h, nil
