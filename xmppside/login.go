@@ -13,7 +13,7 @@ import (
 	"chatrelay/xmppside/sm"
 )
 
-// conn is one login of the side.
+// login is one login of the side.
 type login struct {
 	*connection
 	s           *Side
