@@ -1,8 +1,9 @@
 package bridge
 
 import (
-	"math/rand/v2"
 	"time"
+
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -17,9 +18,5 @@ const (
 // backoff is how long a delivery waits before attempt n+1: doubling, at most a minute, less up to half by chance
 // so that many lanes do not come back at once.
 func backoff(n int) time.Duration {
-	d := backoffMost
-	if n < 8 {
-		d = min(backoffFirst<<n, backoffMost)
-	}
-	return d - rand.N(d/2)
+	return wait.Jitter(wait.Delay(n+1, backoffFirst, backoffMost))
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"chatrelay/internal/wait"
 )
 
 // downPause is how long a dispatcher waits before it offers a delivery again to a side that said ErrDown.
@@ -78,18 +80,9 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 		c.bury(out, why)
 	case errors.Is(err, ErrDown), ctx.Err() != nil:
 		c.queue.Release(out.Ref)
-		c.pause(ctx)
+		wait.Pause(ctx, downPause)
 	default:
 		c.deferTemporary(out, err)
-	}
-}
-
-func (c *Dispatcher) pause(ctx context.Context) {
-	t := time.NewTimer(downPause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"chatrelay/internal/wait"
 	"chatrelay/message"
 )
 
@@ -48,8 +49,8 @@ type Intake struct {
 	throttle *logThrottle // of Run's goroutine
 
 	offered atomic.Int64
-	wakeup  chan struct{} // capacity 1: something waits, or some of it has gone
-	space   chan struct{} // capacity 1: there may be room again
+	wakeup  wait.Signal   // something waits, or some of it has gone
+	space   wait.Signal   // there may be room again
 	closed  chan struct{} // Run has ended
 
 	mu      sync.Mutex // guards all below
@@ -80,7 +81,7 @@ func NewIntake(c IntakeConfig) *Intake {
 			side: c.Side, rules: c.Rules, directory: c.Directory, senders: c.Senders, journal: c.Journal, limit: newLimiter(c.Clock),
 			notices: c.Notices.Failed, nowMS: func() int64 { return c.Clock().UnixMilli() },
 		},
-		wakeup: make(chan struct{}, 1), space: make(chan struct{}, 1), closed: make(chan struct{}),
+		wakeup: wait.NewSignal(), space: wait.NewSignal(), closed: make(chan struct{}),
 		ended: map[uint64]error{},
 	}
 }
@@ -99,7 +100,7 @@ func (i *Intake) Offer(ctx context.Context, in Inbound) error {
 		taken, over := i.put(o)
 		switch {
 		case taken:
-			signal(i.wakeup)
+			i.wakeup.Set()
 			return nil
 		case over:
 			in.Ack(errStopped)
@@ -264,13 +265,5 @@ func (i *Intake) release(batch []offer) {
 		i.bytes -= o.size
 	}
 	i.mu.Unlock()
-	signal(i.space)
-}
-
-// signal wakes whoever waits on a channel of capacity 1; one signal is enough for all that happened before it.
-func signal(wakeup chan struct{}) {
-	select {
-	case wakeup <- struct{}{}:
-	default: // it is signalled already
-	}
+	i.space.Set()
 }

@@ -94,8 +94,8 @@ func TestBackoff(t *testing.T) {
 			full = min(backoffFirst<<n, backoffMost)
 		}
 		for range 50 {
-			if d := backoff(n); d <= full/2 || d > full {
-				t.Fatalf("attempt %d waits %v, want above %v and at most %v", n, d, full/2, full)
+			if d := backoff(n); d < full/2 || d > full {
+				t.Fatalf("attempt %d waits %v, want at least %v and at most %v", n, d, full/2, full)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 // post is a far server in memory: it keeps what it has for the relay until that is acknowledged, and takes each
@@ -18,7 +19,7 @@ type post struct {
 	flaw string
 
 	mu      sync.Mutex // guards all below
-	changed chan struct{}
+	changed wait.Broadcast
 	refuse  bool
 	stopped bool
 	line    int // number of the connection; each cut begins a new one
@@ -29,15 +30,14 @@ type post struct {
 }
 
 func newPost(flaw string) *post {
-	return &post{flaw: flaw, changed: make(chan struct{}), known: map[string]bool{}}
+	return &post{flaw: flaw, known: map[string]bool{}}
 }
 
 func (p *post) set(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f()
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.changed.Wake()
 }
 
 func (p *post) rig() SideRig {
@@ -101,7 +101,7 @@ func (s *fakeSide) Run(ctx context.Context, in bridge.Inlet) error {
 	})()
 	for gen := uint64(1); ctx.Err() == nil; gen++ {
 		s.p.mu.Lock()
-		line, ok, changed, next := s.p.line, !s.p.refuse && !s.p.stopped, s.p.changed, s.p.acked
+		line, ok, changed, next := s.p.line, !s.p.refuse && !s.p.stopped, s.p.changed.Wait(), s.p.acked
 		s.p.mu.Unlock()
 		if !ok {
 			select {
@@ -137,7 +137,7 @@ func (s *fakeSide) serve(ctx context.Context, in bridge.Inlet, gen uint64, line,
 	dropped := false
 	for ctx.Err() == nil {
 		s.p.mu.Lock()
-		changed := s.p.changed // taken before looking at what may change
+		changed := s.p.changed.Wait() // taken before looking at what may change
 		s.p.mu.Unlock()
 		s.deliver()
 		s.p.mu.Lock()
@@ -235,7 +235,7 @@ func (s *fakeSide) Send(ctx context.Context, out bridge.Outbound) error {
 	}
 	for {
 		s.p.mu.Lock()
-		changed := s.p.changed
+		changed := s.p.changed.Wait()
 		s.p.mu.Unlock()
 		s.mu.Lock()
 		up, done, called := s.up, s.done, s.called

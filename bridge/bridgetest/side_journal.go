@@ -85,7 +85,7 @@ func (d *SideJournal) Bind(ref bridge.Ref, binding []byte) uint64 {
 func (d *SideJournal) Wait(ctx context.Context, ticket uint64) error {
 	for {
 		d.m.mu.Lock()
-		dead, ok, failed, changed := d.life != d.m.life, ticket <= d.m.done, d.m.failed[ticket], d.m.changed
+		dead, ok, failed, changed := d.life != d.m.life, ticket <= d.m.done, d.m.failed[ticket], d.m.changed.Wait()
 		d.m.mu.Unlock()
 		switch {
 		case dead:
@@ -278,7 +278,7 @@ func (d *SideJournal) Next(ctx context.Context) (bridge.Outbound, error) {
 				return l.out, nil
 			}
 		}
-		changed := d.m.changed
+		changed := d.m.changed.Wait()
 		d.m.mu.Unlock()
 		select {
 		case <-changed:

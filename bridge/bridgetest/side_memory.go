@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 // Memory is a journal in memory for the tests of a side. What is enqueued becomes true at the next commit; Crash
@@ -27,7 +28,7 @@ type Memory struct {
 	sick    error
 	delay   time.Duration
 	due     time.Time // of the next commit
-	changed chan struct{}
+	changed wait.Broadcast
 
 	deliveries []*memoryDelivery
 	byRef      map[bridge.Ref]*memoryDelivery
@@ -101,7 +102,7 @@ type sideOp struct {
 // NewMemory makes a journal that ends with the test.
 func NewMemory(tb testing.TB) *Memory {
 	m := &Memory{byRef: map[bridge.Ref]*memoryDelivery{}, state: map[string][]byte{}, counts: map[string]int{},
-		failed: map[uint64]bool{}, changed: make(chan struct{}), limit: untilLimit}
+		failed: map[uint64]bool{}, limit: untilLimit}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); m.run(ctx) }() // ends with the test
@@ -176,8 +177,7 @@ func (m *Memory) Step(err error) bool {
 }
 
 func (m *Memory) ring() {
-	close(m.changed)
-	m.changed = make(chan struct{})
+	m.changed.Wake()
 }
 
 func (m *Memory) set(f func()) {
@@ -313,7 +313,7 @@ func (m *Memory) Await(what string, cond func(Sum) bool) error {
 	defer limit.Stop()
 	for {
 		m.mu.Lock()
-		changed, s := m.changed, m.sum()
+		changed, s := m.changed.Wait(), m.sum()
 		m.mu.Unlock()
 		if cond(s) {
 			return nil

@@ -201,8 +201,7 @@ func (j *Journal) Wait(ctx context.Context, ticket uint64) error {
 			defer j.mu.Unlock()
 			return fmt.Errorf("journal: %w", j.broken)
 		}
-		wakeup := j.resolved
-		j.hasWaiters = true
+		wakeup := j.resolved.Wait()
 		j.mu.Unlock()
 		select {
 		case <-wakeup:

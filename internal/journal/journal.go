@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 	"chatrelay/message"
 
 	"github.com/rs/zerolog"
@@ -90,7 +91,7 @@ type Journal struct {
 	stmts  *statements
 	id     string
 
-	wakeup chan struct{} // rings for the writer: the queue is not empty, or Shut; capacity 1
+	wakeup wait.Signal   // for the writer: the queue is not empty, or Close
 	ended  chan struct{} // closed when the writer has ended
 	fatal  chan error    // capacity 1: the writer says it once
 
@@ -128,8 +129,7 @@ type Journal struct {
 	ticket        uint64 // last one given out
 	resolvedTo    uint64 // all up to it are committed or have failed
 	failedTickets []span // tickets whose commit failed, newest last
-	resolved      chan struct{}
-	hasWaiters    bool // someone waits on waiting
+	resolved      wait.Broadcast
 
 	waiting   int // deliveries that wait (pending.go)
 	shares    shares
@@ -190,12 +190,12 @@ func open(o Options) (_ *Journal, err error) {
 	}
 	j := &Journal{
 		opt: o, log: o.Log, folder: h, stmts: newStatements(),
-		wakeup: make(chan struct{}, 1), ended: make(chan struct{}), fatal: make(chan error, 1),
+		wakeup: wait.NewSignal(), ended: make(chan struct{}), fatal: make(chan error, 1),
 		entries: map[uint64]*entry{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Counter]int64{},
-		resolved: make(chan struct{}), shares: newShares(), mayNotify: bridge.NewLimiter(o.Clock),
+		shares: newShares(), mayNotify: bridge.NewLimiter(o.Clock),
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-		j.ready[side] = &readyQueue{wakeup: make(chan struct{})}
+		j.ready[side] = &readyQueue{}
 	}
 	defer func() {
 		if err != nil {
@@ -250,7 +250,7 @@ func (j *Journal) Close() error {
 	again := j.stopping
 	j.stopping = true
 	j.mu.Unlock()
-	j.wakeWriter()
+	j.wakeup.Set()
 	<-j.ended
 	if again {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 )
 
 // lane keeps the order of deliveries from one sender to one destination. Guarded by Journal.mu.
@@ -76,19 +77,9 @@ func (n *lane) find(seq uint64) int {
 
 // readyQueue holds the lanes of one side that have something to hand out, in turn. Guarded by Journal.mu.
 type readyQueue struct {
-	turns                    // of the lanes that are ready
-	backingOff backoffHeap   // back off
-	wakeup     chan struct{} // closed and replaced when something may have become ready
-	waiters    int
-}
-
-// wake wakes all that wait in Next.
-func (c *readyQueue) wake() {
-	if c.waiters > 0 {
-		close(c.wakeup)
-		c.wakeup = make(chan struct{})
-		c.waiters = 0
-	}
+	turns                     // of the lanes that are ready
+	backingOff backoffHeap    // back off
+	wakeup     wait.Broadcast // something may have become ready
 }
 
 // lane finds or makes the lane of a delivery that is being made; the delivery counts from then on.
@@ -138,11 +129,11 @@ func (j *Journal) markReady(n *lane) {
 	}
 	if n.until > j.running() {
 		c.backOff(n)
-		c.wake() // whoever waits must look at the time again
+		c.wakeup.Wake() // whoever waits must look at the time again
 		return
 	}
 	c.push(n)
-	c.wake()
+	c.wakeup.Wake()
 }
 
 // backOff puts a lane among those that back off.

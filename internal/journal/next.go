@@ -99,8 +99,7 @@ func (j *Journal) waitNext(ctx context.Context, side bridge.SideID) (*delivery, 
 			defer j.mu.Unlock()
 			return nil, fmt.Errorf("journal: next: %w", j.broken)
 		}
-		wakeup, now := c.wakeup, j.running()
-		c.waiters++
+		wakeup, now := c.wakeup.Wait(), j.running()
 		j.mu.Unlock()
 		if err := await(ctx, wakeup, due, now); err != nil {
 			return nil, err
@@ -139,7 +138,7 @@ func (j *Journal) next(c *readyQueue) (d *delivery, due int64) {
 		}
 		if n.until > now {
 			c.backOff(n) // by this now: by a later one its time may have come, and nothing would back off
-			c.wake()
+			c.wakeup.Wake()
 			due = c.backingOff[0].until
 			continue
 		}

@@ -41,7 +41,7 @@ func (j *Journal) put(o op) {
 		return
 	}
 	j.queue = append(j.queue, o)
-	j.wakeWriter()
+	j.wakeup.Set()
 }
 
 // enqueue adds an operation that someone waits for.
@@ -68,14 +68,6 @@ func (j *Journal) withdraw(o op) bool {
 	}
 	j.queue = slices.Delete(j.queue, i, i+1)
 	return true
-}
-
-// wakeWriter wakes the writer; it has one place, as one ring is enough.
-func (j *Journal) wakeWriter() {
-	select {
-	case j.wakeup <- struct{}{}:
-	default:
-	}
 }
 
 // takeBatch takes what is there, up to the size of a commit.

@@ -107,7 +107,7 @@ func (j *Journal) recovered(t *txn, n int) error {
 	if j.retained = j.retained[n:]; len(j.retained) == 0 {
 		j.retained, j.blocked = nil, false
 		for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-			j.ready[side].wake()
+			j.ready[side].wakeup.Wake()
 		}
 	}
 	return j.accountSpace(t)

@@ -148,11 +148,7 @@ func (j *Journal) notifyWaiters(batch []op, err error) {
 			j.resolve(n.number(), err)
 		}
 	}
-	if j.hasWaiters {
-		j.hasWaiters = false
-		close(j.resolved)
-		j.resolved = make(chan struct{})
-	}
+	j.resolved.Wake()
 }
 
 // diskFull tells a disk without room from a broken one. The shared-memory file of the log grows by itself, and
@@ -186,7 +182,7 @@ func (j *Journal) fail(err error) {
 	j.queue = nil
 	for _, c := range j.ready {
 		if c != nil {
-			c.wake()
+			c.wakeup.Wake()
 		}
 	}
 	j.fatal <- err
@@ -216,7 +212,7 @@ func (j *Journal) finalCommit() {
 	j.notifyWaiters(nil, nil)
 	for _, c := range j.ready {
 		if c != nil {
-			c.wake()
+			c.wakeup.Wake()
 		}
 	}
 	if lost > 0 {
