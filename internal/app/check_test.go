@@ -94,7 +94,7 @@ func TestCheckStore(t *testing.T) {
 		t.Errorf("a file: %+v", s)
 	}
 	broken := t.TempDir()
-	if err := os.WriteFile(filepath.Join(broken, "book.db"), []byte("SQLite format 3\x00 and then nonsense"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(broken, "journal.db"), []byte("SQLite format 3\x00 and then nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if s := check(broken); storageWarning(dir) == "" && (s.ok || !s.fatal) {

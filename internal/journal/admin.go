@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -46,11 +45,14 @@ type Reader struct{ db *sql.DB }
 
 // OpenReadOnly opens the journal of a folder for looking.
 func OpenReadOnly(dir string) (*Reader, error) {
-	path := filepath.Join(dir, fileName)
-	if _, err := os.Stat(path); err != nil {
+	name, err := find(dir)
+	if errors.Is(err, ErrDamaged) {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("journal: there is no journal in %s: %w", dir, err)
 	}
-	db, err := openRead(path)
+	db, err := openRead(filepath.Join(dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", damaged(err))
 	}

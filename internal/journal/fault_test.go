@@ -149,7 +149,7 @@ func noRoom(t testing.TB) error {
 func copyFolder(t testing.TB, from string) string {
 	t.Helper()
 	to := t.TempDir()
-	for _, name := range []string{fileName, fileName + "-wal", lockName} {
+	for _, name := range []string{fileName, fileName + "-wal", oldName, oldName + "-wal", lockName} {
 		b, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue

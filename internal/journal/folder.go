@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	fileName = "book.db"
-	lockName = "book.lock"
+	fileName = "journal.db"
+	lockName = "book.lock" // as ever: relays of two versions must not own one folder
 	// checkedBytes: a journal up to this size is checked page by page after a start that finds an unfinished
 	// log; a larger one would make recovery slow, and what the relay needs of it is read in full anyway.
 	checkedBytes = 64 << 20
@@ -25,6 +25,7 @@ const (
 // folder is the folder of a journal while this process owns it. In memory: no folder, no lock.
 type folder struct {
 	dir      string
+	name     string // of the file
 	lockFile *os.File
 	sync     func(dir string) error // makes the entries of a folder lasting
 }
@@ -44,7 +45,7 @@ func lockFolder(dir string) (*folder, error) {
 	if err := tryLock(lock); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), lock.Close())
 	}
-	return &folder{dir: dir, lockFile: lock, sync: syncDir}, nil
+	return &folder{dir: dir, name: fileName, lockFile: lock, sync: syncDir}, nil
 }
 
 func (h *folder) unlock() error {
@@ -54,13 +55,15 @@ func (h *folder) unlock() error {
 	return h.lockFile.Close()
 }
 
-func (h *folder) path() string { return filepath.Join(h.dir, fileName) }
+func (h *folder) path() string { return filepath.Join(h.dir, h.name) }
 
 // prepare makes the journal where there has never been one. The lock file carries the stamp of the journal that
 // belongs beside it: a folder whose journal has gone is never taken for a new one.
 func (h *folder) prepare(driver string) error {
-	_, err := os.Stat(h.path())
+	name, err := find(h.dir)
 	switch {
+	case err == nil && name == oldName:
+		return h.takeOver(driver)
 	case err == nil:
 		return h.checkHeader()
 	case !errors.Is(err, os.ErrNotExist):
@@ -72,8 +75,10 @@ func (h *folder) prepare(driver string) error {
 		return fmt.Errorf("%w: %s is gone, but %s says that there was journal %s. Bring it back, or empty the folder to start without it",
 			ErrDamaged, h.path(), lockName, stamp)
 	}
-	if _, err := os.Stat(h.path() + "-wal"); err == nil {
-		return fmt.Errorf("%w: %s is gone, its log is still there", ErrDamaged, h.path())
+	for _, name := range []string{fileName, oldName} {
+		if _, err := os.Stat(filepath.Join(h.dir, name+"-wal")); err == nil {
+			return fmt.Errorf("%w: %s is gone from %s, its log is still there", ErrDamaged, name, h.dir)
+		}
 	}
 	return h.create(driver)
 }

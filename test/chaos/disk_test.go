@@ -46,7 +46,7 @@ func fullDisk(r *trial) {
 
 // damage: what a power cut leaves behind is mended; what is worse stops the relay, and the journal, put back, serves on.
 func damage(r *trial) {
-	book := filepath.Join(r.s.Relay.Store(), "book.db")
+	book := filepath.Join(r.s.Relay.Store(), "journal.db")
 	r.s.Relay.Kill()
 	r.check("torn tail", appendTo(book+"-wal", bytes.Repeat([]byte{0xA5}, 5000)))
 	r.healed()
