@@ -7,7 +7,7 @@ import (
 	"chatrelay/message"
 )
 
-// judge decides what an offer is and what it needs, without looking into the journal. It is used by one goroutine.
+// judge decides what an offer is and what it needs, without looking into the journal.
 type judge struct {
 	side      SideID
 	rules     message.Rules
@@ -20,8 +20,9 @@ type judge struct {
 	nowMS     func() int64
 }
 
-// record makes the journal's record of an offer. The refusal is nil unless the verdict is Reject.
-func (j *judge) record(in *Inbound) (*Record, *Refusal) {
+// record makes the journal's record of an offer. The refusal is nil unless the verdict is Reject. It works on a copy of
+// the judge, with the directory of that moment.
+func (j judge) record(in *Inbound) (*Record, *Refusal) {
 	j.now = j.directory()
 	rec := &Record{Origin: j.side, Via: in.To, Body: in.Body, Redelivered: in.Redelivered, State: in.State,
 		Gen: in.Gen, Redelivers: in.Redelivers}

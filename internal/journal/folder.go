@@ -273,7 +273,7 @@ func integrityCheck(db execer) error {
 		return err
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("%w: %s", ErrDamaged, verdict)
+		return fmt.Errorf("%w: %s", ErrDamaged, strings.ReplaceAll(verdict, "\n", ": ")) // an error is one line
 	}
 	return nil
 }

@@ -19,16 +19,16 @@ func run() int {
 	watchClock()
 	p, err := parsePoint(os.Getenv("CHAOS_POINT"))
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "relay:", err)
+		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 		return app.ExitConfiguration
 	}
 	if p.door, err = openDoor(os.Getenv("CHAOS_DOOR")); err != nil {
-		fmt.Fprintln(os.Stderr, "relay:", err)
+		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 		return app.ExitConfiguration
 	}
 	err = app.RunWith(app.Process{Environ: os.Environ(), Out: os.Stdout, Err: os.Stderr, Version: "chaos"}, p.seams())
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "relay:", err)
+		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 	}
 	return app.ExitCode(err)
 }
