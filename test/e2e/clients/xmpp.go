@@ -164,6 +164,9 @@ func (c *XMPP) live(ctx context.Context) error {
 		}
 	}
 	err = c.begin(conn)
+	if ctx.Err() != nil { // Close did not see this connection, and the login has lifted the deadline
+		return ctx.Err()
+	}
 	for err == nil {
 		err = c.next(dec)
 	}
