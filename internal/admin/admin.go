@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/net/netutil"
 
 	"chatrelay/bridge"
 )
@@ -98,7 +97,7 @@ const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second
-	idleTimeout   = 15 * time.Second // whoever waits behind mostConnections shall not wait long
+	idleTimeout   = 15 * time.Second
 	goodbye       = time.Second
 	mostHeader    = 16 << 10
 	mostBody      = 4 << 10
@@ -115,11 +114,12 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: CHATRELAY_HTTP_ADDR: %w", err)
 	}
-	s.listener = netutil.LimitListener(l, connections(descriptors()))
+	clients := &evicting{Listener: l, most: connections(descriptors())}
+	s.listener = clients
 	s.server = &http.Server{
 		Handler: handler, MaxHeaderBytes: mostHeader,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: log.New(quiet{cfg.Log}, "", 0),
+		ErrorLog: log.New(quiet{cfg.Log}, "", 0), ConnState: clients.changed,
 	}
 	return s, nil
 }
