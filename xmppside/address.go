@@ -7,6 +7,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 // addresses maps landlines to bare JIDs and back. It may be used from any goroutine.
@@ -85,24 +86,4 @@ func (a *addresses) landlineOf(bare string) string {
 }
 
 // self tells whether an address is the relay's own account. Mellium leaves from empty then.
-func (a *addresses) self(address string) bool { return address == "" || bareOf(address) == a.own }
-
-// bareOf is a JID without its resource.
-func bareOf(address string) string {
-	bare, _, _ := strings.Cut(address, "/")
-	return bare
-}
-
-// resourceOf is what bareOf leaves out.
-func resourceOf(address string) string {
-	_, resource, _ := strings.Cut(address, "/")
-	return resource
-}
-
-// domainOf is the domain of a bare JID.
-func domainOf(bare string) string {
-	if _, domain, ok := strings.Cut(bare, "@"); ok {
-		return domain
-	}
-	return bare
-}
+func (a *addresses) self(address string) bool { return address == "" || stanza.Bare(address) == a.own }

@@ -13,10 +13,10 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
-	skew         = 5 * time.Minute // between our clock and the server's
 	retryArchive = 30 * time.Second
 	advanceEvery = time.Second
 	advanceAfter = 500 // stanzas of ours
@@ -53,18 +53,18 @@ type archive struct {
 type result struct {
 	id   string
 	at   time.Time
-	msg  *element
+	msg  *stanza.Element
 	hash string // its wireID
 }
 
 // wireID is the lasting identity of a message that is in the archive. The archive's id alone is none with ejabberd: two
 // that come in the same microsecond have the same.
-func wireID(archived string, msg *element) string {
+func wireID(archived string, msg *stanza.Element) string {
 	parts := []string{archived}
 	if msg != nil {
-		parts = append(parts, msg.get("from"), msg.get("id"))
-		for _, b := range msg.all(nsClient, "body") {
-			parts = append(parts, b.text)
+		parts = append(parts, msg.Get("from"), msg.Get("id"))
+		for _, b := range msg.All(stanza.NSClient, "body") {
+			parts = append(parts, b.Text)
 		}
 	}
 	h := sha256.New()
@@ -131,7 +131,7 @@ func (a *archive) known() bool {
 func (a *archive) place() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.at.ID) > mostID {
+	if len(a.at.ID) > stanza.MostID {
 		return ""
 	}
 	return a.at.ID
@@ -216,8 +216,8 @@ func (a *archive) keepFilling(ctx context.Context, c *login, trouble string, f *
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return
-		case kindOf(err) != trouble:
-			trouble = kindOf(err)
+		case stanza.Kind(err) != trouble:
+			trouble = stanza.Kind(err)
 			a.warnUnreadable(err)
 		}
 		if !wait.Pause(ctx, retryArchive) {
@@ -364,7 +364,7 @@ func (a *archive) pass(ctx context.Context, c *login, next string) {
 
 // offer hands on one archived message, if it was for us.
 func (a *archive) offer(c *login, m sm.Handle, r result, at cursor) {
-	if r.msg == nil || a.s.addr.self(r.msg.get("from")) || !a.forUs(r.msg) {
+	if r.msg == nil || a.s.addr.self(r.msg.Get("from")) || !a.forUs(r.msg) {
 		m.Done()
 		return
 	}
@@ -377,10 +377,10 @@ func (a *archive) offer(c *login, m sm.Handle, r result, at cursor) {
 	a.s.inbox.push(item{c: c, m: m, in: v.in, cursor: &at})
 }
 
-func (a *archive) forUs(e *element) bool {
-	switch e.get("type") {
+func (a *archive) forUs(e *stanza.Element) bool {
+	switch e.Get("type") {
 	case "chat", "normal", "":
-		return a.s.addr.self(e.get("to"))
+		return a.s.addr.self(e.Get("to"))
 	}
 	return false
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"chatrelay/xmppside/stanza"
 )
 
 const askTimeout = 10 * time.Second
@@ -20,49 +22,7 @@ type asking struct {
 
 type question struct {
 	to     string
-	answer chan *element
-}
-
-// iqError is an answer of type error.
-type iqError struct{ kind, condition, text string }
-
-func (e *iqError) Error() string {
-	if e.text == "" {
-		return e.condition
-	}
-	return e.condition + ": " + e.text
-}
-
-func errorOf(e *element) *iqError {
-	out := &iqError{condition: "undefined-condition"}
-	child := e.child(nsClient, "error")
-	if child == nil {
-		return out
-	}
-	out.kind = child.get("type")
-	for _, k := range child.kids {
-		switch {
-		case k.name.Space != nsStanzas:
-		case k.name.Local == "text":
-			out.text = k.text
-		default:
-			out.condition = k.name.Local
-		}
-	}
-	return out
-}
-
-func isCondition(err error, names ...string) bool {
-	var e *iqError
-	if !errors.As(err, &e) {
-		return false
-	}
-	for _, n := range names {
-		if e.condition == n {
-			return true
-		}
-	}
-	return false
+	answer chan *stanza.Element
 }
 
 // write puts a whole stanza on the connection. It is queued, not waited for.
@@ -73,11 +33,11 @@ func (k *connection) write(raw []byte) error {
 }
 
 // ask sends an IQ and waits for its answer, at most askTimeout. to: empty is our own account.
-func (k *connection) ask(ctx context.Context, to, typ, payload string) (*element, error) {
+func (k *connection) ask(ctx context.Context, to, typ, payload string) (*stanza.Element, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	id := "q-" + rand.Text()[:16]
-	q := &question{to: to, answer: make(chan *element, 1)}
+	q := &question{to: to, answer: make(chan *stanza.Element, 1)}
 	k.asking.mu.Lock()
 	if k.asking.waiting == nil {
 		k.asking.waiting = map[string]*question{}
@@ -89,17 +49,17 @@ func (k *connection) ask(ctx context.Context, to, typ, payload string) (*element
 		delete(k.asking.waiting, id)
 		k.asking.mu.Unlock()
 	}()
-	iq := appendAttr(appendAttr([]byte("<iq"), "type", typ), "id", id)
+	iq := stanza.AppendAttr(stanza.AppendAttr([]byte("<iq"), "type", typ), "id", id)
 	if to != "" {
-		iq = appendAttr(iq, "to", to)
+		iq = stanza.AppendAttr(iq, "to", to)
 	}
 	if err := k.write(append(append(append(iq, '>'), payload...), "</iq>"...)); err != nil {
 		return nil, err
 	}
 	select {
 	case e := <-q.answer:
-		if e.get("type") == "error" {
-			return nil, errorOf(e)
+		if e.Get("type") == "error" {
+			return nil, stanza.ErrorOf(e)
 		}
 		return e, nil
 	case <-ctx.Done():
@@ -110,12 +70,12 @@ func (k *connection) ask(ctx context.Context, to, typ, payload string) (*element
 }
 
 // answered takes an IQ of type result or error. Only whom we asked can answer; the rest is dropped.
-func (k *connection) answered(e *element) {
-	id, from := e.get("id"), e.get("from")
+func (k *connection) answered(e *stanza.Element) {
+	id, from := e.Get("id"), e.Get("from")
 	k.asking.mu.Lock()
 	q := k.asking.waiting[id]
 	delete(k.asking.waiting, id)
-	ok := q != nil && (from == q.to || q.to == "" && k.ours(from) || q.to == bareOf(k.full) && from == "")
+	ok := q != nil && (from == q.to || q.to == "" && k.ours(from) || q.to == stanza.Bare(k.full) && from == "")
 	if q != nil && !ok {
 		k.asking.waiting[id] = q
 	}
@@ -127,6 +87,6 @@ func (k *connection) answered(e *element) {
 
 // ours tells whether from is our account or our server. Mellium leaves from empty where it is the account.
 func (k *connection) ours(from string) bool {
-	bare := bareOf(k.full)
-	return from == "" || from == bare || from == k.full || from == domainOf(bare)
+	bare := stanza.Bare(k.full)
+	return from == "" || from == bare || from == k.full || from == stanza.Domain(bare)
 }

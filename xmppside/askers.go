@@ -1,6 +1,10 @@
 package xmppside
 
-import "time"
+import (
+	"time"
+
+	"chatrelay/xmppside/stanza"
+)
 
 // What others may have of us in answers, lest their questions take the place of messages.
 const (
@@ -17,10 +21,10 @@ type asker struct {
 }
 
 func (s *Side) asker(from string) asker {
-	if who, served := s.rooms.speaker(bareOf(from), resourceOf(from)); served {
+	if who, served := s.rooms.speaker(stanza.Bare(from), stanza.Resource(from)); served {
 		return asker{from, who.self}
 	}
-	return asker{name: bareOf(from)}
+	return asker{name: stanza.Bare(from)}
 }
 
 // askers bounds how many answers somebody is given. It is used by one goroutine.

@@ -13,6 +13,7 @@ import (
 	"mellium.im/xmlstream"
 
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 // Step is one thing that Check tried.
@@ -73,11 +74,11 @@ func remedy(cfg *Config, err error) string {
 	case isLogin(err):
 		return err.Error()
 	case isCertificate(err):
-		return short(err) + ": the server's certificate must be for the domain of CHATRELAY_XMPP_JID and signed by an authority in CHATRELAY_XMPP_CA_FILE"
+		return stanza.Short(err) + ": the server's certificate must be for the domain of CHATRELAY_XMPP_JID and signed by an authority in CHATRELAY_XMPP_CA_FILE"
 	case cfg.Addr == "" && errors.As(err, &host):
-		return short(err) + ": set CHATRELAY_XMPP_ADDR if the domain's SRV records are wrong or missing"
+		return stanza.Short(err) + ": set CHATRELAY_XMPP_ADDR if the domain's SRV records are wrong or missing"
 	}
-	return short(err) + ": check CHATRELAY_XMPP_ADDR, CHATRELAY_XMPP_TLS, and that the server runs"
+	return stanza.Short(err) + ": check CHATRELAY_XMPP_ADDR, CHATRELAY_XMPP_TLS, and that the server runs"
 }
 
 func isCertificate(err error) bool {
@@ -101,23 +102,23 @@ type seat struct {
 }
 
 func (p *probe) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
-	e, err := readElement(t, start)
+	e, err := stanza.Read(t, start)
 	if err != nil {
 		return
 	}
 	switch start.Name.Local {
 	case "iq":
-		p.iq(t, start, e, "", asker{name: e.get("from")})
+		p.iq(t, start, e, "", asker{name: e.Get("from")})
 	case "presence":
 		p.presence(e)
 	}
 	m.Done()
 }
 
-func (p *probe) presence(e *element) {
+func (p *probe) presence(e *stanza.Element) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.rooms[bareOf(e.get("from"))]
+	s := p.rooms[stanza.Bare(e.Get("from"))]
 	if s == nil || s.once {
 		return
 	}
@@ -127,9 +128,9 @@ func (p *probe) presence(e *element) {
 		s.open = s.open || c == "100"
 		s.made = s.made || c == "201"
 	}
-	s.others = s.others || !s.ours && e.get("type") == "" // everybody else comes before us (XEP-0045 §7.2.2)
-	if e.get("type") == "error" {
-		s.refused = errorOf(e).condition
+	s.others = s.others || !s.ours && e.Get("type") == "" // everybody else comes before us (XEP-0045 §7.2.2)
+	if e.Get("type") == "error" {
+		s.refused = stanza.ErrorOf(e).Condition
 	}
 	if s.ours || s.refused != "" {
 		s.once = true
@@ -219,7 +220,7 @@ func (p *probe) room(ctx context.Context, room, nick string) Step {
 // lists tells whether a room shows us who is banned.
 func (p *probe) lists(ctx context.Context, room string) string {
 	_, err := p.ask(ctx, room, "get", listQuery(outcast))
-	if isAnswer(err) {
+	if stanza.IsAnswer(err) {
 		return "; not its ban list: " + adminFix + ", so that nobody who is banned there posts by a row in CHATRELAY_GROUPS_FILE"
 	}
 	return ""

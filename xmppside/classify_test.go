@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -36,7 +37,7 @@ func occupantPresence(room, nick, real, codes string) string {
 	if real != "" {
 		item = fmt.Sprintf(" jid='%s'", real)
 	}
-	out := fmt.Sprintf("<presence from='%s/%s'><x xmlns='%s'><item affiliation='none' role='participant'%s/>", room, nick, nsMUCUser, item)
+	out := fmt.Sprintf("<presence from='%s/%s'><x xmlns='%s'><item affiliation='none' role='participant'%s/>", room, nick, stanza.NSMUCUser, item)
 	for c := range strings.FieldsSeq(codes) {
 		out += "<status code='" + c + "'/>"
 	}
@@ -78,10 +79,10 @@ func TestIgnored(t *testing.T) {
 		"another room":                {"<message type='groupchat' from='x@conference.chat.test/alice'>" + body + "</message>", "not_served"},
 		"room PM of who is not known": {"<message type='chat' from='" + roomJID + "/nobody'>" + body + "</message>", "private"},
 		"room PM of ours":             {"<message type='chat' from='" + roomJID + "/other'>" + body + "</message>", "private"},
-		"room PM without text":        {"<message type='chat' from='" + roomJID + "/alice'><composing xmlns='" + nsStates + "'/></message>", "private"},
-		"keys":                        {"<message" + from + "><encrypted xmlns='" + nsOldOMEMO + "'><header/></encrypted></message>", "no_body"},
-		"encrypted among people":      {"<message type='groupchat' from='" + roomJID + "/alice'>" + body + "<encryption xmlns='" + nsEncryption + "' namespace='x'/></message>", "encrypted"},
-		"invitation":                  {"<message from='" + roomJID + "'><x xmlns='" + nsMUCUser + "'><invite/></x></message>", "private"},
+		"room PM without text":        {"<message type='chat' from='" + roomJID + "/alice'><composing xmlns='" + stanza.NSStates + "'/></message>", "private"},
+		"keys":                        {"<message" + from + "><encrypted xmlns='" + stanza.NSOldOMEMO + "'><header/></encrypted></message>", "no_body"},
+		"encrypted among people":      {"<message type='groupchat' from='" + roomJID + "/alice'>" + body + "<encryption xmlns='" + stanza.NSEncryption + "' namespace='x'/></message>", "encrypted"},
+		"invitation":                  {"<message from='" + roomJID + "'><x xmlns='" + stanza.NSMUCUser + "'><invite/></x></message>", "private"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v := s.classify(parse(t, c.stanza)); v.in.Ignored != c.want || v.in.Refused != nil || v.in.Body != nil {
@@ -263,7 +264,7 @@ func TestWireID(t *testing.T) {
 func TestOccupants(t *testing.T) {
 	s := seated(t)
 	gone := func(nick, inner string) string {
-		return "<presence type='unavailable' from='" + roomJID + "/" + nick + "'><x xmlns='" + nsMUCUser + "'>" + inner + "</x></presence>"
+		return "<presence type='unavailable' from='" + roomJID + "/" + nick + "'><x xmlns='" + stanza.NSMUCUser + "'>" + inner + "</x></presence>"
 	}
 	tell := func(texts ...string) {
 		for _, text := range texts {
@@ -278,16 +279,16 @@ func TestOccupants(t *testing.T) {
 	if who("alice") != "1002@chat.test/b" {
 		t.Errorf("alice is %q, want the new one", who("alice"))
 	}
-	tell("<presence from='" + roomJID + "/alice'><x xmlns='" + nsMUCUser + "'><item jid='1001@chat.test/x'/></x>" +
-		"<x xmlns='" + nsMUCUser + "'><item jid='1003@chat.test/x'/></x></presence>")
+	tell("<presence from='" + roomJID + "/alice'><x xmlns='" + stanza.NSMUCUser + "'><item jid='1001@chat.test/x'/></x>" +
+		"<x xmlns='" + stanza.NSMUCUser + "'><item jid='1003@chat.test/x'/></x></presence>")
 	if who("alice") != "" {
 		t.Errorf("alice is %q by a presence that says two things", who("alice"))
 	}
 	two := func(one, other string) string {
-		return "<presence from='" + roomJID + "/alice'><x xmlns='" + nsMUCUser + "'><item jid='" + one + "'/><item jid='" + other + "'/></x></presence>"
+		return "<presence from='" + roomJID + "/alice'><x xmlns='" + stanza.NSMUCUser + "'><item jid='" + one + "'/><item jid='" + other + "'/></x></presence>"
 	}
 	tell(two("1001@chat.test/tab1", "1001@chat.test/tab2"))
-	if bareOf(who("alice")) != "1001@chat.test" {
+	if stanza.Bare(who("alice")) != "1001@chat.test" {
 		t.Errorf("alice with two sessions is %q", who("alice"))
 	}
 	for _, other := range []string{"1002@chat.test/tab2", "", "chat.test"} {

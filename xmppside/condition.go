@@ -1,6 +1,9 @@
 package xmppside
 
-import "chatrelay/bridge"
+import (
+	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
+)
 
 // condition is how a stanza error says it (RFC 6120 §8.3.3): what it is, and what its receiver might do.
 type condition struct{ kind, name string }
@@ -44,12 +47,12 @@ func conditionOf(reason string) condition {
 
 // reasonOf makes a refusal of the error in a bounced stanza. The word is one of RFC 6120 §8.3.3 whatever the
 // server said; the text, which others may have written, stays out.
-func reasonOf(bounced *element) *bridge.Refusal {
+func reasonOf(bounced *stanza.Element) *bridge.Refusal {
 	name := ""
-	if e := bounced.child(nsClient, "error"); e != nil {
-		for _, k := range e.kids {
-			if k.name.Space == nsStanzas && k.name.Local != "text" && name == "" {
-				name = k.name.Local
+	if e := bounced.Child(stanza.NSClient, "error"); e != nil {
+		for _, k := range e.Kids {
+			if k.Name.Space == stanza.NSStanzas && k.Name.Local != "text" && name == "" {
+				name = k.Name.Local
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 // TestSuite is the conformance suite against real servers.
@@ -69,6 +70,6 @@ func (s *Side) ping(ctx context.Context) error {
 	s.mu.Lock()
 	c := s.current
 	s.mu.Unlock()
-	_, err := c.ask(ctx, domainOf(s.addr.own), "get", "<ping xmlns='"+nsPing+"'/>")
+	_, err := c.ask(ctx, stanza.Domain(s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>")
 	return err
 }

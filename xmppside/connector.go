@@ -20,6 +20,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/internal/dial"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 const loginTimeout = 15 * time.Second
@@ -176,7 +177,7 @@ const (
 // limits reads what the server says of stanza sizes (XEP-0478). There is nothing to negotiate.
 func (k *connection) limits() xmpp.StreamFeature {
 	return xmpp.StreamFeature{
-		Name: xml.Name{Space: nsLimits, Local: "limits"},
+		Name: xml.Name{Space: stanza.NSLimits, Local: "limits"},
 		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
 			var said struct {
 				Max string `xml:"urn:xmpp:stream-limits:0 max-bytes"`

@@ -18,6 +18,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 // impostor is a server, or somebody between, that answers the first bytes of each connection with one text and
@@ -230,8 +231,8 @@ func TestIQ(t *testing.T) {
 	}{
 		"ping":            {"<iq type='get'" + from + "><ping xmlns='urn:xmpp:ping'/></iq>", []string{"type='result'", "id='1'", "to='a b@chat.test/x'"}},
 		"version":         {"<iq type='get'" + from + "><query xmlns='jabber:iq:version'/></iq>", []string{"type='result'", "<name>chatrelay</name>", "<version>1.2</version>"}},
-		"disco":           {"<iq type='get'" + from + "><query xmlns='" + nsDisco + "'/></iq>", []string{"type='result'", "category='client'", "var='urn:xmpp:ping'", "var='urn:xmpp:receipts'"}},
-		"disco node":      {"<iq type='get'" + from + "><query xmlns='" + nsDisco + "' node='x'/></iq>", []string{"type='error'", "service-unavailable"}},
+		"disco":           {"<iq type='get'" + from + "><query xmlns='" + stanza.NSDisco + "'/></iq>", []string{"type='result'", "category='client'", "var='urn:xmpp:ping'", "var='urn:xmpp:receipts'"}},
+		"disco node":      {"<iq type='get'" + from + "><query xmlns='" + stanza.NSDisco + "' node='x'/></iq>", []string{"type='error'", "service-unavailable"}},
 		"set version":     {"<iq type='set'" + from + "><query xmlns='jabber:iq:version'/></iq>", []string{"type='error'", "service-unavailable"}},
 		"roster push":     {"<iq type='set'" + from + "><query xmlns='jabber:iq:roster'><item jid='evil@x'/></query></iq>", []string{"type='error'", "service-unavailable"}},
 		"anything":        {"<iq type='get'" + from + "><x xmlns='y'/></iq>", []string{"type='error'", "service-unavailable"}},
@@ -271,7 +272,7 @@ func TestAnswered(t *testing.T) {
 		"unnamed for a stranger": {"a@b", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := &question{to: c.to, answer: make(chan *element, 1)}
+			q := &question{to: c.to, answer: make(chan *stanza.Element, 1)}
 			k := &connection{full: ownJID + "/r", asking: asking{waiting: map[string]*question{"1": q}}}
 			k.answered(parse(t, "<iq type='result' id='1' from='"+c.from+"'/>"))
 			k.answered(parse(t, "<iq type='result' id='2'/>"))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 // overlap is how many of the last taken messages the cursor stands back, at least; at most it is twice that. ejabberd
@@ -31,7 +32,7 @@ func (c cursor) row() bridge.StateRow {
 }
 
 // since is a time before which all was taken, by the clocks of both.
-func (c cursor) since() time.Time { return time.UnixMilli(c.At).Add(-skew) }
+func (c cursor) since() time.Time { return time.UnixMilli(c.At).Add(-stanza.Skew) }
 
 // hashes are all, one behind the other.
 func (c cursor) hashes() []byte { return slices.Concat(c.Taken, c.More) }

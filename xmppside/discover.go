@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 const discoTimeout = 5 * time.Second
@@ -16,7 +17,7 @@ func (a *archive) discover(ctx context.Context, c *login) error {
 	ctx, cancel := context.WithTimeout(ctx, discoTimeout)
 	defer cancel()
 	offered, err := hasArchive(ctx, c.connection)
-	if _, answered := errors.AsType[*iqError](err); err != nil && !answered {
+	if _, answered := errors.AsType[*stanza.Error](err); err != nil && !answered {
 		return fmt.Errorf("the server does not say whether it has an archive: %w", err)
 	}
 	a.mu.Lock()
@@ -35,20 +36,20 @@ func (a *archive) discover(ctx context.Context, c *login) error {
 
 // hasArchive asks our own account (XEP-0313 §8).
 func hasArchive(ctx context.Context, k *connection) (bool, error) {
-	e, err := k.ask(ctx, bareOf(k.full), "get", "<query xmlns='"+nsDisco+"'/>")
+	e, err := k.ask(ctx, stanza.Bare(k.full), "get", "<query xmlns='"+stanza.NSDisco+"'/>")
 	if err != nil {
 		return false, err
 	}
-	return hasFeature(e, nsMAM), nil
+	return hasFeature(e, stanza.NSMAM), nil
 }
 
-func hasFeature(info *element, name string) bool {
-	q := info.child(nsDisco, "query")
+func hasFeature(info *stanza.Element, name string) bool {
+	q := info.Child(stanza.NSDisco, "query")
 	if q == nil {
 		return false
 	}
-	for _, f := range q.all(nsDisco, "feature") {
-		if f.get("var") == name {
+	for _, f := range q.All(stanza.NSDisco, "feature") {
+		if f.Get("var") == name {
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 // No room is ever made by the relay: one that it made would belong to it alone, and Prosody would lock everybody else
@@ -23,32 +24,26 @@ const created = "created"
 
 // findRoom asks for a room (XEP-0045 §6.4). A room that says no to the question is there.
 func findRoom(ctx context.Context, k *connection, room string) error {
-	info, err := k.ask(ctx, room, "get", "<query xmlns='"+nsDisco+"'/>")
+	info, err := k.ask(ctx, room, "get", "<query xmlns='"+stanza.NSDisco+"'/>")
 	switch {
-	case isCondition(err, "item-not-found", "gone"):
+	case stanza.IsCondition(err, "item-not-found", "gone"):
 		return errNoRoom
-	case isCondition(err, "remote-server-not-found", "remote-server-timeout", "service-unavailable", "internal-server-error", "resource-constraint"):
+	case stanza.IsCondition(err, "remote-server-not-found", "remote-server-timeout", "service-unavailable", "internal-server-error", "resource-constraint"):
 		return fmt.Errorf("the room's service cannot be reached (%w)", err)
-	case isAnswer(err):
+	case stanza.IsAnswer(err):
 		return nil
 	case err != nil:
 		return fmt.Errorf("the room does not answer (%w)", err)
-	case !hasFeature(info, nsMUC):
+	case !hasFeature(info, stanza.NSMUC):
 		return errNotRoom
 	}
 	return nil
 }
 
-// isAnswer tells whether an error was said by whom we asked.
-func isAnswer(err error) bool {
-	_, said := errors.AsType[*iqError](err)
-	return said
-}
-
 // unmake takes back a room that our presence has made all the same: it went away between question and join.
 func unmake(ctx context.Context, k *connection, room, nick string, alone bool) {
 	if alone { // XEP-0045 §10.9
-		if _, err := k.ask(ctx, room, "set", "<query xmlns='"+nsMUCOwner+"'><destroy/></query>"); err == nil {
+		if _, err := k.ask(ctx, room, "set", "<query xmlns='"+stanza.NSMUCOwner+"'><destroy/></query>"); err == nil {
 			return
 		}
 	}

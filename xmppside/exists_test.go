@@ -8,6 +8,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 // there tells whether a room is there, as its server says it to the relay's own login.
@@ -17,7 +18,7 @@ func (l *life) there(t *testing.T, room string) bool {
 	c := l.current
 	l.mu.Unlock()
 	err := findRoom(t.Context(), c.connection, room)
-	if err != nil && !isAnswer(err) && !errors.Is(err, errNoRoom) { // ejabberd answers nothing for a room that is just ending
+	if err != nil && !stanza.IsAnswer(err) && !errors.Is(err, errNoRoom) { // ejabberd answers nothing for a room that is just ending
 		err = findRoom(t.Context(), c.connection, room)
 	}
 	if err != nil && !errors.Is(err, errNoRoom) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -212,22 +213,22 @@ func (h *holdback) known(it item, complete bool) item {
 func (c *login) releaseAfterStore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, holdWithin)
 	defer cancel()
-	_, _ = c.ask(ctx, domainOf(c.s.addr.own), "get", "<ping xmlns='"+nsPing+"'/>") // any answer comes behind the store
+	_, _ = c.ask(ctx, stanza.Domain(c.s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>") // any answer comes behind the store
 	c.holdback.release(c.s.inbox.push)
 }
 
 // admit offers a message, unless it has to wait for older ones.
-func (c *login) holdOrOffer(it item, e *element) {
+func (c *login) holdOrOffer(it item, e *stanza.Element) {
 	it.stored = c.s.stored(e)
 	c.holdback.take(it, c.s.inbox.push)
 }
 
 // stored is when our own server stored a message for us: it says so in its own name or in our account's (XEP-0203). Zero: it
 // did not. A stamp without a name, or in another's, is the sender's own: he wrote it long ago, and it came now.
-func (s *Side) stored(e *element) time.Time {
-	for _, d := range e.all(nsDelay, "delay") {
-		if by := d.get("from"); by == s.addr.own || by == domainOf(s.addr.own) {
-			at, err := time.Parse(time.RFC3339, d.get("stamp"))
+func (s *Side) stored(e *stanza.Element) time.Time {
+	for _, d := range e.All(stanza.NSDelay, "delay") {
+		if by := d.Get("from"); by == s.addr.own || by == stanza.Domain(s.addr.own) {
+			at, err := time.Parse(time.RFC3339, d.Get("stamp"))
 			if err != nil || at.IsZero() {
 				at = time.Now()
 			}

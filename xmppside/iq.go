@@ -6,21 +6,22 @@ import (
 	"mellium.im/xmlstream"
 
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 const softwareName = "chatrelay" // XEP-0092
 
 // iq answers what others ask and takes the answers to what we asked. Everything is dealt with here, so that
 // mellium does not: it would end the stream over an address that it cannot parse.
-func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *element, version string, who asker) {
-	switch e.get("type") {
+func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *stanza.Element, version string, who asker) {
+	switch e.Get("type") {
 	case "result", "error":
 		k.answered(e)
 	case "get", "set":
 		sm.Void(t, start)
 		switch {
-		case len(e.get("id")) > mostID:
-		case who.self || k.ours(e.get("from")):
+		case len(e.Get("id")) > stanza.MostID:
+		case who.self || k.ours(e.Get("from")):
 			k.l.Reply(answerTo(e, version), ownReplies)
 		case k.askers.allow(who.name):
 			k.l.Reply(answerTo(e, version), mostReplies)
@@ -30,44 +31,44 @@ func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e
 
 // subscription answers who wants to see whether the relay is there, or no longer wants to (RFC 6121 §3.1.5, §3.3). A server
 // brings the question again at each login until it is answered.
-func (c *login) subscription(e *element) {
-	answer := map[string]string{"subscribe": "subscribed", "unsubscribe": "unsubscribed"}[e.get("type")]
-	from := bareOf(e.get("from"))
+func (c *login) subscription(e *stanza.Element) {
+	answer := map[string]string{"subscribe": "subscribed", "unsubscribe": "unsubscribed"}[e.Get("type")]
+	from := stanza.Bare(e.Get("from"))
 	if answer == "" || from == "" || c.ours(from) || c.s.rooms.ours(from) || !c.askers.allow(from) {
 		return
 	}
-	c.l.Reply(append(appendAttr(appendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), mostReplies)
+	c.l.Reply(append(stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), mostReplies)
 }
 
 // answerTo makes the answer to a question.
-func answerTo(e *element, version string) []byte {
+func answerTo(e *stanza.Element, version string) []byte {
 	payload, ok := known(e, version)
 	typ := "result"
 	if !ok {
-		typ, payload = "error", "<error type='cancel'><service-unavailable xmlns='"+nsStanzas+"'/></error>"
+		typ, payload = "error", "<error type='cancel'><service-unavailable xmlns='"+stanza.NSStanzas+"'/></error>"
 	}
-	b := appendAttr(appendAttr([]byte("<iq"), "type", typ), "id", e.get("id"))
-	if from := e.get("from"); from != "" {
-		b = appendAttr(b, "to", from)
+	b := stanza.AppendAttr(stanza.AppendAttr([]byte("<iq"), "type", typ), "id", e.Get("id"))
+	if from := e.Get("from"); from != "" {
+		b = stanza.AppendAttr(b, "to", from)
 	}
 	return append(append(append(b, '>'), payload...), "</iq>"...)
 }
 
 // known is the answer to the questions we understand; false: none of these.
-func known(e *element, version string) (payload string, ok bool) {
-	if e.get("type") != "get" || len(e.kids) != 1 {
+func known(e *stanza.Element, version string) (payload string, ok bool) {
+	if e.Get("type") != "get" || len(e.Kids) != 1 {
 		return "", false
 	}
-	switch e.kids[0].name {
-	case xml.Name{Space: nsPing, Local: "ping"}:
+	switch e.Kids[0].Name {
+	case xml.Name{Space: stanza.NSPing, Local: "ping"}:
 		return "", true
-	case xml.Name{Space: nsVersion, Local: "query"}:
-		b := append([]byte("<query xmlns='"+nsVersion+"'><name>"+softwareName+"</name><version>"), appendText(nil, []byte(version))...)
+	case xml.Name{Space: stanza.NSVersion, Local: "query"}:
+		b := append([]byte("<query xmlns='"+stanza.NSVersion+"'><name>"+softwareName+"</name><version>"), stanza.AppendText(nil, []byte(version))...)
 		return string(b) + "</version></query>", true
-	case xml.Name{Space: nsDisco, Local: "query"}:
-		return "<query xmlns='" + nsDisco + "'><identity category='client' type='bot' name='" + softwareName + "'/>" +
-			"<feature var='" + nsDisco + "'/><feature var='" + nsPing + "'/><feature var='" + nsVersion + "'/>" +
-			"<feature var='" + nsReceipts + "'/></query>", e.kids[0].get("node") == ""
+	case xml.Name{Space: stanza.NSDisco, Local: "query"}:
+		return "<query xmlns='" + stanza.NSDisco + "'><identity category='client' type='bot' name='" + softwareName + "'/>" +
+			"<feature var='" + stanza.NSDisco + "'/><feature var='" + stanza.NSPing + "'/><feature var='" + stanza.NSVersion + "'/>" +
+			"<feature var='" + stanza.NSReceipts + "'/></query>", e.Kids[0].Get("node") == ""
 	}
 	return "", false
 }

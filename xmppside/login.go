@@ -11,6 +11,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 // login is one login of the side.
@@ -26,7 +27,7 @@ type login struct {
 
 // handle is given each stanza once, in order, on the goroutine that reads.
 func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
-	e, err := readElement(t, start)
+	e, err := stanza.Read(t, start)
 	if errors.Is(err, sm.ErrTooLarge) {
 		c.s.archive.passedOver(e)
 		c.s.rooms.posts.tooLarge(e)
@@ -36,7 +37,7 @@ func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.Sta
 	}
 	switch start.Name.Local {
 	case "iq":
-		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.get("from")))
+		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.Get("from")))
 		m.Done()
 	case "presence":
 		c.subscription(e)
@@ -51,7 +52,7 @@ func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.Sta
 }
 
 // message offers a message, unless it is an answer of the archive.
-func (c *login) message(m sm.Handle, e *element) {
+func (c *login) message(m sm.Handle, e *stanza.Element) {
 	s := c.s
 	c.lastMessage.Store(time.Now().UnixNano())
 	if s.archive.take(m, e) {

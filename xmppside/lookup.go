@@ -8,6 +8,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -120,7 +121,7 @@ func (r *roomPosts) searchedSince() (since time.Time) {
 	if since.IsZero() {
 		return since
 	}
-	return since.Add(-skew)
+	return since.Add(-stanza.Skew)
 }
 
 // recounting tells whether a room may still be telling its history. The subject comes behind that (XEP-0045 §7.2.15).
@@ -133,11 +134,11 @@ func (p *posts) recounting(room string) bool {
 
 // tooLarge is given what was read of a message before the connection ended over it: of a room's history it would come again
 // with the next one.
-func (p *posts) tooLarge(e *element) {
+func (p *posts) tooLarge(e *stanza.Element) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := p.byRoom[bareOf(e.get("from"))]
-	if r != nil && e.get("type") == "groupchat" && time.Now().Before(r.recounts) {
+	r := p.byRoom[stanza.Bare(e.Get("from"))]
+	if r != nil && e.Get("type") == "groupchat" && time.Now().Before(r.recounts) {
 		r.untold = true
 	}
 }
@@ -178,22 +179,22 @@ func (p *posts) searchArchive(ctx context.Context, c *login, room string, since 
 		m.Done()
 		return p.searching(room)
 	})
-	if isAnswer(err) || spoke && c.l.Context().Err() == nil {
+	if stanza.IsAnswer(err) || spoke && c.l.Context().Err() == nil {
 		return nil
 	}
 	return err
 }
 
 // matchArchived looks at a message that the room has.
-func (p *posts) matchArchived(room string, msg *element) {
-	if msg == nil || msg.get("type") != "groupchat" || bareOf(msg.get("from")) != room {
+func (p *posts) matchArchived(room string, msg *stanza.Element) {
+	if msg == nil || msg.Get("type") != "groupchat" || stanza.Bare(msg.Get("from")) != room {
 		return
 	}
 	nick := p.s.rooms.nick(room)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
-	if i := p.match(r, msg, resourceOf(msg.get("from")) == nick); i >= 0 {
+	if i := p.match(r, msg, stanza.Resource(msg.Get("from")) == nick); i >= 0 {
 		p.settle(r, i)
 	}
 }

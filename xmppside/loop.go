@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"time"
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -34,8 +33,8 @@ func (s *Side) loop(ctx context.Context) {
 			s.relogin = false
 			continue
 		}
-		s.setWhy(short(err))
-		if kind := kindOf(err); kind != trouble {
+		s.setWhy(stanza.Short(err))
+		if kind := stanza.Kind(err); kind != trouble {
 			trouble = kind
 			s.report(err)
 		}
@@ -175,27 +174,4 @@ func (s *Side) awaitPassword(ctx context.Context, d time.Duration) {
 			return
 		}
 	}
-}
-
-// kindOf is an error without what differs from one time to the next: ports, times, counts, names that servers make. It is for
-// comparing.
-func kindOf(err error) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, short(err))
-}
-
-// short is an error for people, without our own port.
-func short(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Op + ": " + op.Err.Error()
-	}
-	if err == nil {
-		return ""
-	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

@@ -17,6 +17,7 @@ import (
 
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 // A certificate that has expired is in the log once, though what Go says of it names the time; and the server is not asked
@@ -73,11 +74,11 @@ func TestKinds(t *testing.T) {
 		{"read tcp 127.0.0.1:4711->127.0.0.1:5222: reset", "read tcp 127.0.0.1:4712->127.0.0.1:5222: reset"},
 		{"not after 2026-01-01T00:00:00Z", "not after 2026-01-01T00:00:01Z"},
 	} {
-		if a, b := kindOf(errors.New(same[0])), kindOf(errors.New(same[1])); a != b {
+		if a, b := stanza.Kind(errors.New(same[0])), stanza.Kind(errors.New(same[1])); a != b {
 			t.Errorf("%q and %q are two", a, b)
 		}
 	}
-	if kindOf(errors.New("expired")) == kindOf(errors.New("not yet valid")) {
+	if stanza.Kind(errors.New("expired")) == stanza.Kind(errors.New("not yet valid")) {
 		t.Error("two are one")
 	}
 }

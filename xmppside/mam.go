@@ -10,11 +10,10 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
-	stampLayout = "2006-01-02T15:04:05Z" // XEP-0082
-
 	pageSize   = 100
 	findWithin = 5 * time.Second
 	findBack   = 10 * time.Minute
@@ -34,14 +33,14 @@ type query struct {
 func (q *query) byTime() bool { return !q.start.IsZero() }
 
 func (q *query) payload(id string) string {
-	b := appendAttr([]byte("<query xmlns='"+nsMAM+"'"), "queryid", id)
-	b = append(b, "><x xmlns='"+nsForms+"' type='submit'><field var='FORM_TYPE' type='hidden'><value>"+nsMAM+"</value></field>"...)
+	b := stanza.AppendAttr([]byte("<query xmlns='"+stanza.NSMAM+"'"), "queryid", id)
+	b = append(b, "><x xmlns='"+stanza.NSForms+"' type='submit'><field var='FORM_TYPE' type='hidden'><value>"+stanza.NSMAM+"</value></field>"...)
 	if !q.start.IsZero() {
-		b = append(b, "<field var='start'><value>"+q.start.UTC().Format(stampLayout)+"</value></field>"...)
+		b = append(b, "<field var='start'><value>"+q.start.UTC().Format(stanza.StampLayout)+"</value></field>"...)
 	}
-	b = append(b, "</x><set xmlns='"+nsRSM+"'><max>"+strconv.Itoa(q.max)+"</max>"...)
+	b = append(b, "</x><set xmlns='"+stanza.NSRSM+"'><max>"+strconv.Itoa(q.max)+"</max>"...)
 	if q.after != "" {
-		b = append(appendText(append(b, "<after>"...), []byte(q.after)), "</after>"...)
+		b = append(stanza.AppendText(append(b, "<after>"...), []byte(q.after)), "</after>"...)
 	}
 	if q.before {
 		b = append(b, "<before/>"...)
@@ -96,13 +95,13 @@ func (a *archive) page(ctx context.Context, c *login, q query, each func(sm.Hand
 	if err != nil {
 		return fin{}, err
 	}
-	end := e.child(nsMAM, "fin")
+	end := e.Child(stanza.NSMAM, "fin")
 	if end == nil {
 		return fin{}, errors.New("the archive's answer has no end")
 	}
-	out := fin{complete: end.get("complete") == "true" || end.get("complete") == "1"}
-	if last := end.child(nsRSM, "set").child(nsRSM, "last"); last != nil {
-		out.last = last.text
+	out := fin{complete: end.Get("complete") == "true" || end.Get("complete") == "1"}
+	if last := end.Child(stanza.NSRSM, "set").Child(stanza.NSRSM, "last"); last != nil {
+		out.last = last.Text
 	}
 	return out, nil
 }
@@ -122,7 +121,7 @@ func (a *archive) each(ctx context.Context, c *login, q *query, since time.Time,
 			more = f(m, r) && more
 		})
 		switch {
-		case isCondition(err, "item-not-found") && q.after != "" && q.after == began:
+		case stanza.IsCondition(err, "item-not-found") && q.after != "" && q.after == began:
 			q.after, q.start, began = "", since, "-"
 			a.s.log.Warn().Msg("the archive no longer knows where we were; going by time")
 			continue
@@ -168,20 +167,20 @@ func (e *pageEdge) turn(last string) string {
 
 // take handles a message that carries a result of a query of ours, from whom was asked: our own account, or a room.
 // Nothing else is ever unwrapped.
-func (a *archive) take(m sm.Handle, e *element) bool {
-	res := e.only(nsMAM, "result")
+func (a *archive) take(m sm.Handle, e *stanza.Element) bool {
+	res := e.Only(stanza.NSMAM, "result")
 	if res == nil {
 		return false
 	}
 	a.mu.Lock()
-	w := a.queries[res.get("queryid")]
+	w := a.queries[res.Get("queryid")]
 	a.mu.Unlock()
-	if w == nil || w.of == "" && !a.s.addr.self(e.get("from")) || w.of != "" && w.of != e.get("from") {
+	if w == nil || w.of == "" && !a.s.addr.self(e.Get("from")) || w.of != "" && w.of != e.Get("from") {
 		return false
 	}
-	fwd := res.only(nsForward, "forwarded")
-	r := result{id: res.get("id"), at: time.Now(), msg: fwd.only(nsClient, "message")}
-	if at, err := time.Parse(time.RFC3339, fwd.child(nsDelay, "delay").attrOr("stamp")); err == nil {
+	fwd := res.Only(stanza.NSForward, "forwarded")
+	r := result{id: res.Get("id"), at: time.Now(), msg: fwd.Only(stanza.NSClient, "message")}
+	if at, err := time.Parse(time.RFC3339, fwd.Child(stanza.NSDelay, "delay").AttrOr("stamp")); err == nil {
 		r.at = at
 	}
 	r.hash = wireID(r.id, r.msg)
@@ -220,11 +219,11 @@ func newSearch(s *Side, lost []sm.Stanza) *search {
 func (f *search) match(r result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if r.msg == nil || len(f.byID) == 0 || !f.s.addr.self(r.msg.get("from")) {
+	if r.msg == nil || len(f.byID) == 0 || !f.s.addr.self(r.msg.Get("from")) {
 		return
 	}
-	for _, id := range []string{r.msg.get("id"), r.msg.child(nsStanzaID, "origin-id").attrOr("id")} {
-		if l := f.byID[id]; l != nil && bareOf(r.msg.get("to")) == l.to {
+	for _, id := range []string{r.msg.Get("id"), r.msg.Child(stanza.NSStanzaID, "origin-id").AttrOr("id")} {
+		if l := f.byID[id]; l != nil && stanza.Bare(r.msg.Get("to")) == l.to {
 			f.found[l.ref] = true
 			delete(f.byID, id)
 		}

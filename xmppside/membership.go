@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 // membership is what is known of who belongs to a room: voices of those who are in it, and affiliations, of its lists
@@ -87,7 +88,7 @@ func (r *room) standing(bare string) bridge.Standing {
 	}
 	there := false
 	for nick, real := range r.people {
-		if bareOf(real) != bare {
+		if stanza.Bare(real) != bare {
 			continue
 		}
 		if role := r.who.roles[nick]; role == "participant" || role == "moderator" {
@@ -109,30 +110,30 @@ func (r *room) affiliation(bare string) string {
 	if a := r.who.affiliations[bare]; a != "" {
 		return a
 	}
-	if domain := domainOf(bare); r.who.affiliations[domain] == outcast {
+	if domain := stanza.Domain(bare); r.who.affiliations[domain] == outcast {
 		return outcast
 	}
 	return ""
 }
 
 // notes takes what a presence says of roles and affiliations. It needs rooms.mu, and who sits behind the nick.
-func (r *room) notes(nick string, e *element) (rows []bridge.StateRow) {
-	x := e.only(nsMUCUser, "x")
+func (r *room) notes(nick string, e *stanza.Element) (rows []bridge.StateRow) {
+	x := e.Only(stanza.NSMUCUser, "x")
 	if nick == "" || x == nil {
 		return nil
 	}
 	role := ""
-	for _, it := range x.all(nsMUCUser, "item") {
-		real := it.get("jid")
+	for _, it := range x.All(stanza.NSMUCUser, "item") {
+		real := it.Get("jid")
 		if real == "" {
 			real = r.people[nick]
 		}
-		r.affiliate(bareOf(real), it.get("affiliation"))
-		role = it.get("role")
+		r.affiliate(stanza.Bare(real), it.Get("affiliation"))
+		role = it.Get("role")
 	}
 	key := keyRole + r.jid + "/" + nick
 	switch {
-	case e.get("type") == "unavailable" || role == "" || role == "none":
+	case e.Get("type") == "unavailable" || role == "" || role == "none":
 		if _, known := r.who.roles[nick]; known {
 			delete(r.who.roles, nick)
 			rows = append(rows, bridge.StateRow{Key: key})
@@ -174,19 +175,19 @@ func (r *room) affiliate(bare, affiliation string) {
 }
 
 // affiliated follows changes for people who are not in the room: it tells them by message (XEP-0045 §9).
-func (rs *rooms) affiliated(e *element) {
-	r := rs.at(bareOf(e.get("from")))
-	if r == nil || resourceOf(e.get("from")) != "" || e.get("type") == "error" {
+func (rs *rooms) affiliated(e *stanza.Element) {
+	r := rs.at(stanza.Bare(e.Get("from")))
+	if r == nil || stanza.Resource(e.Get("from")) != "" || e.Get("type") == "error" {
 		return
 	}
-	x := e.only(nsMUCUser, "x")
+	x := e.Only(stanza.NSMUCUser, "x")
 	if x == nil {
 		return
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	for _, it := range x.all(nsMUCUser, "item") {
-		r.affiliate(bareOf(it.get("jid")), it.get("affiliation"))
+	for _, it := range x.All(stanza.NSMUCUser, "item") {
+		r.affiliate(stanza.Bare(it.Get("jid")), it.Get("affiliation"))
 	}
 }
 
@@ -219,11 +220,11 @@ func (r *room) forgetLists() {
 
 // restoreRole takes in what the journal remembers of an occupant; false: of none that is here.
 func (rs *rooms) restoreRole(at, role string) bool {
-	r := rs.at(bareOf(at))
+	r := rs.at(stanza.Bare(at))
 	if r == nil {
 		return false
 	}
-	r.who.setRole(resourceOf(at), role)
+	r.who.setRole(stanza.Resource(at), role)
 	return true
 }
 
@@ -285,9 +286,9 @@ func (r *room) askLists(ctx context.Context, rs *rooms, c *login) error {
 			}
 			return &listError{err}
 		}
-		if q := answer.child(nsMUCAdmin, "query"); q != nil {
-			for _, it := range q.all(nsMUCAdmin, "item") {
-				found[bareOf(it.get("jid"))] = list
+		if q := answer.Child(stanza.NSMUCAdmin, "query"); q != nil {
+			for _, it := range q.All(stanza.NSMUCAdmin, "item") {
+				found[stanza.Bare(it.Get("jid"))] = list
 			}
 		}
 	}
@@ -303,11 +304,11 @@ func (r *room) askLists(ctx context.Context, rs *rooms, c *login) error {
 
 // isHidden tells whether a room does not show a list to us, or to nobody. Any other answer may be another one soon.
 func isHidden(err error) bool {
-	return isCondition(err, "forbidden", "not-allowed", "not-authorized", "feature-not-implemented")
+	return stanza.IsCondition(err, "forbidden", "not-allowed", "not-authorized", "feature-not-implemented")
 }
 
 func listQuery(list string) string {
-	return "<query xmlns='" + nsMUCAdmin + "'><item affiliation='" + list + "'/></query>"
+	return "<query xmlns='" + stanza.NSMUCAdmin + "'><item affiliation='" + list + "'/></query>"
 }
 
 const adminFix = "Make the relay's account an admin of the room"

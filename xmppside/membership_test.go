@@ -9,12 +9,13 @@ import (
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 // affiliates changes what a room's owner may change: an affiliation, or the role of a nick.
 func (p *person) affiliates(t *testing.T, room, item string) {
 	t.Helper()
-	p.raw(t, fmt.Sprintf("<iq type='set' id='a' to='%s'><query xmlns='%s'><item %s/></query></iq>", room, nsMUCAdmin, item))
+	p.raw(t, fmt.Sprintf("<iq type='set' id='a' to='%s'><query xmlns='%s'><item %s/></query></iq>", room, stanza.NSMUCAdmin, item))
 }
 
 // stands waits until a room says of a landline what it should.
@@ -180,7 +181,7 @@ func TestForgedAffiliations(t *testing.T) {
 	const room = "team@rooms.example.org"
 	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
 	x := func(n string) string {
-		return "<x xmlns='" + nsMUCUser + "'><item affiliation='owner' jid='" + n + "@chat.test'/></x>"
+		return "<x xmlns='" + stanza.NSMUCUser + "'><item affiliation='owner' jid='" + n + "@chat.test'/></x>"
 	}
 	for _, stanza := range []string{
 		"<message from='" + room + "/mallory'>" + x("a") + "</message>",

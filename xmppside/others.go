@@ -12,6 +12,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -106,10 +107,10 @@ func (k *otherClients) rival() bool {
 }
 
 // presence follows our own account's clients. The server alone can send that (RFC 6121 §4.2.2).
-func (o *others) presence(c *login, e *element) {
-	from := e.get("from")
-	name := resourceOf(from)
-	if bareOf(from) != o.s.addr.own || name == "" || from == c.full {
+func (o *others) presence(c *login, e *stanza.Element) {
+	from := e.Get("from")
+	name := stanza.Resource(from)
+	if stanza.Bare(from) != o.s.addr.own || name == "" || from == c.full {
 		return
 	}
 	priority, there := priorityOf(e)
@@ -134,12 +135,12 @@ func (o *others) presence(c *login, e *element) {
 }
 
 // priorityOf reads a presence; there: it says that somebody is available.
-func priorityOf(e *element) (priority int, there bool) {
-	if e.get("type") != "" {
+func priorityOf(e *stanza.Element) (priority int, there bool) {
+	if e.Get("type") != "" {
 		return 0, false
 	}
-	if p := e.child(nsClient, "priority"); p != nil {
-		priority, _ = strconv.Atoi(strings.TrimSpace(p.text)) // 0, where it cannot be read
+	if p := e.Child(stanza.NSClient, "priority"); p != nil {
+		priority, _ = strconv.Atoi(strings.TrimSpace(p.Text)) // 0, where it cannot be read
 	}
 	return priority, true
 }
@@ -166,8 +167,8 @@ func (o *others) keep(ctx context.Context, c *login) {
 		if contested && (!rival || !time.Now().Before(next)) {
 			err := o.look(ctx, c)
 			next = time.Now().Add(lookAfter)
-			if err != nil && ctx.Err() == nil && kindOf(err) != trouble {
-				trouble = kindOf(err)
+			if err != nil && ctx.Err() == nil && stanza.Kind(err) != trouble {
+				trouble = stanza.Kind(err)
 				o.s.archive.warnUnreadable(err)
 			}
 			if err == nil {

@@ -1,6 +1,10 @@
 package xmppside
 
-import "context"
+import (
+	"context"
+
+	"chatrelay/xmppside/stanza"
+)
 
 // passOver is for an archived message that is above what is read of a stanza: a server may write more than it has got
 // (Prosody names a namespace anew in each child). It ends each connection that asks for it, so it is to be asked for
@@ -50,16 +54,16 @@ func (p *passOver) asks(q *query, id string) {
 }
 
 // passedOver is given what was read of a message before the connection ended over it.
-func (a *archive) passedOver(e *element) {
-	res := e.only(nsMAM, "result")
+func (a *archive) passedOver(e *stanza.Element) {
+	res := e.Only(stanza.NSMAM, "result")
 	if res == nil {
 		return
 	}
-	from, id, query := e.get("from"), res.get("id"), res.get("queryid")
+	from, id, query := e.Get("from"), res.Get("id"), res.Get("queryid")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch r := a.over.rooms[from]; {
-	case query == "" || id == "" || len(id) > mostID:
+	case query == "" || id == "" || len(id) > stanza.MostID:
 	case r != nil && query == r.lookUp:
 		r.behind, r.times = id, r.times+1
 	case !a.s.addr.self(from):

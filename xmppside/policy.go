@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
 )
 
 const policyAlways = "always"
@@ -40,20 +41,20 @@ func preferencesOf(ctx context.Context, k *connection, typ, payload string) (pre
 	if err != nil {
 		return preferences{}, err
 	}
-	said := e.child(nsMAM, "prefs")
+	said := e.Child(stanza.NSMAM, "prefs")
 	if said == nil {
 		return preferences{}, nil
 	}
-	p := preferences{standard: said.get("default")}
-	if never := said.child(nsMAM, "never"); never != nil {
-		p.never = len(never.all(nsMAM, "jid"))
+	p := preferences{standard: said.Get("default")}
+	if never := said.Child(stanza.NSMAM, "never"); never != nil {
+		p.never = len(never.All(stanza.NSMAM, "jid"))
 	}
 	return p, nil
 }
 
 const (
-	askPrefs  = "<prefs xmlns='" + nsMAM + "'/>"
-	setAlways = "<prefs xmlns='" + nsMAM + "' default='always'><always/><never/></prefs>"
+	askPrefs  = "<prefs xmlns='" + stanza.NSMAM + "'/>"
+	setAlways = "<prefs xmlns='" + stanza.NSMAM + "' default='always'><always/><never/></prefs>"
 )
 
 // prefer has the server archive everything. What came while it was told otherwise is in its offline store alone. An
@@ -68,13 +69,13 @@ func (a *archive) prefer(ctx context.Context, c *login, offered bool) error {
 		p, err = preferencesOf(ctx, c.connection, "get", askPrefs)
 	}
 	lasting = lasting && err == nil && p.always()
-	if offered && !lasting && err == nil || isAnswer(err) {
+	if offered && !lasting && err == nil || stanza.IsAnswer(err) {
 		before := p
 		if p, err = preferencesOf(ctx, c.connection, "set", setAlways); err != nil {
 			p = before
 		}
 	}
-	if err != nil && !isAnswer(err) {
+	if err != nil && !stanza.IsAnswer(err) {
 		return fmt.Errorf("the server does not say what it archives: %w", err)
 	}
 	a.mu.Lock()

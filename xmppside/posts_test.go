@@ -9,6 +9,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/xmppside/stanza"
 )
 
 // board is a unit in its room, with a journal whose time the test drives.
@@ -85,7 +86,7 @@ func (b *board) reflect(l *outgoing) {
 func (b *board) bounce(from string, l *outgoing, kind string) {
 	b.t.Helper()
 	b.hear(fmt.Sprintf("<message type='error' from='%s' id='%s'><error type='%s'><resource-constraint xmlns='%s'/></error></message>",
-		from, l.id, kind, nsStanzas))
+		from, l.id, kind, stanza.NSStanzas))
 }
 
 func (b *board) want(l *outgoing, st bridgetest.DeliveryState, word string) {
@@ -158,7 +159,7 @@ func TestNotAcceptable(t *testing.T) {
 	notAcceptable := func(b *board, l *outgoing) {
 		b.t.Helper()
 		b.hear(fmt.Sprintf("<message type='error' from='%s' id='%s'><error type='cancel'><not-acceptable xmlns='%s'/></error></message>",
-			roomJID, l.id, nsStanzas))
+			roomJID, l.id, stanza.NSStanzas))
 	}
 	for said, word := range map[seatState]string{seatKept: "bounce_not_acceptable", seatLost: "", seatSilent: ""} {
 		withBoard(t, func(b *board) {

@@ -9,6 +9,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -108,7 +109,7 @@ func (s *Side) afterLogin(ctx context.Context, c *login) bool {
 	switch {
 	case err != nil:
 		s.archive.warnUnreadable(err)
-		c.wg.Go(func() { s.archive.keepFilling(ctx, c, kindOf(err), &search{}, func() {}) }) // ends with the connection
+		c.wg.Go(func() { s.archive.keepFilling(ctx, c, stanza.Kind(err), &search{}, func() {}) }) // ends with the connection
 		fallthrough
 	case !s.archive.known():
 		c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection

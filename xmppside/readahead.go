@@ -6,6 +6,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 // ahead is a login that only reads the archive, before we are available, so that all of it comes before what is
@@ -143,9 +144,9 @@ func (s *Side) loginAgain(ctx context.Context, c *login) {
 func (c *login) drained(ctx context.Context) {
 	for ctx.Err() == nil {
 		ask, cancel := context.WithTimeout(ctx, holdWithin)
-		_, err := c.ask(ask, domainOf(c.s.addr.own), "get", "<ping xmlns='"+nsPing+"'/>")
+		_, err := c.ask(ask, stanza.Domain(c.s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>")
 		cancel()
-		if err == nil || isAnswer(err) || time.Since(time.Unix(0, c.lastMessage.Load())) > holdWithin {
+		if err == nil || stanza.IsAnswer(err) || time.Since(time.Unix(0, c.lastMessage.Load())) > holdWithin {
 			return
 		}
 	}

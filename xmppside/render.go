@@ -5,6 +5,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/message"
+	"chatrelay/xmppside/stanza"
 )
 
 // outgoing is a delivery as the wire holds it: the tag of its stanza.
@@ -46,15 +47,15 @@ func (s *Side) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 
 func (s *Side) chatStanza(out *bridge.Outbound, to, typ string) (rendered, *bridge.Refusal) {
 	body := message.XMLSafe(out.Body)
-	if !legal(body) {
+	if !stanza.Legal(body) {
 		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
 	}
 	id := s.ids.id(out.Ref, to)
 	b := head(make([]byte, 0, len(body)+len(body)/16+256), to, typ, id)
 	b = append(b, "><body>"...)
-	b = appendText(b, body)
-	b = append(b, "</body><origin-id xmlns='"+nsStanzaID+"'"...)
-	b = append(appendAttr(b, "id", id), "/></message>"...)
+	b = stanza.AppendText(b, body)
+	b = append(b, "</body><origin-id xmlns='"+stanza.NSStanzaID+"'"...)
+	b = append(stanza.AppendAttr(b, "id", id), "/></message>"...)
 	l := outgoing{ref: out.Ref, to: to, id: id}
 	if out.Kind == bridge.KindRoom {
 		l.room, l.from, l.sum = true, out.From, s.rooms.posts.sum(body)
@@ -64,10 +65,10 @@ func (s *Side) chatStanza(out *bridge.Outbound, to, typ string) (rendered, *brid
 
 // head begins a message stanza; the start tag is left open.
 func head(b []byte, to, typ, id string) []byte {
-	b = appendAttr(append(b, "<message"...), "to", to)
-	b = appendAttr(b, "type", typ)
+	b = stanza.AppendAttr(append(b, "<message"...), "to", to)
+	b = stanza.AppendAttr(b, "type", typ)
 	if id != "" {
-		b = appendAttr(b, "id", id)
+		b = stanza.AppendAttr(b, "id", id)
 	}
 	return b
 }
@@ -75,7 +76,7 @@ func head(b []byte, to, typ, id string) []byte {
 // answer writes a receipt (XEP-0184) or a stanza error to whoever Note.Reply names.
 func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 	reply, ok := parseReply(out.Note.Reply)
-	if !ok || !legal([]byte(reply.full+reply.id)) {
+	if !ok || !stanza.Legal([]byte(reply.full+reply.id)) {
 		return rendered{}, bridge.Refuse("bad_reply", "the answer has no address")
 	}
 	l := outgoing{ref: out.Ref, to: reply.bare}
@@ -88,8 +89,8 @@ func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		return rendered{l, errorStanza(reply, c, out.Note.Text)}, nil
 	}
 	l.id = receiptPrefix + strings.TrimPrefix(s.ids.id(out.Ref, reply.bare), messagePrefix)
-	b := append(head(nil, reply.full, "chat", l.id), "><received xmlns='"+nsReceipts+"'"...)
-	return rendered{l, append(appendAttr(b, "id", reply.id), "/></message>"...)}, nil
+	b := append(head(nil, reply.full, "chat", l.id), "><received xmlns='"+stanza.NSReceipts+"'"...)
+	return rendered{l, append(stanza.AppendAttr(b, "id", reply.id), "/></message>"...)}, nil
 }
 
 // errorStanza gives a stanza back to its sender (RFC 6120 §8.3). It goes to the full JID that had sent it: one to a
@@ -97,8 +98,8 @@ func (s *Side) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 // own address: a room throws out whoever sends errors into it, and there the message was delivered.
 func errorStanza(r reply, c condition, text string) []byte {
 	b := append(head(nil, r.full, "error", r.id), "><error"...)
-	b = append(appendAttr(b, "type", c.kind), "><"+c.name+" xmlns='"+nsStanzas+"'/><text xmlns='"+nsStanzas+"' xml:lang='en'>"...)
-	b = appendText(b, []byte(legalOnly(text)))
+	b = append(stanza.AppendAttr(b, "type", c.kind), "><"+c.name+" xmlns='"+stanza.NSStanzas+"'/><text xmlns='"+stanza.NSStanzas+"' xml:lang='en'>"...)
+	b = stanza.AppendText(b, []byte(stanza.LegalOnly(text)))
 	return append(b, "</text></error></message>"...)
 }
 

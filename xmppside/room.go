@@ -10,6 +10,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -60,9 +61,9 @@ func (r *room) keep(rs *rooms, c *login, tried func()) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && kindOf(err) != trouble:
+		case err != nil && stanza.Kind(err) != trouble:
 			log.Warn().Err(err).Msg(notInRoom(err))
-			trouble = kindOf(err)
+			trouble = stanza.Kind(err)
 		case err == nil && !check:
 			log.Info().Msg("in the room")
 			r.warn(rs)
@@ -76,9 +77,9 @@ func (r *room) keep(rs *rooms, c *login, tried func()) {
 				return // the room only says goodbye
 			}
 			rs.setWhy(r, err)
-			if err != nil && kindOf(err) != trouble {
+			if err != nil && stanza.Kind(err) != trouble {
 				log.Warn().Err(err).Msg("no longer in the room; joining again")
-				trouble = kindOf(err)
+				trouble = stanza.Kind(err)
 			}
 		}
 		check = false
@@ -235,14 +236,14 @@ func (r *room) answer(ctx context.Context, rs *rooms) (refused string, err error
 func joinPresence(occupant string, since time.Time) []byte {
 	history := "maxstanzas='0'"
 	if !since.IsZero() {
-		history = "since='" + since.UTC().Format(stampLayout) + "'" // XEP-0045 §7.2.14
+		history = "since='" + since.UTC().Format(stanza.StampLayout) + "'" // XEP-0045 §7.2.14
 	}
-	return append(appendAttr([]byte("<presence"), "to", occupant),
-		"><x xmlns='"+nsMUC+"'><history "+history+"/></x></presence>"...)
+	return append(stanza.AppendAttr([]byte("<presence"), "to", occupant),
+		"><x xmlns='"+stanza.NSMUC+"'><history "+history+"/></x></presence>"...)
 }
 
 func leavePresence(occupant string) []byte {
-	return append(appendAttr([]byte("<presence type='unavailable'"), "to", occupant), "/>"...)
+	return append(stanza.AppendAttr([]byte("<presence type='unavailable'"), "to", occupant), "/>"...)
 }
 
 func refusedText(condition string) string {
@@ -286,9 +287,9 @@ func (r *room) warn(rs *rooms) {
 }
 
 // configured follows changes of who sees real addresses (XEP-0045 §15.6.2).
-func (rs *rooms) configured(e *element) {
-	r := rs.at(bareOf(e.get("from")))
-	if r == nil || e.get("type") != "groupchat" || resourceOf(e.get("from")) != "" {
+func (rs *rooms) configured(e *stanza.Element) {
+	r := rs.at(stanza.Bare(e.Get("from")))
+	if r == nil || e.Get("type") != "groupchat" || stanza.Resource(e.Get("from")) != "" {
 		return
 	}
 	codes := statuses(e)

@@ -8,6 +8,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/stanza"
 )
 
 // rooms are the served rooms: in which we are, under which nick, and who is behind the nicks there. All of it
@@ -68,8 +69,8 @@ func (rs *rooms) restore(state map[string][]byte) {
 			stale = append(stale, bridge.StateRow{Key: key})
 		}
 		if at, ok := strings.CutPrefix(key, keyOccupant); ok {
-			if r := rs.at(bareOf(at)); r != nil {
-				r.people[resourceOf(at)] = string(value)
+			if r := rs.at(stanza.Bare(at)); r != nil {
+				r.people[stanza.Resource(at)] = string(value)
 				continue
 			}
 			stale = append(stale, bridge.StateRow{Key: key})
@@ -179,17 +180,17 @@ func (rs *rooms) suspect(j string) {
 }
 
 // presence follows who comes and goes (XEP-0045 §7).
-func (rs *rooms) presence(e *element) {
-	from := e.get("from")
-	r, nick := rs.at(bareOf(from)), resourceOf(from)
+func (rs *rooms) presence(e *stanza.Element) {
+	from := e.Get("from")
+	r, nick := rs.at(stanza.Bare(from)), stanza.Resource(from)
 	if r == nil {
 		return
 	}
 	rs.mu.Lock()
 	var rows []bridge.StateRow
-	switch e.get("type") {
+	switch e.Get("type") {
 	case "error":
-		r.refused = errorOf(e).condition
+		r.refused = stanza.ErrorOf(e).Condition
 	case "unavailable":
 		rows = append(r.notes(nick, e), r.leaves(nick, e)...)
 	case "":
@@ -203,11 +204,11 @@ func (rs *rooms) presence(e *element) {
 }
 
 // enters needs rooms.mu.
-func (r *room) enters(nick string, e *element) (rows []bridge.StateRow) {
+func (r *room) enters(nick string, e *stanza.Element) (rows []bridge.StateRow) {
 	if nick == "" {
 		return nil
 	}
-	rows = r.know(nick, realOf(e.only(nsMUCUser, "x")))
+	rows = r.know(nick, realOf(e.Only(stanza.NSMUCUser, "x")))
 	if r.told != nil {
 		r.told[nick] = true
 	}
@@ -240,13 +241,13 @@ func (r *room) seated(nick string) (rows []bridge.StateRow) {
 
 // realOf is who sits behind a nick: empty where the room does not say. Two sessions of one person may share a nick, and
 // Prosody then names both in one presence (XEP-0045 §7.2.9).
-func realOf(x *element) (real string) {
+func realOf(x *stanza.Element) (real string) {
 	if x == nil {
 		return ""
 	}
-	for i, it := range x.all(nsMUCUser, "item") {
-		j := it.get("jid")
-		if j == "" || i > 0 && bareOf(j) != bareOf(real) {
+	for i, it := range x.All(stanza.NSMUCUser, "item") {
+		j := it.Get("jid")
+		if j == "" || i > 0 && stanza.Bare(j) != stanza.Bare(real) {
 			return ""
 		}
 		if i == 0 {
@@ -269,12 +270,12 @@ func (r *room) know(nick, real string) []bridge.StateRow {
 }
 
 // leaves needs rooms.mu.
-func (r *room) leaves(nick string, e *element) []bridge.StateRow {
-	codes, x := statuses(e), e.child(nsMUCUser, "x")
+func (r *room) leaves(nick string, e *stanza.Element) []bridge.StateRow {
+	codes, x := statuses(e), e.Child(stanza.NSMUCUser, "x")
 	if nick != r.in && !slices.Contains(codes, "110") {
 		return r.forget(nick)
 	}
-	if next := x.child(nsMUCUser, "item").attrOr("nick"); slices.Contains(codes, "303") && next != "" { // §7.6
+	if next := x.Child(stanza.NSMUCUser, "item").AttrOr("nick"); slices.Contains(codes, "303") && next != "" { // §7.6
 		rows := r.know(next, r.people[nick])
 		rows = append(rows, r.forget(nick)...)
 		r.in = next
@@ -283,7 +284,7 @@ func (r *room) leaves(nick string, e *element) []bridge.StateRow {
 	rows := r.clear()
 	r.gone = "we are out of the room"
 	switch {
-	case x.child(nsMUCUser, "destroy") != nil:
+	case x.Child(stanza.NSMUCUser, "destroy") != nil:
 		r.gone = "the room was destroyed"
 	case slices.Contains(codes, "301"):
 		r.gone = "we were banned"
@@ -307,21 +308,13 @@ func (r *room) forget(nick string) []bridge.StateRow {
 }
 
 // statuses are the codes of a room's presence (XEP-0045 §15.6).
-func statuses(e *element) (codes []string) {
-	x := e.only(nsMUCUser, "x")
+func statuses(e *stanza.Element) (codes []string) {
+	x := e.Only(stanza.NSMUCUser, "x")
 	if x == nil {
 		return nil
 	}
-	for _, st := range x.all(nsMUCUser, "status") {
-		codes = append(codes, st.get("code"))
+	for _, st := range x.All(stanza.NSMUCUser, "status") {
+		codes = append(codes, st.Get("code"))
 	}
 	return codes
-}
-
-// attrOr is get, of an element that may be missing.
-func (e *element) attrOr(name string) string {
-	if e == nil {
-		return ""
-	}
-	return e.get(name)
 }

@@ -10,6 +10,7 @@ import (
 	"chatrelay/test/e2e/clients"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 func said(s clients.Stanza) bool { return s.Type == "groupchat" && s.HasBody }
@@ -181,7 +182,7 @@ func TestRoomTroubles(t *testing.T) {
 
 		// Thrown out, it comes back.
 		squatter.raw(t, fmt.Sprintf("<presence to='%s/1001' type='unavailable'/>", room))
-		l.rooms.presence(parse(t, "<presence type='unavailable' from='"+room+"/1001_2'><x xmlns='"+nsMUCUser+
+		l.rooms.presence(parse(t, "<presence type='unavailable' from='"+room+"/1001_2'><x xmlns='"+stanza.NSMUCUser+
 			"'><item/><status code='110'/><status code='307'/></x></presence>"))
 		l.eventually(t, "back in the room", func() bool { return l.rooms.joined(room) })
 		if n := l.log.count("we were kicked"); n != 1 {

@@ -8,6 +8,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -31,21 +32,21 @@ const (
 
 // selfPing pings ourselves through the room. Whatever the room says comes behind what it said of what was sent before.
 func (r *room) selfPing(ctx context.Context, c *login, nick string) (seatState, string) {
-	_, err := c.ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+nsPing+"'/>")
-	var said *iqError
+	_, err := c.ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+stanza.NSPing+"'/>")
+	var said *stanza.Error
 	switch {
 	case err == nil:
 		return seatKept, ""
 	case !errors.As(err, &said):
 		return seatSilent, err.Error()
-	case isCondition(err, "service-unavailable", "feature-not-implemented"):
+	case stanza.IsCondition(err, "service-unavailable", "feature-not-implemented"):
 		return seatKept, "" // the answer is our own
-	case isCondition(err, "remote-server-not-found", "remote-server-timeout"):
-		return seatSilent, said.condition
-	case isCondition(err, "item-not-found"):
+	case stanza.IsCondition(err, "remote-server-not-found", "remote-server-timeout"):
+		return seatSilent, said.Condition
+	case stanza.IsCondition(err, "item-not-found"):
 		return r.missing(ctx, c)
 	}
-	return seatLost, said.condition
+	return seatLost, said.Condition
 }
 
 // missing tells what it means that a room knows no such occupant: our nick is another now, or the room itself is gone. A

@@ -10,6 +10,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/e2e/clients"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 // seated tells whether the side is in just these rooms.
@@ -70,7 +71,7 @@ func TestServe(t *testing.T) {
 				t.Errorf("post %d: %v", i, err)
 			}
 		}
-		alice.must(t, sent, func(s clients.Stanza) bool { return said(s) && bareOf(s.From) == a })
+		alice.must(t, sent, func(s clients.Stanza) bool { return said(s) && stanza.Bare(s.From) == a })
 		if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
 			t.Errorf("%d may be there twice", n)
 		}
@@ -81,7 +82,7 @@ func TestServe(t *testing.T) {
 		l.eventually(t, "in both again", l.seated(a, b))
 		m.Add(bridge.KindRoom, "2001", a, `{"again":true}`)
 		m.Until(t, "posted", bridgetest.AllClosed)
-		alice.must(t, sent+1, func(s clients.Stanza) bool { return said(s) && bareOf(s.From) == a })
+		alice.must(t, sent+1, func(s clients.Stanza) bool { return said(s) && stanza.Bare(s.From) == a })
 	})
 }
 

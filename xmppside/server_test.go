@@ -14,6 +14,7 @@ import (
 	"chatrelay/test/e2e/clients"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 // inlet is a journal without its dispatcher.
@@ -186,14 +187,14 @@ func TestSubscriptions(t *testing.T) {
 				l.mu.Lock()
 				c := l.current
 				l.mu.Unlock()
-				e, err := c.ask(t.Context(), "", "get", "<query xmlns='"+nsRoster+"'/>")
+				e, err := c.ask(t.Context(), "", "get", "<query xmlns='"+stanza.NSRoster+"'/>")
 				if err != nil {
 					t.Fatal(err)
 				}
 				got := "none"
-				for _, it := range e.child(nsRoster, "query").all(nsRoster, "item") {
-					if it.get("jid") == alice.jid {
-						got = it.get("subscription")
+				for _, it := range e.Child(stanza.NSRoster, "query").All(stanza.NSRoster, "item") {
+					if it.Get("jid") == alice.jid {
+						got = it.Get("subscription")
 					}
 				}
 				return got == want

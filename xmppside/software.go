@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/stanza"
 )
 
 // readSize is what Prosody 0.12 reads at a time (network_default_read_size). It must not stand within a stanza when a
@@ -21,7 +22,7 @@ func (c *login) querySoftware(ctx context.Context) {
 	if !wait.Pause(ctx, sizeUpAfter) {
 		return
 	}
-	name, err := softwareOf(ctx, c.connection, domainOf(bareOf(c.full)))
+	name, err := softwareOf(ctx, c.connection, stanza.Domain(stanza.Bare(c.full)))
 	if err != nil {
 		s.log.Debug().Err(err).Msg("the server does not say what it is")
 		return
@@ -32,12 +33,12 @@ func (c *login) querySoftware(ctx context.Context) {
 
 // softwareOf asks somebody for the name of the software (XEP-0092); empty: it gives none.
 func softwareOf(ctx context.Context, k *connection, address string) (string, error) {
-	e, err := k.ask(ctx, address, "get", "<query xmlns='"+nsVersion+"'/>")
+	e, err := k.ask(ctx, address, "get", "<query xmlns='"+stanza.NSVersion+"'/>")
 	if err != nil {
 		return "", err
 	}
-	if name := e.child(nsVersion, "query").child(nsVersion, "name"); name != nil {
-		return strings.TrimSpace(name.text), nil
+	if name := e.Child(stanza.NSVersion, "query").Child(stanza.NSVersion, "name"); name != nil {
+		return strings.TrimSpace(name.Text), nil
 	}
 	return "", nil
 }

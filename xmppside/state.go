@@ -9,6 +9,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/sm"
+	"chatrelay/xmppside/stanza"
 )
 
 // Keys of the side's memory in the journal. Never rename one.
@@ -47,7 +48,7 @@ func countRow(s sm.Session) []bridge.StateRow {
 
 // savedSession reads the stream of before, and lists what is left over of older ones.
 func savedSession(state map[string][]byte) (x sm.Session, stale []bridge.StateRow) {
-	if json.Unmarshal(state[keyStream], &x) != nil || len(x.ID) >= mostID {
+	if json.Unmarshal(state[keyStream], &x) != nil || len(x.ID) >= stanza.MostID {
 		x = sm.Session{}
 	}
 	for key, value := range state {

@@ -2,8 +2,6 @@ package xmppside
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +10,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/xmppside/stanza"
 )
 
 const ownJID = "receiver@chat.test"
@@ -33,25 +32,6 @@ func unit(tb testing.TB, change ...func(*Config)) *Side {
 	}
 	s.ids.secret = []byte("0123456789abcdef")
 	return s
-}
-
-// parse reads a stanza as it would come.
-func parse(tb testing.TB, text string) *element {
-	tb.Helper()
-	d := xml.NewDecoder(strings.NewReader("<stream xmlns='jabber:client'>" + text))
-	for {
-		tok, err := d.Token()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if start, ok := tok.(xml.StartElement); ok && start.Name.Local != "stream" {
-			e, err := readElement(d, &start)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			return e
-		}
-	}
 }
 
 func TestAddresses(t *testing.T) {
@@ -121,41 +101,6 @@ func TestStamp(t *testing.T) {
 		if got, ok := try.s.ref(try.id, try.from); ok {
 			t.Errorf("%s: taken for %v", name, got)
 		}
-	}
-}
-
-func TestEscape(t *testing.T) {
-	for in, want := range map[string]string{
-		"":       "",
-		`"a'b"`:  `"a'b"`,
-		"<&>\r":  "&lt;&amp;&gt;&#13;",
-		"a\tb\n": "a\tb\n",
-		"]]>":    "]]&gt;",
-	} {
-		if got := string(appendText(nil, []byte(in))); got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
-	all := "<a x='1'>&\"'\r\n\t"
-	e := parse(t, string(append(append(appendAttr([]byte("<m"), "x", all), '>'), "</m>"...)))
-	if got := e.get("x"); got != all {
-		t.Errorf("attribute %q came as %q", all, got)
-	}
-}
-
-func TestLegal(t *testing.T) {
-	for _, good := range []string{"", "a", "\t\r\n", "é😀\u0085\ufdd0\U0001fffe\U0010ffff"} {
-		if !legal([]byte(good)) {
-			t.Errorf("%q is legal", good)
-		}
-	}
-	for _, bad := range []string{"\x00", "\x01", "\x0b", "\x1f", "\ufffe", "a\uffff", "\xed\xa0\x80", "\xff", "\xc3"} {
-		if legal([]byte(bad)) {
-			t.Errorf("%q is illegal", bad)
-		}
-	}
-	if got := legalOnly("a\x00b\ufffec"); got != "abc" {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -319,35 +264,17 @@ func TestSavedSession(t *testing.T) {
 	}
 }
 
-func TestReadElement(t *testing.T) {
-	e := parse(t, "<message a='1' xmlns:p='urn:p' p:a='2'>x<b xmlns='urn:b'>y<c/>z</b><b>w</b>v</message>")
-	if e.get("a") != "1" || e.text != "xv" || e.child("urn:b", "b").text != "yz" || e.child(nsClient, "b").text != "w" ||
-		e.only(nsClient, "b") == nil || e.child("urn:b", "b").child("urn:b", "c") == nil {
-		t.Errorf("got %+v", e)
-	}
-	deep := parse(t, "<message>"+strings.Repeat("<a>", 300)+strings.Repeat("</a>", 300)+"<body>x</body></message>")
-	if deep.child(nsClient, "body").text != "x" {
-		t.Error("what stands behind deep nesting is lost")
-	}
-	d := xml.NewDecoder(strings.NewReader("<message><body>x"))
-	tok, _ := d.Token()
-	start := tok.(xml.StartElement)
-	if _, err := readElement(d, &start); !errors.Is(err, errCut) {
-		t.Errorf("a cut stanza: %v", err)
-	}
-}
-
 func TestQuery(t *testing.T) {
 	q := query{start: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)), after: "<1>", max: 7}
 	e := parse(t, q.payload("id'"))
 	fields := map[string]string{}
-	for _, f := range e.child(nsForms, "x").all(nsForms, "field") {
-		fields[f.get("var")] = f.child(nsForms, "value").text
+	for _, f := range e.Child(stanza.NSForms, "x").All(stanza.NSForms, "field") {
+		fields[f.Get("var")] = f.Child(stanza.NSForms, "value").Text
 	}
-	want := map[string]string{"FORM_TYPE": nsMAM, "start": "2026-01-02T02:04:05Z"}
-	set := e.child(nsRSM, "set")
-	if diff := cmp.Diff(want, fields); diff != "" || e.get("queryid") != "id'" || set.child(nsRSM, "after").text != "<1>" ||
-		set.child(nsRSM, "max").text != "7" || set.child(nsRSM, "before") != nil {
+	want := map[string]string{"FORM_TYPE": stanza.NSMAM, "start": "2026-01-02T02:04:05Z"}
+	set := e.Child(stanza.NSRSM, "set")
+	if diff := cmp.Diff(want, fields); diff != "" || e.Get("queryid") != "id'" || set.Child(stanza.NSRSM, "after").Text != "<1>" ||
+		set.Child(stanza.NSRSM, "max").Text != "7" || set.Child(stanza.NSRSM, "before") != nil {
 		t.Errorf("%s %s", diff, q.payload("id"))
 	}
 }

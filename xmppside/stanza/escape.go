@@ -1,10 +1,10 @@
-package xmppside
+package stanza
 
 import "unicode/utf8"
 
-// appendText escapes text between tags: only what must be, for servers spend time on every reference. A raw CR
+// AppendText escapes text between tags: only what must be, for servers spend time on every reference. A raw CR
 // would arrive as LF (XML 1.0 §2.11).
-func appendText(b, text []byte) []byte {
+func AppendText(b, text []byte) []byte {
 	start := 0
 	for i, c := range text {
 		var ref string
@@ -26,9 +26,9 @@ func appendText(b, text []byte) []byte {
 	return append(b, text[start:]...)
 }
 
-// appendAttr writes one attribute in single quotes. White space other than blanks would be made blanks of
+// AppendAttr writes one attribute in single quotes. White space other than blanks would be made blanks of
 // (XML 1.0 §3.3.3).
-func appendAttr(b []byte, name, value string) []byte {
+func AppendAttr(b []byte, name, value string) []byte {
 	b = append(append(append(b, ' '), name...), "='"...)
 	for i := range len(value) {
 		switch c := value[i]; c {
@@ -51,9 +51,9 @@ func appendAttr(b []byte, name, value string) []byte {
 	return append(b, '\'')
 }
 
-// legal tells whether text is UTF-8 of characters that XML has (XML 1.0 §2.2). A server closes the stream for
+// Legal tells whether text is UTF-8 of characters that XML has (XML 1.0 §2.2). A server closes the stream for
 // any other.
-func legal(text []byte) bool {
+func Legal(text []byte) bool {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
 		if r == utf8.RuneError && n == 1 || !char(r) {
@@ -74,8 +74,8 @@ func char(r rune) bool {
 	return true // surrogates are no UTF-8
 }
 
-// legalOnly leaves out what XML has not, of a text that is for people.
-func legalOnly(text string) string {
+// LegalOnly leaves out what XML has not, of a text that is for people.
+func LegalOnly(text string) string {
 	out := make([]rune, 0, len(text))
 	for _, r := range text {
 		if char(r) {
