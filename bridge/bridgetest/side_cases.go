@@ -147,13 +147,27 @@ func fullOffer(w *sideWorld) error {
 }
 
 // sendsOnce lets commits take long: a side that does not wait for them is heard before its delivery is bound.
+// heldFor is how long a side has to go wrong while the journal commits nothing: long, as the machine may be busy.
+const heldFor = 250 * time.Millisecond
+
 func sendsOnce(w *sideWorld) error {
 	const n = 30
 	w.m.Delay(20 * time.Millisecond)
 	if err := w.start(); err != nil {
 		return err
 	}
+	w.m.Hold(true)
 	refs := w.add("out", 0, n)
+	if err := w.m.Await("one is bound", func(s Sum) bool { return s.Uncommitted > 0 }); err != nil {
+		return err
+	}
+	time.Sleep(heldFor)
+	if got, err := w.Hear(0); err != nil {
+		return err
+	} else if len(got) > 0 {
+		return fmt.Errorf("%d were heard before the journal had committed anything", len(got))
+	}
+	w.m.Hold(false)
 	for i, ref := range refs {
 		if _, err := w.Hear(i + 1); err != nil {
 			return err

@@ -17,6 +17,13 @@ func (q *fifo[T]) push(x T) { q.items = append(q.items, x) }
 
 func (q *fifo[T]) at(i int) T { return q.items[q.head+i] }
 
+// take takes n from the front.
+func (q *fifo[T]) take(n int) []T {
+	front := slices.Clone(q.items[q.head : q.head+n])
+	q.drop(n)
+	return front
+}
+
 func (q *fifo[T]) drop(n int) {
 	clear(q.items[q.head : q.head+n])
 	q.head += n
@@ -25,16 +32,38 @@ func (q *fifo[T]) drop(n int) {
 		if cap(q.items) > 4096 {
 			q.items = nil
 		}
-	} else if q.head > 256 && q.head*2 > len(q.items) {
+	} else if q.head > 64 && q.head*2 > len(q.items) {
 		q.items = append(q.items[:0:0], q.items[q.head:]...)
 		q.head = 0
 	}
 }
 
-// insert puts x behind those at the front that go before it. It looks at few of them: thousands may be requeued at once.
+// search is the index of the first that does not go before: what goes before is at the front. It looks at few of
+// them.
+func (q *fifo[T]) search(before func(T) bool) int {
+	return sort.Search(q.len(), func(i int) bool { return !before(q.at(i)) })
+}
+
+// insert puts x behind those at the front that go before it. It moves the shorter part: thousands may be requeued, or
+// given back, at once.
 func (q *fifo[T]) insert(x T, before func(T) bool) {
-	at := q.head + sort.Search(q.len(), func(i int) bool { return !before(q.at(i)) })
-	q.items = slices.Insert(q.items, at, x)
+	at := q.search(before)
+	if q.head > 0 && at < q.len()-at {
+		q.head--
+		copy(q.items[q.head:], q.items[q.head+1:q.head+1+at])
+		q.items[q.head+at] = x
+		return
+	}
+	q.items = slices.Insert(q.items, q.head+at, x)
+}
+
+// remove takes one out of the middle.
+func (q *fifo[T]) remove(i int) {
+	if i == 0 {
+		q.drop(1)
+		return
+	}
+	q.items = slices.Delete(q.items, q.head+i, q.head+i+1)
 }
 
 // retain drops all that do not matter any more.

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -25,5 +26,43 @@ func TestInsertByAge(t *testing.T) {
 	}
 	if asked > 100 {
 		t.Errorf("%d were looked at", asked)
+	}
+}
+
+// Whatever is put in and taken out, and wherever, the queue is what a plain sorted list is.
+func TestFifoIsAList(t *testing.T) {
+	var q fifo[int]
+	var list []int
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		switch n := rng.IntN(6); {
+		case n == 0 || len(list) == 0:
+			x := rng.IntN(1000)
+			q.insert(x, func(y int) bool { return y <= x })
+			at, _ := slices.BinarySearch(list, x+1)
+			list = slices.Insert(list, at, x)
+		case n == 1:
+			i := rng.IntN(len(list))
+			q.remove(i)
+			list = slices.Delete(list, i, i+1)
+		case n == 2:
+			some := rng.IntN(min(len(list), 3) + 1)
+			if front := q.take(some); !slices.Equal(front, list[:some]) {
+				t.Fatalf("took %v, want %v", front, list[:some])
+			}
+			list = slices.Clone(list[some:])
+		default:
+			x := list[len(list)-1] + rng.IntN(3)
+			q.push(x)
+			list = append(list, x)
+		}
+		if got := q.items[q.head:]; !slices.Equal(got, list) {
+			t.Fatalf("got %v, want %v", got, list)
+		}
+		for _, x := range q.items[:q.head] {
+			if x != 0 {
+				t.Fatal("it holds on to what has left")
+			}
+		}
 	}
 }

@@ -325,7 +325,7 @@ func (j *Journal) withBodies(ctx context.Context, deliveries []bridge.BoundDeliv
 // barrier waits until all that was said before is in the file.
 func (j *Journal) barrier(ctx context.Context) error {
 	j.mu.Lock()
-	idle := len(j.queue) == 0 && !j.busy && j.broken == nil
+	idle := j.queue.ops.len() == 0 && !j.busy && j.broken == nil
 	j.mu.Unlock()
 	if idle {
 		return nil

@@ -96,7 +96,7 @@ type Journal struct {
 	fatal  chan error    // capacity 1: the writer says it once
 
 	mu       sync.Mutex // guards all below
-	queue    []op
+	queue    opQueue
 	stopping bool
 	busy     bool        // the writer has something in hand
 	broken   error       // nothing can be done any more
@@ -197,6 +197,7 @@ func open(o Options) (_ *Journal, err error) {
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 		j.ready[side] = &readyQueue{}
 	}
+	j.queue.company = time.AfterFunc(companyFor, j.commitSettles)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.closeFiles())

@@ -2,8 +2,6 @@ package journal
 
 import (
 	"container/heap"
-	"slices"
-	"sort"
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
@@ -13,13 +11,12 @@ import (
 type lane struct {
 	side       bridge.SideID
 	name       string
-	refs       int         // deliveries that belong to it and are not gone; at 0 the lane goes
-	deliveries []*delivery // waiting, by seq, from head on
-	head       int
-	until      int64 // running ms: backing off
-	pace       int64 // ms between two deliveries; 0: none
-	ready      bool  // in its side's turns
-	backingOff bool  // in its side's list of those that back off
+	refs       int             // deliveries that belong to it and are not gone; at 0 the lane goes
+	deliveries fifo[*delivery] // waiting, by seq
+	until      int64           // running ms: backing off
+	pace       int64           // ms between two deliveries; 0: none
+	ready      bool            // in its side's turns
+	backingOff bool            // in its side's list of those that back off
 }
 
 type laneKey struct {
@@ -27,52 +24,33 @@ type laneKey struct {
 	name string
 }
 
-func (n *lane) empty() bool { return n.head == len(n.deliveries) }
+func (n *lane) empty() bool { return n.deliveries.len() == 0 }
 
 // put adds a delivery in its place: at the end when it is new, near the front when it is given back.
 func (n *lane) put(d *delivery) {
-	if n.empty() {
-		n.deliveries, n.head = n.deliveries[:0], 0
-	}
-	if n.empty() || n.deliveries[len(n.deliveries)-1].seq < d.seq {
-		n.deliveries = append(n.deliveries, d)
+	if q := &n.deliveries; q.len() > 0 && q.at(q.len()-1).seq > d.seq {
+		q.insert(d, func(x *delivery) bool { return x.seq < d.seq })
 		return
 	}
-	at := n.find(d.seq)
-	if n.head > 0 {
-		n.head--
-		copy(n.deliveries[n.head:], n.deliveries[n.head+1:at])
-		n.deliveries[at-1] = d
-		return
-	}
-	n.deliveries = slices.Insert(n.deliveries, at, d)
+	n.deliveries.push(d)
 }
 
 // take removes and returns the oldest delivery.
 func (n *lane) take() *delivery {
-	d := n.deliveries[n.head]
-	n.deliveries[n.head] = nil
-	n.head++
-	if n.head > 64 && n.head*2 > len(n.deliveries) {
-		n.deliveries = append(n.deliveries[:0:0], n.deliveries[n.head:]...)
-		n.head = 0
-	}
+	d := n.deliveries.at(0)
+	n.deliveries.drop(1)
 	return d
 }
 
 // remove takes a delivery out of the middle; false: it is not there.
 func (n *lane) remove(d *delivery) bool {
-	at := n.find(d.seq)
-	if at == len(n.deliveries) || n.deliveries[at] != d {
+	q := &n.deliveries
+	at := q.search(func(x *delivery) bool { return x.seq < d.seq })
+	if at == q.len() || q.at(at) != d {
 		return false
 	}
-	n.deliveries = slices.Delete(n.deliveries, at, at+1)
+	q.remove(at)
 	return true
-}
-
-// find is the index of the first waiting delivery that is not older than seq.
-func (n *lane) find(seq uint64) int {
-	return n.head + sort.Search(len(n.deliveries)-n.head, func(i int) bool { return n.deliveries[n.head+i].seq >= seq })
 }
 
 // readyQueue holds the lanes of one side that have something to hand out, in turn. Guarded by Journal.mu.

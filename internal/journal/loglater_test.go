@@ -97,7 +97,7 @@ func TestAnswerLeavesNothing(t *testing.T) {
 		cancel()
 	}
 	b.mu.Lock()
-	kept, queued := len(b.retained), len(b.queue)
+	kept, queued := len(b.retained), b.queue.ops.len()
 	b.mu.Unlock()
 	if kept != 1 || queued != 0 {
 		t.Errorf("%d operations are kept and %d queued after 500 questions, want the one that has work", kept, queued)

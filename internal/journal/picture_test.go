@@ -66,8 +66,8 @@ func (b *testJournal) checkLanes() {
 	defer b.mu.Unlock()
 	refs, in := map[*lane]int{}, map[*delivery]bool{}
 	for _, n := range b.lanes {
-		for i, d := range n.deliveries[n.head:] {
-			if in[d] = true; d.state != queued || d.finished() || i > 0 && n.deliveries[n.head+i-1].seq >= d.seq {
+		for i, d := range n.deliveries.items[n.deliveries.head:] {
+			if in[d] = true; d.state != queued || d.finished() || i > 0 && n.deliveries.at(i-1).seq >= d.seq {
 				b.t.Fatalf("lane %q holds %v, state %d", n.name, d.ref(), d.state)
 			}
 		}

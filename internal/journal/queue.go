@@ -2,7 +2,7 @@ package journal
 
 import (
 	"errors"
-	"slices"
+	"time"
 )
 
 // Limits of one commit; a single Append may be larger, as it is atomic.
@@ -31,6 +31,52 @@ type prepared interface{ prepare() }
 // numbered operations have a ticket.
 type numbered interface{ number() uint64 }
 
+// companyFor is for how long a settle waits for company: nobody waits for it, and if it is lost in a crash its delivery
+// is still bound, so that the wire settles it again. Mostly an operation that someone waits for takes it along before.
+const companyFor = 5 * time.Millisecond
+
+// opQueue is what waits to be committed, in order. What is committed is always its front. Guarded by Journal.mu.
+type opQueue struct {
+	ops     fifo[op]
+	due     bool        // a commit is to begin: there is more than settles in it, or they have waited for long enough
+	company *time.Timer // that they have; runs while there are only settles
+}
+
+func (q *opQueue) put(o op) {
+	if _, settles := o.(*settleOp); !settles {
+		q.due = true
+	} else if q.ops.len() == 0 {
+		q.company.Reset(companyFor)
+	}
+	q.ops.push(o)
+}
+
+// take takes what is there, up to the size of a commit.
+func (q *opQueue) take() []op {
+	n, ops, bytes := 0, 0, 0
+	for ; n < q.ops.len(); n++ {
+		o, b := q.ops.at(n).size()
+		if n > 0 && (ops+o > commitOps || bytes+b > commitBytes) {
+			break
+		}
+		ops, bytes = ops+o, bytes+b
+	}
+	batch := q.ops.take(n)
+	if q.ops.len() == 0 {
+		q.due = false
+		q.company.Stop()
+	}
+	return batch
+}
+
+// commitSettles begins the commit that the queue's settles have waited for.
+func (j *Journal) commitSettles() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.queue.due = true
+	j.wakeup.Set()
+}
+
 // put adds to the queue. Under Journal.mu.
 func (j *Journal) put(o op) {
 	if j.broken != nil {
@@ -40,8 +86,9 @@ func (j *Journal) put(o op) {
 		}
 		return
 	}
-	j.queue = append(j.queue, o)
-	j.wakeup.Set()
+	if j.queue.put(o); j.queue.due {
+		j.wakeup.Set()
+	}
 }
 
 // enqueue adds an operation that someone waits for.
@@ -62,30 +109,23 @@ func (j *Journal) enqueue(o op) error {
 func (j *Journal) withdraw(o op) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	i := slices.Index(j.queue, o)
-	if i < 0 {
-		return false
+	for i := range j.queue.ops.len() {
+		if j.queue.ops.at(i) == o {
+			j.queue.ops.remove(i)
+			return true
+		}
 	}
-	j.queue = slices.Delete(j.queue, i, i+1)
-	return true
+	return false
 }
 
-// takeBatch takes what is there, up to the size of a commit.
+// takeBatch takes what is to be committed now.
 func (j *Journal) takeBatch() []op {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	n, ops, bytes := 0, 0, 0
-	for ; n < len(j.queue); n++ {
-		o, b := j.queue[n].size()
-		if n > 0 && (ops+o > commitOps || bytes+b > commitBytes) {
-			break
-		}
-		ops, bytes = ops+o, bytes+b
+	if !j.queue.due && !j.stopping {
+		return nil
 	}
-	batch := slices.Clone(j.queue[:n])
-	left := copy(j.queue, j.queue[n:])
-	clear(j.queue[left:])
-	j.queue = j.queue[:left]
-	j.busy = n > 0
+	batch := j.queue.take()
+	j.busy = len(batch) > 0
 	return batch
 }

@@ -348,7 +348,7 @@ func TestRequeueAndClose(t *testing.T) {
 		queued := func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			return len(b.queue) > 0
+			return b.queue.ops.len() > 0
 		}
 		patient(t, "the requeue is in the queue", queued)
 		b.Settle(bridge.Result{Ref: ref, Err: why})

@@ -52,7 +52,7 @@ func (s *turns) pop() *lane {
 // sender is for whom a lane takes its turn. The lane must not be empty. Names of lanes of answers hold a NUL,
 // those of senders do not.
 func (n *lane) sender() string {
-	if d := n.deliveries[n.head]; d.kind.IsMessage() {
+	if d := n.deliveries.at(0); d.kind.IsMessage() {
 		return d.entry.from
 	}
 	return n.name

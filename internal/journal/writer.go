@@ -69,13 +69,13 @@ func (j *Journal) step(batch []op) error {
 	return j.commit(batch)
 }
 
-// pause tells whether there is nothing in the queue, and whether that is for good: from then on nothing gets
-// in, or it would never be answered.
+// pause tells whether there is nothing to commit now, and whether that is for good: from then on nothing gets
+// into the queue, or it would never be answered.
 func (j *Journal) pause() (idle, over bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.busy = false
-	if len(j.queue) > 0 {
+	if j.queue.due || j.stopping && j.queue.ops.len() > 0 {
 		return false, false
 	}
 	if j.stopping {
@@ -175,11 +175,11 @@ func (j *Journal) fail(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.broken = err
-	for _, o := range j.queue {
+	left := j.queue.ops.take(j.queue.ops.len())
+	for _, o := range left {
 		o.end(j, err)
 	}
-	j.notifyWaiters(j.queue, err)
-	j.queue = nil
+	j.notifyWaiters(left, err)
 	for _, c := range j.ready {
 		if c != nil {
 			c.wakeup.Wake()
