@@ -11,6 +11,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/mam"
 )
 
 func archiving() servers.XMPPConfig { return servers.XMPPConfig{PlainAllowed: true, MAM: true} }
@@ -64,6 +65,9 @@ func TestCatchUp(t *testing.T) {
 		l.die(link.Cut)
 		away := numbered("away", 130)
 		if err := alice.says(c.JID, away...); err != nil {
+			t.Fatal(err)
+		}
+		if err := alice.sync(); err != nil { // the server has them
 			t.Fatal(err)
 		}
 		if err := x.Stop(); err != nil { // no stream survives that
@@ -124,13 +128,13 @@ func TestSameMicrosecond(t *testing.T) {
 	alice := newPerson(t, x, "1001")
 	l := start(t, m, c).up(t)
 	l.stop()
-	away := numbered("away", 2*pageSize+50)
+	away := numbered("away", 2*mam.PageSize+50)
 	if err := alice.says(c.JID, away...); err != nil {
 		t.Fatal(err)
 	}
 	db := opened(t, x)
 	twins := func() (n int64) { // within a page, and where two pages meet
-		for _, first := range []int{pageSize / 2, pageSize - 1, 2*pageSize - 2} {
+		for _, first := range []int{mam.PageSize / 2, mam.PageSize - 1, 2*mam.PageSize - 2} {
 			n += moved(t, db, away[first+1], away[first], 0)
 		}
 		return n
@@ -224,9 +228,9 @@ func TestForgottenCursor(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.eventually(t, "taken", func() bool { return len(fresh(m.Taken())) == 1 })
-		at, _ := l.archive.position()
+		at, _ := l.archive.Place.Position()
 		l.stop()
-		m.SideJournal().SetState(bridge.XMPP, cursor{ID: "no-such-id", At: at.At}.row())
+		m.SideJournal().SetState(bridge.XMPP, mam.Cursor{ID: "no-such-id", At: at.At}.Row())
 		if err := alice.says(c.JID, "b"); err != nil {
 			t.Fatal(err)
 		}

@@ -32,8 +32,8 @@ func (k *connection) write(raw []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-// ask sends an IQ and waits for its answer, at most askTimeout. to: empty is our own account.
-func (k *connection) ask(ctx context.Context, to, typ, payload string) (*stanza.Element, error) {
+// Ask sends an IQ and waits for its answer, at most askTimeout. to: empty is our own account.
+func (k *connection) Ask(ctx context.Context, to, typ, payload string) (*stanza.Element, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	id := "q-" + rand.Text()[:16]

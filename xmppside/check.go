@@ -12,6 +12,7 @@ import (
 
 	"mellium.im/xmlstream"
 
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
 )
@@ -150,7 +151,7 @@ func (p *probe) management() Step {
 // archived reports on XEP-0313.
 func (p *probe) archived(ctx context.Context) Step {
 	st := Step{Name: "xmpp archive (XEP-0313)"}
-	offered, err := hasArchive(ctx, p.connection)
+	offered, err := mam.Offered(ctx, p, stanza.Bare(p.full))
 	switch {
 	case err != nil:
 		st.Note = "the server does not say: " + err.Error()
@@ -164,11 +165,11 @@ func (p *probe) archived(ctx context.Context) Step {
 
 // policy tells what is archived of the relay's account (XEP-0441). The relay itself sets it.
 func (p *probe) policy(ctx context.Context) (ok bool, note string) {
-	prefs, err := preferencesOf(ctx, p.connection, "get", askPrefs)
+	prefs, err := mam.PreferencesOf(ctx, p)
 	switch {
 	case err != nil:
 		return false, "offered, but the server does not say what it archives (" + err.Error() + "): the relay takes the offline store first"
-	case prefs.always():
+	case prefs.Always():
 		return true, "offered, its policy is always: gaps are filled from it"
 	}
 	return false, "offered, its policy is " + prefs.String() + ": the relay sets it to always at its start. Where the server refuses that, set default_archive_policy = true (Prosody) or mod_mam's default: always (ejabberd)"
@@ -219,7 +220,7 @@ func (p *probe) room(ctx context.Context, room, nick string) Step {
 
 // lists tells whether a room shows us who is banned.
 func (p *probe) lists(ctx context.Context, room string) string {
-	_, err := p.ask(ctx, room, "get", listQuery(outcast))
+	_, err := p.Ask(ctx, room, "get", listQuery(outcast))
 	if stanza.IsAnswer(err) {
 		return "; not its ban list: " + adminFix + ", so that nobody who is banned there posts by a row in CHATRELAY_GROUPS_FILE"
 	}

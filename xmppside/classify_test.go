@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/stanza"
 )
 
@@ -244,16 +245,16 @@ func TestArchivedAs(t *testing.T) {
 
 func TestWireID(t *testing.T) {
 	id := func(archived, attrs, body string) string {
-		return wireID(archived, parse(t, "<message "+attrs+"><body>"+body+"</body><delay xmlns='urn:xmpp:delay'/></message>"))
+		return mam.WireID(archived, parse(t, "<message "+attrs+"><body>"+body+"</body><delay xmlns='urn:xmpp:delay'/></message>"))
 	}
 	one := id("17", "from='1001@chat.test' id='x'", "a")
-	if again := wireID("17", parse(t, "<message id='x' from='1001@chat.test'><body>a</body></message>")); again != one {
+	if again := mam.WireID("17", parse(t, "<message id='x' from='1001@chat.test'><body>a</body></message>")); again != one {
 		t.Error("a message is not known again")
 	}
 	for name, other := range map[string]string{
 		"id": id("18", "from='1001@chat.test' id='x'", "a"), "sender": id("17", "from='1002@chat.test' id='x'", "a"),
 		"stanza id": id("17", "from='1001@chat.test' id='y'", "a"), "body": id("17", "from='1001@chat.test' id='x'", "b"),
-		"border": id("17", "from='1001@chat.test' id='xa'", ""), "nothing": wireID("17", nil),
+		"border": id("17", "from='1001@chat.test' id='xa'", ""), "nothing": mam.WireID("17", nil),
 	} {
 		if other == one {
 			t.Errorf("another %s is taken for the same message", name)

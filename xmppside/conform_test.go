@@ -70,6 +70,6 @@ func (s *Side) ping(ctx context.Context) error {
 	s.mu.Lock()
 	c := s.current
 	s.mu.Unlock()
-	_, err := c.ask(ctx, stanza.Domain(s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>")
+	_, err := c.Ask(ctx, stanza.Domain(s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>")
 	return err
 }

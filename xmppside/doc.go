@@ -12,7 +12,7 @@
 //   - rooms sit in the served rooms and remember who their occupants really are.
 //   - posts follow what is said in them for others until the room has reflected it: selfping asks a room that does
 //     not, lookup finds out what a room had when the stream was lost.
-//   - archive (XEP-0313) fills the gap after a login that could not resume.
+//   - package mam (XEP-0313) fills the gap after a login that could not resume.
 //   - poison sets a stanza aside that the server answers by closing the stream.
 //
 // It knows JIDs and stanzas; it does not know envelopes, routes or the other side. internal/app makes it and

@@ -24,7 +24,7 @@ const created = "created"
 
 // findRoom asks for a room (XEP-0045 §6.4). A room that says no to the question is there.
 func findRoom(ctx context.Context, k *connection, room string) error {
-	info, err := k.ask(ctx, room, "get", "<query xmlns='"+stanza.NSDisco+"'/>")
+	info, err := k.Ask(ctx, room, "get", stanza.Disco)
 	switch {
 	case stanza.IsCondition(err, "item-not-found", "gone"):
 		return errNoRoom
@@ -34,7 +34,7 @@ func findRoom(ctx context.Context, k *connection, room string) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("the room does not answer (%w)", err)
-	case !hasFeature(info, stanza.NSMUC):
+	case !stanza.HasFeature(info, stanza.NSMUC):
 		return errNotRoom
 	}
 	return nil
@@ -43,7 +43,7 @@ func findRoom(ctx context.Context, k *connection, room string) error {
 // unmake takes back a room that our presence has made all the same: it went away between question and join.
 func unmake(ctx context.Context, k *connection, room, nick string, alone bool) {
 	if alone { // XEP-0045 §10.9
-		if _, err := k.ask(ctx, room, "set", "<query xmlns='"+stanza.NSMUCOwner+"'><destroy/></query>"); err == nil {
+		if _, err := k.Ask(ctx, room, "set", "<query xmlns='"+stanza.NSMUCOwner+"'><destroy/></query>"); err == nil {
 			return
 		}
 	}

@@ -1,13 +1,12 @@
 package xmppside
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/stanza"
 )
 
@@ -103,39 +102,11 @@ func (h *holdback) out(it *keptItem) item {
 	return out
 }
 
-// sort puts what was stored in the order in which it was, before what is live. ejabberd hands some of what an interrupted login had not
-// acknowledged to the next one, and stores the rest once more: both say when they were stored first.
+// sort puts what was stored in the order in which it was, before what is live.
 func (h *holdback) sort() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.inOrder()
-}
-
-// inOrder is sort. h.mu is held.
-func (h *holdback) inOrder() {
-	if !h.stored {
-		return
-	}
-	h.items = slices.DeleteFunc(h.items, func(it keptItem) bool { return it.gone })
-	slices.SortStableFunc(h.items, func(a, b keptItem) int {
-		if a.stored.IsZero() || b.stored.IsZero() {
-			return cmp.Compare(live(a), live(b))
-		}
-		return a.stored.Compare(b.stored)
-	})
-	h.next, h.places = 0, map[string]int{}
-	for i, it := range h.items {
-		if it.archived != "" {
-			h.places[it.in.WireID] = i
-		}
-	}
-}
-
-func live(it keptItem) int {
-	if it.stored.IsZero() {
-		return 1
-	}
-	return 0
 }
 
 // release passes on what was held: what was stored goes first. Whatever ends the hold calls it; the first call counts.
@@ -161,13 +132,13 @@ func (h *holdback) pass(push func(item)) {
 
 // meet passes on what was stored before an archived message, and lets the held copy of that itself go: it is
 // taken from the archive. byTime: the archive's beginning is behind where we were.
-func (h *holdback) meet(r *result, byTime bool, push func(item)) {
+func (h *holdback) meet(r *mam.Result, byTime bool, push func(item)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.stored {
 		return
 	}
-	same, held := h.places[r.hash]
+	same, held := h.places[r.Hash]
 	for ; h.next < len(h.items); h.next++ {
 		it := &h.items[h.next]
 		if held && h.next >= same || !held && !it.before(r) {
@@ -185,8 +156,8 @@ func (h *holdback) meet(r *result, byTime bool, push func(item)) {
 
 // before tells whether a message was stored before another was archived. Where both were in one second (Prosody's stamps), one that
 // was not archived was: since then the policy has been changed.
-func (it *keptItem) before(r *result) bool {
-	return it.stored.Before(r.at) || it.archived == "" && it.stored.Equal(r.at)
+func (it *keptItem) before(r *mam.Result) bool {
+	return it.stored.Before(r.At) || it.archived == "" && it.stored.Equal(r.At)
 }
 
 // archiveRead notes that the archive was read from the cursor to its end: what is archived, and was not met, is before that.
@@ -213,7 +184,7 @@ func (h *holdback) known(it item, complete bool) item {
 func (c *login) releaseAfterStore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, holdWithin)
 	defer cancel()
-	_, _ = c.ask(ctx, stanza.Domain(c.s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>") // any answer comes behind the store
+	_, _ = c.Ask(ctx, stanza.Domain(c.s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>") // any answer comes behind the store
 	c.holdback.release(c.s.inbox.push)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/mam"
 )
 
 // heldItem is a message by number and size.
@@ -90,19 +91,19 @@ func heldAs(body string, second int, archived string) item {
 		it.stored = time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC)
 	}
 	if archived != "" {
-		it.in.WireID = wireID(archived, nil)
+		it.in.WireID = mam.WireID(archived, nil)
 	}
 	return it
 }
 
 func TestMerge(t *testing.T) {
-	read := func(second int, id string) result {
-		return result{id: id, at: time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC), hash: wireID(id, nil)}
+	read := func(second int, id string) mam.Result {
+		return mam.Result{ID: id, At: time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC), Hash: mam.WireID(id, nil)}
 	}
 	since := time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
 		held    []item
-		archive []result
+		archive []mam.Result
 		byTime  bool
 		cut     bool // the archive was not read to its end
 		want    string
@@ -113,44 +114,44 @@ func TestMerge(t *testing.T) {
 		},
 		"all is, and live ones too": {
 			held:    []item{heldAs("live", 0, "3"), heldAs("a", 10, "1"), heldAs("b", 10, "2"), heldAs("later", 0, "4")},
-			archive: []result{read(10, "1"), read(10, "2"), read(11, "3")},
+			archive: []mam.Result{read(10, "1"), read(10, "2"), read(11, "3")},
 			want:    "#1 #2 #3 later",
 		},
 		"archived from somewhere on": {
 			held:    []item{heldAs("a", 10, ""), heldAs("b", 10, ""), heldAs("c", 10, "1")},
-			archive: []result{read(10, "1")},
+			archive: []mam.Result{read(10, "1")},
 			want:    "a b #1",
 		},
 		"archived up to somewhere": {
 			held:    []item{heldAs("a", 10, "1"), heldAs("b", 10, "")},
-			archive: []result{read(10, "1")},
+			archive: []mam.Result{read(10, "1")},
 			want:    "#1 b",
 		},
 		"another client took some": {
 			held:    []item{heldAs("a", 10, "1"), heldAs("d", 12, "4"), heldAs("e", 13, "")},
-			archive: []result{read(10, "1"), read(11, "2"), read(11, "3"), read(12, "4"), read(14, "5")},
+			archive: []mam.Result{read(10, "1"), read(11, "2"), read(11, "3"), read(12, "4"), read(14, "5")},
 			want:    "#1 #2 #3 #4 e #5",
 		},
 		"taken long before": {
 			held:    []item{heldAs("a", 3, "1"), heldAs("b", 9, "2"), heldAs("c", 10, ""), heldAs("d", 11, "3")},
-			archive: []result{read(11, "3")},
+			archive: []mam.Result{read(11, "3")},
 			want:    "c #3 -",
 		},
 		"dropped by the archive": {
 			held:    []item{heldAs("old", 3, "0"), heldAs("a", 9, "1"), heldAs("b", 10, "2"), heldAs("c", 10, "3")},
-			archive: []result{read(10, "3"), read(11, "4")},
+			archive: []mam.Result{read(10, "3"), read(11, "4")},
 			byTime:  true,
 			want:    "- a b #3 #4",
 		},
 		"all of it dropped": {
 			held:    []item{heldAs("a", 9, "1"), heldAs("b", 10, "2")},
-			archive: []result{read(11, "4")},
+			archive: []mam.Result{read(11, "4")},
 			byTime:  true,
 			want:    "a b #4",
 		},
 		"the archive breaks off": {
 			held:    []item{heldAs("old", 3, "0"), heldAs("a", 9, "1"), heldAs("b", 10, "2"), heldAs("live", 0, "3")},
-			archive: []result{read(9, "1")},
+			archive: []mam.Result{read(9, "1")},
 			cut:     true,
 			want:    "#1 - b live",
 		},
@@ -179,7 +180,7 @@ func TestMerge(t *testing.T) {
 			}
 			for _, r := range c.archive {
 				h.meet(&r, c.byTime, push)
-				out = append(out, "#"+r.id)
+				out = append(out, "#"+r.ID)
 			}
 			if !c.byTime && !c.cut {
 				h.archiveRead()
@@ -260,10 +261,10 @@ func TestStoredInOrder(t *testing.T) {
 	}
 	h.sort()
 	push := func(it item) { out = append(out, string(it.in.Body)) }
-	for _, r := range []result{{id: "1"}, {id: "3"}, {id: "5"}, {id: "6"}, {id: "new", at: time.Date(2026, 1, 1, 0, 0, 15, 0, time.UTC)}} {
-		r.hash = wireID(r.id, nil)
+	for _, r := range []mam.Result{{ID: "1"}, {ID: "3"}, {ID: "5"}, {ID: "6"}, {ID: "new", At: time.Date(2026, 1, 1, 0, 0, 15, 0, time.UTC)}} {
+		r.Hash = mam.WireID(r.ID, nil)
 		h.meet(&r, false, push)
-		out = append(out, "#"+r.id)
+		out = append(out, "#"+r.ID)
 	}
 	h.release(push)
 	if got, want := strings.Join(out, " "), "#1 b #3 d #5 #6 g #new live later"; got != want || h.bytes != 0 {

@@ -73,10 +73,10 @@ func (b *inbox) offer(ctx context.Context, in bridge.Inlet, it item) {
 	offer.Gen = it.c.gen
 	offer.State = append(offer.State, countRow(it.m.Session())...)
 	if it.archived != "" {
-		it.cursor = b.s.archive.live(it.archived, it.in.WireID)
+		it.cursor = b.s.archive.Place.Live(it.archived, it.in.WireID)
 	}
 	if it.cursor != nil {
-		offer.State = append(offer.State, it.cursor.row())
+		offer.State = append(offer.State, it.cursor.Row())
 	}
 	offer.Ack = func(err error) { b.settle(&it, err) }
 	if err := in.Offer(ctx, offer); err != nil {
@@ -90,7 +90,7 @@ func (b *inbox) settle(it *item, err error) {
 	switch {
 	case err == nil, errors.As(err, &refusal):
 		if it.cursor != nil {
-			b.s.archive.reached(*it.cursor)
+			b.s.archive.Place.Reached(*it.cursor)
 		}
 		if it.m.Session().ID != "" {
 			it.m.Saved()
@@ -102,7 +102,7 @@ func (b *inbox) settle(it *item, err error) {
 	default:
 		b.say(err)
 		it.m.Redo()
-		b.s.archive.goBack()
+		b.s.archive.Place.GoBack()
 	}
 	b.done(it)
 }
@@ -118,7 +118,7 @@ func (b *inbox) turnAway(it *item) {
 	answer := errorStanza(r, conditionOf("full"), "the relay has no room for more messages now; send it again later")
 	if it.m.Answer(answer) != nil {
 		it.m.Redo()
-		b.s.archive.goBack()
+		b.s.archive.Place.GoBack()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"mellium.im/xmlstream"
 
 	"chatrelay/bridge"
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
 )
@@ -29,7 +30,7 @@ type login struct {
 func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 	e, err := stanza.Read(t, start)
 	if errors.Is(err, sm.ErrTooLarge) {
-		c.s.archive.passedOver(e)
+		c.s.archive.PassedOver(e)
 		c.s.rooms.posts.tooLarge(e)
 	}
 	if err != nil {
@@ -55,7 +56,7 @@ func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.Sta
 func (c *login) message(m sm.Handle, e *stanza.Element) {
 	s := c.s
 	c.lastMessage.Store(time.Now().UnixNano())
-	if s.archive.take(m, e) {
+	if s.archive.Result(m, e) {
 		return
 	}
 	s.rooms.configured(e)
@@ -77,8 +78,8 @@ func (c *login) message(m sm.Handle, e *stanza.Element) {
 		s.rooms.refused(v.in.Room, v.in.Refused)
 	}
 	it := item{c: c, m: m, in: v.in}
-	if v.archiveID != "" && s.archive.known() {
-		it.in.WireID = wireID(v.archiveID, e)
+	if v.archiveID != "" && s.archive.Known() {
+		it.in.WireID = mam.WireID(v.archiveID, e)
 		it.archived = v.archiveID
 	}
 	c.holdOrOffer(it, e)
@@ -98,8 +99,8 @@ type item struct {
 	c        *login
 	m        sm.Handle
 	in       bridge.Inbound
-	archived string    // its id in the archive, when it moves the cursor and came live
-	stored   time.Time // when the server stored it for us; zero: it came live
-	cursor   *cursor   // where the archive stands behind it
-	period   int       // of the inbox
+	archived string      // its id in the archive, when it moves the cursor and came live
+	stored   time.Time   // when the server stored it for us; zero: it came live
+	cursor   *mam.Cursor // where the archive stands behind it
+	period   int         // of the inbox
 }

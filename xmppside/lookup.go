@@ -156,27 +156,18 @@ func (p *posts) lookUp(ctx context.Context, c *login, room string) error {
 		return fmt.Errorf("the room does not say what it has of us: %w", err) // so nothing is sent again
 	}
 	p.requeueSearched(room) // without an archive, what it said came behind the history all the same
-	p.s.archive.lookedUp(room)
+	p.s.archive.RoomDone(room)
 	return nil
 }
 
 // searchArchive looks at what a room's archive has since a time. An error: it said nothing of it.
 func (p *posts) searchArchive(ctx context.Context, c *login, room string, since time.Time) error {
-	behind, ok := p.s.archive.behind(room)
-	if !ok {
-		return nil
-	}
-	q := query{of: room, after: behind, max: pageSize}
-	if behind == "" {
-		q.start = since
-	}
 	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
 	spoke := false
-	err := p.s.archive.each(ctx, c, &q, since, func(m sm.Handle, r result) bool {
+	err := p.s.archive.Room(ctx, c, room, since, func(msg *stanza.Element) bool {
 		spoke = true
-		p.matchArchived(room, r.msg)
-		m.Done()
+		p.matchArchived(room, msg)
 		return p.searching(room)
 	})
 	if stanza.IsAnswer(err) || spoke && c.l.Context().Err() == nil {

@@ -47,7 +47,7 @@ func (s *Side) once(ctx context.Context, w *backoffs, up func()) error {
 	if s.redone && s.inbox.settled(ctx) != nil {
 		return ctx.Err()
 	}
-	if !s.archive.resumable(s.st.Session().ID) {
+	if !s.archive.Resumable(s.st.Session().ID) {
 		s.st.Forget()
 	}
 	k, err := s.connector.connect(ctx, s.st)
@@ -82,9 +82,9 @@ func (s *Side) once(ctx context.Context, w *backoffs, up func()) error {
 // serve reads a connection until it is over, or until ctx ends and we have left in good order.
 func (s *Side) serve(ctx context.Context, c *login) sm.End {
 	if !c.l.Resumed() {
-		s.archive.gap()
+		s.archive.Gap()
 	}
-	if !c.l.Resumed() || !s.archive.isReady(s.st.Session().ID) {
+	if !c.l.Resumed() || !s.archive.Streams.IsReady(s.st.Session().ID) {
 		c.holdback.begin(true)
 	}
 	if !c.l.Resumed() || s.redone {

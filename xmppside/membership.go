@@ -273,7 +273,7 @@ func (r *room) askLists(ctx context.Context, rs *rooms, c *login) error {
 	found := map[string]string{}
 	var hidden []string
 	for _, list := range []string{outcast, "member", "admin", "owner"} {
-		answer, err := c.ask(ctx, r.jid, "get", listQuery(list))
+		answer, err := c.Ask(ctx, r.jid, "get", listQuery(list))
 		switch {
 		case isHidden(err):
 			hidden = append(hidden, list)

@@ -12,6 +12,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/stanza"
 )
 
@@ -152,7 +153,7 @@ func (o *others) say(c *login, from string, priority int) {
 			Msg("another relay is logged in to the same account: each message reaches both, and is delivered twice")
 		return
 	}
-	o.s.log.Warn().Str("jid", from).Int("priority", priority).Bool("archive", o.s.archive.known()).
+	o.s.log.Warn().Str("jid", from).Int("priority", priority).Bool("archive", o.s.archive.Known()).
 		Str("fix", "log that client out, or give it a lower priority: the account is for the relay alone").
 		Msg("another client of the relay's account has a priority as high as ours and may take messages; they are fetched from the archive, where there is one")
 }
@@ -169,7 +170,7 @@ func (o *others) keep(ctx context.Context, c *login) {
 			next = time.Now().Add(lookAfter)
 			if err != nil && ctx.Err() == nil && stanza.Kind(err) != trouble {
 				trouble = stanza.Kind(err)
-				o.s.archive.warnUnreadable(err)
+				o.s.archive.WarnUnreadable(err)
 			}
 			if err == nil {
 				trouble = ""
@@ -195,11 +196,11 @@ var errNoPlace = errors.New("xmpp: it is not known yet where in the archive we a
 // is free again afterwards.
 func (o *others) look(ctx context.Context, c *login) error {
 	rival := o.rival()
-	if o.s.archive.known() {
-		if _, has := o.s.archive.position(); !has {
+	if o.s.archive.Known() {
+		if _, has := o.s.archive.Place.Position(); !has {
 			return errNoPlace
 		}
-		if err := o.s.archive.fill(ctx, c, &search{}); err != nil {
+		if err := o.s.archive.Fill(ctx, c, &mam.Search{}); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/e2e/clients"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/mam"
 )
 
 // owner is another client of the relay's account.
@@ -79,7 +80,7 @@ func rivalClient(t *testing.T, x *servers.XMPP) {
 		t.Fatal(err)
 	}
 	other.must(t, 1, func(s clients.Stanza) bool { return s.Body == "taken" })
-	since := numbered("since", 3*overlap) // the cursor would be past it
+	since := numbered("since", 3*mam.Overlap) // the cursor would be past it
 	if err := alice.says(l.cfg.JID, since...); err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func notArchived(t *testing.T, x *servers.XMPP, prefs, never, end string) {
 		never = x.JID(never)
 	}
 	prefers(t, x, prefs, never)
-	m.SideJournal().SetState(bridge.XMPP, bridge.StateRow{Key: keyAlways}) // as a relay of before leaves it
+	m.SideJournal().SetState(bridge.XMPP, bridge.StateRow{Key: "always"}) // as a relay of before leaves it
 	say(numbered("away", 47)...)
 	d := m.SideJournal()
 	if end == "" {
@@ -223,12 +223,10 @@ func TestGapAfterTaking(t *testing.T) {
 	c := testConfig(x)
 	c.Addr = link.Addr()
 	l := start(t, bridgetest.NewMemory(t), c).up(t)
-	l.eventually(t, "all is filled", func() bool { return !l.archive.gapped() })
-	l.archive.note(&l.archive.taking, keyTaking, l.st.Session().ID)
-	l.archive.mu.Lock()
-	l.archive.catchingUp = true
-	l.archive.mu.Unlock()
+	l.eventually(t, "all is filled", func() bool { return !l.archive.Place.Gapped() })
+	l.archive.Streams.MarkTaking(l.st.Session().ID)
+	l.archive.Gap()
 	link.Cut()
 	l.eventually(t, "resumed", func() bool { return l.log.count(`"resumed":true`) == 1 })
-	l.eventually(t, "the gap is filled", func() bool { return !l.archive.gapped() })
+	l.eventually(t, "the gap is filled", func() bool { return !l.archive.Place.Gapped() })
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
-	"chatrelay/internal/wait"
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
 )
@@ -30,8 +30,8 @@ func (c *login) prepare() {
 		}
 		stream := s.st.Session().ID
 		filling := false // takeOn goes on with that
-		switch taking := s.archive.isTaking(stream); {
-		case s.archive.isReady(stream):
+		switch taking := s.archive.Taking(stream); {
+		case s.archive.Streams.IsReady(stream):
 		case taking:
 			filling = true
 			if !s.takeOn(ctx, c) {
@@ -46,8 +46,8 @@ func (c *login) prepare() {
 			c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection
 		}
 		s.rooms.keep(c)
-		if s.archive.gapped() && !filling { // the archive could not be read then
-			c.wg.Go(func() { s.archive.keepFilling(ctx, c, "", &search{}, func() {}) }) // ends with the line
+		if s.archive.Place.Gapped() && !filling { // the archive could not be read then
+			c.wg.Go(func() { s.archive.KeepFilling(ctx, c, "", &mam.Search{}, func() {}) }) // ends with the line
 		}
 	} else {
 		s.setSoftware("") // it may be another server
@@ -61,7 +61,7 @@ func (c *login) prepare() {
 		c.wg.Go(func() { c.querySoftware(ctx) }) // ends with the connection
 	}
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
-	c.wg.Go(func() { s.archive.advance(ctx, c) })
+	c.wg.Go(func() { s.archive.Advance(ctx, c) })
 	c.wg.Go(func() { s.others.keep(ctx, c) })
 	c.wg.Go(func() { s.rooms.posts.watch(ctx, c) })
 	s.mu.Lock()
@@ -69,10 +69,10 @@ func (c *login) prepare() {
 	s.mu.Unlock()
 	c.readyAt.Store(time.Now().UnixNano())
 	s.st.Open(c.l)
-	s.archive.markReady(s.st.Session().ID)
+	s.archive.Streams.MarkReady(s.st.Session().ID)
 	s.setLive(c, "")
 	s.log.Info().Str("server", c.addr).Str("jid", c.full).Str("tls", cmp.Or(c.tls, "none")).
-		Bool("resumed", c.l.Resumed()).Bool("xep0198", c.l.Enabled()).Bool("archive", s.archive.known()).Msg("connected")
+		Bool("resumed", c.l.Resumed()).Bool("xep0198", c.l.Enabled()).Bool("archive", s.archive.Known()).Msg("connected")
 	if ctx.Err() != nil {
 		s.setLive(nil, "not connected") // it ended meanwhile
 	}
@@ -86,21 +86,23 @@ func (s *Side) afterLogin(ctx context.Context, c *login) bool {
 	s.rooms.reset()
 	s.others.reset()
 	s.lost = append(s.lost, s.takeLost()...)
-	sought := newSearch(s, s.lost)
-	next, err := s.archive.begin(ctx, c, sought)
+	sought := s.searchFor(s.lost)
+	next, err := s.archive.Begin(ctx, c, sought)
 	if ctx.Err() != nil {
 		return false // what is lost is looked for again
 	}
 	switch next {
-	case stageRead:
-		if found := sought.end(); s.archive.readAll() {
+	case mam.StageRead:
+		if found := sought.End(); s.archive.ReadAll() {
 			s.requeueLost(found)
 		} else {
 			s.arrived(found) // the next login does not meet it again
 		}
 		s.loginAgain(ctx, c)
 		return false
-	case stagePlain:
+	case mam.StageAppear:
+		s.holdStored(c)
+	default:
 		c.holdback.live(s.inbox.push)
 	}
 	if !s.sendPresence(c) {
@@ -108,24 +110,24 @@ func (s *Side) afterLogin(ctx context.Context, c *login) bool {
 	}
 	switch {
 	case err != nil:
-		s.archive.warnUnreadable(err)
-		c.wg.Go(func() { s.archive.keepFilling(ctx, c, stanza.Kind(err), &search{}, func() {}) }) // ends with the connection
+		s.archive.WarnUnreadable(err)
+		c.wg.Go(func() { s.archive.KeepFilling(ctx, c, stanza.Kind(err), &mam.Search{}, func() {}) }) // ends with the connection
 		fallthrough
-	case !s.archive.known():
+	case !s.archive.Known():
 		c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection
-		s.archive.empty()
+		s.archive.Empty()
 	default:
-		if next == stageAppear {
+		if next != mam.StagePlain {
 			c.drained(ctx)
 			c.holdback.sort()
-			s.archive.searchSent(ctx, c, sought)
+			s.archive.SearchSent(ctx, c, sought)
 		}
 		s.fillGap(ctx, c, sought) // what came before the server had read that we are available
 	}
 	if ctx.Err() != nil {
 		return false // as above
 	}
-	s.requeueLost(sought.end())
+	s.requeueLost(sought.End())
 	select {
 	case <-s.rooms.keep(c):
 	case <-time.After(roomsWithin):
@@ -146,50 +148,25 @@ func (s *Side) sendPresence(c *login) bool {
 
 // fillGap has the archive read; what is held is passed on after the first attempt. It waits for that, but only so long: what goes out
 // does not wait for a long archive, or for a slow one.
-func (s *Side) fillGap(ctx context.Context, c *login, f *search) {
+func (s *Side) fillGap(ctx context.Context, c *login, f *mam.Search) {
 	tried := make(chan struct{})
 	c.wg.Go(func() { // ends with the connection
-		s.archive.keepFilling(ctx, c, "", f, sync.OnceFunc(func() {
+		s.archive.KeepFilling(ctx, c, "", f, sync.OnceFunc(func() {
 			c.holdback.release(s.inbox.push)
 			if ctx.Err() == nil {
-				s.archive.empty()
+				s.archive.Empty()
 			}
 			close(tried)
 		}))
 	})
 	select {
 	case <-tried:
-	case <-time.After(s.patience):
-		s.log.Warn().Dur("waited", s.patience).Msg("the archive is not read to its end yet: what goes out does not wait for it any longer")
+	case <-time.After(s.archive.Patience):
+		s.log.Warn().Dur("waited", s.archive.Patience).Msg("the archive is not read to its end yet: what goes out does not wait for it any longer")
 	}
 }
 
-const (
-	available = "<presence><priority>127</priority></presence>" // ownPriority
-	negative  = "<presence><priority>-1</priority></presence>"
-	quiet     = time.Second // without a message
-)
-
-// flushOffline makes the server bring what it had stored for us, once more, and once more after that. What reaches
-// ejabberd 23.01 while we log in, or while a stream moves to its new connection, may be stored just behind its look
-// into the store, and would lie there until the next login; it looks again when a priority is no longer negative
-// (RFC 6121 §8.5.2). What comes between the two may meet the same fate, so it is done in one write, and only when
-// nothing comes. What another client is given meanwhile is fetched from the archive.
-func (c *login) flushOffline(ctx context.Context) {
-	for _, d := range []time.Duration{2 * time.Second, 10 * time.Second} {
-		for wait.Pause(ctx, d) && time.Since(time.Unix(0, c.lastMessage.Load())) < quiet {
-			d = quiet / 2
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		c.s.others.flushed()
-		if c.write([]byte(negative+available)) != nil {
-			return
-		}
-		c.s.others.flushed() // the archive was perhaps asked before that
-	}
-}
+const available = "<presence><priority>127</priority></presence>" // ownPriority
 
 // arrived settles what the old stream has lost, and was found to have arrived.
 func (s *Side) arrived(found map[bridge.Ref]bool) int {

@@ -32,7 +32,7 @@ const (
 
 // selfPing pings ourselves through the room. Whatever the room says comes behind what it said of what was sent before.
 func (r *room) selfPing(ctx context.Context, c *login, nick string) (seatState, string) {
-	_, err := c.ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+stanza.NSPing+"'/>")
+	_, err := c.Ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+stanza.NSPing+"'/>")
 	var said *stanza.Error
 	switch {
 	case err == nil:

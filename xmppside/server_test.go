@@ -187,7 +187,7 @@ func TestSubscriptions(t *testing.T) {
 				l.mu.Lock()
 				c := l.current
 				l.mu.Unlock()
-				e, err := c.ask(t.Context(), "", "get", "<query xmlns='"+stanza.NSRoster+"'/>")
+				e, err := c.Ask(t.Context(), "", "get", "<query xmlns='"+stanza.NSRoster+"'/>")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -11,6 +11,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 )
 
@@ -24,9 +25,6 @@ const (
 	deadAfter = 22 * time.Second
 )
 
-// walkWithin is for an archive that is read at a login. What was sent and not confirmed is met in its first pages.
-const walkWithin = 30 * time.Second
-
 // Side is the counter towards one XMPP account. It implements bridge.Side.
 type Side struct {
 	cfg       Config
@@ -35,17 +33,16 @@ type Side struct {
 	log       zerolog.Logger
 	connector *connector
 
-	addr     *addresses
-	rooms    *rooms
-	archive  *archive
-	others   *others
-	streams  *streamJournal
-	inbox    *inbox
-	ids      idSigner      // set before the first connection
-	st       *sm.Stream    // likewise
-	window   int           // unconfirmed stanzas, at most
-	most     int           // bytes of a stanza, where the server does not say
-	patience time.Duration // how long what goes out waits for the archive, in one login
+	addr    *addresses
+	rooms   *rooms
+	archive *mam.Archive
+	others  *others
+	streams *streamJournal
+	inbox   *inbox
+	ids     idSigner   // set before the first connection
+	st      *sm.Stream // likewise
+	window  int        // unconfirmed stanzas, at most
+	most    int        // bytes of a stanza, where the server does not say
 
 	// Owned by Run's goroutine, and by prepare's, which that begins and awaits.
 	gen     uint64
@@ -78,12 +75,12 @@ func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
 	}
 	s := &Side{
 		cfg: cfg, me: me, journal: desk, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
-		why: "not started", window: defaultWindow, most: defaultStanza, patience: walkWithin,
+		why: "not started", window: defaultWindow, most: defaultStanza,
 	}
 	s.addr = newAddresses(&s.cfg)
 	s.connector = newConnector(&s.cfg, me)
 	s.rooms = newRooms(s)
-	s.archive = newArchive(s)
+	s.archive = mam.New(s.addr.own, archiveHost{s}, desk, s.log)
 	s.others = newOthers(s)
 	s.streams = newStreamJournal(s)
 	s.inbox = newInbox(s)
@@ -135,7 +132,7 @@ func (s *Side) begin(ctx context.Context) error {
 		s.journal.SetState(bridge.XMPP, stale...)
 	}
 	s.streams.saved = saved.ID
-	s.archive.restore(state, saved.ID)
+	s.archive.Restore(state, saved.ID)
 	s.others.restore(state)
 	queue, err := s.restore(ctx, saved)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/mam"
 )
 
 // slowArchive is a module for Prosody with which each page of an archive takes a second, until somebody says "live"; all else goes
@@ -52,7 +53,7 @@ func TestSlowArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := m.SideJournal()
-	l = startWith(t, m, c, d, d, func(s *Side) { s.patience = time.Second })
+	l = startWith(t, m, c, d, d, func(s *Side) { s.archive.Patience = time.Second })
 	m.Add(bridge.KindChat, "2001", "1001", "out")
 	alice.must(t, 1, chats)
 	if slices.Contains(fresh(m.Taken()), away[len(away)-1]) {
@@ -80,11 +81,11 @@ func TestSlowArchiveIsSpared(t *testing.T) {
 	const asked = "a page is asked for"
 	before := strings.Count(x.Log(), asked)
 	for n := range 2 {
-		for i := range advanceAfter {
+		for i := range mam.AdvanceAfter {
 			m.Add(bridge.KindChat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
 		}
-		alice.must(t, (n+1)*advanceAfter, chats)
-		time.Sleep(2 * advanceEvery) // enough for one to be due
+		alice.must(t, (n+1)*mam.AdvanceAfter, chats)
+		time.Sleep(2 * mam.AdvanceEvery) // enough for one to be due
 	}
 	if n := strings.Count(x.Log(), asked) - before; n != 1 {
 		t.Errorf("asked %d times", n)

@@ -9,10 +9,6 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-// readSize is what Prosody 0.12 reads at a time (network_default_read_size). It must not stand within a stanza when a
-// connection breaks, as no resumption could heal that. It costs rate: other servers are spared it.
-const readSize = 4096
-
 // sizeUpAfter lets a connection settle first: there may be more to be said and read at its start.
 const sizeUpAfter = time.Second
 
@@ -33,7 +29,7 @@ func (c *login) querySoftware(ctx context.Context) {
 
 // softwareOf asks somebody for the name of the software (XEP-0092); empty: it gives none.
 func softwareOf(ctx context.Context, k *connection, address string) (string, error) {
-	e, err := k.ask(ctx, address, "get", "<query xmlns='"+stanza.NSVersion+"'/>")
+	e, err := k.Ask(ctx, address, "get", "<query xmlns='"+stanza.NSVersion+"'/>")
 	if err != nil {
 		return "", err
 	}
@@ -41,14 +37,6 @@ func softwareOf(ctx context.Context, k *connection, address string) (string, err
 		return strings.TrimSpace(name.Text), nil
 	}
 	return "", nil
-}
-
-// readSizeFor is sm.Config.ReadSize for a server of that name.
-func readSizeFor(name string) int {
-	if name == "" || strings.EqualFold(name, "prosody") {
-		return readSize
-	}
-	return 0
 }
 
 func (s *Side) setSoftware(name string) {

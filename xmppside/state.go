@@ -12,18 +12,11 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-// Keys of the side's memory in the journal. Never rename one.
+// Keys of the side's memory in the journal; mam has more. Never rename one.
 const (
 	keySecret   = "secret"    // of our stanza ids
 	keyStream   = "stream"    // sm.Session, JSON
 	keyCount    = "count."    // and a hash of the stream's id: its h, 8 bytes
-	keyArchive  = "archive"   // there: the server has one
-	keyCursor   = "cursor"    // JSON
-	keyOpened   = "opened"    // XEP-0198 id of the stream whose login was gone through with
-	keyWalked   = "walked"    // and of the one behind whose login nothing is left to be taken from an archive
-	keyAlways   = "always"    // there: all that came since the cursor was set is in the archive, by its policy
-	keyTaking   = "taking"    // XEP-0198 id of the stream on which the store is taken, which some is in alone
-	keyEmptied  = "emptied"   // there: a login has taken what the server had stored for us
 	keyOthers   = "others"    // JSON
 	keyRoom     = "room."     // and its JID: our nick there
 	keySlow     = "slow."     // and a room's JID: when it last wanted a post later, Unix ms, 8 bytes

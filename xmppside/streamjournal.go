@@ -10,6 +10,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 )
 
@@ -17,7 +18,8 @@ import (
 // Save and acked are called under the Stream's lock, one at a time.
 type streamJournal struct {
 	journal bridge.SideJournal
-	archive *archive
+	place   *mam.Place
+	sent    func(int) // counts stanzas that the server has
 	posts   *posts
 	saved   string // id of the stream that is in the journal
 	changed *wait.Broadcast
@@ -28,7 +30,7 @@ type streamJournal struct {
 }
 
 func newStreamJournal(s *Side) *streamJournal {
-	return &streamJournal{journal: s.journal, archive: s.archive, posts: s.rooms.posts, changed: &s.changed, undone: func() { s.requeues(1) },
+	return &streamJournal{journal: s.journal, place: s.archive.Place, sent: s.archive.Sent, posts: s.rooms.posts, changed: &s.changed, undone: func() { s.requeues(1) },
 		suspects: map[bridge.Ref]bool{}}
 }
 
@@ -36,7 +38,7 @@ func newStreamJournal(s *Side) *streamJournal {
 func (l *streamJournal) Bind(s sm.Stanza, stream string) uint64 {
 	x := s.Tag.(*outgoing)
 	if x.binding.at.IsZero() {
-		x.binding.cursor, x.binding.at = l.archive.place(), time.Now()
+		x.binding.cursor, x.binding.at = l.place.ID(), time.Now()
 	}
 	x.binding.stream, x.binding.n = stream, s.N
 	ticket := l.journal.Bind(x.ref, x.binding.bytes())
@@ -84,7 +86,7 @@ func (l *streamJournal) acked(done []sm.Stanza) {
 	if len(results) > 0 {
 		l.journal.Settle(results...)
 	}
-	l.archive.sent.Add(int64(len(done)))
+	l.sent(len(done))
 	l.settled(refs...)
 	l.changed.Wake()
 }

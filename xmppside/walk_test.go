@@ -11,6 +11,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/mam"
 )
 
 // snag stops the offers of a life at its nth one, out of the archive only or not.
@@ -180,7 +181,7 @@ func TestBehindTheLast(t *testing.T) {
 	c := testConfig(x)
 	alice := newPerson(t, x, "1001")
 	l := start(t, m, c).up(t)
-	live := numbered("live", overlap+5)
+	live := numbered("live", mam.Overlap+5)
 	if err := alice.says(c.JID, live...); err != nil {
 		t.Fatal(err)
 	}
@@ -213,14 +214,14 @@ func TestCursorKeepsUp(t *testing.T) {
 		c := testConfig(x)
 		alice := newPerson(t, x, "1001")
 		l := start(t, m, c).up(t)
-		first, _ := l.archive.position()
+		first, _ := l.archive.Place.Position()
 		for n := 0; ; n++ {
-			for i := range advanceAfter {
+			for i := range mam.AdvanceAfter {
 				m.Add(bridge.KindChat, "2001", "1001", fmt.Sprintf("out-%d-%d", n, i))
 			}
-			alice.must(t, (n+1)*advanceAfter, chats)
-			l.eventually(t, "passed", func() bool { at, _ := l.archive.position(); return at.Next != first.Next })
-			if first, _ = l.archive.position(); first.ID != "" {
+			alice.must(t, (n+1)*mam.AdvanceAfter, chats)
+			l.eventually(t, "passed", func() bool { at, _ := l.archive.Place.Position(); return at.Next != first.Next })
+			if first, _ = l.archive.Place.Position(); first.ID != "" {
 				break
 			}
 		}

@@ -61,7 +61,7 @@ func TestAsksByCount(t *testing.T) {
 
 func TestAsksByTime(t *testing.T) {
 	clock := newTestClock()
-	st := New(Config{Clock: clock, AskEvery: 10 * time.Second, DeadAfter: time.Hour}, State{})
+	st := New(Config{Clock: clock, AskEvery: 10 * time.Second, DeadAfter: 10_000 * time.Hour}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	asked := make(chan struct{})
 	go func() { f.until("<r "); close(asked) }()

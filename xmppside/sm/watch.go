@@ -58,10 +58,7 @@ func (l *Link) check(now time.Time) error {
 	heard := time.Unix(0, l.heard.Load())
 	silent := now.Sub(heard)
 	switch {
-	case l.proving && l.idled(now) >= s.cfg.ProveWithin:
-		// What had gathered comes before the answer, and may take us long: only waiting for bytes counts.
-		// Prosody 0.12 feeds a resumed stream to the parser of the old one. If that stands within half a
-		// stanza it swallows all we send, while its own stanzas may still come.
+	case l.swallowed(now):
 		return fmt.Errorf("%w: <r/> is not answered", ErrBroken)
 	case silent >= s.cfg.DeadAfter+s.out.longest():
 		return ErrSilent
