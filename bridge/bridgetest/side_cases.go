@@ -146,10 +146,10 @@ func fullOffer(w *sideWorld) error {
 	return w.exactly("in", "in", 10, w.takenBodies())
 }
 
-// sendsOnce lets commits take long: a side that does not wait for them is heard before its delivery is bound.
 // heldFor is how long a side has to go wrong while the journal commits nothing: long, as the machine may be busy.
 const heldFor = 250 * time.Millisecond
 
+// sendsOnce lets commits take long: a side that does not wait for them is heard before its delivery is bound.
 func sendsOnce(w *sideWorld) error {
 	const n = 30
 	w.m.Delay(20 * time.Millisecond)
