@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"chatrelay/internal/fix"
 )
 
 // Step is one thing that Check tried.
@@ -61,7 +63,7 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
 		return []Step{login, {Name: "mqtt client ids at " + u.Host, Note: errReplaced.Error() +
 			": rights and in-flight limit are not tried, for that would throw the relay out. Take it out of the broker's configuration"}}
 	case err != nil:
-		login.Note = remedy(err)
+		login.Note = remedy(ctx, err)
 		return []Step{login}
 	}
 	login.OK, login.Note = true, checkLevel(ctx, cfg, u)
@@ -92,11 +94,11 @@ func checkLevel(ctx context.Context, cfg *Config, u *url.URL) (note string) {
 }
 
 // remedy adds to an error which setting mends it, where it does not say so.
-func remedy(err error) string {
-	if errors.Is(err, errLogin) || errors.Is(err, errSubscribe) {
+func remedy(ctx context.Context, err error) string {
+	if errors.Is(err, errSubscribe) {
 		return err.Error()
 	}
-	return short(err) + ": check CHATRELAY_MQTT_URL, CHATRELAY_MQTT_CA_FILE, and that the broker runs"
+	return fix.Text(fix.MQTT, fix.Explain(ctx, err))
 }
 
 func checkWindow(cfg *Config, u *url.URL, most limits) Step {
@@ -119,7 +121,7 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 	rights := Step{Name: "mqtt rights at " + u.Host, Fatal: true}
 	l, err := checkListener(ctx, cfg, u)
 	if err != nil {
-		rights.Note = fmt.Sprintf("%s: %s, or change CHATRELAY_TOPIC_PREFIX", short(err), aclLine(cfg, u))
+		rights.Note = fmt.Sprintf("%s: %s, or change CHATRELAY_TOPIC_PREFIX", fix.Short(err), aclLine(cfg, u))
 		return []Step{rights}
 	}
 	defer func() {
@@ -133,7 +135,7 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 	step := patienceFor(time.Since(began))
 	switch {
 	case err != nil:
-		rights.Note = remedy(err)
+		rights.Note = remedy(ctx, err)
 		return []Step{rights}
 	case !ok:
 		rights.Note = fmt.Sprintf("a probe published below %s/ does not come back: %s, or change CHATRELAY_TOPIC_PREFIX (where rights go by client id, Mosquitto's %%c, this cannot be tried beside the relay: run finds out)",
@@ -157,11 +159,11 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 			}
 		}
 	}
-	return []Step{rights, checkLengths(cfg, u, step, try)}
+	return []Step{rights, checkLengths(ctx, cfg, u, step, try)}
 }
 
 // checkLengths tries a message as long as is ever sent, and else looks for the broker's limit.
-func checkLengths(cfg *Config, u *url.URL, step time.Duration, try func(int, time.Duration) (bool, error)) Step {
+func checkLengths(ctx context.Context, cfg *Config, u *url.URL, step time.Duration, try func(int, time.Duration) (bool, error)) Step {
 	st := Step{Name: "mqtt message length at " + u.Host}
 	ok, err := try(cfg.longest(), max(step, lengthPause))
 	if err == nil && ok {
@@ -173,7 +175,7 @@ func checkLengths(cfg *Config, u *url.URL, step time.Duration, try func(int, tim
 		low, _, err = search(cfg.longest(), func(n int) (bool, error) { return try(n, step) })
 	}
 	if err != nil {
-		st.Note = remedy(err)
+		st.Note = remedy(ctx, err)
 		return st
 	}
 	st.Note = fmt.Sprintf("takes no message longer than %d bytes: longer ones are refused. %s to have %d", low, longFix, cfg.longest())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"chatrelay/internal/fix"
 	"chatrelay/message"
 )
 
@@ -126,7 +127,7 @@ func (c *Config) login(u *url.URL) (user, password string, err error) {
 		return c.Username, "", nil
 	}
 	if password, err = c.Password(); err != nil {
-		return "", "", fmt.Errorf("cannot read the password (CHATRELAY_MQTT_PASSWORD_FILE): %w", err)
+		return "", "", &fix.Error{Kind: fix.NoPassword, Err: fmt.Errorf("cannot read the password (CHATRELAY_MQTT_PASSWORD_FILE): %w", err)}
 	}
 	return c.Username, password, nil
 }

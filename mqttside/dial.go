@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"chatrelay/internal/dial"
+	"chatrelay/internal/fix"
 )
 
 // transport opens the transport to a broker.  Proxies of the environment are not used.
@@ -19,10 +20,17 @@ func transport(ctx context.Context, cfg *Config, u *url.URL) (net.Conn, error) {
 	if secure(u) {
 		conf = tlsConfig(cfg, u)
 	}
-	if u.Scheme == "ws" || u.Scheme == "wss" {
-		return dialWebsocket(ctx, u, conf)
+	switch u.Scheme {
+	case "ws":
+		return dialWebsocket(ctx, u, conf, fix.HTTP)
+	case "wss":
+		return dialWebsocket(ctx, u, conf, fix.TLS)
 	}
-	conn, err := dialTCP(ctx, "tcp", address(u))
+	expected := fix.MQTT
+	if conf != nil {
+		expected = fix.TLS
+	}
+	conn, err := dialTCP(ctx, address(u), expected)
 	if err != nil || conf == nil {
 		return conn, err
 	}
@@ -41,10 +49,14 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// dialTCP has the shape that a WebSocket dialer wants. paho takes no notice of a silent peer while it is busy
-// publishing: the kernel does.
-func dialTCP(ctx context.Context, _, addr string) (net.Conn, error) {
-	return dial.TCP(ctx, addr, keepAlive+pingTimeout)
+// dialTCP opens a connection whose far end is expected to answer in a protocol. paho takes no notice of a silent peer while
+// it is busy publishing: the kernel does.
+func dialTCP(ctx context.Context, addr string, expected fix.Protocol) (net.Conn, error) {
+	conn, err := dial.TCP(ctx, addr, keepAlive+pingTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return fix.Expect(conn, expected), nil
 }
 
 // tlsConfig is for the host of u: its name is always checked.

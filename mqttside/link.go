@@ -12,6 +12,8 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/internal/fix"
 )
 
 const (
@@ -123,19 +125,21 @@ func (k *link) explain(err error) error {
 	case packets.ErrRefusedBadUsernameOrPassword, packets.ErrRefusedNotAuthorised:
 		return fmt.Errorf("%s: %w", k.url.Host, errLogin)
 	case packets.ErrRefusedIDRejected:
-		return fmt.Errorf("%s: the broker does not accept the client id: change CHATRELAY_MQTT_CLIENT_ID", k.url.Host)
+		return fmt.Errorf("%s: %w", k.url.Host, errClientID)
 	case packets.ErrRefusedBadProtocolVersion:
 		return fmt.Errorf("%s: %w", k.url.Host, errLevel)
 	}
 	if answerOf(k.result()) == answerLevel {
 		return fmt.Errorf("%s: %w", k.url.Host, k.conn().reason())
 	}
-	return fmt.Errorf("%s: the broker is not available", k.url.Host)
+	return fmt.Errorf("%s: %w", k.url.Host, errUnavailable)
 }
 
 var (
-	errLogin = errors.New("the broker refuses the login: check CHATRELAY_MQTT_USERNAME and CHATRELAY_MQTT_PASSWORD")
-	errLevel = errors.New("the broker refuses the protocol level")
+	errLogin       error = &fix.Error{Kind: fix.BadLogin, Err: errors.New("the broker refuses the login")}
+	errClientID    error = &fix.Error{Kind: fix.BadClientID, Err: errors.New("the broker does not accept the client id")}
+	errUnavailable error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker is not available")}
+	errLevel             = errors.New("the broker refuses the protocol level")
 )
 
 func (k *link) result() byte {

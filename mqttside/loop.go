@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"sync"
 	"time"
 
+	"chatrelay/internal/fix"
 	"chatrelay/internal/wait"
 )
 
 const (
-	loginDelay = 3 * time.Second        // after a refused login: no lock-out storm
+	loginDelay = 3 * time.Second        // after a refused login (no lock-out storm) or certificate
 	lookEvery  = 200 * time.Millisecond // at a connection's health
 	stuckAfter = 30 * time.Second       // without any acknowledgement of what is in flight
 	renewEvery = time.Second            // at most, while the journal is full
@@ -25,11 +24,11 @@ const (
 // connection are added to wg.
 func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 	var delay wait.Backoff
-	trouble := "" // said last
+	failure := fix.Failure{Side: fix.MQTT}
 	for ctx.Err() == nil {
 		k, err := s.connect(ctx)
 		if err == nil {
-			err = s.serve(ctx, k, wg, func() { trouble = "" })
+			err = s.serve(ctx, k, wg, failure.Over)
 			if ctx.Err() != nil && k.alive() {
 				return k
 			}
@@ -48,10 +47,10 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 		if errors.Is(err, errRenewed) {
 			continue
 		}
-		s.setWhy(short(err))
-		if said := short(err); said != trouble {
-			s.log.Warn().Err(err).Msg("not connected; trying again")
-			trouble = said
+		explained, fresh := failure.See(ctx, time.Now(), err)
+		s.setWhy(fix.Text(fix.MQTT, explained))
+		if fresh {
+			s.log.Warn().Err(explained).Str("fix", fix.For(fix.MQTT, explained)).Msg("not connected; trying again")
 		}
 		if s.poison.deaths < 2 && k != nil && s.fights.fought(ctx, s, k) {
 			s.setWhy("another client uses our client id")
@@ -72,7 +71,7 @@ func (s *Side) examine(k *link) {
 
 // lose takes a closed link out of use. What is bound stays, to be resumed on the next one.
 func (s *Side) lose(k *link, why error) {
-	s.setLive(nil, short(why))
+	s.setLive(nil, fix.Short(why))
 	s.outbox.end(k)
 	k.close(why)
 	k.join()
@@ -244,7 +243,7 @@ func (s *Side) idle(ctx context.Context, d time.Duration, err error) {
 
 // floor is the least delay after a failure.
 func floor(err error) time.Duration {
-	if errors.Is(err, errLogin) || errors.Is(err, errSubscribe) {
+	if errors.Is(err, errLogin) || errors.Is(err, errSubscribe) || fix.Certificate(err) {
 		return loginDelay
 	}
 	return 0
@@ -261,16 +260,4 @@ func (k *link) healthy() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return !k.fault && (k.moved || time.Since(k.at) > provenLife)
-}
-
-// short is an error without what differs from one time to the next (port numbers), for comparing and for people.
-func short(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Op + ": " + op.Err.Error()
-	}
-	if err == nil {
-		return ""
-	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/fix"
 )
 
 const (
@@ -105,7 +106,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 		case s.alone(k, verdict):
 			return errRenewed
 		default:
-			s.setWhy(short(verdict))
+			s.setWhy(fix.Short(verdict))
 			s.log.Debug().Err(verdict).Msg("a probe could not be tried")
 		}
 		err := s.again(ctx, k, known, attempt)

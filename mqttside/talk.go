@@ -103,6 +103,10 @@ func refusalOf(code byte) error {
 		return errLogin
 	case answerOf(code) == answerLevel:
 		return errLevel
+	case code == packets.ErrRefusedIDRejected:
+		return errClientID
+	case code == packets.ErrRefusedServerUnavailable:
+		return errUnavailable
 	}
 	return fmt.Errorf("the broker refuses the login: %w", packets.ConnErrors[code])
 }

@@ -11,12 +11,16 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"chatrelay/internal/fix"
 )
 
 // dialWebsocket opens MQTT over WebSocket (MQTT-6.0.0).
-func dialWebsocket(ctx context.Context, u *url.URL, conf *tls.Config) (net.Conn, error) {
+func dialWebsocket(ctx context.Context, u *url.URL, conf *tls.Config, expected fix.Protocol) (net.Conn, error) {
 	d := websocket.Dialer{
-		NetDialContext:   dialTCP,
+		NetDialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return dialTCP(ctx, addr, expected)
+		},
 		TLSClientConfig:  conf,
 		HandshakeTimeout: connectTimeout,
 		Subprotocols:     []string{"mqtt"},
@@ -26,7 +30,7 @@ func dialWebsocket(ctx context.Context, u *url.URL, conf *tls.Config) (net.Conn,
 	ws, resp, err := d.DialContext(ctx, bare.String(), nil)
 	if err != nil {
 		if resp != nil {
-			return nil, fmt.Errorf("websocket to %s: answered %s: %w", u.Host, resp.Status, err)
+			return nil, &fix.Error{Kind: fix.NoWebsocket, Err: fmt.Errorf("websocket to %s: answered %s: %w", u.Host, resp.Status, err)}
 		}
 		return nil, fmt.Errorf("websocket to %s: %w", u.Host, err)
 	}

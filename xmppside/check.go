@@ -2,16 +2,14 @@ package xmppside
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
 	"mellium.im/xmlstream"
 
+	"chatrelay/internal/fix"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
@@ -44,7 +42,7 @@ func Check(ctx context.Context, cfg Config) []Step {
 	k, err := newConnector(&cfg, me).connect(ctx, st)
 	login := Step{Name: "xmpp login", Fatal: true, OK: err == nil}
 	if err != nil {
-		login.Note = remedy(&cfg, err)
+		login.Note = fix.Text(fix.XMPP, fix.Explain(ctx, err))
 		return append(steps, login)
 	}
 	login.Note = fmt.Sprintf("%s at %s, %s", k.full, k.addr, tlsNote(k))
@@ -66,25 +64,6 @@ func tlsNote(k *connection) string {
 		return "not encrypted"
 	}
 	return k.tls
-}
-
-// remedy adds to an error which setting mends it, where it does not say so.
-func remedy(cfg *Config, err error) string {
-	var host *net.DNSError
-	switch {
-	case isLogin(err):
-		return err.Error()
-	case isCertificate(err):
-		return stanza.Short(err) + ": the server's certificate must be for the domain of CHATRELAY_XMPP_JID and signed by an authority in CHATRELAY_XMPP_CA_FILE"
-	case cfg.Addr == "" && errors.As(err, &host):
-		return stanza.Short(err) + ": set CHATRELAY_XMPP_ADDR if the domain's SRV records are wrong or missing"
-	}
-	return stanza.Short(err) + ": check CHATRELAY_XMPP_ADDR, CHATRELAY_XMPP_TLS, and that the server runs"
-}
-
-func isCertificate(err error) bool {
-	var e *tls.CertificateVerificationError
-	return errors.As(err, &e)
 }
 
 // probe is the connection of a check.

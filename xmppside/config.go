@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"mellium.im/xmpp/jid"
 
+	"chatrelay/internal/fix"
 	"chatrelay/message"
 )
 
@@ -79,10 +80,10 @@ func (c *Config) prepare() (me jid.JID, err error) {
 func (c *Config) login() (string, error) {
 	password, err := c.Password()
 	if err != nil {
-		return "", fmt.Errorf("cannot read the password (CHATRELAY_XMPP_PASSWORD_FILE): %w", err)
+		return "", &fix.Error{Kind: fix.NoPassword, Err: fmt.Errorf("cannot read the password (CHATRELAY_XMPP_PASSWORD_FILE): %w", err)}
 	}
 	if strings.TrimSpace(password) == "" {
-		return "", errors.New("the password is empty: set CHATRELAY_XMPP_PASSWORD or CHATRELAY_XMPP_PASSWORD_FILE")
+		return "", &fix.Error{Kind: fix.NoPassword, Err: errors.New("the password is empty")}
 	}
 	return password, nil
 }

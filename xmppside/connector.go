@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/dial"
+	"chatrelay/internal/fix"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
 )
@@ -44,6 +46,8 @@ type connection struct {
 	absurd string // what it said instead of a limit
 	asking asking
 	askers askers
+
+	offersTLS bool // STARTTLS
 }
 
 func newConnector(cfg *Config, me jid.JID) *connector { return &connector{cfg: cfg, me: me} }
@@ -72,6 +76,14 @@ func (d *connector) connect(ctx context.Context, st *sm.Stream) (*connection, er
 	return nil, errors.Join(failed...)
 }
 
+// expected is what the server answers in at first.
+func (d *connector) expected() fix.Protocol {
+	if d.cfg.TLS == tlsDirect {
+		return fix.TLS
+	}
+	return fix.XMPP
+}
+
 // addresses begins with where the server wants the stream resumed (XEP-0198 §5). Without TLS nothing shows
 // that it is the same server.
 func (d *connector) addresses(ctx context.Context, st *sm.Stream) []string {
@@ -96,7 +108,7 @@ func (d *connector) try(ctx context.Context, st *sm.Stream, address string) (*co
 	if err != nil {
 		return nil, err
 	}
-	nc := &greeting{Conn: bare}
+	nc := &greeting{Conn: fix.Expect(bare, d.expected())}
 	l := st.Link(nc)
 	stop := context.AfterFunc(ctx, l.Close)
 	k, err := d.login(ctx, l, nc, password)
@@ -108,7 +120,7 @@ func (d *connector) try(ctx context.Context, st *sm.Stream, address string) (*co
 		if ctx.Err() != nil && isNetwork(err) {
 			err = fmt.Errorf("login at %s: %w", address, ctx.Err())
 		}
-		return nil, err
+		return nil, classified(err)
 	}
 	nc.closed.Store(true)
 	k.addr = address
@@ -132,12 +144,13 @@ func (d *connector) login(ctx context.Context, l *sm.Link, nc net.Conn, password
 		rw = t
 		mechanisms = append(mechanisms, sasl.Plain)
 	case tlsOff: // mellium offers SASL only where it thinks that all is secure
+		features = append(features, k.seesTLS())
 	default:
 		state = 0
-		features = append(features, xmpp.StartTLS(conf))
+		features = append(features, k.startTLS(conf))
 		mechanisms = append(mechanisms, sasl.Plain)
 	}
-	features = append(features, l.SASL(k.noticing(xmpp.SASL("", password, mechanisms...))), l.Bind(), k.limits())
+	features = append(features, l.SASL(k.noticing(xmpp.SASL("", password, mechanisms...), d.cfg.TLS)), l.Bind(), k.limits())
 	var err error
 	k.sess, err = xmpp.NewSession(context.WithoutCancel(ctx), d.me.Domain(), d.me, rw, state,
 		xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
@@ -157,15 +170,49 @@ func (k *connection) verify(mode string) error {
 	if v := k.sess.ConnectionState().Version; v != 0 {
 		k.tls = tls.VersionName(v)
 	}
+	broken := errors.New("the server, or somebody between, broke off TLS or the login")
 	switch {
+	case k.sess.State()&want != want && mode == tlsOff && k.offersTLS:
+		return &fix.Error{Kind: fix.TLSDemanded, Err: errors.New("the server offers no login without TLS")}
+	case mode == tlsStart && k.tls == "":
+		return &fix.Error{Kind: fix.NoTLS, Err: broken}
 	case k.sess.State()&want != want:
-		return errors.New("the server, or somebody between, broke off TLS or the login")
+		return broken
 	case mode != tlsOff && k.tls == "":
 		return errors.New("the connection is not encrypted")
 	case k.sess.LocalAddr().Resourcepart() == "":
 		return errors.New("the server bound no resource")
 	}
 	return nil
+}
+
+// startTLS tells a server that has no TLS from a connection that broke.
+func (k *connection) startTLS(conf *tls.Config) xmpp.StreamFeature {
+	f := xmpp.StartTLS(conf)
+	parse, negotiate := f.Parse, f.Negotiate
+	f.Parse = func(ctx context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
+		k.offersTLS = true
+		return parse(ctx, d, start)
+	}
+	f.Negotiate = func(ctx context.Context, s *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
+		mask, rw, err := negotiate(ctx, s, data)
+		if err != nil && (!k.offersTLS || !isNetwork(err)) { // it is asked for even where it is not offered (RFC 7590 §3.1)
+			err = &fix.Error{Kind: fix.NoTLS, Err: err}
+		}
+		return mask, rw, err
+	}
+	return f
+}
+
+// seesTLS notes that the server offers STARTTLS, where we do not want it (RFC 6120 §5.4.1).
+func (k *connection) seesTLS() xmpp.StreamFeature {
+	return xmpp.StreamFeature{
+		Name: xml.Name{Space: stanza.NSTLS, Local: "starttls"},
+		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
+			k.offersTLS = true
+			return false, nil, d.DecodeElement(new(struct{}), start)
+		},
+	}
 }
 
 // RFC 6120 §13.12: no server may take less than leastStanza.
@@ -214,9 +261,9 @@ type loginError struct {
 
 func (e *loginError) Error() string {
 	if hostile, ok := errors.AsType[*challengeError](e.err); ok {
-		return "login given up: " + hostile.Error() + "; check CHATRELAY_XMPP_ADDR and the server's SASL settings"
+		return "login given up: " + hostile.Error()
 	}
-	return "login refused (" + e.condition + "): check CHATRELAY_XMPP_PASSWORD and CHATRELAY_XMPP_JID: " + e.err.Error()
+	return "login refused (" + e.condition + "): " + e.err.Error()
 }
 
 func (e *loginError) Unwrap() error { return e.err }
@@ -226,9 +273,37 @@ func isLogin(err error) bool {
 	return errors.As(err, &e)
 }
 
+// newLoginError finds out what a refused login needs. mechanisms is what the server has offered.
+func newLoginError(condition string, mechanisms []string, mode string, err error) error {
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(mechanisms, func(m string) bool { return slices.Contains(names, m) })
+	}
+	kind := fix.BadLogin
+	switch {
+	case condition == "encryption-required": // RFC 6120 §6.5.4
+		kind = fix.TLSDemanded
+	case condition == "temporary-auth-failure": // RFC 6120 §6.5.11
+		kind = fix.Unavailable
+	case has("SCRAM-SHA-256", "SCRAM-SHA-1"), mode != tlsOff && has("PLAIN"):
+	case has("PLAIN"):
+		kind = fix.PlainOnly
+	default:
+		kind = fix.NoMechanism
+	}
+	return &loginError{condition: condition, err: &fix.Error{Kind: kind, Err: err}}
+}
+
+// classified says of the errors of a stream which need a setting changed.
+func classified(err error) error {
+	if e, ok := errors.AsType[stream.Error](err); ok && (errors.Is(e, stream.HostUnknown) || errors.Is(e, stream.HostGone)) {
+		return &fix.Error{Kind: fix.HostUnknown, Err: fmt.Errorf("the server closed the stream: %w", err)}
+	}
+	return err
+}
+
 // noticing tells a refusal by SASL from a connection that broke meanwhile. Mellium's own type is internal. What was said
 // before the login counts no more: without TLS anybody may have said it.
-func (k *connection) noticing(f xmpp.StreamFeature) xmpp.StreamFeature {
+func (k *connection) noticing(f xmpp.StreamFeature, mode string) xmpp.StreamFeature {
 	negotiate := f.Negotiate
 	f.Negotiate = func(ctx context.Context, s *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
 		mask, rw, err := negotiate(ctx, s, data)
@@ -237,9 +312,10 @@ func (k *connection) noticing(f xmpp.StreamFeature) xmpp.StreamFeature {
 		case err == nil:
 			k.limit, k.absurd = 0, ""
 		case errors.As(err, &hostile):
-			err = &loginError{condition: "bad-challenge", err: err}
+			err = &loginError{condition: "bad-challenge", err: &fix.Error{Kind: fix.BadScram, Err: err}}
 		case !isNetwork(err):
-			err = &loginError{condition: saslCondition(err), err: err}
+			offered, _ := data.([]string)
+			err = newLoginError(saslCondition(err), offered, mode, err)
 		}
 		return mask, rw, err
 	}
@@ -270,7 +346,7 @@ func isNetwork(err error) bool {
 	var ne net.Error
 	var se *xml.SyntaxError
 	var me stream.Error
-	return errors.Is(err, errGreeting) || errors.Is(err, sm.ErrTooLarge) || errors.As(err, &ne) || errors.As(err, &se) || errors.As(err, &me) ||
+	return errors.Is(err, errGreeting) || errors.Is(err, sm.ErrTooLarge) || errors.As(err, &ne) || errors.As(err, &se) || errors.As(err, &me) || errors.As(err, new(*fix.Speaks)) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 

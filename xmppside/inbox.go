@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"chatrelay/bridge"
-	"chatrelay/xmppside/stanza"
+	"chatrelay/internal/fix"
 )
 
 // inboxRoom is how many messages may wait to be offered. When it is full the reading goroutine waits, and the
@@ -125,7 +125,7 @@ func (b *inbox) turnAway(it *item) {
 // say logs trouble when it starts or changes.
 func (b *inbox) say(err error) {
 	b.mu.Lock()
-	said, kind := b.trouble, stanza.Kind(err)
+	said, kind := b.trouble, fix.Shape(err)
 	b.trouble = kind
 	b.mu.Unlock()
 	if said != kind && !errors.Is(err, context.Canceled) {

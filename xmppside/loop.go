@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/fix"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
-	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -23,9 +23,9 @@ type backoffs struct{ connect, login, conflict wait.Backoff }
 // loop connects and reconnects until ctx ends.
 func (s *Side) loop(ctx context.Context) {
 	var w backoffs
-	trouble := "" // said last
+	failure := fix.Failure{Side: fix.XMPP}
 	for ctx.Err() == nil {
-		err := s.once(ctx, &w, func() { trouble = "" })
+		err := s.once(ctx, &w, failure.Over)
 		if ctx.Err() != nil {
 			return
 		}
@@ -33,10 +33,10 @@ func (s *Side) loop(ctx context.Context) {
 			s.relogin = false
 			continue
 		}
-		s.setWhy(stanza.Short(err))
-		if kind := stanza.Kind(err); kind != trouble {
-			trouble = kind
-			s.report(err)
+		explained, fresh := failure.See(ctx, time.Now(), err)
+		s.setWhy(fix.Text(fix.XMPP, explained))
+		if fresh {
+			s.report(explained)
 		}
 		s.idle(ctx, &w, err)
 	}
@@ -142,9 +142,10 @@ func (s *Side) report(err error) {
 		s.log.Error().Str("resource", s.cfg.Resource).
 			Msg("another instance uses this resource and has thrown us out; run one relay per account and topic prefix. Standing back")
 	case isLogin(err):
-		s.log.Error().Err(err).Msg("the server does not let us in; trying again slowly, or at once when the password changes")
+		s.log.Error().Err(err).Str("fix", fix.For(fix.XMPP, err)).
+			Msg("the server does not let us in; trying again slowly, or at once when the password changes")
 	default:
-		s.log.Warn().Err(err).Msg("not connected; trying again")
+		s.log.Warn().Err(err).Str("fix", fix.For(fix.XMPP, err)).Msg("not connected; trying again")
 	}
 }
 
@@ -155,7 +156,7 @@ func (s *Side) idle(ctx context.Context, w *backoffs, err error) {
 		wait.Pause(ctx, w.conflict.Grow(conflictDelay, conflictCap)+wait.Jitter(conflictDelay))
 	case isLogin(err):
 		s.awaitPassword(ctx, wait.Jitter(w.login.Grow(2*loginDelay, loginCap)))
-	case isCertificate(err): // somebody has to put that right first
+	case fix.Certificate(err): // somebody has to put that right first
 		wait.Pause(ctx, wait.Jitter(w.login.Grow(loginDelay, certificateCap)))
 	default:
 		wait.Pause(ctx, w.connect.Next(time.Now(), 0))

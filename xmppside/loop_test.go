@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
-	"chatrelay/xmppside/stanza"
 )
 
 // A certificate that has expired is in the log once, though what Go says of it names the time; and the server is not asked
@@ -65,20 +63,5 @@ func TestExpiredCertificate(t *testing.T) {
 	}
 	if n := asked.Load(); n > 3 {
 		t.Errorf("asked %d times", n)
-	}
-}
-
-// What differs from one time to the next makes no other failure.
-func TestKinds(t *testing.T) {
-	for _, same := range [][2]string{
-		{"read tcp 127.0.0.1:4711->127.0.0.1:5222: reset", "read tcp 127.0.0.1:4712->127.0.0.1:5222: reset"},
-		{"not after 2026-01-01T00:00:00Z", "not after 2026-01-01T00:00:01Z"},
-	} {
-		if a, b := stanza.Kind(errors.New(same[0])), stanza.Kind(errors.New(same[1])); a != b {
-			t.Errorf("%q and %q are two", a, b)
-		}
-	}
-	if stanza.Kind(errors.New("expired")) == stanza.Kind(errors.New("not yet valid")) {
-		t.Error("two are one")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/fix"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/stanza"
@@ -168,8 +169,8 @@ func (o *others) keep(ctx context.Context, c *login) {
 		if contested && (!rival || !time.Now().Before(next)) {
 			err := o.look(ctx, c)
 			next = time.Now().Add(lookAfter)
-			if err != nil && ctx.Err() == nil && stanza.Kind(err) != trouble {
-				trouble = stanza.Kind(err)
+			if err != nil && ctx.Err() == nil && fix.Shape(err) != trouble {
+				trouble = fix.Shape(err)
 				o.s.archive.WarnUnreadable(err)
 			}
 			if err == nil {

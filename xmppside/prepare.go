@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/fix"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
-	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -111,7 +111,7 @@ func (s *Side) afterLogin(ctx context.Context, c *login) bool {
 	switch {
 	case err != nil:
 		s.archive.WarnUnreadable(err)
-		c.wg.Go(func() { s.archive.KeepFilling(ctx, c, stanza.Kind(err), &mam.Search{}, func() {}) }) // ends with the connection
+		c.wg.Go(func() { s.archive.KeepFilling(ctx, c, fix.Shape(err), &mam.Search{}, func() {}) }) // ends with the connection
 		fallthrough
 	case !s.archive.Known():
 		c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection

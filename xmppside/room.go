@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/fix"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/stanza"
 )
@@ -61,9 +62,9 @@ func (r *room) keep(rs *rooms, c *login, tried func()) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && stanza.Kind(err) != trouble:
+		case err != nil && fix.Shape(err) != trouble:
 			log.Warn().Err(err).Msg(notInRoom(err))
-			trouble = stanza.Kind(err)
+			trouble = fix.Shape(err)
 		case err == nil && !check:
 			log.Info().Msg("in the room")
 			r.warn(rs)
@@ -77,9 +78,9 @@ func (r *room) keep(rs *rooms, c *login, tried func()) {
 				return // the room only says goodbye
 			}
 			rs.setWhy(r, err)
-			if err != nil && stanza.Kind(err) != trouble {
+			if err != nil && fix.Shape(err) != trouble {
 				log.Warn().Err(err).Msg("no longer in the room; joining again")
-				trouble = stanza.Kind(err)
+				trouble = fix.Shape(err)
 			}
 		}
 		check = false

@@ -23,6 +23,8 @@ type Certs struct {
 	CAFile                        string
 	CertFile, KeyFile             string
 	ClientCertFile, ClientKeyFile string
+
+	by *authority
 }
 
 // authority signs certificates.
@@ -38,17 +40,32 @@ func MakeCerts(dir, clientName string, domains ...string) (Certs, error) {
 		CertFile: filepath.Join(dir, "server.crt"), KeyFile: filepath.Join(dir, "server.key"),
 		ClientCertFile: filepath.Join(dir, "client.crt"), ClientKeyFile: filepath.Join(dir, "client.key"),
 	}
-	if err := makeCerts(c, clientName, domains); err != nil {
+	if err := c.make(clientName, domains); err != nil {
 		return c, fmt.Errorf("servers: certificates: %w", err)
 	}
 	return c, nil
 }
 
-func makeCerts(c Certs, clientName string, domains []string) error {
+// Reissue puts another certificate for the server, by the same authority, into its files. The server reads it at its next
+// start.
+func (c *Certs) Reissue(until time.Time, domains ...string) error {
+	server := template(3)
+	server.NotBefore, server.NotAfter = until.Add(-24*time.Hour), until
+	server.Subject = pkix.Name{CommonName: "reissued"}
+	server.DNSNames = domains
+	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	if err := c.by.issue(server, c.CertFile, c.KeyFile); err != nil {
+		return fmt.Errorf("servers: certificates: %w", err)
+	}
+	return nil
+}
+
+func (c *Certs) make(clientName string, domains []string) error {
 	a, err := newAuthority(c.CAFile)
 	if err != nil {
 		return err
 	}
+	c.by = a
 	server := template(1)
 	server.Subject = pkix.Name{CommonName: "localhost"}
 	server.DNSNames = append([]string{"localhost"}, domains...)

@@ -85,6 +85,9 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 	set("authentication", `"internal_plain"`) // the login is SCRAM all the same
 	set("c2s_require_encryption", fmt.Sprint(!cfg.PlainAllowed))
 	set("allow_unencrypted_plain_auth", fmt.Sprint(cfg.PlainAllowed))
+	if cfg.PlainOnly {
+		set("disable_sasl_mechanisms", `{ "SCRAM-SHA-1"; "SCRAM-SHA-256"; "DIGEST-MD5" }`)
+	}
 	ssl := fmt.Sprintf("{ key = %s; certificate = %s }", quoteLua(x.KeyFile), quoteLua(x.CertFile))
 	set("ssl", ssl)
 	set("c2s_direct_tls_ssl", ssl)

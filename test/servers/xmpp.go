@@ -17,6 +17,7 @@ type XMPPConfig struct {
 	Settled bool // the accounts are on the disk before it is used, so that it may be killed at once
 
 	PlainAllowed bool // logins without TLS are allowed, and SASL PLAIN there
+	PlainOnly    bool // SASL PLAIN is the only way to log in (Prosody)
 	MAM          bool // XEP-0313: everything is archived, unless the next say otherwise
 	RateLimits   bool // the limits of the Debian package, instead of none; so too for offline messages
 

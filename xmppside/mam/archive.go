@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/fix"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
@@ -141,8 +142,8 @@ func (a *Archive) KeepFilling(ctx context.Context, c Login, trouble string, f *S
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return
-		case stanza.Kind(err) != trouble:
-			trouble = stanza.Kind(err)
+		case fix.Shape(err) != trouble:
+			trouble = fix.Shape(err)
 			a.WarnUnreadable(err)
 		}
 		if !wait.Pause(ctx, retryArchive) {
