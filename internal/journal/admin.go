@@ -43,7 +43,7 @@ var ErrUnknown = errors.New("no such dead letter in the journal")
 // Reader looks into a journal beside a running relay. It changes nothing and holds no lock for long.
 type Reader struct{ db *sql.DB }
 
-// OpenReadOnly opens the journal of a folder for looking.
+// OpenReadOnly opens the journal of a folder for looking. It changes nothing in it.
 func OpenReadOnly(dir string) (*Reader, error) {
 	name, err := find(dir)
 	if errors.Is(err, ErrDamaged) {
@@ -52,7 +52,11 @@ func OpenReadOnly(dir string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: there is no journal in %s: %w", dir, err)
 	}
-	db, err := openRead(filepath.Join(dir, name))
+	path := filepath.Join(dir, name)
+	if err := checkHeader(path); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	db, err := openRead(path)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", damaged(err))
 	}

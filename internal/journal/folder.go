@@ -65,7 +65,7 @@ func (h *folder) prepare(driver string) error {
 	case err == nil && name == oldName:
 		return h.takeOver(driver)
 	case err == nil:
-		return h.checkHeader()
+		return checkHeader(h.path())
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
@@ -83,10 +83,11 @@ func (h *folder) prepare(driver string) error {
 	return h.create(driver)
 }
 
-// checkHeader looks at the head of the file before SQLite does: to SQLite an empty file is a fine new database.
-func (h *folder) checkHeader() error {
+// checkHeader looks at the head of a file before SQLite does: to SQLite an empty file is a fine new database, and a log
+// beside it, which has all there is, a leftover to be removed.
+func checkHeader(path string) error {
 	head := make([]byte, 16)
-	f, err := os.Open(h.path())
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (h *folder) checkHeader() error {
 		return err
 	}
 	if string(head[:n]) != "SQLite format 3\x00" {
-		return fmt.Errorf("%w: %s does not begin like a SQLite file", ErrDamaged, h.path())
+		return fmt.Errorf("%w: %s does not begin like a SQLite file", ErrDamaged, path)
 	}
 	return nil
 }

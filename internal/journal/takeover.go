@@ -29,7 +29,7 @@ func find(dir string) (string, error) {
 // served under the old name, and the next start tries again.
 func (h *folder) takeOver(driver string) error {
 	h.name = oldName
-	if err := h.checkHeader(); err != nil {
+	if err := checkHeader(h.path()); err != nil {
 		return err
 	}
 	folded, err := h.foldLog(driver)

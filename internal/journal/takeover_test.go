@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"chatrelay/bridge"
 )
 
 // names tells which files a folder holds, but for its lock.
@@ -160,5 +162,24 @@ func TestTakeOverRefuses(t *testing.T) {
 		if _, err := OpenReadOnly(dir); err == nil {
 			t.Errorf("%s: it was opened for looking", name)
 		}
+	}
+}
+
+// Who only looks changes nothing: to SQLite an emptied file is a new database, whose log it removes as a leftover.
+func TestLookAtEmptied(t *testing.T) {
+	o := options(t.TempDir())
+	b := openTest(t, o)
+	b.append(direct(bridge.XMPP, "1001", "1002", "a"))
+	dir := copyFolder(t, o.Dir) // with its log
+	log := filepath.Join(dir, fileName+"-wal")
+	before, err := os.Stat(log)
+	must(t, err)
+	must(t, os.Truncate(filepath.Join(dir, fileName), 0))
+	if r, err := OpenReadOnly(dir); !errors.Is(err, ErrDamaged) {
+		t.Errorf("got %v", err)
+		must(t, r.Close())
+	}
+	if after, err := os.Stat(log); err != nil || after.Size() != before.Size() {
+		t.Errorf("the log: %v", err)
 	}
 }
