@@ -67,7 +67,11 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
 		return []Step{login}
 	}
 	login.OK, login.Note = true, checkLevel(ctx, cfg, u)
-	return append([]Step{login, checkWindow(cfg, u, most)}, checkRights(whole, cfg, u)...)
+	steps := append([]Step{login, checkWindow(cfg, u, most)}, checkRights(whole, cfg, u)...)
+	if last := steps[len(steps)-1]; last.Fatal && !last.OK {
+		return steps
+	}
+	return append(steps, checkStatus(whole, cfg, u))
 }
 
 func trySide(ctx context.Context, cfg *Config, u *url.URL) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -233,17 +232,19 @@ func (s *Side) unproven(k *link, e *silence) {
 
 // aclLine is what the broker's ACL must have, as Mosquitto writes it.
 func aclLine(cfg *Config, u *url.URL) string {
+	return fmt.Sprintf(`%s"topic readwrite %s/#"`, aclUser(cfg, u), cfg.Prefix)
+}
+
+// aclUser is how the advice begins.
+func aclUser(cfg *Config, u *url.URL) string {
 	user := cfg.Username
 	if user == "" && u.User != nil {
 		user = u.User.Username()
 	}
-	var b strings.Builder
-	b.WriteString("the broker's ACL must have ")
-	if user != "" {
-		fmt.Fprintf(&b, `"user %s" and `, user)
+	if user == "" {
+		return "the broker's ACL must have "
 	}
-	fmt.Fprintf(&b, `"topic readwrite %s/#"`, cfg.Prefix)
-	return b.String()
+	return fmt.Sprintf(`the broker's ACL must have "user %s" and `, user)
 }
 
 // due tells whether it is time for a regular probe.

@@ -31,6 +31,7 @@ type talk struct {
 type session struct {
 	id    string
 	clean bool
+	will  *will // nil: none
 }
 
 // unreachable: no connection came about.
@@ -77,6 +78,9 @@ func (t *talk) login(who session, user, password string, level byte) error {
 	c.Keepalive = uint16(keepAlive / time.Second)
 	c.UsernameFlag, c.Username = user != "", user
 	c.PasswordFlag, c.Password = user != "" && password != "", []byte(password)
+	if w := who.will; w != nil {
+		c.WillFlag, c.WillTopic, c.WillMessage = true, w.topic, w.payload
+	}
 	if err := c.Write(t.conn); err != nil {
 		return err
 	}

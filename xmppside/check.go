@@ -49,7 +49,7 @@ func Check(ctx context.Context, cfg Config) []Step {
 	p := &probe{connection: k, rooms: map[string]*seat{}}
 	served := make(chan struct{})
 	go func() { defer close(served); k.l.Serve(k.sess, p.handle) }() // ends with the connection; waited for below
-	steps = append(steps, login, p.management(), p.archived(ctx))
+	steps = append(steps, login, p.management(), p.archived(ctx), p.clock(ctx))
 	for _, room := range cfg.Rooms {
 		steps = append(steps, p.room(ctx, room, cfg.Nick+checkMark))
 	}

@@ -111,7 +111,7 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 	}
 	modules := m{"mod_admin_extra": m{}, "mod_http_api": m{}, "mod_bosh": m{}, "mod_carboncopy": m{}, "mod_disco": m{},
 		"mod_muc": rooms, "mod_muc_admin": m{}, "mod_offline": m{"access_max_user_messages": "max_user_offline_messages"},
-		"mod_blocking": m{}, "mod_privacy": m{}, "mod_ping": m{}, "mod_roster": m{}, "mod_version": m{}}
+		"mod_blocking": m{}, "mod_privacy": m{}, "mod_ping": m{}, "mod_roster": m{}, "mod_time": m{}, "mod_version": m{}}
 	if cfg.MAM {
 		mam := m{"default": cmp.Or(cfg.ArchivePolicy, "always")}
 		if cfg.ArchiveFixed {

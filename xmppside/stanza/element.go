@@ -41,6 +41,7 @@ const (
 	NSRSM      = "http://jabber.org/protocol/rsm"
 	NSForms    = "jabber:x:data"
 	NSLimits   = "urn:xmpp:stream-limits:0"
+	NSTime     = "urn:xmpp:time"
 	NSTLS      = "urn:ietf:params:xml:ns:xmpp-tls"
 	NSRoster   = "jabber:iq:roster"
 

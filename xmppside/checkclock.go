@@ -1,0 +1,48 @@
+package xmppside
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"chatrelay/xmppside/stanza"
+)
+
+// clockBound is how far the two clocks may be apart. Archives are searched by time, with skew to spare.
+const clockBound = time.Minute
+
+// clock compares the server's clock with ours (XEP-0202).
+func (p *probe) clock(ctx context.Context) Step {
+	asked := time.Now()
+	e, err := p.Ask(ctx, stanza.Domain(stanza.Bare(p.full)), "get", "<time xmlns='"+stanza.NSTime+"'/>")
+	said := ""
+	if err == nil {
+		if utc := e.Child(stanza.NSTime, "time").Child(stanza.NSTime, "utc"); utc != nil {
+			said = utc.Text
+		}
+	}
+	return clockStep(said, asked, time.Now())
+}
+
+// clockStep judges what the server said between two times of ours.
+func clockStep(said string, asked, answered time.Time) Step {
+	st := Step{Name: "xmpp server clock (XEP-0202)", OK: true, Note: "the server does not tell its time"}
+	theirs, err := time.Parse(time.RFC3339, said)
+	if err != nil {
+		return st
+	}
+	var apart time.Duration
+	switch { // whatever lies between is as good as ours
+	case theirs.Before(asked.Truncate(time.Second)): // it may tell whole seconds only
+		apart = asked.Sub(theirs)
+	case theirs.After(answered):
+		apart = theirs.Sub(answered)
+	}
+	st.Note = "agrees with ours"
+	if apart > clockBound {
+		st.OK = false
+		st.Note = fmt.Sprintf("is %v away from ours: set both by NTP. Certificates are judged, archives searched and notices stamped by them",
+			apart.Round(time.Second))
+	}
+	return st
+}
