@@ -33,7 +33,7 @@ test: deps-test demo/node_modules/.package-lock.json
 lint: deps-build
 	GO=$(GO) scripts/lint
 
-# The parts in themselves, then the relay beside the servers alone.
+# The parts in themselves, then the relay beside the servers alone and a naive relay.
 bench: deps-test
 	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v -e /test/ -e /bench)
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench

@@ -25,6 +25,10 @@ type path struct {
 	name string
 	send func(ctx context.Context, sender int, body string) error
 	heard
+	pid   func() int // of the relay on it; nil: there is none
+	rates []float64  // messages a second, one a round
+	cpu   []float64  // of the relay, µs a message
+	p50   float64    // ms, at a pace
 }
 
 // heard is what a path's receivers do with each body. Loads change it while they listen.

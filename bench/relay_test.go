@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"text/tabwriter"
 
 	"chatrelay/test/e2e/clients"
 	"chatrelay/test/servers"
@@ -24,8 +25,8 @@ const (
 )
 
 // BenchmarkRelay compares the relay's two directions, at full load and at 200 messages a second, with the servers
-// alone: a chat between two users of the XMPP server, and a QoS 2 publish through the broker. With PROFILE set to a
-// file's absolute path it writes the relay's CPU profile there.
+// alone, a chat between two users of the XMPP server and a QoS 2 publish through the broker, and with the naive relay. With
+// PROFILE set to a file's absolute path it writes the relay's CPU profile there.
 func BenchmarkRelay(b *testing.B) {
 	dir := b.TempDir()
 	command := "chatrelay/cmd/chatrelay"
@@ -36,9 +37,13 @@ func BenchmarkRelay(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	naive, err := stage.Build(dir, "chatrelay/bench/naive")
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, x := range stage.XMPPServers() {
 		b.Run(x.Name, func(b *testing.B) {
-			h := newHouse(b, binary, x.Start)
+			h := newHouse(b, binary, naive, x.Start)
 			for b.Loop() {
 				h.measure(b)
 			}
@@ -47,90 +52,137 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
-// house is servers, relay and clients.
+// Topics of inboxes.
+const (
+	relayInbox = "/chat/"
+	naiveInbox = "/naive/"
+	plainTopic = "alone/"
+)
+
+// house is servers, relays and clients.
 type house struct {
 	relay *stage.Relay
-	paths []*path // XMPP alone, MQTT alone, XMPP to MQTT, MQTT to XMPP
+
+	xmpp, mqtt     *path    // the servers alone
+	naive, ours    [2]*path // to MQTT, to XMPP
+	chat           []*clients.XMPP
+	mail           []*clients.MQTT
+	toMQTT, toXMPP heard
 }
 
-func newHouse(b *testing.B, binary string, start func(testing.TB, servers.XMPPConfig) *servers.XMPP) *house {
+func newHouse(b *testing.B, binary, naive string, start func(testing.TB, servers.XMPPConfig) *servers.XMPP) *house {
 	b.Helper()
-	users := map[string]string{"receiver": "pw-receiver"}
+	users := map[string]string{"receiver": "pw-receiver", "naive": "pw-naive"}
 	for i := range 2 * senders {
 		users[name(i)] = "pw-" + name(i)
 	}
 	x := start(b, servers.XMPPConfig{Users: users, PlainAllowed: true, SMQueue: 100000})
 	m := servers.NewMosquitto(b, servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000, Extra: "set_tcp_nodelay true"})
-	h := &house{relay: stage.NewRelay(b, binary, map[string]string{
+	h := &house{toMQTT: newHeard(), toXMPP: newHeard(), relay: stage.NewRelay(b, binary, map[string]string{
 		"MQTT_URL": m.URL, "XMPP_JID": x.JID("receiver"), "XMPP_PASSWORD": x.Password("receiver"), "XMPP_ADDR": x.Addr,
 		"XMPP_TLS": "off", "MQTT_WINDOW": "100",
 	})}
 	h.relay.Start()
-	byMQTT, byXMPP := newHeard(), newHeard()
-	chat, mail := make([]*clients.XMPP, 2*senders), make([]*clients.MQTT, 2*senders)
-	for i := range 2 * senders {
-		cfg := clients.MQTTConfig{Addr: m.Addr, ClientID: name(i), Subscribe: []string{"/chat/" + name(i)}}
-		if i >= senders {
-			cfg.Subscribe = append(cfg.Subscribe, "alone/"+name(i))
-			cfg.OnMessage = func(_ string, payload []byte) { byMQTT.hear(string(payload)) }
-		}
-		var err error
-		if mail[i], err = clients.DialMQTT(b.Context(), cfg); err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(mail[i].Close)
-		xc := clients.XMPPConfig{Addr: x.Addr, Domain: x.Domain, User: name(i), Password: x.Password(name(i))}
-		if i >= senders {
-			xc.OnStanza = func(s clients.Stanza) { byXMPP.hear(s.Body) }
-		}
-		if chat[i], err = clients.DialXMPP(b.Context(), xc); err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(chat[i].Close)
-	}
+	pid := startNaive(b, naive, map[string]string{
+		"MQTT_URL": m.URL, "PREFIX": naiveInbox, "JID": x.JID("naive"), "PASSWORD": x.Password("naive"), "XMPP_ADDR": x.Addr,
+	})
+	naivePid := func() int { return pid }
+	h.connect(b, x, m)
 	stanza := func(to func(int) string) func(context.Context, int, string) error {
-		return func(_ context.Context, i int, body string) error { return chat[i].Send(to(i), "chat", "", body) }
+		return func(_ context.Context, i int, body string) error { return h.chat[i].Send(to(i), "chat", "", body) }
 	}
 	publish := func(prefix string) func(context.Context, int, string) error {
 		return func(ctx context.Context, i int, body string) error {
-			return mail[i].Publish(ctx, prefix+name(i+senders), []byte(body), 2)
+			return h.mail[i].Publish(ctx, prefix+name(i+senders), []byte(body), 2)
 		}
 	}
-	h.paths = []*path{
-		{"xmpp alone", stanza(func(i int) string { return x.JID(name(i + senders)) }), byXMPP},
-		{"mqtt alone", publish("alone/"), byMQTT},
-		{"xmpp to mqtt", stanza(func(int) string { return x.JID("receiver") }), byMQTT},
-		{"mqtt to xmpp", publish("/chat/"), byXMPP},
-	}
+	h.xmpp = &path{name: "XMPP alone", send: stanza(func(i int) string { return x.JID(name(i + senders)) }), heard: h.toXMPP}
+	h.mqtt = &path{name: "MQTT alone", send: publish(plainTopic), heard: h.toMQTT}
+	h.naive[0] = &path{name: "XMPP to MQTT, naive", send: stanza(func(int) string { return x.JID("naive") }), heard: h.toMQTT, pid: naivePid}
+	h.naive[1] = &path{name: "MQTT to XMPP, naive", send: publish(naiveInbox), heard: h.toXMPP, pid: naivePid}
+	h.ours[0] = &path{name: "XMPP to MQTT", send: stanza(func(int) string { return x.JID("receiver") }), heard: h.toMQTT, pid: h.relay.Pid}
+	h.ours[1] = &path{name: "MQTT to XMPP", send: publish(relayInbox), heard: h.toXMPP, pid: h.relay.Pid}
 	return h
+}
+
+// connect logs senders and receivers in.
+func (h *house) connect(b *testing.B, x *servers.XMPP, m *servers.Mosquitto) {
+	b.Helper()
+	for i := range 2 * senders {
+		mc := clients.MQTTConfig{Addr: m.Addr, ClientID: name(i), Subscribe: []string{relayInbox + name(i)}}
+		xc := clients.XMPPConfig{Addr: x.Addr, Domain: x.Domain, User: name(i), Password: x.Password(name(i))}
+		if i >= senders {
+			mc.Subscribe = append(mc.Subscribe, naiveInbox+name(i), plainTopic+name(i))
+			mc.OnMessage = func(_ string, payload []byte) { h.toMQTT.hear(string(payload)) }
+			xc.OnStanza = func(s clients.Stanza) { h.toXMPP.hear(s.Body) }
+		}
+		mail, err := clients.DialMQTT(b.Context(), mc)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(mail.Close)
+		chat, err := clients.DialXMPP(b.Context(), xc)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(chat.Close)
+		h.mail, h.chat = append(h.mail, mail), append(h.chat, chat)
+	}
+}
+
+// paths are all of them, in the order in which they are measured.
+func (h *house) paths() []*path {
+	return []*path{h.xmpp, h.mqtt, h.naive[0], h.ours[0], h.naive[1], h.ours[1]}
 }
 
 // measure runs all paths in turn, several times, and reports medians and ratios.
 func (h *house) measure(b *testing.B) {
-	rates, medians := make([][]float64, len(h.paths)), make([]float64, len(h.paths))
-	cpu := [2][]float64{}
 	for range rounds {
-		for i, p := range h.paths {
-			before := cpuTicks(b, h.relay.Pid())
-			r := p.run(b, each, 0)
-			rates[i] = append(rates[i], r.rate)
-			if i >= 2 {
-				h.relay.Balanced() // its notices belong to it
-				cpu[i-2] = append(cpu[i-2], float64(cpuTicks(b, h.relay.Pid())-before)*1e6/ticksASec/each)
-			}
+		for _, p := range h.paths() {
+			h.load(b, p)
 		}
 	}
-	for i, p := range h.paths {
-		medians[i] = float64(p.run(b, paced, paceRate).median.Microseconds()) / 1000
+	for _, p := range h.paths() {
+		p.p50 = float64(p.run(b, paced, paceRate).median.Microseconds()) / 1000
 	}
-	limit := min(median(rates[0]), median(rates[1]))
-	for i, p := range h.paths {
-		b.ReportMetric(median(rates[i]), unit(p.name, "msgs/s"))
-		b.ReportMetric(medians[i], unit(p.name, "p50ms@200/s"))
-		if i >= 2 {
-			b.ReportMetric(median(rates[i])/limit, unit(p.name, "of-the-slower-server"))
-			b.ReportMetric(median(cpu[i-2]), unit(p.name, "relay-µs/msg"))
+	h.report(b)
+}
+
+// load is one closed load.
+func (h *house) load(b *testing.B, p *path) {
+	if p.pid == nil {
+		p.rates = append(p.rates, p.run(b, each, 0).rate)
+		return
+	}
+	before := cpuTicks(b, p.pid())
+	p.rates = append(p.rates, p.run(b, each, 0).rate)
+	h.relay.Balanced() // its notices belong to it
+	p.cpu = append(p.cpu, float64(cpuTicks(b, p.pid())-before)*1e6/ticksASec/each)
+}
+
+// report writes a table of all paths, and the relay's ratios as metrics.
+func (h *house) report(b *testing.B) {
+	alone := min(median(h.xmpp.rates), median(h.mqtt.rates))
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tmsgs/s\tof the slower server\tp50 ms at 200/s\trelay µs/msg\t")
+	for _, p := range h.paths() {
+		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.1f\t", p.name, median(p.rates), median(p.rates)/alone, p.p50)
+		if p.pid != nil {
+			fmt.Fprintf(w, "%.0f", median(p.cpu))
 		}
+		fmt.Fprintln(w, "\t")
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("\n%s", table.String()) // 10 lines are shown
+	for i, p := range h.ours {
+		n := h.naive[i]
+		b.ReportMetric(median(p.rates)/alone, unit(p.name, "of-the-slower-server"))
+		b.ReportMetric(median(p.rates)/median(n.rates), unit(p.name, "of-naive-rate"))
+		b.ReportMetric(median(p.cpu)/median(n.cpu), unit(p.name, "of-naive-CPU"))
+		b.ReportMetric(p.p50/n.p50, unit(p.name, "of-naive-p50"))
 	}
 	b.ReportMetric(float64(memory(b, h.relay.Pid()))/(1<<20), "relay-RSS-MiB")
 	b.ReportMetric(0, "ns/op")
