@@ -388,7 +388,7 @@ func TestIntakeIsBounded(t *testing.T) {
 	}{
 		{"messages", func(in *Inbound) { in.Ignored = "x"; in.Body = nil }, intakeOffers},
 		{"bytes", big(1 << 20), 7},
-		{"legs", func(in *Inbound) { in.Body, in.Room = grouped(nil), room }, 5},
+		{"deliveries", func(in *Inbound) { in.Body, in.Room = grouped(nil), room }, 5},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

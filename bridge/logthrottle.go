@@ -27,7 +27,7 @@ func newLogThrottle(now func() time.Time) *logThrottle {
 	return &logThrottle{now: now, last: make(map[string]*throttled)}
 }
 
-// event is the log event to fill for what key stands for, or nil (zerolog takes nil events) while it is hushed.
+// event is the log event to fill for what key stands for, or nil (zerolog takes nil events) while it is suppressed.
 func (h *logThrottle) event(key string, e func() *zerolog.Event) *zerolog.Event {
 	now := h.now()
 	l := h.last[key]

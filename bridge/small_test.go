@@ -158,9 +158,9 @@ func TestWords(t *testing.T) {
 	if got, want := Refuse("bad", "no %d", 7).Error(), "bad: no 7"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for kind, mail := range map[Kind]bool{KindInbox: true, KindCopy: true, KindNotice: false, KindChat: true, KindRoom: true, KindReceipt: false, KindError: false} {
-		if kind.IsMessage() != mail {
-			t.Errorf("kind %d: message %v, want %v", kind, kind.IsMessage(), mail)
+	for kind, is := range map[Kind]bool{KindInbox: true, KindCopy: true, KindNotice: false, KindChat: true, KindRoom: true, KindReceipt: false, KindError: false} {
+		if kind.IsMessage() != is {
+			t.Errorf("kind %d: message %v, want %v", kind, kind.IsMessage(), is)
 		}
 	}
 }

@@ -54,7 +54,7 @@ type XMPP struct {
 	Rooms        JIDList `env:"XMPP_ROOMS" desc:"Rooms to serve, by bare JID, separated by commas; those of GROUPS_FILE are served anyway."`
 }
 
-// Mail says what is a message, and whose.
+// Messages says what is a message, and whose.
 type Messages struct {
 	LandlinePattern string  `env:"LANDLINE_PATTERN" envDefault:"[A-Za-z0-9][A-Za-z0-9._-]{0,63}" desc:"Regular expression that a whole landline matches. Characters that would change a topic or a JID are never part of one."`
 	MaxMessage      Size    `env:"MAX_MESSAGE" envDefault:"192KiB" desc:"A larger message is refused."`
@@ -65,7 +65,7 @@ type Messages struct {
 	Trusted         JIDList `env:"TRUSTED_JIDS" desc:"Bare JIDs of backends that may speak for others, separated by commas."`
 }
 
-// GroupMembers is the value of Mail.GroupSenders under which not everybody may post to groups.
+// GroupMembers is the value of Messages.GroupSenders under which not everybody may post to groups.
 const GroupMembers = "members"
 
 // Store is the journal.

@@ -126,7 +126,7 @@ func (s *Side) restore(ctx context.Context) error {
 	}
 	bound, err := s.journal.Bound(ctx, bridge.MQTT)
 	if err != nil {
-		return fmt.Errorf("mqtt: read bound legs: %w", err)
+		return fmt.Errorf("mqtt: read bound deliveries: %w", err)
 	}
 	s.mu.Lock()
 	if v := state[stateSession]; len(v) >= len(s.session) {
@@ -140,7 +140,7 @@ func (s *Side) restore(ctx context.Context) error {
 	s.brokers.restore(state)
 	s.rows.restore(session, state)
 	if lost := s.outbox.restore(session, bound, s.topic); lost > 0 {
-		s.log.Warn().Int("legs", lost).Msg("bound legs could not be resumed and are sent afresh")
+		s.log.Warn().Int("deliveries", lost).Msg("bound deliveries cannot be resumed and are sent again")
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func (s *Side) begin(k *link, present bool) (sure bool) {
 	switch {
 	case f == lost && expected:
 		s.log.Warn().Int("maybe_duplicate", maybe).
-			Msg("the broker has lost our session: what was in flight is published again; mail that waited there is gone (check its persistence and session expiry)")
+			Msg("the broker has lost our session: what was in flight is published again; messages that waited there are gone (check its persistence and session expiry)")
 	case f == unsure && maybe > 0:
 		s.log.Warn().Int("maybe_duplicate", maybe).
 			Msg("the broker may have lost our session: what it had taken in part is published again")

@@ -32,11 +32,11 @@ func rig(t *testing.T, server func(testing.TB, servers.XMPPConfig) *servers.XMPP
 	far := newPerson(t, x, "1001")
 	var last atomic.Pointer[Side]
 	return bridgetest.SideRig{
-		New: func(desk bridge.SideJournal) (bridge.Side, error) {
+		New: func(journal bridge.SideJournal) (bridge.Side, error) {
 			cfg := testConfig(x)
 			cfg.Addr = link.Addr()
 			cfg.Log = zerolog.New(&testLog{tb: t})
-			s, err := New(cfg, desk)
+			s, err := New(cfg, journal)
 			if err == nil {
 				s.window = 10 // the suite has few deliveries
 				last.Store(s)

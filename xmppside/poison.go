@@ -93,7 +93,7 @@ func hungUp(err error) bool {
 func (s *Side) bury(x sm.Stanza, end sm.End) {
 	ref := x.Tag.(*outgoing).ref
 	if err := s.st.Drop(x.N); err != nil {
-		s.log.Error().Err(err).Stringer("ref", ref).Msg("a poisonous stanza cannot be taken out")
+		s.log.Error().Err(err).Stringer("ref", ref).Msg("the message that breaks the stream cannot be set aside")
 		return
 	}
 	why := end.Condition

@@ -68,19 +68,19 @@ type Side struct {
 }
 
 // New checks the configuration. The error names every problem.
-func New(cfg Config, desk bridge.SideJournal) (*Side, error) {
+func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	me, err := cfg.prepare()
 	if err != nil {
 		return nil, err
 	}
 	s := &Side{
-		cfg: cfg, me: me, journal: desk, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
+		cfg: cfg, me: me, journal: journal, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
 		why: "not started", window: defaultWindow, most: defaultStanza,
 	}
 	s.addr = newAddresses(&s.cfg)
 	s.connector = newConnector(&s.cfg, me)
 	s.rooms = newRooms(s)
-	s.archive = mam.New(s.addr.own, archiveHost{s}, desk, s.log)
+	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)
 	s.others = newOthers(s)
 	s.streams = newStreamJournal(s)
 	s.inbox = newInbox(s)

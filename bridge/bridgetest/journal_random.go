@@ -12,14 +12,14 @@ import (
 // throw is one run of events in any order.
 type throw struct {
 	*kit
-	rnd   *rand.Rand
-	hand  map[bridge.Ref]bridge.Outbound // with a dispatcher, or bound
-	bound map[bridge.Ref]bool
-	gone  []bridge.Ref // settled or buried
-	seen  map[bridge.Ref]bool
-	recs  []*bridge.Record
-	mail  int64 // deliveries that were taken and not closed
-	waits [bridge.XMPP + 1]int
+	rnd     *rand.Rand
+	hand    map[bridge.Ref]bridge.Outbound // with a dispatcher, or bound
+	bound   map[bridge.Ref]bool
+	gone    []bridge.Ref // settled or buried
+	seen    map[bridge.Ref]bool
+	recs    []*bridge.Record
+	pending int64 // deliveries that were taken and not closed
+	waits   [bridge.XMPP + 1]int
 }
 
 // anyOrder throws events at the journal and checks after each few that the account adds up, that a closed delivery
@@ -46,7 +46,7 @@ func (t *throw) event(seed uint64, i int) {
 	case 0, 1, 2:
 		t.offer(seed, i)
 	case 3, 4, 5:
-		t.courier()
+		t.dispatch()
 	case 6:
 		if ref, ok := t.any(); ok {
 			t.bound[ref] = true
@@ -95,7 +95,7 @@ func (t *throw) offer(seed uint64, i int) {
 	}
 	if t.append(r); r.Outcome == bridge.OutcomeTaken {
 		t.recs = append(t.recs, r)
-		t.mail += int64(len(r.Deliveries))
+		t.pending += int64(len(r.Deliveries))
 		for _, l := range r.Deliveries {
 			t.waits[l.Side]++
 		}
@@ -103,7 +103,7 @@ func (t *throw) offer(seed uint64, i int) {
 }
 
 // dispatcher takes a message delivery where there is one.
-func (t *throw) courier() {
+func (t *throw) dispatch() {
 	t.Helper()
 	side := bridge.SideID(1 + t.rnd.IntN(2))
 	if t.waits[side] == 0 {
@@ -155,14 +155,14 @@ func (t *throw) end(ref bridge.Ref) {
 	delete(t.bound, ref)
 	t.seen[ref] = true
 	t.gone = append(t.gone, ref)
-	t.mail--
+	t.pending--
 }
 
 func (t *throw) open() {
 	t.Helper()
 	a := t.Totals()
-	if got := a.Open[bridge.MQTT] + a.Open[bridge.XMPP]; got != t.mail {
-		t.Fatalf("%d message deliveries are open, want %d", got, t.mail)
+	if got := a.Open[bridge.MQTT] + a.Open[bridge.XMPP]; got != t.pending {
+		t.Fatalf("%d message deliveries are open, want %d", got, t.pending)
 	}
 }
 

@@ -97,7 +97,7 @@ func refusedOffer(w *sideWorld) error {
 	return w.exactly("in", "in", 11, w.takenBodies())
 }
 
-// fullOffer turns messages away for a while. Mail still goes out meanwhile, over a connection that is up.
+// fullOffer turns messages away for a while. Messages still go out meanwhile, over a connection that is up.
 func fullOffer(w *sideWorld) error {
 	turned := make(chan struct{}, 1000)
 	w.m.Judge(func(bridge.Inbound) error {

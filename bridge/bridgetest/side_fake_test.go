@@ -18,15 +18,15 @@ import (
 type post struct {
 	flaw string
 
-	mu      sync.Mutex // guards all below
-	changed wait.Broadcast
-	refuse  bool
-	stopped bool
-	line    int // number of the connection; each cut begins a new one
-	mail    []string
-	acked   int
-	got     []string
-	known   map[string]bool // parcels taken
+	mu       sync.Mutex // guards all below
+	changed  wait.Broadcast
+	refuse   bool
+	stopped  bool
+	line     int // number of the connection; each cut begins a new one
+	messages []string
+	acked    int
+	got      []string
+	known    map[string]bool // parcels taken
 }
 
 func newPost(flaw string) *post {
@@ -42,9 +42,9 @@ func (p *post) set(f func()) {
 
 func (p *post) rig() SideRig {
 	return SideRig{
-		New:  func(d bridge.SideJournal) (bridge.Side, error) { return &fakeSide{p: p, desk: d}, nil },
+		New:  func(d bridge.SideJournal) (bridge.Side, error) { return &fakeSide{p: p, journal: d}, nil },
 		Kind: bridge.KindInbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
-		Inject: func(bodies ...string) error { p.set(func() { p.mail = append(p.mail, bodies...) }); return nil },
+		Inject: func(bodies ...string) error { p.set(func() { p.messages = append(p.messages, bodies...) }); return nil },
 		Hear: func(n int) ([]string, error) {
 			err := poll(untilLimit, "not heard", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.got) >= n })
 			p.mu.Lock()
@@ -68,8 +68,8 @@ type parcel struct {
 
 // fakeSide keeps all promises, save the flaw of its post.
 type fakeSide struct {
-	p    *post
-	desk bridge.SideJournal
+	p       *post
+	journal bridge.SideJournal
 
 	mu       sync.Mutex // guards all below
 	up, done bool
@@ -86,7 +86,7 @@ func (s *fakeSide) Up() (bool, string) {
 }
 
 func (s *fakeSide) Run(ctx context.Context, in bridge.Inlet) error {
-	held, err := s.desk.Bound(ctx, bridge.MQTT)
+	held, err := s.journal.Bound(ctx, bridge.MQTT)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (s *fakeSide) serve(ctx context.Context, in bridge.Inlet, gen uint64, line,
 		s.p.mu.Unlock()
 		s.deliver()
 		s.p.mu.Lock()
-		alive, mail := s.p.line == line && !s.p.stopped, s.p.mail[min(next, len(s.p.mail)):]
+		alive, messages := s.p.line == line && !s.p.stopped, s.p.messages[min(next, len(s.p.messages)):]
 		s.p.mu.Unlock()
 		if !alive {
 			return
@@ -154,7 +154,7 @@ func (s *fakeSide) serve(ctx context.Context, in bridge.Inlet, gen uint64, line,
 			s.deliver()
 			return
 		}
-		for _, body := range mail {
+		for _, body := range messages {
 			n := next
 			next++
 			answer := make(chan error, 1) // Ack's one call
@@ -181,7 +181,7 @@ func (s *fakeSide) serve(ctx context.Context, in bridge.Inlet, gen uint64, line,
 				s.p.set(func() { s.p.acked = n + 1 })
 			}
 		}
-		if len(mail) > 0 {
+		if len(messages) > 0 {
 			continue
 		}
 		select {
@@ -206,11 +206,11 @@ func (s *fakeSide) deliver() {
 	s.bound = nil
 	s.mu.Unlock()
 	for i, o := range bound {
-		if s.p.flaw != "does not wait for the commit" && s.desk.Wait(context.Background(), o.ticket) != nil {
+		if s.p.flaw != "does not wait for the commit" && s.journal.Wait(context.Background(), o.ticket) != nil {
 			s.mu.Lock()
 			s.called = true
 			for _, later := range slices.Concat(bound[i+1:], s.bound) {
-				s.desk.Unbind(later.Ref)
+				s.journal.Unbind(later.Ref)
 			}
 			s.bound = nil
 			s.mu.Unlock()
@@ -225,7 +225,7 @@ func (s *fakeSide) deliver() {
 			}
 			s.p.known[o.Ref.String()] = true
 		})
-		s.desk.Settle(bridge.Result{Ref: o.Ref})
+		s.journal.Settle(bridge.Result{Ref: o.Ref})
 	}
 }
 
@@ -241,7 +241,7 @@ func (s *fakeSide) Send(ctx context.Context, out bridge.Outbound) error {
 		up, done, called := s.up, s.done, s.called
 		s.called = false
 		if up && !done && !called && ctx.Err() == nil {
-			s.bound = append(s.bound, parcel{out, s.desk.Bind(out.Ref, []byte("x"))})
+			s.bound = append(s.bound, parcel{out, s.journal.Bind(out.Ref, []byte("x"))})
 			s.mu.Unlock()
 			s.p.set(func() {})
 			return nil

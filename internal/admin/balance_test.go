@@ -70,7 +70,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestBalance: each word of the ledger counts, and what is no outcome does not.
+// TestBalance: each of its words counts, and what is no outcome does not.
 func TestBalance(t *testing.T) {
 	for name, tt := range map[string]struct {
 		count   bridge.Counter

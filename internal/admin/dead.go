@@ -128,9 +128,9 @@ func (p Pick) Query() string {
 
 // ParseRef reads what bridge.Ref's String writes: message, dot, delivery.
 func ParseRef(text string) (bridge.Ref, error) {
-	msg, leg, _ := strings.Cut(text, ".")
+	msg, index, _ := strings.Cut(text, ".")
 	m, err1 := strconv.ParseUint(msg, 10, 64)
-	l, err2 := strconv.ParseUint(leg, 10, 16)
+	l, err2 := strconv.ParseUint(index, 10, 16)
 	if err1 != nil || err2 != nil || m == 0 {
 		return bridge.Ref{}, errors.New("a dead letter's number looks like 12.0")
 	}

@@ -7,7 +7,7 @@ import (
 	"chatrelay/bridge"
 )
 
-// The words of the ledger, as the journal counts them. received = the sum of settled and pending.
+// The words of the balance, as the journal counts them. received = the sum of settled and pending.
 const (
 	received  = "received"
 	delivered = "delivered"
@@ -82,7 +82,7 @@ func (s *Server) status(a bridge.Totals, now time.Time) status {
 	return out
 }
 
-// balanceOf adds up what came from the sides. Each word of the ledger is there, be it 0.
+// balanceOf adds up what came from the sides. Each of its words is there, be it 0.
 func balanceOf(a bridge.Totals, sides ...bridge.SideID) balance {
 	l := balance{Counts: map[string]int64{received: 0, pending: 0}, Reasons: map[string]int64{}}
 	for _, word := range outcomes() {

@@ -21,10 +21,10 @@ import (
 )
 
 const journalUsage = "journal ls [-dead] [-pending] [PICK] [-after SEQ] [-limit N] | show MESSAGE | " +
-	"requeue LETTER… | drop LETTER… | requeue PICK | drop PICK | requeue -all | drop -all; " +
+	"requeue DEAD-LETTER… | drop DEAD-LETTER… | requeue PICK | drop PICK | requeue -all | drop -all; " +
 	"PICK is [-reason WORD] [-sender LANDLINE] [-to LANDLINE-OR-ROOM] [-older AGE, such as 36h]"
 
-// Journal looks into the journal, beside a running relay or without one, and puts dead letters back or away.
+// Journal inspects the journal, beside a running relay or without one, and puts dead letters back or away.
 func Journal(p Process) error {
 	if len(p.Args) == 0 {
 		return fmt.Errorf("%w: %s", errUsage, journalUsage)

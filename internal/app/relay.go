@@ -234,7 +234,7 @@ func (r *relay) shownSides() []admin.Side {
 // offers is the intakes' counters.
 type offers map[bridge.SideID]*bridge.Intake
 
-// Offered implements admin.Door.
+// Offered implements admin.OfferCounter.
 func (d offers) Offered(side bridge.SideID) int64 { return d[side].Offered() }
 
 const aliveWithin = 2 * time.Second

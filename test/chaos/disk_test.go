@@ -46,9 +46,9 @@ func fullDisk(r *trial) {
 
 // damage: what a power cut leaves behind is mended; what is worse stops the relay, and the journal, put back, serves on.
 func damage(r *trial) {
-	book := filepath.Join(r.s.Relay.Store(), "journal.db")
+	journal := filepath.Join(r.s.Relay.Store(), "journal.db")
 	r.s.Relay.Kill()
-	r.check("torn tail", appendTo(book+"-wal", bytes.Repeat([]byte{0xA5}, 5000)))
+	r.check("torn tail", appendTo(journal+"-wal", bytes.Repeat([]byte{0xA5}, 5000)))
 	r.healed()
 	r.s.Relay.Launch()
 	r.recovered(r.heals[0])
@@ -61,7 +61,7 @@ func damage(r *trial) {
 		{"a page in the middle overwritten", func(b []byte) []byte { copy(b[len(b)/2/4096*4096:], make([]byte, 4096)); return b }},
 	} {
 		r.s.Relay.Kill()
-		r.spoil(d.name, book, d.harm)
+		r.spoil(d.name, journal, d.harm)
 		r.healed()
 		r.s.Relay.Launch()
 		r.recovered(r.heals[len(r.heals)-1])
@@ -69,17 +69,17 @@ func damage(r *trial) {
 }
 
 // spoil harms the journal, wants the relay to refuse it, and puts it back.
-func (r *trial) spoil(name, book string, harm func([]byte) []byte) {
+func (r *trial) spoil(name, journal string, harm func([]byte) []byte) {
 	r.t.Helper()
 	whole := map[string][]byte{}
-	for _, file := range []string{book, book + "-wal"} {
+	for _, file := range []string{journal, journal + "-wal"} {
 		b, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			r.t.Fatal(err)
 		}
 		whole[file] = b
 	}
-	r.check(name, os.WriteFile(book, harm(bytes.Clone(whole[book])), 0o600))
+	r.check(name, os.WriteFile(journal, harm(bytes.Clone(whole[journal])), 0o600))
 	r.s.Relay.Launch()
 	err, ended := r.s.Relay.Ended(5 * time.Second)
 	switch {
@@ -92,7 +92,7 @@ func (r *trial) spoil(name, book string, harm func([]byte) []byte) {
 	for file, b := range whole {
 		r.check("put back", os.WriteFile(file, b, 0o600))
 	}
-	_ = os.Remove(book + "-shm") // made of the log at each start
+	_ = os.Remove(journal + "-shm") // made of the log at each start
 }
 
 func appendTo(file string, b []byte) error {

@@ -234,7 +234,7 @@ func (r *trial) judge(server string, took time.Duration) {
 		row.flow = max(row.flow, d)
 	}
 	row.keeps = row.keeps && ours == c
-	st := r.ledger(ours)
+	st := r.balance(ours)
 	row.maybe = st.Sides["mqtt"].Counts["maybe_duplicate"] + st.Sides["xmpp"].Counts["maybe_duplicate"]
 	r.verdict(ours, row)
 	if n := r.inverted(); n > 0 {
@@ -290,8 +290,8 @@ func (r *trial) verdict(c stage.Counts, row result) {
 	}
 }
 
-// ledger holds /statusz against the oracle (DESIGN 5.4).
-func (r *trial) ledger(c stage.Counts) stage.Status {
+// balance holds /statusz against the oracle (DESIGN 5.4).
+func (r *trial) balance(c stage.Counts) stage.Status {
 	r.t.Helper()
 	st := r.s.Relay.Balanced()
 	m, x := st.Sides["mqtt"], st.Sides["xmpp"]

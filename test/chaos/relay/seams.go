@@ -75,8 +75,8 @@ func (b *appender) Append(ctx context.Context, recs []*bridge.Record) error {
 	return err
 }
 
-// ledger: what is handed out.
-func (p *point) queue(l bridge.Queue) bridge.Queue { return &queue{l, p} }
+// queue: what is handed out.
+func (p *point) queue(q bridge.Queue) bridge.Queue { return &queue{q, p} }
 
 type queue struct {
 	bridge.Queue
@@ -95,7 +95,7 @@ func (l *queue) Next(ctx context.Context, id bridge.SideID) (bridge.Outbound, er
 	return out, err
 }
 
-// desk: what is bound and closed.
+// sideJournal: what is bound and closed.
 func (p *point) sideJournal(id bridge.SideID, d bridge.SideJournal) bridge.SideJournal {
 	return &sideJournal{d, p, id}
 }
