@@ -12,37 +12,46 @@ import (
 const (
 	deadShare   = 4   // of MaxBytes: a quarter
 	deadEase    = 16  // of that share is freed at a time
-	deadRow     = 256 // about what a dead letter takes in the file, and each of its dead deliveries
+	deadMessage = 256 // about what a dead letter takes in the file beside its body
+	deadRow     = 72  // and each of its dead deliveries beside its texts, with its place in the index
 	deadChunk   = 256 // deliveries put away with one commit
 	deadPutAway = "dead_put_away"
 )
 
 // addDead counts a delivery that has become a dead letter. The body counts once, whatever the number of
 // deliveries that need it.
-func (d *tally) addDead(m *entry) {
-	d.n++
-	d.bytes += deadRow
+func (y *tally) addDead(m *entry, d *delivery) {
+	y.n++
+	y.bytes += d.deadBytes()
 	if m.durable.dead == 1 {
-		d.bytes += deadRow + int64(m.size)
+		y.bytes += deadMessage + int64(m.size)
 	}
 }
 
 // removeDead takes one off again; the message counts it no more.
-func (d *tally) removeDead(m *entry) {
-	d.n--
-	d.bytes -= deadRow
+func (y *tally) removeDead(m *entry, d *delivery) {
+	y.n--
+	y.bytes -= d.deadBytes()
 	if m.durable.dead == 0 {
-		d.bytes -= deadRow + int64(m.size)
+		y.bytes -= deadMessage + int64(m.size)
 	}
+}
+
+// deadBytes is about what a dead delivery takes in the file. A message to a large group has thousands of them, each with the
+// reason.
+func (d *delivery) deadBytes() int64 {
+	note, _ := noteText(d.note).(string)
+	return int64(deadRow + len(d.to) + len(d.lane.name) + len(d.note.Reason) + len(note))
 }
 
 // loadDead counts the dead letters in the file.
 func (j *Journal) loadDead() error {
-	var n, messages, bodies sql.NullInt64
-	err := j.conn.QueryRowContext(context.Background(), `SELECT sum(d.n), count(*), sum(coalesce(length(m.body), 0))
-		FROM (SELECT msg, count(*) AS n FROM legs WHERE state = 1 GROUP BY msg) d JOIN messages m ON m.id = d.msg`).
-		Scan(&n, &messages, &bodies)
-	j.dead = tally{n.Int64, (n.Int64+messages.Int64)*deadRow + bodies.Int64}
+	var n, messages, bodies, texts sql.NullInt64
+	err := j.conn.QueryRowContext(context.Background(), `SELECT sum(d.n), count(*), sum(coalesce(length(m.body), 0)), sum(d.texts)
+		FROM (SELECT msg, count(*) AS n, sum(octet_length(dest) + octet_length(lane) + coalesce(octet_length(reason), 0)
+			+ coalesce(octet_length(note), 0)) AS texts FROM legs WHERE state = 1 GROUP BY msg) d JOIN messages m ON m.id = d.msg`).
+		Scan(&n, &messages, &bodies, &texts)
+	j.dead = tally{n.Int64, n.Int64*deadRow + texts.Int64 + messages.Int64*deadMessage + bodies.Int64}
 	return err
 }
 

@@ -153,6 +153,10 @@ func TestDeadLetters(t *testing.T) {
 	b.bind(first, "1")
 	b.bury(second, bridge.Refuse("no", "nobody there"))
 	b.wantNotice("1001", "bb|failed|nobody there")
+	_, want := b.DeadLetters()
+	if least := int64(deadMessage + 2 + deadRow + len("1001 1002 1001 no nobody there")); want < least || want > least+100 {
+		t.Errorf("a dead letter is reckoned as %d bytes, want %d and its JSON", want, least)
+	}
 
 	look, err := OpenReadOnly(o.Dir) // beside the running relay
 	must(t, err)
@@ -173,7 +177,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 
 	b = openTest(t, o)
-	if n, bytes := b.DeadLetters(); n != 1 || bytes != 2*deadRow+2 {
+	if n, bytes := b.DeadLetters(); n != 1 || bytes != want {
 		t.Errorf("%d dead letters of %d bytes", n, bytes)
 	}
 	for _, do := range []error{b.Requeue(t.Context(), second, first), b.Drop(t.Context(), bridge.Ref{Msg: 999}), b.Drop(t.Context(), first)} {

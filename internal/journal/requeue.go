@@ -207,7 +207,7 @@ func (t *txn) requeue(m *entry, d *delivery) {
 	mb.open++
 	mb.dead--
 	t.open[d.lane.side]++
-	t.forgetDead(m)
+	t.dead.removeDead(m, d)
 	b := t.snapshotDelivery(d)
 	b.dead = false
 	if d.note = nil; d.post != nil {
@@ -255,13 +255,9 @@ func (t *txn) drop(m *entry, d *delivery) {
 	mb.dead--
 	mb.dropped++
 	mb.changed = true
-	t.forgetDead(m)
+	t.dead.removeDead(m, d)
 	if mb.open == 0 && mb.dead == 0 {
 		mb.over = true // nothing of it is left
 		t.markIdle(m)
 	}
-}
-
-func (t *txn) forgetDead(m *entry) {
-	t.dead.removeDead(m)
 }

@@ -82,7 +82,7 @@ func (t *txn) settle(d *delivery, why *bridge.Refusal) {
 		b.dead = true
 		mb.dead++
 		d.note = &bridge.Note{Reason: why.Reason, Text: why.Text, At: t.now, Post: d.post}
-		t.dead.addDead(m)
+		t.dead.addDead(m, d)
 	}
 	if mb.open == 0 {
 		t.finish(m)
