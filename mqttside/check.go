@@ -7,28 +7,21 @@ import (
 	"net/url"
 	"time"
 
+	"chatrelay/bridge"
 	"chatrelay/internal/fix"
 )
-
-// Step is one thing that Check tried.
-type Step struct {
-	Name  string // what was tried
-	OK    bool
-	Fatal bool   // the relay cannot run without it
-	Note  string // when OK: what was found; else what is wrong and how to mend it
-}
 
 const checkTimeout = 30 * time.Second // but for the search for a limit of length
 
 // Check connects as the configuration says, beside the relay, so that a running one is not disturbed (but for a broker
 // that replaces client ids: one login, which ends the relay's connection once and leaves its session as it is). Its
 // messages are probes, which no relay counts or passes on.
-func Check(ctx context.Context, cfg Config) []Step {
+func Check(ctx context.Context, cfg Config) []bridge.Step {
 	urls, err := cfg.prepare()
 	if err != nil {
-		return []Step{{Name: "mqtt configuration", Fatal: true, Note: err.Error()}}
+		return []bridge.Step{{Name: "mqtt configuration", Fatal: true, Note: err.Error()}}
 	}
-	steps := []Step{{Name: "mqtt configuration", OK: true, Note: fmt.Sprintf("client id %s, inboxes %s/+", cfg.ClientID, cfg.Prefix)}}
+	steps := []bridge.Step{{Name: "mqtt configuration", OK: true, Note: fmt.Sprintf("client id %s, inboxes %s/+", cfg.ClientID, cfg.Prefix)}}
 	reached := false
 	for _, u := range urls {
 		more := checkBroker(ctx, &cfg, u)
@@ -43,12 +36,12 @@ func Check(ctx context.Context, cfg Config) []Step {
 	return steps
 }
 
-func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
+func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 	whole, end := context.WithTimeout(ctx, checkTimeout+measureTime(cfg.longest(), lengthPause))
 	defer end()
 	ctx, cancel := context.WithTimeout(whole, checkTimeout)
 	defer cancel()
-	login := Step{Name: "mqtt login at " + u.Host, Fatal: true}
+	login := bridge.Step{Name: "mqtt login at " + u.Host, Fatal: true}
 	most, err := askLimits(ctx, cfg, u)
 	var left leftSession
 	some := errors.As(err, &left)
@@ -60,14 +53,14 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []Step {
 	switch {
 	case errors.Is(err, errReplaced):
 		login.OK = true
-		return []Step{login, {Name: "mqtt client ids at " + u.Host, Note: errReplaced.Error() +
+		return []bridge.Step{login, {Name: "mqtt client ids at " + u.Host, Note: errReplaced.Error() +
 			": rights and in-flight limit are not tried, for that would throw the relay out. Take it out of the broker's configuration"}}
 	case err != nil:
 		login.Note = remedy(ctx, err)
-		return []Step{login}
+		return []bridge.Step{login}
 	}
 	login.OK, login.Note = true, checkLevel(ctx, cfg, u)
-	steps := append([]Step{login, checkWindow(cfg, u, most)}, checkRights(whole, cfg, u)...)
+	steps := append([]bridge.Step{login, checkWindow(cfg, u, most)}, checkRights(whole, cfg, u)...)
 	if last := steps[len(steps)-1]; last.Fatal && !last.OK {
 		return steps
 	}
@@ -105,8 +98,8 @@ func remedy(ctx context.Context, err error) string {
 	return fix.Text(fix.MQTT, fix.Explain(ctx, err))
 }
 
-func checkWindow(cfg *Config, u *url.URL, most limits) Step {
-	st := Step{Name: "mqtt publish window at " + u.Host, OK: true}
+func checkWindow(cfg *Config, u *url.URL, most limits) bridge.Step {
+	st := bridge.Step{Name: "mqtt publish window at " + u.Host, OK: true}
 	switch {
 	case most.receive == 0:
 		st.Note = fmt.Sprintf("the broker does not tell its in-flight limit: the window is %d", min(cfg.Window, defaultWindow))
@@ -121,12 +114,12 @@ func checkWindow(cfg *Config, u *url.URL, most limits) Step {
 
 // checkRights lets probes come back, as the running relay does: MQTT 3.1.1 acknowledges what the broker drops, and
 // Mosquitto grants subscriptions on which it delivers nothing.
-func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
-	rights := Step{Name: "mqtt rights at " + u.Host, Fatal: true}
+func checkRights(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
+	rights := bridge.Step{Name: "mqtt rights at " + u.Host, Fatal: true}
 	l, err := checkListener(ctx, cfg, u)
 	if err != nil {
 		rights.Note = fmt.Sprintf("%s: %s, or change CHATRELAY_TOPIC_PREFIX", fix.Short(err), aclLine(cfg, u))
-		return []Step{rights}
+		return []bridge.Step{rights}
 	}
 	defer func() {
 		if l != nil {
@@ -140,11 +133,11 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 	switch {
 	case err != nil:
 		rights.Note = remedy(ctx, err)
-		return []Step{rights}
+		return []bridge.Step{rights}
 	case !ok:
 		rights.Note = fmt.Sprintf("a probe published below %s/ does not come back: %s, or change CHATRELAY_TOPIC_PREFIX (where rights go by client id, Mosquitto's %%c, this cannot be tried beside the relay: run finds out)",
 			cfg.Prefix, aclLine(cfg, u))
-		return []Step{rights}
+		return []bridge.Step{rights}
 	}
 	rights.OK = true
 	rights.Note = fmt.Sprintf("reads and writes %s/+ (a right that is missing for single inboxes is not seen: MQTT 3.1.1 does not tell)", cfg.Prefix)
@@ -163,12 +156,12 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []Step {
 			}
 		}
 	}
-	return []Step{rights, checkLengths(ctx, cfg, u, step, try)}
+	return []bridge.Step{rights, checkLengths(ctx, cfg, u, step, try)}
 }
 
 // checkLengths tries a message as long as is ever sent, and else looks for the broker's limit.
-func checkLengths(ctx context.Context, cfg *Config, u *url.URL, step time.Duration, try func(int, time.Duration) (bool, error)) Step {
-	st := Step{Name: "mqtt message length at " + u.Host}
+func checkLengths(ctx context.Context, cfg *Config, u *url.URL, step time.Duration, try func(int, time.Duration) (bool, error)) bridge.Step {
+	st := bridge.Step{Name: "mqtt message length at " + u.Host}
 	ok, err := try(cfg.longest(), max(step, lengthPause))
 	if err == nil && ok {
 		st.OK, st.Note = true, fmt.Sprintf("takes messages of %d bytes", cfg.longest())

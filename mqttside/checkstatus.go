@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/bridge"
 )
 
 // will is what a broker is to publish when a connection breaks (MQTT-3.1.2.5).
@@ -19,8 +21,8 @@ type will struct {
 
 // checkStatus tries the status topic as the relay uses it: as a will, and to see other relays there. One login goes away
 // without a goodbye, another one hears its will. Nothing of it is retained, and no relay takes it for a status.
-func checkStatus(ctx context.Context, cfg *Config, u *url.URL) Step {
-	st := Step{Name: "mqtt status topic at " + u.Host, OK: true}
+func checkStatus(ctx context.Context, cfg *Config, u *url.URL) bridge.Step {
+	st := bridge.Step{Name: "mqtt status topic at " + u.Host, OK: true}
 	if cfg.StatusTopic == "" {
 		st.Note = "CHATRELAY_STATUS_TOPIC is off: a second relay for the same inboxes is not noticed"
 		return st

@@ -9,19 +9,12 @@ import (
 
 	"mellium.im/xmlstream"
 
+	"chatrelay/bridge"
 	"chatrelay/internal/fix"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
 )
-
-// Step is one thing that Check tried.
-type Step struct {
-	Name  string // what was tried
-	OK    bool
-	Fatal bool   // the relay cannot run without it
-	Note  string // when OK: what was found; else what is wrong and how to mend it
-}
 
 const (
 	checkTimeout = 30 * time.Second
@@ -30,17 +23,17 @@ const (
 
 // Check connects as the configuration says, under a resource of its own and without presence, so that it takes
 // no messages from a running relay.
-func Check(ctx context.Context, cfg Config) []Step {
+func Check(ctx context.Context, cfg Config) []bridge.Step {
 	me, err := cfg.prepare()
 	if err != nil {
-		return []Step{{Name: "xmpp configuration", Fatal: true, Note: err.Error()}}
+		return []bridge.Step{{Name: "xmpp configuration", Fatal: true, Note: err.Error()}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	steps := []Step{{Name: "xmpp configuration", OK: true, Note: fmt.Sprintf("%s, landlines at %s", cfg.JID, cfg.UserDomain)}}
+	steps := []bridge.Step{{Name: "xmpp configuration", OK: true, Note: fmt.Sprintf("%s, landlines at %s", cfg.JID, cfg.UserDomain)}}
 	st := sm.New(sm.Config{Account: cfg.JID, Resource: cfg.Resource + checkMark}, sm.State{})
 	k, err := newConnector(&cfg, me).connect(ctx, st)
-	login := Step{Name: "xmpp login", Fatal: true, OK: err == nil}
+	login := bridge.Step{Name: "xmpp login", Fatal: true, OK: err == nil}
 	if err != nil {
 		login.Note = fix.Text(fix.XMPP, fix.Explain(ctx, err))
 		return append(steps, login)
@@ -119,8 +112,8 @@ func (p *probe) presence(e *stanza.Element) {
 }
 
 // management reports on XEP-0198.
-func (p *probe) management() Step {
-	st := Step{Name: "xmpp stream management (XEP-0198)", OK: p.l.Enabled(), Note: "offered: nothing is lost or doubled when a connection breaks"}
+func (p *probe) management() bridge.Step {
+	st := bridge.Step{Name: "xmpp stream management (XEP-0198)", OK: p.l.Enabled(), Note: "offered: nothing is lost or doubled when a connection breaks"}
 	if !st.OK {
 		st.Note = "not offered: messages may be doubled when a connection breaks, and what is on its way to the relay may be lost. Enable smacks (Prosody) or mod_stream_mgmt (ejabberd)"
 	}
@@ -128,8 +121,8 @@ func (p *probe) management() Step {
 }
 
 // archived reports on XEP-0313.
-func (p *probe) archived(ctx context.Context) Step {
-	st := Step{Name: "xmpp archive (XEP-0313)"}
+func (p *probe) archived(ctx context.Context) bridge.Step {
+	st := bridge.Step{Name: "xmpp archive (XEP-0313)"}
 	offered, err := mam.Offered(ctx, p, stanza.Bare(p.full))
 	switch {
 	case err != nil:
@@ -155,8 +148,8 @@ func (p *probe) policy(ctx context.Context) (ok bool, note string) {
 }
 
 // room looks whether a room is there, lets us in, and shows who speaks.
-func (p *probe) room(ctx context.Context, room, nick string) Step {
-	st := Step{Name: "xmpp room " + room}
+func (p *probe) room(ctx context.Context, room, nick string) bridge.Step {
+	st := bridge.Step{Name: "xmpp room " + room}
 	if err := findRoom(ctx, p.connection, room); err != nil {
 		st.Note = err.Error()
 		return st

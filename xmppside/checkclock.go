@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"chatrelay/bridge"
 	"chatrelay/xmppside/stanza"
 )
 
@@ -12,7 +13,7 @@ import (
 const clockBound = time.Minute
 
 // clock compares the server's clock with ours (XEP-0202).
-func (p *probe) clock(ctx context.Context) Step {
+func (p *probe) clock(ctx context.Context) bridge.Step {
 	asked := time.Now()
 	e, err := p.Ask(ctx, stanza.Domain(stanza.Bare(p.full)), "get", "<time xmlns='"+stanza.NSTime+"'/>")
 	said := ""
@@ -25,8 +26,8 @@ func (p *probe) clock(ctx context.Context) Step {
 }
 
 // clockStep judges what the server said between two times of ours.
-func clockStep(said string, asked, answered time.Time) Step {
-	st := Step{Name: "xmpp server clock (XEP-0202)", OK: true, Note: "the server does not tell its time"}
+func clockStep(said string, asked, answered time.Time) bridge.Step {
+	st := bridge.Step{Name: "xmpp server clock (XEP-0202)", OK: true, Note: "the server does not tell its time"}
 	theirs, err := time.Parse(time.RFC3339, said)
 	if err != nil {
 		return st

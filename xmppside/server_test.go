@@ -365,7 +365,7 @@ func TestCheck(t *testing.T) {
 	})
 }
 
-func step(t *testing.T, steps []Step, part string) Step {
+func step(t *testing.T, steps []bridge.Step, part string) bridge.Step {
 	t.Helper()
 	for _, s := range steps {
 		if strings.Contains(s.Name, part) {
@@ -373,7 +373,7 @@ func step(t *testing.T, steps []Step, part string) Step {
 		}
 	}
 	t.Fatalf("no step %s in %+v", part, steps)
-	return Step{}
+	return bridge.Step{}
 }
 
 // TestSoftware: both servers say what they are, and only Prosody is kept from having more before it than it reads

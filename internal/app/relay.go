@@ -128,7 +128,7 @@ func journalOptions(c *configs.Config, log zerolog.Logger) journal.Options {
 	return journal.Options{
 		Dir: c.Store.Dir, Sync: c.Store.Sync, MaxBytes: int64(c.Store.MaxBytes), MaxPending: most,
 		DedupWindow: c.Store.DedupWindow, DedupMaxKeys: c.Store.DedupMaxKeys,
-		Notices: journal.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed}, Log: log,
+		Notices: bridge.Notices(n), Log: log,
 	}
 }
 
@@ -183,7 +183,7 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, hooks Hooks) e
 		r.intakes[s.ID()] = bridge.NewIntake(bridge.IntakeConfig{
 			Side: s.ID(), Directory: r.directory.Load, Senders: senders, Journal: appender, Log: log,
 			Rules:   message.Rules{MaxBytes: int(c.Messages.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
-			Notices: bridge.Notices{Sent: n.Sent, Delayed: n.Delayed, Failed: n.Failed},
+			Notices: bridge.Notices(n),
 		})
 		r.dispatchers = append(r.dispatchers, bridge.NewDispatcher(r.queue, s, senders, nil, log))
 	}

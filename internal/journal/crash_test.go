@@ -214,7 +214,7 @@ func TestLogCut(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, fileName+"-wal"), after[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b := openTest(t, Options{Dir: dir, Sync: "os", Notices: Notices{true, true, true}})
+		b := openTest(t, Options{Dir: dir, Sync: "os", Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true}})
 		want := lifeFacts[2]
 		if cut == len(after) {
 			want = lifeFacts[3]

@@ -50,7 +50,7 @@ func (b *testJournal) all(change func(Filter) (Batch, error), f Filter) (changed
 func TestSomeDead(t *testing.T) {
 	c := newClock()
 	o := options("memory")
-	o.Clock, o.Notices = c.Now, Notices{}
+	o.Clock, o.Notices = c.Now, bridge.Notices{}
 	b := openTest(t, o)
 	b.buried(300, "1001", "1002", "too_large")
 	b.buried(20, "1001", "1003", "gone")
@@ -86,7 +86,7 @@ func TestSomeDead(t *testing.T) {
 // What is requeued waits, and costs memory: it ends where there is no room for more.
 func TestRequeueEndsWhereItIsFull(t *testing.T) {
 	o := options(t.TempDir())
-	o.Notices = Notices{}
+	o.Notices = bridge.Notices{}
 	b := openTest(t, o)
 	b.buried(300, "1001", "1002", "gone")
 	o.MaxPending = 100
@@ -105,7 +105,7 @@ func TestRequeueEndsWhereItIsFull(t *testing.T) {
 func TestManyDead(t *testing.T) {
 	const n = 2_000
 	o := options(t.TempDir())
-	o.Sync, o.Notices = "os", Notices{}
+	o.Sync, o.Notices = "os", bridge.Notices{}
 	b := openTest(t, o)
 	b.buried(n, "1001", "1002", "gone")
 	if changed, batches := b.all(func(f Filter) (Batch, error) { return b.RequeueSome(t.Context(), f) }, Filter{From: "1001"}); changed != n || batches != n/deadBatch+1 {

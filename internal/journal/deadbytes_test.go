@@ -21,7 +21,7 @@ func TestDeadLettersTakeWhatTheyAreReckoned(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(name, copies), func(t *testing.T) {
 				o := options(t.TempDir())
-				o.Notices = Notices{}
+				o.Notices = bridge.Notices{}
 				b := openTest(t, o)
 				used := func() int64 {
 					b.sync()

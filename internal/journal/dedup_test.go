@@ -13,7 +13,7 @@ import (
 func TestKeysLiveForTheWindow(t *testing.T) {
 	c := newClock()
 	o := options(t.TempDir())
-	o.Clock, o.DedupWindow, o.Notices = c.Now, 8*time.Hour, Notices{}
+	o.Clock, o.DedupWindow, o.Notices = c.Now, 8*time.Hour, bridge.Notices{}
 	b := openTest(t, o)
 	old := func() *bridge.Record {
 		r := direct(bridge.XMPP, "1001", "1002", "old")
@@ -42,7 +42,7 @@ func TestKeysLiveForTheWindow(t *testing.T) {
 func TestPendingKeysAreKept(t *testing.T) {
 	c := newClock()
 	o := options(t.TempDir())
-	o.Clock, o.DedupWindow, o.Notices = c.Now, 4*time.Hour, Notices{Sent: true}
+	o.Clock, o.DedupWindow, o.Notices = c.Now, 4*time.Hour, bridge.Notices{Sent: true}
 	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "old"), bridge.OutcomeTaken)
 	for i := range 30 {
@@ -98,7 +98,7 @@ func TestFailureIsKnownAsLongAsTheKey(t *testing.T) {
 
 func TestMaxKeys(t *testing.T) {
 	o := options(t.TempDir())
-	o.DedupMaxKeys, o.Notices, o.Sync = 80, Notices{}, "os"
+	o.DedupMaxKeys, o.Notices, o.Sync = 80, bridge.Notices{}, "os"
 	b := openTest(t, o)
 	const n = 300
 	for i := range n {
@@ -125,7 +125,7 @@ func TestMaxKeys(t *testing.T) {
 func TestMorePendingThanKeys(t *testing.T) {
 	f, name := newFaults(t)
 	o := options(t.TempDir())
-	o.DedupMaxKeys, o.Notices, o.Sync, o.driver = 80, Notices{}, "os", name
+	o.DedupMaxKeys, o.Notices, o.Sync, o.driver = 80, bridge.Notices{}, "os", name
 	b := openTest(t, o)
 	var turns atomic.Int64
 	f.set(func(query string, ran bool) error {

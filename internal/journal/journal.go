@@ -18,9 +18,6 @@ import (
 // Render makes the bytes of a delivery from the body in the journal.
 type Render func(origin bridge.SideID, kind bridge.Kind, to string, body []byte, note bridge.Note) ([]byte, error)
 
-// Notices says which notices are written.
-type Notices struct{ Sent, Delayed, Failed bool }
-
 // Options of a journal. The zero value is a journal in memory without notices.
 type Options struct {
 	Dir          string        // "memory" or empty: in memory, for tests
@@ -29,7 +26,7 @@ type Options struct {
 	MaxPending   int           // deliveries that wait, those of answers too; 0: any number
 	DedupWindow  time.Duration // 0: 24 h
 	DedupMaxKeys int           // 0: 1,000,000
-	Notices      Notices
+	Notices      bridge.Notices
 	Clock        func() time.Time // nil: time.Now
 	// Elapsed is for how long this process runs, whatever is done to the clock; nil: by Clock, which is right
 	// for the machine's (time.Time has a monotonic reading).

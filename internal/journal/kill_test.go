@@ -28,7 +28,7 @@ func TestChild(t *testing.T) {
 		t.Skip("only as a child of TestKill")
 	}
 	o := options(dir)
-	o.Notices = Notices{}
+	o.Notices = bridge.Notices{}
 	j, err := Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func runAndKill(t *testing.T, dir string, round int, said map[string]map[string]
 func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 	t.Helper()
 	o := options(dir)
-	o.Notices = Notices{}
+	o.Notices = bridge.Notices{}
 	b := openTest(t, o)
 	defer b.end()
 	b.sum()

@@ -46,7 +46,7 @@ func plainRender(_ bridge.SideID, kind bridge.Kind, to string, body []byte, note
 }
 
 func options(dir string) Options {
-	return Options{Dir: dir, Notices: Notices{true, true, true}, Log: zerolog.Nop(), Render: plainRender}
+	return Options{Dir: dir, Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true}, Log: zerolog.Nop(), Render: plainRender}
 }
 
 // journal is an open journal with short words for a test.

@@ -41,7 +41,7 @@ func TestTurnAtTheEndOfARest(t *testing.T) {
 func TestRestOutlivesItsLane(t *testing.T) {
 	c := &steppable{clock: newClock()}
 	o := options("memory")
-	o.Clock, o.Elapsed, o.Notices = c.Now, c.elapsed, Notices{}
+	o.Clock, o.Elapsed, o.Notices = c.Now, c.elapsed, bridge.Notices{}
 	b := openTest(t, o)
 	b.append(direct(bridge.XMPP, "1001", "1002", "one"))
 	first := b.next(bridge.MQTT).Ref

@@ -42,7 +42,7 @@ func oldFolder(t testing.TB) (dir string) {
 }
 
 func oldOptions(dir string) Options {
-	return Options{Dir: dir, Notices: Notices{true, true, true}, Log: zerolog.Nop(), Clock: newClock().Now}
+	return Options{Dir: dir, Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true}, Log: zerolog.Nop(), Clock: newClock().Now}
 }
 
 func TestFolderOf3f1b3b0(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 func TestRestoredCopy(t *testing.T) {
 	c := newClock()
 	o := options(t.TempDir())
-	o.Clock, o.Notices = c.Now, Notices{}
+	o.Clock, o.Notices = c.Now, bridge.Notices{}
 	numbers, ids := map[uint64]bool{}, map[string]bool{}
 	take := func(b *testJournal, n int) (refs []bridge.Ref) {
 		t.Helper()

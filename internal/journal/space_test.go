@@ -96,7 +96,7 @@ func TestAnswersEnd(t *testing.T) {
 func TestFinishedRowsGo(t *testing.T) {
 	o := options(t.TempDir())
 	c := newClock()
-	o.Clock, o.Notices = c.Now, Notices{}
+	o.Clock, o.Notices = c.Now, bridge.Notices{}
 	b := openTest(t, o)
 	rows := func() (n int) {
 		b.sync()
