@@ -31,7 +31,7 @@ func TestRoomBurst(t *testing.T) {
 	}
 	heard := func(e event) bool { return e.side == "xmpp" && e.inbox == "1001" && e.st.Type == "groupchat" }
 	sent := func(e event) bool { return e.env.Notice() && e.env.Status == "sent" }
-	told, since := 0, time.Now() // so many were "sent", then
+	told, since := 0, time.Now()                                                                                // so many were "sent", then
 	for limit := time.Now().Add(2 * time.Minute); c.h.count(heard) < burst; time.Sleep(50 * time.Millisecond) { // a poll's pause
 		if c.h.count(heard) >= told {
 			told, since = c.h.count(sent), time.Now()
