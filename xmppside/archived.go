@@ -2,6 +2,8 @@ package xmppside
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
@@ -19,14 +21,11 @@ func (h archiveHost) Settled(ctx context.Context) error { return h.s.inbox.settl
 // Contested implements mam.Side.
 func (h archiveHost) Contested() bool { return h.s.others.contested() }
 
-// Context implements mam.Login.
-func (c *login) Context() context.Context { return c.l.Context() }
-
 // WalkedAll implements mam.Login.
-func (c *login) WalkedAll() { c.holdback.archiveRead() }
+func (c *connection) WalkedAll() { c.holdback.archiveRead() }
 
 // Take implements mam.Login: it hands on one archived message, if it was for us.
-func (c *login) Take(m sm.Handle, r *mam.Result, w mam.Walked) {
+func (c *connection) Take(m sm.Handle, r *mam.Result, w mam.Walked) {
 	s := c.s
 	c.holdback.meet(r, w.ByTime, s.inbox.push)
 	if w.Again || r.Msg == nil || s.addr.self(r.Msg.Get("from")) || !s.forUs(r) {
@@ -42,14 +41,6 @@ func (c *login) Take(m sm.Handle, r *mam.Result, w mam.Walked) {
 	s.inbox.push(item{c: c, m: m, in: v.in, cursor: &w.Cursor})
 }
 
-func (s *Side) forUs(r *mam.Result) bool {
-	switch r.Msg.Get("type") {
-	case "chat", "normal", "":
-		return s.addr.self(r.Msg.Get("to"))
-	}
-	return false
-}
-
 // searchFor makes the search for what the server may have of what is lost. Rooms are not in our archive, nor are stanza errors;
 // their ids are another's.
 func (s *Side) searchFor(lost []sm.Stanza) *mam.Search {
@@ -57,7 +48,7 @@ func (s *Side) searchFor(lost []sm.Stanza) *mam.Search {
 	var sent []mam.Sent
 	for _, x := range lost {
 		l := x.Tag.(*outgoing)
-		if !x.Maybe || l.room || !s.ids.made(l) {
+		if !x.Maybe || l.post != nil || !s.ids.made(l) {
 			continue
 		}
 		if len(sent) == 0 {
@@ -66,4 +57,25 @@ func (s *Side) searchFor(lost []sm.Stanza) *mam.Search {
 		sent = append(sent, mam.Sent{Ref: l.ref, ID: l.id, To: l.to})
 	}
 	return mam.NewSearch(s.addr.own, first.cursor, first.at, sent)
+}
+
+// fillGap has the archive read; what is held is passed on after the first attempt. It waits for that, but only so long: what goes out
+// does not wait for a long archive, or for a slow one.
+func (c *connection) fillGap(ctx context.Context, f *mam.Search) {
+	s := c.s
+	tried := make(chan struct{})
+	c.wg.Go(func() { // ends with the connection
+		s.archive.KeepFilling(ctx, c, "", f, sync.OnceFunc(func() {
+			c.holdback.release(s.inbox.push)
+			if ctx.Err() == nil {
+				s.archive.Empty()
+			}
+			close(tried)
+		}))
+	})
+	select {
+	case <-tried:
+	case <-time.After(s.archive.Patience):
+		s.log.Warn().Dur("waited", s.archive.Patience).Msg("the archive is not read to its end yet: what goes out does not wait for it any longer")
+	}
 }

@@ -25,8 +25,8 @@ type question struct {
 	answer chan *stanza.Element
 }
 
-// write puts a whole stanza on the connection. It is queued, not waited for.
-func (k *connection) write(raw []byte) error {
+// Write puts a whole stanza on the connection. It is queued, not waited for.
+func (k *connection) Write(raw []byte) error {
 	w := k.sess.TokenWriter() // nobody writes between
 	_, err := k.sess.Conn().Write(raw)
 	return errors.Join(err, w.Close())
@@ -53,7 +53,7 @@ func (k *connection) Ask(ctx context.Context, to, typ, payload string) (*stanza.
 	if to != "" {
 		iq = stanza.AppendAttr(iq, "to", to)
 	}
-	if err := k.write(append(append(append(iq, '>'), payload...), "</iq>"...)); err != nil {
+	if err := k.Write(append(append(append(iq, '>'), payload...), "</iq>"...)); err != nil {
 		return nil, err
 	}
 	select {
@@ -90,3 +90,5 @@ func (k *connection) ours(from string) bool {
 	bare := stanza.Bare(k.full)
 	return from == "" || from == bare || from == k.full || from == stanza.Domain(bare)
 }
+
+var errNoLogin = errors.New("xmpp: not logged in")

@@ -1,10 +1,6 @@
 package xmppside
 
-import (
-	"time"
-
-	"chatrelay/xmppside/stanza"
-)
+import "time"
 
 // What others may have of us in answers, lest their questions take the place of messages.
 const (
@@ -18,13 +14,6 @@ const (
 type asker struct {
 	name string
 	self bool // we ourselves, through a room (XEP-0410)
-}
-
-func (s *Side) asker(from string) asker {
-	if who, served := s.rooms.speaker(stanza.Bare(from), stanza.Resource(from)); served {
-		return asker{from, who.self}
-	}
-	return asker{name: stanza.Bare(from)}
 }
 
 // askers bounds how many answers somebody is given. It is used by one goroutine.

@@ -10,7 +10,4 @@ const (
 
 	conflictDelay = 10 * time.Second // while another relay has our resource
 	conflictCap   = 5 * time.Minute
-
-	roomDelay = 100 * time.Millisecond
-	roomCap   = time.Minute
 )

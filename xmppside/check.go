@@ -4,14 +4,15 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
-	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"mellium.im/xmlstream"
 
 	"chatrelay/bridge"
 	"chatrelay/internal/fix"
 	"chatrelay/xmppside/mam"
+	"chatrelay/xmppside/muc"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
 )
@@ -32,19 +33,20 @@ func Check(ctx context.Context, cfg Config) []bridge.Step {
 	defer cancel()
 	steps := []bridge.Step{{Name: "xmpp configuration", OK: true, Note: fmt.Sprintf("%s, landlines at %s", cfg.JID, cfg.UserDomain)}}
 	st := sm.New(sm.Config{Account: cfg.JID, Resource: cfg.Resource + checkMark}, sm.State{})
-	k, err := newConnector(&cfg, me).connect(ctx, st)
+	k, err := newConnector(&cfg, newClient(&cfg, me)).connect(ctx, st)
 	login := bridge.Step{Name: "xmpp login", Fatal: true, OK: err == nil}
 	if err != nil {
 		login.Note = fix.Text(fix.XMPP, fix.Explain(ctx, err))
 		return append(steps, login)
 	}
 	login.Note = fmt.Sprintf("%s at %s, %s", k.full, k.addr, tlsNote(k))
-	p := &probe{connection: k, rooms: map[string]*seat{}}
+	p := &probe{connection: k}
+	p.rooms = muc.New(muc.Config{Rooms: cfg.Rooms, Nick: cfg.Nick + checkMark, Ours: func(_, _ string) bool { return false }, Side: p, Journal: noJournal{}, Log: zerolog.Nop()})
 	served := make(chan struct{})
 	go func() { defer close(served); k.l.Serve(k.sess, p.handle) }() // ends with the connection; waited for below
 	steps = append(steps, login, p.management(), p.archived(ctx), p.clock(ctx))
 	for _, room := range cfg.Rooms {
-		steps = append(steps, p.room(ctx, room, cfg.Nick+checkMark))
+		steps = append(steps, p.room(ctx, room))
 	}
 	_ = k.l.Logout(ctx) // nothing of it is lasting
 	k.l.Close()
@@ -59,20 +61,29 @@ func tlsNote(k *connection) string {
 	return k.tls
 }
 
-// probe is the connection of a check.
+// probe is the connection of a check. It joins rooms as Run does; nothing of it is lasting.
 type probe struct {
 	*connection
-	mu    sync.Mutex // guards rooms
-	rooms map[string]*seat
+	rooms *muc.Rooms
 }
 
-// seat is what a room said to us.
-type seat struct {
-	said             chan struct{} // closed once it said something
-	refused          string
-	ours, open, once bool
-	made, others     bool // our presence has made it; somebody else is there
-}
+// noJournal keeps nothing of a check.
+type noJournal struct{ bridge.SideJournal }
+
+// SetState implements bridge.SideState.
+func (noJournal) SetState(bridge.SideID, ...bridge.StateRow) uint64 { return 0 }
+
+// Requeued implements muc.Side: nothing is posted.
+func (p *probe) Requeued() {}
+
+// Changed implements muc.Side: nobody waits.
+func (p *probe) Changed() {}
+
+// Leaving implements muc.Side.
+func (p *probe) Leaving() bool { return false }
+
+// GaveBack implements muc.Side: nothing is posted.
+func (p *probe) GaveBack(*muc.Bounce) {}
 
 func (p *probe) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 	e, err := stanza.Read(t, start)
@@ -83,32 +94,9 @@ func (p *probe) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.Sta
 	case "iq":
 		p.iq(t, start, e, "", asker{name: e.Get("from")})
 	case "presence":
-		p.presence(e)
+		p.rooms.Presence(e)
 	}
 	m.Done()
-}
-
-func (p *probe) presence(e *stanza.Element) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.rooms[stanza.Bare(e.Get("from"))]
-	if s == nil || s.once {
-		return
-	}
-	codes := statuses(e)
-	for _, c := range codes {
-		s.ours = s.ours || c == "110"
-		s.open = s.open || c == "100"
-		s.made = s.made || c == "201"
-	}
-	s.others = s.others || !s.ours && e.Get("type") == "" // everybody else comes before us (XEP-0045 §7.2.2)
-	if e.Get("type") == "error" {
-		s.refused = stanza.ErrorOf(e).Condition
-	}
-	if s.ours || s.refused != "" {
-		s.once = true
-		close(s.said)
-	}
 }
 
 // management reports on XEP-0198.
@@ -148,53 +136,18 @@ func (p *probe) policy(ctx context.Context) (ok bool, note string) {
 }
 
 // room looks whether a room is there, lets us in, and shows who speaks.
-func (p *probe) room(ctx context.Context, room, nick string) bridge.Step {
+func (p *probe) room(ctx context.Context, room string) bridge.Step {
 	st := bridge.Step{Name: "xmpp room " + room}
-	if err := findRoom(ctx, p.connection, room); err != nil {
-		st.Note = err.Error()
-		return st
-	}
-	s := &seat{said: make(chan struct{})}
-	p.mu.Lock()
-	p.rooms[room] = s
-	p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, joinWithin)
-	defer cancel()
-	if err := p.write(joinPresence(room+"/"+nick, time.Time{})); err != nil {
-		st.Note = err.Error()
-		return st
-	}
-	select {
-	case <-s.said:
-	case <-ctx.Done():
-		st.Note = "the room does not answer"
-		return st
-	}
-	p.mu.Lock()
-	said := *s
-	p.mu.Unlock()
-	if said.made {
-		unmake(ctx, p.connection, room, nick, !said.others)
-		st.Note = errNoRoom.Error()
-		return st
-	}
-	_ = p.write(leavePresence(room + "/" + nick)) // fails with the line
+	seen, err := p.rooms.Visit(ctx, p, room)
 	switch {
-	case said.refused != "":
-		st.Note = "the room refuses us: " + refusedText(said.refused)
-	case !said.open:
+	case err != nil:
+		st.Note = err.Error()
+	case !seen.Open:
 		st.Note = "the room is anonymous, so what is said there is refused: let it show real addresses to everybody (muc#roomconfig_whois=anyone)"
+	case !seen.BanList:
+		st.OK, st.Note = true, "shows real addresses; not its ban list: "+muc.AdminFix+", so that nobody who is banned there posts by a row in CHATRELAY_GROUPS_FILE"
 	default:
-		st.OK, st.Note = true, "shows real addresses"+p.lists(ctx, room)
+		st.OK, st.Note = true, "shows real addresses"
 	}
 	return st
-}
-
-// lists tells whether a room shows us who is banned.
-func (p *probe) lists(ctx context.Context, room string) string {
-	_, err := p.Ask(ctx, room, "get", listQuery(outcast))
-	if stanza.IsAnswer(err) {
-		return "; not its ban list: " + adminFix + ", so that nobody who is banned there posts by a row in CHATRELAY_GROUPS_FILE"
-	}
-	return ""
 }

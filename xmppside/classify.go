@@ -2,29 +2,21 @@ package xmppside
 
 import (
 	"chatrelay/bridge"
+	"chatrelay/xmppside/muc"
 	"chatrelay/xmppside/stanza"
 )
 
 // verdict is what a message stanza is.
 type verdict struct {
 	in        bridge.Inbound
-	bounced   *bounce // a stanza of ours that was given back
-	suspect   string  // a room that we may not be in
-	archiveID string  // XEP-0359, given by our own account
-}
-
-type bounce struct {
-	ref   bridge.Ref
-	why   *bridge.Refusal
-	room  string // it was a room post
-	later bool   // the far side wants it again after a while (RFC 6120 §8.3.2, type wait)
-	seat  bool   // so a room answers who is not in it, too (XEP-0045 §7.4)
-	gone  bool   // so a server answers for a room that it does not have
+	bounced   *muc.Bounce // a stanza of ours that was given back
+	suspect   string      // a room that we may not be in
+	archiveID string      // XEP-0359, given by our own account
 }
 
 // classify looks at a stanza as it came from the server. Addresses are compared byte for byte: the server has
 // set and normalised them.
-func (s *Side) classify(e *stanza.Element) verdict {
+func (s *translator) classify(e *stanza.Element) verdict {
 	from, typ := e.Get("from"), e.Get("type")
 	switch {
 	case typ == "error":
@@ -36,7 +28,7 @@ func (s *Side) classify(e *stanza.Element) verdict {
 		return ignored("headline")
 	case typ == "groupchat":
 		return s.classifyRoom(e, from)
-	case s.rooms.ours(stanza.Bare(from)):
+	case s.rooms.Ours(stanza.Bare(from)):
 		return s.classifyPrivate(e, from)
 	}
 	if len(e.All(stanza.NSClient, "body")) == 0 && !encrypted(e) {
@@ -47,16 +39,16 @@ func (s *Side) classify(e *stanza.Element) verdict {
 
 // classifyPrivate is for what comes from a room, or from one of its occupants, to us alone (XEP-0045 §7.5). Who writes to our
 // occupant is told where to write instead, at his own address: a room does not pass errors on.
-func (s *Side) classifyPrivate(e *stanza.Element, from string) verdict {
+func (s *translator) classifyPrivate(e *stanza.Element, from string) verdict {
 	nick := stanza.Resource(from)
-	who, _ := s.rooms.speaker(stanza.Bare(from), nick)
-	bare := stanza.Bare(who.real)
+	who, _ := s.rooms.Speaker(stanza.Bare(from), nick)
+	bare := stanza.Bare(who.Real)
 	if nick == "" || bare == "" || bare == s.addr.own || e.Child(stanza.NSClient, "body") == nil && !encrypted(e) {
 		return ignored("private") // or an invitation, or the room's own voice
 	}
 	var v verdict
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.real, replyID(e)}.replyTo()
+	v.in.Reply = reply{bare, who.Real, replyID(e)}.replyTo()
 	v.in.Refused = bridge.Refuse("private", "private messages inside a room are not relayed: write to %s itself", s.addr.own)
 	return v
 }
@@ -90,27 +82,27 @@ func bodiless(e *stanza.Element) string {
 	return "no_body"
 }
 
-func (s *Side) classifyError(e *stanza.Element, from string) verdict {
+func (s *translator) classifyError(e *stanza.Element, from string) verdict {
 	v := ignored("error")
 	bare := stanza.Bare(from)
-	room := s.rooms.ours(bare)
+	room := s.rooms.Ours(bare)
 	if room && from != bare {
 		return v // anybody in the room may have written it, and all of them know the ids of what we post
 	}
 	said := stanza.ErrorOf(e)
-	why := func(ref bridge.Ref) *bounce {
-		return &bounce{ref: ref, why: reasonOf(e), later: said.Kind == "wait", seat: said.Condition == "not-acceptable",
-			gone: said.Condition == "item-not-found" || said.Condition == "gone"}
+	why := func(ref bridge.Ref) *muc.Bounce {
+		return &muc.Bounce{Ref: ref, Why: reasonOf(e), Later: said.Kind == "wait", Seat: said.Condition == "not-acceptable",
+			Gone: said.Condition == "item-not-found" || said.Condition == "gone"}
 	}
 	if ref, ok := s.ids.ref(e.Get("id"), bare); ok {
 		v = ignored("bounce")
 		if v.bounced = why(ref); room {
-			v.bounced.room = bare
+			v.bounced.Room = bare
 		}
-	} else if l := s.rooms.posts.byID(e.Get("id")); l != nil && s.speaksFor(from, l.to) {
+	} else if l := s.rooms.Posts.ByID(e.Get("id")); l != nil && s.speaksFor(from, l.To) {
 		v = ignored("bounce")
-		v.bounced = why(l.ref)
-		v.bounced.room = l.to
+		v.bounced = why(l.Ref)
+		v.bounced.Room = l.To
 	}
 	if room {
 		v.suspect = bare
@@ -119,12 +111,12 @@ func (s *Side) classifyError(e *stanza.Element, from string) verdict {
 }
 
 // speaksFor tells whether an address is of our own server, or of a room's.
-func (s *Side) speaksFor(from, room string) bool {
+func (s *translator) speaksFor(from, room string) bool {
 	return from == "" || from == s.addr.own || from == stanza.Domain(s.addr.own) || from == stanza.Domain(room)
 }
 
 // classifyChat is for what was sent to the relay's account and has a body.
-func (s *Side) classifyChat(e *stanza.Element, from string) verdict {
+func (s *translator) classifyChat(e *stanza.Element, from string) verdict {
 	var v verdict
 	bare := stanza.Bare(from)
 	if bare == "" { // our own account
@@ -148,7 +140,7 @@ func replyID(e *stanza.Element) string {
 }
 
 // archivedAs is the id under which our own account's archive has a message.
-func (s *Side) archivedAs(e *stanza.Element) string {
+func (s *translator) archivedAs(e *stanza.Element) string {
 	id := ""
 	for _, k := range e.All(stanza.NSStanzaID, "stanza-id") {
 		if k.Get("by") != s.addr.own {
@@ -163,7 +155,7 @@ func (s *Side) archivedAs(e *stanza.Element) string {
 }
 
 // body takes the one plain body.
-func (s *Side) body(e *stanza.Element, in *bridge.Inbound) {
+func (s *translator) body(e *stanza.Element, in *bridge.Inbound) {
 	bodies := e.All(stanza.NSClient, "body")
 	switch {
 	case encrypted(e):
@@ -172,17 +164,17 @@ func (s *Side) body(e *stanza.Element, in *bridge.Inbound) {
 		in.Refused = bridge.Refuse("two_bodies", "the stanza has more than one body")
 	case len(bodies[0].Kids) > 0: // RFC 6121 §5.2.3: text only; others may read it with what the child says
 		in.Refused = bridge.Refuse("bad_body", "the body has an XML element inside its text")
-	case len(bodies[0].Text) > s.cfg.MaxMessage:
-		in.Refused = bridge.Refuse("too_large", "the message is larger than %d bytes", s.cfg.MaxMessage)
+	case len(bodies[0].Text) > s.maxMessage:
+		in.Refused = bridge.Refuse("too_large", "the message is larger than %d bytes", s.maxMessage)
 	default:
 		in.Body = []byte(bodies[0].Text)
 	}
 }
 
 // classifyRoom is for type groupchat.
-func (s *Side) classifyRoom(e *stanza.Element, from string) verdict {
+func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 	room, nick := stanza.Bare(from), stanza.Resource(from)
-	who, served := s.rooms.speaker(room, nick)
+	who, served := s.rooms.Speaker(room, nick)
 	switch {
 	case !served:
 		return ignored("not_served")
@@ -192,28 +184,28 @@ func (s *Side) classifyRoom(e *stanza.Element, from string) verdict {
 		return ignored("service") // the room itself
 	case encrypted(e):
 		return ignored("encrypted") // people talk among themselves
-	case historic(e, room), s.rooms.posts.recounting(room) && stamped(e):
+	case historic(e, room), s.rooms.Posts.Recounting(room) && stanza.Stamped(e):
 		return ignored("history")
 	}
-	switch echo := s.echoes(e, room); {
-	case echo && (who.self || who.real == ""): // of a seat that was ours before, too
+	switch echo := s.rooms.Echoes(e, room); {
+	case echo && (who.Self || who.Real == ""): // of a seat that was ours before, too
 		return ignored("echo")
-	case who.self:
+	case who.Self:
 		return ignored("own") // by another client of our account, or the room gave it an id of its own
 	}
 	var v verdict
 	v.in.Room = room
 	s.body(e, &v.in)
 	switch {
-	case who.real == "":
+	case who.Real == "":
 		v.in.Refused = bridge.Refuse("anonymous_room", "the room does not tell who speaks: it must show real addresses to everybody")
 		return v
-	case stanza.Bare(who.real) == s.addr.own:
+	case stanza.Bare(who.Real) == s.addr.own:
 		return ignored("own") // another client of our account
 	}
-	bare := stanza.Bare(who.real)
+	bare := stanza.Bare(who.Real)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.real, replyID(e)}.replyTo() // never into the room: it would throw us out
+	v.in.Reply = reply{bare, who.Real, replyID(e)}.replyTo() // never into the room: it would throw us out
 	return v
 }
 

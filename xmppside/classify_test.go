@@ -19,6 +19,12 @@ const (
 func seated(t *testing.T) *Side {
 	t.Helper()
 	s := unit(t)
+	s.seat(t)
+	return s
+}
+
+func (s *Side) seat(t *testing.T) {
+	t.Helper()
 	for _, p := range []string{
 		occupantPresence(roomJID, "alice", "1001@chat.test/a", ""),
 		occupantPresence(roomJID, "boss", "backend@chat.test/a", ""),
@@ -28,9 +34,8 @@ func seated(t *testing.T) *Side {
 		occupantPresence(blindJID, "alice", "", ""),
 		occupantPresence(blindJID, "chatrelay", "", "110"),
 	} {
-		s.rooms.presence(parse(t, p))
+		s.rooms.Presence(parse(t, p))
 	}
-	return s
 }
 
 func occupantPresence(room, nick, real, codes string) string {
@@ -215,7 +220,7 @@ func TestBounces(t *testing.T) {
 			if (v.bounced != nil) != c.ours || (v.in.Ignored == "bounce") != c.ours || (v.suspect != "") != c.suspect {
 				t.Errorf("got %+v", v)
 			}
-			if c.ours && (v.bounced.ref != ref || v.bounced.why.Reason != "bounce_no_such_user") {
+			if c.ours && (v.bounced.Ref != ref || v.bounced.Why.Reason != "bounce_no_such_user") {
 				t.Errorf("bounced %+v", v.bounced)
 			}
 		})
@@ -259,114 +264,5 @@ func TestWireID(t *testing.T) {
 		if other == one {
 			t.Errorf("another %s is taken for the same message", name)
 		}
-	}
-}
-
-func TestOccupants(t *testing.T) {
-	s := seated(t)
-	gone := func(nick, inner string) string {
-		return "<presence type='unavailable' from='" + roomJID + "/" + nick + "'><x xmlns='" + stanza.NSMUCUser + "'>" + inner + "</x></presence>"
-	}
-	tell := func(texts ...string) {
-		for _, text := range texts {
-			s.rooms.presence(parse(t, text))
-		}
-	}
-	who := func(nick string) string { o, _ := s.rooms.speaker(roomJID, nick); return o.real }
-	if who("alice") != "1001@chat.test/a" || !s.rooms.joined(roomJID) {
-		t.Fatalf("alice is %q", who("alice"))
-	}
-	tell(occupantPresence(roomJID, "alice", "1002@chat.test/b", ""))
-	if who("alice") != "1002@chat.test/b" {
-		t.Errorf("alice is %q, want the new one", who("alice"))
-	}
-	tell("<presence from='" + roomJID + "/alice'><x xmlns='" + stanza.NSMUCUser + "'><item jid='1001@chat.test/x'/></x>" +
-		"<x xmlns='" + stanza.NSMUCUser + "'><item jid='1003@chat.test/x'/></x></presence>")
-	if who("alice") != "" {
-		t.Errorf("alice is %q by a presence that says two things", who("alice"))
-	}
-	two := func(one, other string) string {
-		return "<presence from='" + roomJID + "/alice'><x xmlns='" + stanza.NSMUCUser + "'><item jid='" + one + "'/><item jid='" + other + "'/></x></presence>"
-	}
-	tell(two("1001@chat.test/tab1", "1001@chat.test/tab2"))
-	if stanza.Bare(who("alice")) != "1001@chat.test" {
-		t.Errorf("alice with two sessions is %q", who("alice"))
-	}
-	for _, other := range []string{"1002@chat.test/tab2", "", "chat.test"} {
-		if tell(two("1001@chat.test/tab1", other)); who("alice") != "" {
-			t.Errorf("alice is %q, and %q too", who("alice"), other)
-		}
-	}
-	tell(occupantPresence(roomJID, "alice", "1001@chat.test/a", ""), gone("alice", "<item nick='al'/><status code='303'/>"))
-	if who("alice") != "" {
-		t.Errorf("alice is still %q", who("alice"))
-	}
-	tell(occupantPresence("other@conference.chat.test", "x", "1001@chat.test", "110"))
-	if s.rooms.joined("other@conference.chat.test") {
-		t.Error("in a room that is not served")
-	}
-	tell(gone("chatrelay", "<item nick='relay2'/><status code='110'/><status code='303'/>"))
-	if o, _ := s.rooms.speaker(roomJID, "relay2"); !o.self || o.real != ownJID+"/chatrelay" {
-		t.Errorf("after a change of our nick: %+v", o)
-	}
-	tell(gone("relay2", "<item/><status code='110'/><status code='307'/>"))
-	if s.rooms.joined(roomJID) || who("boss") != "" {
-		t.Error("still in the room, or still knowing people, after a kick")
-	}
-	if r := s.rooms.at(roomJID); r.gone != "we were kicked" {
-		t.Errorf("gone because %q", r.gone)
-	}
-}
-
-// What is said while the room is joined once more is still somebody's; who is not told of any more is gone afterwards.
-func TestJoinedOnceMore(t *testing.T) {
-	s := seated(t)
-	r := s.rooms.at(roomJID)
-	r.told = map[string]bool{} // as ask begins
-	says := func(nick string) bridge.Inbound {
-		t.Helper()
-		return s.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/"+nick+"'><body>x</body></message>")).in
-	}
-	tells := func(nick, real, codes string) {
-		s.rooms.presence(parse(t, occupantPresence(roomJID, nick, real, codes)))
-	}
-	if in := says("alice"); in.From != "1001" {
-		t.Errorf("alice is taken for %+v", in)
-	}
-	if in := says("chatrelay"); in.Ignored != "own" {
-		t.Errorf("we are taken for %+v", in)
-	}
-	tells("alice", "1001@chat.test/b", "")
-	tells("boss", "1003@chat.test/b", "") // another now
-	if in := says("boss"); in.From != "1003" {
-		t.Errorf("boss is taken for %+v", in)
-	}
-	tells("chatrelay", ownJID+"/chatrelay", "110 100")
-	if in := says("guest"); in.Refused == nil || s.rooms.at(roomJID).who.roles["guest"] != "" {
-		t.Errorf("one who left is taken for %+v", in)
-	}
-	if in := says("alice"); in.From != "1001" || !s.rooms.joined(roomJID) || r.told != nil {
-		t.Errorf("alice is taken for %+v; told %v", in, r.told)
-	}
-}
-
-func TestRoomsAreRemembered(t *testing.T) {
-	s := seated(t)
-	s.rooms.suspect("nobody@conference.chat.test")
-	state := map[string][]byte{
-		keyRoom + roomJID: []byte("chatrelay"), keyOccupant + roomJID + "/alice": []byte("1001@chat.test/a"),
-		keyRoom + "old@conference.chat.test": []byte("nick"), keyOccupant + "old@conference.chat.test/x": []byte("y"),
-	}
-	s = unit(t)
-	s.rooms.restore(state)
-	if o, _ := s.rooms.speaker(roomJID, "alice"); o.real != "1001@chat.test/a" || !s.rooms.joined(roomJID) {
-		t.Errorf("got %+v", o)
-	}
-	if left := s.rooms.unserved(); len(left) != 1 || left[0] != "old@conference.chat.test/nick" {
-		t.Errorf("to be left: %v", left)
-	}
-	s.rooms.reset()
-	if o, _ := s.rooms.speaker(roomJID, "alice"); o.real != "" || s.rooms.joined(roomJID) {
-		t.Errorf("after a reset: %+v", o)
 	}
 }

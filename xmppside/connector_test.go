@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
-	"mellium.im/xmpp/jid"
 
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
@@ -106,7 +105,7 @@ func TestStripping(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if k, err := newConnector(&cfg, me).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil {
+			if k, err := newConnector(&cfg, newClient(&cfg, me)).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil {
 				t.Errorf("logged in as %s", k.full)
 			}
 			if s := i.said(); strings.Contains(s, "<auth") || strings.Contains(s, "<message") || strings.Contains(s, "<presence") {
@@ -137,7 +136,7 @@ func TestSeeOtherHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newConnector(&cfg, me).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || elsewhere(err) != x.Addr {
+		if _, err := newConnector(&cfg, newClient(&cfg, me)).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || elsewhere(err) != x.Addr {
 			t.Errorf("got %v", err)
 		}
 		if first.called() != 1 || second.called() != 1 {
@@ -152,7 +151,7 @@ func TestSeeOtherHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newConnector(&cfg, me).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || second.called() > 0 {
+		if _, err := newConnector(&cfg, newClient(&cfg, me)).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil || second.called() > 0 {
 			t.Errorf("followed %d times: %v", second.called(), err)
 		}
 	})
@@ -166,7 +165,7 @@ func TestLocation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := newConnector(&cfg, me)
+		d := newConnector(&cfg, newClient(&cfg, me))
 		d.avoid = avoid
 		return d.addresses(t.Context(), st)
 	}
@@ -207,7 +206,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	var log bytes.Buffer
-	d := newConnector(&Config{Log: zerolog.New(&log)}, jid.JID{})
+	d := newConnector(&Config{Log: zerolog.New(&log)}, nil)
 	for _, absurd := range []string{"1", "1", "2", "", "2"} {
 		d.warnLimit(absurd)
 	}
@@ -325,4 +324,4 @@ func TestAsker(t *testing.T) {
 	}
 }
 
-func ownNick(s *Side) string { return s.rooms.at(roomJID).in }
+func ownNick(s *Side) string { return s.rooms.Nick(roomJID) }

@@ -27,7 +27,7 @@ func TestCursorGoesBack(t *testing.T) {
 	in := &waiting{}
 	offer := func(n int) {
 		id := fmt.Sprint(n)
-		it := item{c: &login{}, archived: id}
+		it := item{c: &connection{}, archived: id}
 		it.in.WireID = mam.WireID(id, nil)
 		s.inbox.offer(t.Context(), in, it)
 	}

@@ -22,7 +22,7 @@ func TestRoomTalkWrittenOffline(t *testing.T) {
 		c := testConfig(x)
 		c.Rooms = []string{room}
 		l := start(t, m, c).up(t)
-		l.eventually(t, "in the room", func() bool { return l.rooms.joined(room) })
+		l.eventually(t, "in the room", func() bool { return l.rooms.Joined(room) })
 		alice := newPerson(t, x, "1001", room)
 		for i, delay := range []string{ownDelay, "<delay xmlns='urn:xmpp:delay' from='gateway.example.net' stamp='2026-01-01T00:00:00Z'/>", ""} {
 			alice.raw(t, fmt.Sprintf("<message to='%s' type='groupchat' id='t%d'><body>{%d}</body>%s</message>", room, i, i, delay))
@@ -83,7 +83,7 @@ func TestWrittenOfflineOvertakesNothing(t *testing.T) {
 // The same, stanza by stanza.
 func TestHeldInOrder(t *testing.T) {
 	s := unit(t)
-	c := &login{s: s, connection: &connection{}}
+	c := &connection{s: s}
 	c.holdback.begin(false)
 	for i, delay := range []string{"", ownDelay, "<delay xmlns='urn:xmpp:delay' from='chat.test' stamp='2026-01-01T00:00:00Z'/>", ""} {
 		e := parse(t, fmt.Sprintf("<message from='1001@chat.test/a'><body>%d</body>%s</message>", i, delay))

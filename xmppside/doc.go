@@ -4,14 +4,14 @@
 // It is an ordinary client of one account. mellium.im/xmpp frames the stream and does TLS and SASL; package
 // sm below it (XEP-0198) decides what is acknowledged and what is sent again. The parts:
 //
-//   - connector makes a logged-in connection: address, TCP, TLS, SASL, bind or resume. loop does it again and again; login
-//     is what the side does on one.
+//   - connector makes a logged-in connection: address, TCP, and a login over that; client is the login there is. loop does it again
+//     and again; prepare is what is done on one before messages go out, and gate lets them out.
 //   - streamJournal is sm's Journal over bridge.SideJournal: which delivery has which number in which stream, and the
 //     stream's name.
-//   - classify says what a message stanza is, from the stanza alone; inbox offers it, in order.
-//   - rooms sit in the served rooms and remember who their occupants really are.
-//   - posts follow what is said in them for others until the room has reflected it: selfping asks a room that does
-//     not, lookup finds out what a room had when the stream was lost.
+//   - translator says what a message stanza is, from the stanza alone, and writes deliveries as stanzas; inbox offers what came, in
+//     order.
+//   - package muc (XEP-0045) sits in the served rooms, remembers who their occupants really are, and follows posts until the room
+//     has reflected them.
 //   - package mam (XEP-0313) fills the gap after a login that could not resume.
 //   - poison sets a stanza aside that the server answers by closing the stream.
 //

@@ -1,6 +1,8 @@
 package xmppside
 
 import (
+	"context"
+	"encoding/xml"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +10,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/muc"
 	"chatrelay/xmppside/stanza"
 )
 
@@ -17,11 +20,11 @@ func (l *life) there(t *testing.T, room string) bool {
 	l.mu.Lock()
 	c := l.current
 	l.mu.Unlock()
-	err := findRoom(t.Context(), c.connection, room)
-	if err != nil && !stanza.IsAnswer(err) && !errors.Is(err, errNoRoom) { // ejabberd answers nothing for a room that is just ending
-		err = findRoom(t.Context(), c.connection, room)
+	err := muc.FindRoom(t.Context(), c, room)
+	if err != nil && !stanza.IsAnswer(err) && !errors.Is(err, muc.ErrNoRoom) { // ejabberd answers nothing for a room that is just ending
+		err = muc.FindRoom(t.Context(), c, room)
 	}
-	if err != nil && !errors.Is(err, errNoRoom) {
+	if err != nil && !errors.Is(err, muc.ErrNoRoom) {
 		t.Fatal(err)
 	}
 	return err == nil
@@ -34,12 +37,12 @@ func TestNoSuchRoom(t *testing.T) {
 		m := bridgetest.NewMemory(t)
 		c := testConfig(x)
 		c.Rooms = []string{room}
-		if s := step(t, Check(t.Context(), c), "room"); s.OK || s.Fatal || !strings.Contains(s.Note, errNoRoom.Error()) {
+		if s := step(t, Check(t.Context(), c), "room"); s.OK || s.Fatal || !strings.Contains(s.Note, muc.ErrNoRoom.Error()) {
 			t.Errorf("check says %+v", s)
 		}
 		l := start(t, m, c).up(t)
-		l.eventually(t, "it is said", func() bool { return l.log.count(errNoRoom.Error()) == 1 })
-		if want := (bridge.RoomState{Room: room, Why: errNoRoom.Error()}); l.Rooms()[0] != want {
+		l.eventually(t, "it is said", func() bool { return l.log.count(muc.ErrNoRoom.Error()) == 1 })
+		if want := (bridge.RoomState{Room: room, Why: muc.ErrNoRoom.Error()}); l.Rooms()[0] != want {
 			t.Errorf("shown as %+v", l.Rooms()[0])
 		}
 		if s := l.Standing(room, "1001"); s != bridge.StandingUnknown {
@@ -73,7 +76,7 @@ func TestRoomThatVanishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	refs := []bridge.Ref{m.Add(bridge.KindRoom, "2001", room, "1"), m.Add(bridge.KindRoom, "2001", room, "2")}
-	l.eventually(t, "it is missing", func() bool { return l.Rooms()[0].Why == errNoRoom.Error() })
+	l.eventually(t, "it is missing", func() bool { return l.Rooms()[0].Why == muc.ErrNoRoom.Error() })
 	if n := m.Sum().Deliveries[bridgetest.Settled]; n != 0 {
 		t.Errorf("%d posts are closed", n)
 	}
@@ -90,20 +93,36 @@ func TestRoomThatVanishes(t *testing.T) {
 	}
 }
 
+// willing is a login on which each room is there when it is asked for.
+type willing struct{ *connection }
+
+func (c willing) Ask(ctx context.Context, to, typ, payload string) (*stanza.Element, error) {
+	if payload == stanza.Disco {
+		return roomInfo(), nil
+	}
+	return c.connection.Ask(ctx, to, typ, payload)
+}
+
+// roomInfo is what a room says of itself.
+func roomInfo() *stanza.Element {
+	feature := &stanza.Element{Name: xml.Name{Space: stanza.NSDisco, Local: "feature"}, Attr: []xml.Attr{{Name: xml.Name{Local: "var"}, Value: stanza.NSMUC}}}
+	query := &stanza.Element{Name: xml.Name{Space: stanza.NSDisco, Local: "query"}, Kids: []*stanza.Element{feature}}
+	return &stanza.Element{Kids: []*stanza.Element{query}}
+}
+
 // Between question and join a room may go. What our presence makes then goes away again.
 func TestRoomMadeByMistake(t *testing.T) {
 	bothServers(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}}, func(t *testing.T, x *servers.XMPP) {
 		gone := x.Room("gone")
 		l, _ := inRoom(t, x, bridgetest.NewMemory(t), func(c *Config) { c.Rooms = append(c.Rooms, gone) })
-		l.eventually(t, "it is missing", func() bool { return l.log.count(errNoRoom.Error()) == 1 })
-		r := l.rooms.at(gone)
+		l.eventually(t, "it is missing", func() bool { return l.log.count(muc.ErrNoRoom.Error()) == 1 })
 		l.mu.Lock()
 		c := l.current
 		l.mu.Unlock()
-		if err := r.join(t.Context(), l.rooms, c); !errors.Is(err, errNoRoom) {
+		if _, err := l.rooms.Visit(t.Context(), willing{c}, gone); !errors.Is(err, muc.ErrNoRoom) {
 			t.Fatalf("joined a room that was not there: %v", err)
 		}
-		if l.rooms.joined(gone) || l.there(t, gone) {
+		if l.rooms.Joined(gone) || l.there(t, gone) {
 			t.Error("the room is still there")
 		}
 	})

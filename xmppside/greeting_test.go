@@ -102,7 +102,7 @@ func attempt(t *testing.T, address string) (time.Duration, error) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	_, err = newConnector(&cfg, me).connect(t.Context(), sm.New(sm.Config{Account: ownJID}, sm.State{}))
+	_, err = newConnector(&cfg, newClient(&cfg, me)).connect(t.Context(), sm.New(sm.Config{Account: ownJID}, sm.State{}))
 	return time.Since(began), err
 }
 

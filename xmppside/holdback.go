@@ -181,7 +181,7 @@ func (h *holdback) known(it item, complete bool) item {
 }
 
 // releaseAfterStore waits until the server has brought what it had stored, and lets live messages go on.
-func (c *login) releaseAfterStore(ctx context.Context) {
+func (c *connection) releaseAfterStore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, holdWithin)
 	defer cancel()
 	_, _ = c.Ask(ctx, stanza.Domain(c.s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>") // any answer comes behind the store
@@ -189,22 +189,7 @@ func (c *login) releaseAfterStore(ctx context.Context) {
 }
 
 // admit offers a message, unless it has to wait for older ones.
-func (c *login) holdOrOffer(it item, e *stanza.Element) {
+func (c *connection) holdOrOffer(it item, e *stanza.Element) {
 	it.stored = c.s.stored(e)
 	c.holdback.take(it, c.s.inbox.push)
-}
-
-// stored is when our own server stored a message for us: it says so in its own name or in our account's (XEP-0203). Zero: it
-// did not. A stamp without a name, or in another's, is the sender's own: he wrote it long ago, and it came now.
-func (s *Side) stored(e *stanza.Element) time.Time {
-	for _, d := range e.All(stanza.NSDelay, "delay") {
-		if by := d.Get("from"); by == s.addr.own || by == stanza.Domain(s.addr.own) {
-			at, err := time.Parse(time.RFC3339, d.Get("stamp"))
-			if err != nil || at.IsZero() {
-				at = time.Now()
-			}
-			return at
-		}
-	}
-	return time.Time{}
 }

@@ -17,7 +17,7 @@ func TestSettled(t *testing.T) {
 	l := sm.New(sm.Config{}, sm.State{}).Link(near)
 	t.Cleanup(l.Close)
 	push := func() *item {
-		b.push(item{c: &login{connection: &connection{l: l}}})
+		b.push(item{c: &connection{l: l}})
 		it := <-b.queue
 		return &it
 	}

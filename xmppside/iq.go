@@ -31,10 +31,10 @@ func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e
 
 // subscription answers who wants to see whether the relay is there, or no longer wants to (RFC 6121 §3.1.5, §3.3). A server
 // brings the question again at each login until it is answered.
-func (c *login) subscription(e *stanza.Element) {
+func (c *connection) subscription(e *stanza.Element) {
 	answer := map[string]string{"subscribe": "subscribed", "unsubscribe": "unsubscribed"}[e.Get("type")]
 	from := stanza.Bare(e.Get("from"))
-	if answer == "" || from == "" || c.ours(from) || c.s.rooms.ours(from) || !c.askers.allow(from) {
+	if answer == "" || from == "" || c.ours(from) || c.s.rooms.Ours(from) || !c.askers.allow(from) {
 		return
 	}
 	c.l.Reply(append(stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), mostReplies)

@@ -5,7 +5,7 @@ import "context"
 // leaveWith waits until ctx or the connection ends. When ctx ends first it leaves in good order: nothing more is sent,
 // what is queued is confirmed, what came is in the journal and acknowledged, and the server is told. What is not
 // done within the drain time is resumed at the next start.
-func (s *Side) leaveWith(ctx context.Context, c *login) {
+func (s *Side) leaveWith(ctx context.Context, c *connection) {
 	select {
 	case <-ctx.Done():
 	case <-c.l.Context().Done():
@@ -28,7 +28,7 @@ func (s *Side) awaitReflections(ctx context.Context) {
 	defer cancel()
 	for {
 		change := s.changed.Wait()
-		if s.rooms.posts.idle() {
+		if s.rooms.Posts.Idle() {
 			return
 		}
 		select {

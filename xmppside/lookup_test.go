@@ -1,7 +1,7 @@
 package xmppside
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,6 +12,7 @@ import (
 	"chatrelay/test/e2e/clients"
 	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
 )
 
 // A room that has lost all its occupants, as one that was restarted: what it gives back for that is sent again.
@@ -93,73 +94,48 @@ func lostBeforeReflection(t *testing.T, x *servers.XMPP, archive bool) {
 	}
 }
 
-// What is lost with its stream is looked for; what certainly did not arrive is sent again without being counted.
-func TestSought(t *testing.T) {
-	withBoard(t, func(b *board) {
-		p := b.rooms.posts
-		arrived, gone, never := b.mustPost("2001"), b.mustPost("2001"), b.mustPost("2001")
-		time.Sleep(10 * time.Millisecond)
-		p.acked(arrived)
-		p.lose(gone, true)
-		p.lose(never, false)
-		p.lose(&outgoing{ref: arrived.ref, to: roomJID}, true) // a stanza of before
-		if since := p.beginSearch(roomJID, false); since.IsZero() || !p.recounting(roomJID) {
-			t.Error("no history is asked for")
-		}
-		b.want(arrived, bridgetest.Bound, "")
-		if b.in() == 0 {
-			t.Error("what is newer may go first")
-		}
-		p.beginSearch(roomJID, true)
-		p.matchArchived(roomJID, parse(t, fmt.Sprintf("<message type='groupchat' from='%s/x' id='%s'><body>x</body></message>", roomJID, arrived.id)))
-		b.hear("<message type='groupchat' from='" + roomJID + "'><subject/></message>")
-		if p.recounting(roomJID) {
-			t.Error("the subject ends the history")
-		}
-		p.requeueSearched(roomJID)
-		time.Sleep(10 * time.Millisecond)
-		b.want(arrived, bridgetest.Settled, "")
-		b.want(gone, bridgetest.Waiting, "")
-		b.want(never, bridgetest.Waiting, "")
-		if n := b.m.Counted(bridge.MaybeDuplicate); n != 1 || b.in() != 0 {
-			t.Errorf("maybe_duplicate is %d", n)
-		}
-	})
-}
-
 // A room that ends its history without a subject tells its history no longer for ever.
 func TestHistoryEnds(t *testing.T) {
 	withBoard(t, func(b *board) {
-		p := b.rooms.posts
-		l := b.mustPost("2001")
+		b.m.Add(bridge.KindRoom, "2001", roomJID, "x")
+		out, err := b.d.Next(b.t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost, why := b.render(&out)
+		if why != nil {
+			t.Fatal(why)
+		}
 		talk := func() string {
 			return b.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/alice'><body>{}</body>"+
 				"<delay xmlns='urn:xmpp:delay' from='1001@chat.test/x' stamp='2026-01-01T00:00:00Z'/></message>")).in.Ignored
 		}
-		p.beginSearch(roomJID, true)
+		if got := talk(); got != "" {
+			t.Errorf("before a join it is taken for %q", got)
+		}
+		b.rooms.Posts.Restored(lost.post, time.Now(), false) // it is looked for in the history
+		c := &mute{}
+		if _, err := b.rooms.Visit(b.t.Context(), c, roomJID); err == nil || !strings.Contains(c.wrote, "since=") {
+			t.Fatalf("no history was asked for: %s (%v)", c.wrote, err)
+		}
+		b.seat(t)
 		if got := talk(); got != "history" {
 			t.Errorf("while the room tells its history it is taken for %q", got)
 		}
-		b.reflect(l) // found there: nothing is left to be looked for
-		time.Sleep(recountsFor)
+		b.reflect(&lost.outgoing) // found there: nothing is left to be looked for
+		time.Sleep(30 * time.Second)
 		if got := talk(); got != "" {
 			t.Errorf("afterwards it is taken for %q", got)
 		}
 	})
 }
 
-// A binding whose commit fails leaves nothing behind.
-func TestUncommittedPost(t *testing.T) {
-	withBoard(t, func(b *board) {
-		kept := b.mustPost("2001")
-		time.Sleep(10 * time.Millisecond)
-		b.m.Fail(errors.New("no room"))
-		b.mustPost("2001")
-		time.Sleep(10 * time.Millisecond)
-		b.m.Fail(nil)
-		b.rooms.posts.verify()
-		if open := b.rooms.posts.byRoom[roomJID].open; len(open) != 1 || open[0].tag != kept {
-			t.Errorf("%d are open", len(open))
-		}
-	})
+// mute is a login to a server that answers questions, and no presence.
+type mute struct{ wrote string }
+
+func (c *mute) Ask(context.Context, string, string, string) (*stanza.Element, error) {
+	return roomInfo(), nil
 }
+func (c *mute) Context() context.Context { return context.Background() }
+func (c *mute) Write(raw []byte) error   { c.wrote += string(raw); return nil }
+func (c *mute) Go(f func())              { f() }

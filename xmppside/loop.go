@@ -20,50 +20,60 @@ const (
 // backoffs are how long to wait after which kind of failure.
 type backoffs struct{ connect, login, conflict wait.Backoff }
 
-// loop connects and reconnects until ctx ends.
-func (s *Side) loop(ctx context.Context) {
+// loop connects again and again. Owned by Run's goroutine, and by prepare's, which that begins and awaits.
+type loop struct {
+	s       *Side
+	gen     uint64
+	relogin bool // the last connection ended so that the next is made at once
+	redone  bool // the last connection ended because something could not be kept
+}
+
+// run connects and reconnects until ctx ends.
+func (o *loop) run(ctx context.Context) {
+	s := o.s
 	var w backoffs
 	failure := fix.Failure{Side: fix.XMPP}
 	for ctx.Err() == nil {
-		err := s.once(ctx, &w, failure.Over)
+		err := o.once(ctx, &w, failure.Over)
 		if ctx.Err() != nil {
 			return
 		}
-		if s.relogin {
-			s.relogin = false
+		if o.relogin {
+			o.relogin = false
 			continue
 		}
 		explained, fresh := failure.See(ctx, time.Now(), err)
 		s.setWhy(fix.Text(fix.XMPP, explained))
 		if fresh {
-			s.report(explained)
+			o.report(explained)
 		}
-		s.idle(ctx, &w, err)
+		o.idle(ctx, &w, err)
 	}
 }
 
 // once is one connection. The error says why it is over.
-func (s *Side) once(ctx context.Context, w *backoffs, up func()) error {
-	if s.redone && s.inbox.settled(ctx) != nil {
+func (o *loop) once(ctx context.Context, w *backoffs, up func()) error {
+	s := o.s
+	if o.redone && s.inbox.settled(ctx) != nil {
 		return ctx.Err()
 	}
 	if !s.archive.Resumable(s.st.Session().ID) {
 		s.st.Forget()
 	}
-	k, err := s.connector.connect(ctx, s.st)
+	c, err := s.connector.connect(ctx, s.st)
 	if err != nil {
 		return err
 	}
-	c := &login{connection: k, s: s}
-	end := s.serve(ctx, c)
-	s.redone = errors.Is(end.Err, sm.ErrRedo)
+	c.s = s
+	end := o.serve(ctx, c)
+	o.redone = errors.Is(end.Err, sm.ErrRedo)
 	if errors.Is(end.Err, sm.ErrTooLarge) {
 		s.journal.Count(bridge.XMPP, "oversized", 1)
 	}
-	if s.relogin {
+	if o.relogin {
 		return ended(end)
 	}
-	s.blame(c, end)
+	s.poison.blame(c, end)
 	age := c.age(time.Now())
 	if age > 0 {
 		w.login.Reset()
@@ -80,24 +90,25 @@ func (s *Side) once(ctx context.Context, w *backoffs, up func()) error {
 }
 
 // serve reads a connection until it is over, or until ctx ends and we have left in good order.
-func (s *Side) serve(ctx context.Context, c *login) sm.End {
+func (o *loop) serve(ctx context.Context, c *connection) sm.End {
+	s := o.s
 	if !c.l.Resumed() {
 		s.archive.Gap()
 	}
 	if !c.l.Resumed() || !s.archive.Streams.IsReady(s.st.Session().ID) {
 		c.holdback.begin(true)
 	}
-	if !c.l.Resumed() || s.redone {
-		s.gen++
+	if !c.l.Resumed() || o.redone {
+		o.gen++
 	}
-	c.gen = s.gen
+	c.gen = o.gen
 	s.mu.Lock()
 	s.current = c
 	s.mu.Unlock()
 	c.wg.Go(c.prepare)
 	c.wg.Go(func() { s.leaveWith(ctx, c) })
 	if s.poison.single {
-		c.wg.Go(func() { s.leaveSingle(c.l.Context()) })
+		c.wg.Go(func() { s.poison.leaveSingle(c.l.Context()) })
 	}
 	end := c.l.Serve(c.sess, c.handle)
 	s.setLive(nil, "not connected")
@@ -136,7 +147,8 @@ func isConflict(err error) bool {
 }
 
 // report says what is wrong, once.
-func (s *Side) report(err error) {
+func (o *loop) report(err error) {
+	s := o.s
 	switch {
 	case isConflict(err):
 		s.log.Error().Str("resource", s.cfg.Resource).
@@ -150,12 +162,12 @@ func (s *Side) report(err error) {
 }
 
 // idle waits before the next attempt.
-func (s *Side) idle(ctx context.Context, w *backoffs, err error) {
+func (o *loop) idle(ctx context.Context, w *backoffs, err error) {
 	switch {
 	case isConflict(err):
 		wait.Pause(ctx, w.conflict.Grow(conflictDelay, conflictCap)+wait.Jitter(conflictDelay))
 	case isLogin(err):
-		s.awaitPassword(ctx, wait.Jitter(w.login.Grow(2*loginDelay, loginCap)))
+		o.awaitPassword(ctx, wait.Jitter(w.login.Grow(2*loginDelay, loginCap)))
 	case fix.Certificate(err): // somebody has to put that right first
 		wait.Pause(ctx, wait.Jitter(w.login.Grow(loginDelay, certificateCap)))
 	default:
@@ -164,7 +176,8 @@ func (s *Side) idle(ctx context.Context, w *backoffs, err error) {
 }
 
 // awaitPassword waits, but not longer than until there is another password.
-func (s *Side) awaitPassword(ctx context.Context, d time.Duration) {
+func (o *loop) awaitPassword(ctx context.Context, d time.Duration) {
+	s := o.s
 	refused, _ := s.cfg.Password() // unreadable is as good as empty
 	until := time.Now().Add(d)
 	for left := d; left > 0; left = time.Until(until) {

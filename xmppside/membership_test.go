@@ -3,7 +3,6 @@ package xmppside
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
@@ -131,108 +130,5 @@ end, 1000);
 	}
 	if n := l.log.count("asking again"); n != 3 {
 		t.Errorf("it is said %d times", n)
-	}
-}
-
-// A room that stays away is out of reach after a while, and lost after a day with a login; but one whom it had banned
-// does not gain by that.
-func TestStandingOutOfReach(t *testing.T) {
-	const room = "team@rooms.example.org"
-	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
-	r, now := s.rooms.at(room), time.Now()
-	r.affiliate("1003@chat.test", outcast)
-	r.affiliate("evil.example", outcast)
-	wants := func(when string, c *login, after time.Duration, rest, banned bridge.Standing) {
-		t.Helper()
-		for bare, want := range map[string]bridge.Standing{"1001@chat.test": rest, "1003@chat.test": banned, "1001@evil.example": banned} {
-			if got := s.rooms.standing(room, bare, c, now.Add(after)); got != want {
-				t.Errorf("%s: %s has standing %d, want %d", when, bare, got, want)
-			}
-		}
-	}
-	wants("at first", nil, 0, bridge.StandingUnknown, bridge.StandingUnknown)
-	wants("after a minute", nil, time.Minute, bridge.StandingOutOfReach, bridge.StandingUnknown)
-	wants("after days without a login", nil, 72*time.Hour, bridge.StandingOutOfReach, bridge.StandingUnknown)
-	fresh, old := &login{}, &login{}
-	fresh.readyAt.Store(now.Add(71 * time.Hour).UnixNano())
-	old.readyAt.Store(now.Add(time.Hour).UnixNano())
-	wants("after days, with a fresh login", fresh, 72*time.Hour, bridge.StandingOutOfReach, bridge.StandingUnknown)
-	wants("after days, with a login", old, 72*time.Hour, bridge.StandingLost, bridge.StandingOutcast)
-}
-
-// What is said of somebody while the lists are on their way is newer than they are.
-func TestListsAndNews(t *testing.T) {
-	r := &room{jid: "team@rooms.example.org"}
-	r.affiliate("old@x", "member")
-	r.affiliate("hidden@x", "owner")
-	r.who.news = map[string]string{}
-	r.affiliate("new@x", outcast)
-	r.affiliate("gone@x", "none")
-	r.take(map[string]string{"new@x": "member", "gone@x": "admin", "kept@x": "member", "": "member"}, []string{"owner"})
-	for bare, want := range map[string]string{"old@x": "", "hidden@x": "owner", "new@x": outcast, "gone@x": "", "kept@x": "member"} {
-		if got := r.affiliation(bare); got != want {
-			t.Errorf("%s is %q, want %q", bare, got, want)
-		}
-	}
-}
-
-// Nobody but the room says who belongs to it.
-func TestForgedAffiliations(t *testing.T) {
-	const room = "team@rooms.example.org"
-	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
-	x := func(n string) string {
-		return "<x xmlns='" + stanza.NSMUCUser + "'><item affiliation='owner' jid='" + n + "@chat.test'/></x>"
-	}
-	for _, stanza := range []string{
-		"<message from='" + room + "/mallory'>" + x("a") + "</message>",
-		"<message from='" + room + "/mallory' type='groupchat'><body>hi</body>" + x("b") + "</message>",
-		"<message from='mallory@chat.test'>" + x("c") + "</message>",
-		"<message from='" + room + "' type='error'>" + x("d") + "</message>",
-		"<message from='" + room + "'>" + x("e") + x("f") + "</message>",
-	} {
-		s.rooms.affiliated(parse(t, stanza))
-	}
-	if n := len(s.rooms.at(room).who.affiliations); n != 0 {
-		t.Errorf("believed: %v", s.rooms.at(room).who.affiliations)
-	}
-	s.rooms.affiliated(parse(t, "<message from='"+room+"'>"+x("g")+"</message>"))
-	if got := s.rooms.at(room).affiliation("g@chat.test"); got != "owner" {
-		t.Errorf("the room's own word: %q", got)
-	}
-}
-
-// A room of whose occupants the journal has no roles is joined anew.
-func TestRolesAreCompleted(t *testing.T) {
-	const room = "team@rooms.example.org"
-	s := unit(t, func(c *Config) { c.Rooms = []string{room} })
-	s.rooms.restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x")})
-	if r := s.rooms.at(room); !r.again {
-		t.Error("the version before kept no roles, and it is not asked")
-	}
-	s = unit(t, func(c *Config) { c.Rooms = []string{room} })
-	s.rooms.restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x"),
-		keyRole + room + "/anna": []byte("participant"), keyRole + "left@rooms.example.org/x": []byte("visitor")})
-	if r := s.rooms.at(room); r.again || r.standing("1001@chat.test") != bridge.StandingMember {
-		t.Errorf("again %v, standing %d", r.again, r.standing("1001@chat.test"))
-	}
-}
-
-// Lists at which logins ended are asked again after a while: else a few cuts would shut out members for good.
-func TestListsAfterCuts(t *testing.T) {
-	var m membership
-	now := time.Now()
-	for n := range mostCuts {
-		if !m.due(now) {
-			t.Fatalf("not asked after %d cuts", n)
-		}
-	}
-	if m.due(now.Add(askListsEvery / 2)) {
-		t.Error("asked at once after too many cuts")
-	}
-	if !m.due(now.Add(askListsEvery + time.Second)) {
-		t.Error("never asked again")
-	}
-	if m.due(now.Add(askListsEvery + 2*time.Second)) {
-		t.Error("asked at once after one more")
 	}
 }

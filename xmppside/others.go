@@ -109,7 +109,7 @@ func (k *otherClients) rival() bool {
 }
 
 // presence follows our own account's clients. The server alone can send that (RFC 6121 §4.2.2).
-func (o *others) presence(c *login, e *stanza.Element) {
+func (o *others) presence(c *connection, e *stanza.Element) {
 	from := e.Get("from")
 	name := stanza.Resource(from)
 	if stanza.Bare(from) != o.s.addr.own || name == "" || from == c.full {
@@ -148,8 +148,8 @@ func priorityOf(e *stanza.Element) (priority int, there bool) {
 }
 
 // say tells of another client, by what it says it is.
-func (o *others) say(c *login, from string, priority int) {
-	if name, err := softwareOf(c.l.Context(), c.connection, from); err == nil && name == softwareName {
+func (o *others) say(c *connection, from string, priority int) {
+	if name, err := softwareOf(c.l.Context(), c, from); err == nil && name == softwareName {
 		o.s.log.Error().Str("jid", from).Str("fix", "stop one of the two: one relay per account and topic prefix").
 			Msg("another relay is logged in to the same account: each message reaches both, and is delivered twice")
 		return
@@ -160,7 +160,7 @@ func (o *others) say(c *login, from string, priority int) {
 }
 
 // keep fetches from the archive what others may have taken, as long as the login lasts.
-func (o *others) keep(ctx context.Context, c *login) {
+func (o *others) keep(ctx context.Context, c *connection) {
 	trouble := ""
 	next := time.Now().Add(lookAfter)
 	for ctx.Err() == nil {
@@ -195,7 +195,7 @@ var errNoPlace = errors.New("xmpp: it is not known yet where in the archive we a
 
 // look takes what is in the archive and did not come to us. When nobody was there who might take more, the cursor
 // is free again afterwards.
-func (o *others) look(ctx context.Context, c *login) error {
+func (o *others) look(ctx context.Context, c *connection) error {
 	rival := o.rival()
 	if o.s.archive.Known() {
 		if _, has := o.s.archive.Place.Position(); !has {

@@ -97,28 +97,3 @@ func TestTooLargeInRoom(t *testing.T) {
 		})
 	}
 }
-
-// A history that cannot be read is not asked for once more.
-func TestHistoryTooLarge(t *testing.T) {
-	withBoard(t, func(b *board) {
-		p := b.rooms.posts
-		cut := "<message type='groupchat' from='" + roomJID + "/alice'/>"
-		p.tooLarge(parse(t, cut)) // it came live
-		b.mustPost("2001")
-		if p.beginSearch(roomJID, true).IsZero() {
-			t.Fatal("no history is asked for")
-		}
-		p.tooLarge(parse(t, cut))
-		if !p.beginSearch(roomJID, true).IsZero() {
-			t.Error("it is asked for again")
-		}
-		p.requeueSearched(roomJID)
-		b.m.Until(t, "given back", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Waiting] == 1 })
-		if _, err := b.again(); err != nil {
-			t.Fatal(err)
-		}
-		if p.beginSearch(roomJID, true).IsZero() {
-			t.Error("never again")
-		}
-	})
-}

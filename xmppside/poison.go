@@ -21,6 +21,7 @@ const (
 // poison is the search for a stanza that the server answers by closing the stream. A resumption would send it
 // again, for ever, and everything behind it would wait.
 type poison struct {
+	s       *Side
 	single  bool // stanzas leave one by one
 	strikes map[bridge.Ref]int
 	buried  map[bridge.Ref]bool // and perhaps still among the lost
@@ -30,8 +31,8 @@ type poison struct {
 
 // blame looks at how a connection ended. The first time, those that it may have died of are sent one by one;
 // the one that it dies of then is buried.
-func (s *Side) blame(c *login, end sm.End) {
-	p := &s.poison
+func (p *poison) blame(c *connection, end sm.End) {
+	s := p.s
 	if len(end.Suspects) == 0 || errors.Is(end.Err, sm.ErrBroken) {
 		return
 	}
@@ -43,7 +44,7 @@ func (s *Side) blame(c *login, end sm.End) {
 	ref := first.Tag.(*outgoing).ref
 	if p.single && len(end.Suspects) == 1 {
 		if p.strikes[ref]++; p.strikes[ref] >= limit {
-			s.bury(first, end)
+			p.bury(first, end)
 			return
 		}
 	}
@@ -61,7 +62,7 @@ func (s *Side) blame(c *login, end sm.End) {
 }
 
 // deathsAllowed says how many deaths of one stanza alone are enough.
-func (p *poison) deathsAllowed(c *login, end sm.End) (limit int, suspicious bool) {
+func (p *poison) deathsAllowed(c *connection, end sm.End) (limit int, suspicious bool) {
 	switch end.Condition {
 	case "not-well-formed", "xml-not-well-formed", "invalid-xml", "bad-format", "restricted-xml", "invalid-namespace",
 		"bad-namespace-prefix", "unsupported-stanza-type", "unsupported-encoding", "improper-addressing", "invalid-from":
@@ -90,7 +91,8 @@ func hungUp(err error) bool {
 	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &se)
 }
 
-func (s *Side) bury(x sm.Stanza, end sm.End) {
+func (p *poison) bury(x sm.Stanza, end sm.End) {
+	s := p.s
 	ref := x.Tag.(*outgoing).ref
 	if err := s.st.Drop(x.N); err != nil {
 		s.log.Error().Err(err).Stringer("ref", ref).Msg("the message that breaks the stream cannot be set aside")
@@ -104,13 +106,16 @@ func (s *Side) bury(x sm.Stanza, end sm.End) {
 	s.log.Error().Stringer("ref", ref).Str("condition", end.Condition).Str("said", end.Text).
 		Msg("the server closes the stream over this message: it is set aside as dead")
 	s.streams.settled(ref)
-	s.rooms.posts.forget(x.Tag.(*outgoing))
-	delete(s.poison.strikes, ref)
-	s.poison.buried[ref] = true
+	if post := x.Tag.(*outgoing).post; post != nil {
+		s.rooms.Posts.Forget(post)
+	}
+	delete(p.strikes, ref)
+	p.buried[ref] = true
 }
 
 // leaveSingle lets stanzas out together again once all suspects are settled.
-func (s *Side) leaveSingle(ctx context.Context) {
+func (p *poison) leaveSingle(ctx context.Context) {
+	s := p.s
 	late := time.NewTimer(leaveSingleAfter)
 	defer late.Stop()
 	for {

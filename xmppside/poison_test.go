@@ -21,7 +21,7 @@ type ending struct {
 }
 
 func (e ending) on(s *Side) {
-	c := &login{s: s}
+	c := &connection{s: s}
 	if e.age > 0 {
 		c.readyAt.Store(time.Now().Add(-e.age).UnixNano())
 	}
@@ -29,7 +29,7 @@ func (e ending) on(s *Side) {
 	for _, n := range e.suspects {
 		end.Suspects = append(end.Suspects, sm.Stanza{N: n, Tag: &outgoing{ref: bridge.Ref{Msg: n}}})
 	}
-	s.blame(c, end)
+	s.poison.blame(c, end)
 }
 
 func TestAutopsy(t *testing.T) {

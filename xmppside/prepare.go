@@ -3,7 +3,6 @@ package xmppside
 import (
 	"cmp"
 	"context"
-	"sync"
 	"time"
 
 	"chatrelay/bridge"
@@ -18,15 +17,13 @@ const (
 )
 
 // prepare does what a login needs before messages can go out, while the connection is being read.
-func (c *login) prepare() {
+func (c *connection) prepare() {
 	s, ctx := c.s, c.l.Context()
 	if c.l.Resumed() {
 		s.lost = append(s.lost, s.takeLost()...)
 		s.requeueLost(nil)
-		for _, at := range s.rooms.unserved() {
-			if c.write(leavePresence(at)) != nil {
-				return
-			}
+		if s.rooms.LeaveUnserved(c) != nil {
+			return
 		}
 		stream := s.st.Session().ID
 		filling := false // takeOn goes on with that
@@ -34,25 +31,25 @@ func (c *login) prepare() {
 		case s.archive.Streams.IsReady(stream):
 		case taking:
 			filling = true
-			if !s.takeOn(ctx, c) {
+			if !c.takeOn(ctx) {
 				c.holdback.release(s.inbox.push)
 				return
 			}
 		default: // its login may have ended before that
 			c.holdback.live(s.inbox.push)
-			if !s.sendPresence(c) {
+			if !c.sendPresence() {
 				return
 			}
 			c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection
 		}
-		s.rooms.keep(c)
+		s.rooms.Keep(c, true)
 		if s.archive.Place.Gapped() && !filling { // the archive could not be read then
 			c.wg.Go(func() { s.archive.KeepFilling(ctx, c, "", &mam.Search{}, func() {}) }) // ends with the line
 		}
 	} else {
 		s.setSoftware("") // it may be another server
 		s.st.SetReadSize(readSize)
-		if !s.afterLogin(ctx, c) {
+		if !c.afterLogin(ctx) {
 			c.holdback.release(s.inbox.push)
 			return
 		}
@@ -63,7 +60,7 @@ func (c *login) prepare() {
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
 	c.wg.Go(func() { s.archive.Advance(ctx, c) })
 	c.wg.Go(func() { s.others.keep(ctx, c) })
-	c.wg.Go(func() { s.rooms.posts.watch(ctx, c) })
+	c.wg.Go(func() { s.rooms.Posts.Watch(ctx, c) })
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()
@@ -79,11 +76,12 @@ func (c *login) prepare() {
 }
 
 // afterLogin is for a login that could not resume: the server knows nothing of us, and may have lost something.
-func (s *Side) afterLogin(ctx context.Context, c *login) bool {
+func (c *connection) afterLogin(ctx context.Context) bool {
+	s := c.s
 	settling, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
 	_ = s.inbox.settled(settling) // what is not in the journal then is a duplicate of what the archive brings
-	s.rooms.reset()
+	s.rooms.Reset()
 	s.others.reset()
 	s.lost = append(s.lost, s.takeLost()...)
 	sought := s.searchFor(s.lost)
@@ -98,14 +96,14 @@ func (s *Side) afterLogin(ctx context.Context, c *login) bool {
 		} else {
 			s.arrived(found) // the next login does not meet it again
 		}
-		s.loginAgain(ctx, c)
+		c.loginAgain(ctx)
 		return false
 	case mam.StageAppear:
-		s.holdStored(c)
+		c.holdStored()
 	default:
 		c.holdback.live(s.inbox.push)
 	}
-	if !s.sendPresence(c) {
+	if !c.sendPresence() {
 		return false
 	}
 	switch {
@@ -122,48 +120,19 @@ func (s *Side) afterLogin(ctx context.Context, c *login) bool {
 			c.holdback.sort()
 			s.archive.SearchSent(ctx, c, sought)
 		}
-		s.fillGap(ctx, c, sought) // what came before the server had read that we are available
+		c.fillGap(ctx, sought) // what came before the server had read that we are available
 	}
 	if ctx.Err() != nil {
 		return false // as above
 	}
 	s.requeueLost(sought.End())
 	select {
-	case <-s.rooms.keep(c):
+	case <-s.rooms.Keep(c, false):
 	case <-time.After(roomsWithin):
 	case <-ctx.Done():
 		return false
 	}
 	return ctx.Err() == nil
-}
-
-// sendPresence makes us available: live messages come, and what the server has stored.
-func (s *Side) sendPresence(c *login) bool {
-	if c.write([]byte(available)) != nil {
-		c.holdback.release(s.inbox.push)
-		return false
-	}
-	return true
-}
-
-// fillGap has the archive read; what is held is passed on after the first attempt. It waits for that, but only so long: what goes out
-// does not wait for a long archive, or for a slow one.
-func (s *Side) fillGap(ctx context.Context, c *login, f *mam.Search) {
-	tried := make(chan struct{})
-	c.wg.Go(func() { // ends with the connection
-		s.archive.KeepFilling(ctx, c, "", f, sync.OnceFunc(func() {
-			c.holdback.release(s.inbox.push)
-			if ctx.Err() == nil {
-				s.archive.Empty()
-			}
-			close(tried)
-		}))
-	})
-	select {
-	case <-tried:
-	case <-time.After(s.archive.Patience):
-		s.log.Warn().Dur("waited", s.archive.Patience).Msg("the archive is not read to its end yet: what goes out does not wait for it any longer")
-	}
 }
 
 const available = "<presence><priority>127</priority></presence>" // ownPriority

@@ -20,7 +20,7 @@ const (
 // (RFC 6121 §8.5.2). What comes between the two may meet the same fate, so it is done in one write, and only when
 // nothing comes. What another client is given meanwhile is fetched from the archive. Seen (docs/decisions/0007); no issue is known.
 // Test: TestCatchUp.
-func (c *login) flushOffline(ctx context.Context) {
+func (c *connection) flushOffline(ctx context.Context) {
 	for _, d := range []time.Duration{2 * time.Second, 10 * time.Second} {
 		for wait.Pause(ctx, d) && time.Since(time.Unix(0, c.lastMessage.Load())) < quiet {
 			d = quiet / 2
@@ -29,7 +29,7 @@ func (c *login) flushOffline(ctx context.Context) {
 			return
 		}
 		c.s.others.flushed()
-		if c.write([]byte(negative+available)) != nil {
+		if c.Write([]byte(negative+available)) != nil {
 			return
 		}
 		c.s.others.flushed() // the archive was perhaps asked before that

@@ -27,29 +27,31 @@ func readSizeFor(name string) int {
 // (docs/decisions/0016); no issue is known. Tests: TestArchivePolicy, TestMerge.
 
 // holdStored says up to when what is in the offline store was taken long ago. A store that was taken once has nothing so old.
-func (s *Side) holdStored(c *login) {
+func (c *connection) holdStored() {
+	s := c.s
 	if at, _ := s.archive.Place.Position(); !s.archive.Emptied() {
 		c.holdback.old(at.Since())
 	}
 }
 
 // takeOn goes on taking the store after a resumption.
-func (s *Side) takeOn(ctx context.Context, c *login) bool {
-	s.holdStored(c)
-	if !s.sendPresence(c) {
+func (c *connection) takeOn(ctx context.Context) bool {
+	c.holdStored()
+	if !c.sendPresence() {
 		return false
 	}
 	c.drained(ctx)
 	c.holdback.sort()
-	s.fillGap(ctx, c, &mam.Search{})
+	c.fillGap(ctx, &mam.Search{})
 	return ctx.Err() == nil
 }
 
 // loginAgain ends a login, so that the next is made at once.
-func (s *Side) loginAgain(ctx context.Context, c *login) {
+func (c *connection) loginAgain(ctx context.Context) {
+	s := c.s
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	s.relogin = true
+	s.loop.relogin = true
 	if s.archive.ReadAll() {
 		c.holdback.release(s.inbox.push) // what comes before we are available is in the archive, too, or comes again
 		if c.l.Leave(ctx) == nil {
@@ -61,7 +63,7 @@ func (s *Side) loginAgain(ctx context.Context, c *login) {
 
 // drained waits until the server has brought what it had stored: its answer to a ping comes behind that. A long store
 // is waited for as long as something comes.
-func (c *login) drained(ctx context.Context) {
+func (c *connection) drained(ctx context.Context) {
 	for ctx.Err() == nil {
 		ask, cancel := context.WithTimeout(ctx, holdWithin)
 		_, err := c.Ask(ask, stanza.Domain(c.s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>")

@@ -48,7 +48,7 @@ func TestRooms(t *testing.T) {
 		c := testConfig(x)
 		c.Addr, c.Rooms, c.Trusted = link.Addr(), []string{room}, []string{x.JID("1002")}
 		l := start(t, m, c).up(t)
-		l.eventually(t, "in the room", func() bool { return l.rooms.joined(room) })
+		l.eventually(t, "in the room", func() bool { return l.rooms.Joined(room) })
 
 		m.Add(bridge.KindRoom, "2001", room, `{"n":1}`)
 		got := alice.must(t, 2, said)[1]
@@ -109,13 +109,9 @@ func TestSpeakersWhileJoining(t *testing.T) {
 			newPerson(t, x, user, x.Room("room"))
 		}
 		l, room := inRoom(t, x, m)
-		r := l.rooms.at(room)
 		for n := range joins * each {
 			if n%each == 0 {
-				l.rooms.mu.Lock()
-				r.again = true
-				l.rooms.mu.Unlock()
-				r.changed.Wake()
+				l.rooms.Message(parse(t, "<message type='groupchat' from='"+room+"'><x xmlns='"+stanza.NSMUCUser+"'><status code='172'/></x></message>"))
 			}
 			if err := alice.Send(room, "groupchat", "", "x"); err != nil {
 				t.Fatal(err)
@@ -152,8 +148,8 @@ func TestAnonymousRoom(t *testing.T) {
 			t.Errorf("got %+v", in)
 		}
 		// Its speaker is not told, so we are.
-		if n := l.log.count("its speakers cannot be told"); n != 1 || l.rooms.unheardIn(room) != 1 {
-			t.Errorf("said %d times of %d", n, l.rooms.unheardIn(room))
+		if n := l.log.count("its speakers cannot be told"); n != 1 || l.Rooms()[0].Unheard != 1 {
+			t.Errorf("said %d times of %d", n, l.Rooms()[0].Unheard)
 		}
 	})
 }
@@ -169,8 +165,8 @@ func TestRoomTroubles(t *testing.T) {
 		c.Nick, c.Rooms = "1001", []string{room, "room@nowhere." + x.Domain}
 		l := start(t, m, c).up(t)
 		l.eventually(t, "in the room under another nick", func() bool {
-			who, _ := l.rooms.speaker(room, "1001_2")
-			return who.self
+			who, _ := l.rooms.Speaker(room, "1001_2")
+			return who.Self
 		})
 		m.Add(bridge.KindChat, "2001", "1001", "direct")
 		squatter.must(t, 1, chats)
@@ -182,9 +178,9 @@ func TestRoomTroubles(t *testing.T) {
 
 		// Thrown out, it comes back.
 		squatter.raw(t, fmt.Sprintf("<presence to='%s/1001' type='unavailable'/>", room))
-		l.rooms.presence(parse(t, "<presence type='unavailable' from='"+room+"/1001_2'><x xmlns='"+stanza.NSMUCUser+
+		l.rooms.Presence(parse(t, "<presence type='unavailable' from='"+room+"/1001_2'><x xmlns='"+stanza.NSMUCUser+
 			"'><item/><status code='110'/><status code='307'/></x></presence>"))
-		l.eventually(t, "back in the room", func() bool { return l.rooms.joined(room) })
+		l.eventually(t, "back in the room", func() bool { return l.rooms.Joined(room) })
 		if n := l.log.count("we were kicked"); n != 1 {
 			t.Errorf("said %d times", n)
 		}

@@ -2,7 +2,6 @@ package xmppside
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"chatrelay/bridge"
@@ -38,19 +37,23 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		if len(r.raw) > limit {
 			return bridge.Refuse("too_large", "the message is longer than the %d bytes that the XMPP server takes", limit)
 		}
-		if r.room && !s.rooms.joined(r.to) {
+		if r.post != nil && !s.rooms.Joined(r.to) {
 			return fmt.Errorf("xmpp: not in room %s", r.to)
 		}
 		x := r.outgoing // a stanza's own: its binding changes
-		if x.room {
-			if err := s.rooms.posts.reserve(&x); err != nil {
+		if x.post != nil {
+			post := *r.post
+			x.post = &post
+			if err := s.rooms.Posts.Reserve(x.post); err != nil {
 				return err
 			}
 		}
 		if s.put(ctx, c, r.raw, &x) {
 			return nil
 		}
-		s.rooms.posts.withdraw(&x)
+		if x.post != nil {
+			s.rooms.Posts.Withdraw(x.post)
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -58,41 +61,10 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 }
 
 // put waits for room on the stream as long as the login lasts.
-func (s *Side) put(ctx context.Context, c *login, raw []byte, tag *outgoing) bool {
+func (s *Side) put(ctx context.Context, c *connection, raw []byte, tag *outgoing) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.l.Context(), cancel)()
 	_, err := s.st.Send(ctx, raw, tag)
 	return err == nil
 }
-
-// requeues counts how often bound deliveries went back into the journal. A delivery that waits in Send must not overtake them.
-func (s *Side) requeues(more int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requeued += more
-	return s.requeued
-}
-
-// ready waits until there is a login that messages may go out on.
-func (s *Side) ready(ctx context.Context) (*login, int, error) {
-	for {
-		change := s.changed.Wait()
-		s.mu.Lock()
-		c, stopping, limit := s.live, s.stopping, s.limit
-		s.mu.Unlock()
-		switch {
-		case stopping:
-			return nil, 0, bridge.ErrDown
-		case c != nil && c.l.Context().Err() == nil:
-			return c, limit, nil
-		}
-		select {
-		case <-change:
-		case <-ctx.Done():
-			return nil, 0, ctx.Err()
-		}
-	}
-}
-
-var errNoLogin = errors.New("xmpp: not logged in")

@@ -13,12 +13,12 @@ import (
 const sizeUpAfter = time.Second
 
 // querySoftware asks the server what it is (XEP-0092). Until it has said that it is another than Prosody it is taken for one.
-func (c *login) querySoftware(ctx context.Context) {
+func (c *connection) querySoftware(ctx context.Context) {
 	s := c.s
 	if !wait.Pause(ctx, sizeUpAfter) {
 		return
 	}
-	name, err := softwareOf(ctx, c.connection, stanza.Domain(stanza.Bare(c.full)))
+	name, err := softwareOf(ctx, c, stanza.Domain(stanza.Bare(c.full)))
 	if err != nil {
 		s.log.Debug().Err(err).Msg("the server does not say what it is")
 		return
@@ -37,16 +37,4 @@ func softwareOf(ctx context.Context, k *connection, address string) (string, err
 		return strings.TrimSpace(name.Text), nil
 	}
 	return "", nil
-}
-
-func (s *Side) setSoftware(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.software = name
-}
-
-func (s *Side) knownSoftware() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.software
 }

@@ -12,16 +12,12 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-// Keys of the side's memory in the journal; mam has more. Never rename one.
+// Keys of the side's memory in the journal; mam and muc have more. Never rename one.
 const (
-	keySecret   = "secret"    // of our stanza ids
-	keyStream   = "stream"    // sm.Session, JSON
-	keyCount    = "count."    // and a hash of the stream's id: its h, 8 bytes
-	keyOthers   = "others"    // JSON
-	keyRoom     = "room."     // and its JID: our nick there
-	keySlow     = "slow."     // and a room's JID: when it last wanted a post later, Unix ms, 8 bytes
-	keyOccupant = "occupant." // and room/nick: the bare JID behind it
-	keyRole     = "role."     // and room/nick: that occupant's role
+	keySecret = "secret" // of our stanza ids
+	keyStream = "stream" // sm.Session, JSON
+	keyCount  = "count." // and a hash of the stream's id: its h, 8 bytes
+	keyOthers = "others" // JSON
 )
 
 // countKey is where the h of a stream is kept that goes with each record. Each stream has a key of its own: a

@@ -11,6 +11,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
 	"chatrelay/xmppside/mam"
+	"chatrelay/xmppside/muc"
 	"chatrelay/xmppside/sm"
 )
 
@@ -20,7 +21,7 @@ type streamJournal struct {
 	journal bridge.SideJournal
 	place   *mam.Place
 	sent    func(int) // counts stanzas that the server has
-	posts   *posts
+	posts   *muc.Posts
 	saved   string // id of the stream that is in the journal
 	changed *wait.Broadcast
 	undone  func() // called when a commit has failed
@@ -30,7 +31,7 @@ type streamJournal struct {
 }
 
 func newStreamJournal(s *Side) *streamJournal {
-	return &streamJournal{journal: s.journal, place: s.archive.Place, sent: s.archive.Sent, posts: s.rooms.posts, changed: &s.changed, undone: func() { s.requeues(1) },
+	return &streamJournal{journal: s.journal, place: s.archive.Place, sent: s.archive.Sent, posts: s.rooms.Posts, changed: &s.changed, undone: func() { s.requeues(1) },
 		suspects: map[bridge.Ref]bool{}}
 }
 
@@ -42,8 +43,8 @@ func (l *streamJournal) Bind(s sm.Stanza, stream string) uint64 {
 	}
 	x.binding.stream, x.binding.n = stream, s.N
 	ticket := l.journal.Bind(x.ref, x.binding.bytes())
-	if x.room {
-		l.posts.bound(x, ticket)
+	if x.post != nil {
+		l.posts.Bound(x.post, ticket)
 	}
 	return ticket
 }
@@ -77,8 +78,8 @@ func (l *streamJournal) acked(done []sm.Stanza) {
 	refs := make([]bridge.Ref, len(done))
 	for i, s := range done {
 		x := s.Tag.(*outgoing)
-		if refs[i] = x.ref; x.room {
-			l.posts.acked(x)
+		if refs[i] = x.ref; x.post != nil {
+			l.posts.Acked(x.post)
 			continue
 		}
 		results = append(results, bridge.Result{Ref: x.ref})
@@ -138,14 +139,14 @@ func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza
 		}
 		r.binding = h
 		x := sm.Stanza{N: h.n, Raw: r.raw, Tag: &r.outgoing}
-		if r.room {
-			s.rooms.posts.restored(&r.outgoing, h.stream == saved.ID)
+		if r.post != nil {
+			s.rooms.Posts.Restored(r.post, h.at, h.stream == saved.ID)
 		}
 		if h.stream == saved.ID {
 			queue = append(queue, x)
 			continue
 		}
-		if x.Maybe = true; !r.room {
+		if x.Maybe = true; r.post == nil {
 			s.lost = append(s.lost, x)
 		}
 	}

@@ -17,6 +17,11 @@ const ownJID = "receiver@chat.test"
 // unit is a Side that is not run.
 func unit(tb testing.TB, change ...func(*Config)) *Side {
 	tb.Helper()
+	return unitOn(tb, bridgetest.NewMemory(tb).SideJournal(), change...)
+}
+
+func unitOn(tb testing.TB, journal bridge.SideJournal, change ...func(*Config)) *Side {
+	tb.Helper()
 	cfg := Config{
 		JID: ownJID, Password: Fixed("secret"), Rooms: []string{"room@conference.chat.test", "blind@conference.chat.test"},
 		Identity: map[string]string{"UP": "upper@chat.test", "77": "x@elsewhere.test", "9": "1009@chat.test"},
@@ -25,7 +30,7 @@ func unit(tb testing.TB, change ...func(*Config)) *Side {
 	for _, f := range change {
 		f(&cfg)
 	}
-	s, err := New(cfg, bridgetest.NewMemory(tb).SideJournal())
+	s, err := New(cfg, journal)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestBanned(t *testing.T) {
 		post := func() { refs = append(refs, m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(len(refs)))) }
 		l.eventually(t, "under way", func() bool { post(); return len(refs) == 50 })
 		affiliation("b1", "outcast")
-		l.eventually(t, "banned", func() bool { post(); return !l.rooms.joined(room) })
+		l.eventually(t, "banned", func() bool { post(); return !l.rooms.Joined(room) })
 		post()
 		affiliation("b2", "none")
 		m.Until(t, "all closed", bridgetest.AllClosed)
@@ -102,7 +102,7 @@ func TestVoiceTaken(t *testing.T) {
 		if _, err := m.Delivery(ref); refusalWord(err) != "bounce_forbidden" {
 			t.Errorf("closed with %v", err)
 		}
-		if !l.rooms.joined(room) {
+		if !l.rooms.Joined(room) {
 			t.Error("out of the room")
 		}
 	})

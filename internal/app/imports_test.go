@@ -21,15 +21,16 @@ func mayUse() map[string][]string {
 		"internal/fix":     {},
 		"internal/wait":    {},
 		"mqttside":         append([]string{"internal/dial", "internal/fix"}, core...),
-		"xmppside":         append([]string{"internal/dial", "internal/fix", "xmppside/sm", "xmppside/stanza", "xmppside/mam"}, core...),
+		"xmppside":         append([]string{"internal/dial", "internal/fix", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc"}, core...),
 		"xmppside/sm":      {"internal/wait"},
 		"xmppside/stanza":  {},
+		"xmppside/muc":     append([]string{"internal/fix", "xmppside/stanza"}, core...),
 		"xmppside/mam":     append([]string{"internal/fix", "xmppside/sm", "xmppside/stanza"}, core...),
 		"internal/journal": core,
 		"internal/admin":   core,
 		"configs":          {},
-		"internal/app":     append([]string{"configs", "mqttside", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
-		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
+		"internal/app":     append([]string{"configs", "mqttside", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
+		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
 	}
 }
 

@@ -48,7 +48,7 @@
 //
 // Locks: callbacks (Journal.Bind, Journal.Save, Config.Acked) run under the Stream's lock, in order. They must only
 // enqueue, and never call the Stream. Methods of Handle never wait. A handler runs on mellium's reading
-// goroutine: it must not call Send (whose room only reading can make); it uses TrySend, or t.
+// goroutine: it must not call Send (whose room only reading can make); it uses Reply, or t.
 //
 // Left out: XEP-0198 for components (no server has it) and for the server's side.
 package sm

@@ -252,8 +252,8 @@ func TestHandlerMaySendWithoutWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.during = func(m Handle, _ xmlstream.TokenReadEncoder, _ *xml.StartElement) {
-		if _, err := st.TrySend(outbound("reply"), nil); err != nil {
-			t.Errorf("TrySend: %v", err)
+		if _, err := st.trySend(outbound("reply"), nil); err != nil {
+			t.Errorf("trySend: %v", err)
 		}
 		m.Done()
 	}

@@ -34,7 +34,7 @@ func TestNothingLeavesBeforeTheCommit(t *testing.T) {
 func TestUntaggedKeepTheirPlace(t *testing.T) {
 	_, n, c, f := withheld(t, Config{})
 	c.send("a")
-	if _, err := c.st.TrySend(outbound("plain"), nil); err != nil {
+	if _, err := c.st.trySend(outbound("plain"), nil); err != nil {
 		t.Fatal(err)
 	}
 	n.commit()
@@ -51,7 +51,7 @@ func TestFailedCommit(t *testing.T) {
 	c.send("undone")
 	failing := n.waiting(t, "undone")
 	c.send("behind")
-	if _, err := st.TrySend(outbound("plain"), nil); err != nil {
+	if _, err := st.trySend(outbound("plain"), nil); err != nil {
 		t.Fatal(err)
 	}
 	n.commit(failing)

@@ -94,7 +94,6 @@ func (l *Link) fail(err error) {
 		l.dead, l.err = true, err
 		if s.link == l {
 			s.open = false
-			s.downSince = s.cfg.Clock.Now()
 		}
 		s.broadcast()
 	}

@@ -124,8 +124,8 @@ func TestWindow(t *testing.T) {
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
 	c.send("b")
-	if _, err := st.TrySend(outbound("c"), "c"); !errors.Is(err, ErrFull) {
-		t.Fatalf("TrySend beyond the window: %v", err)
+	if _, err := st.trySend(outbound("c"), "c"); !errors.Is(err, errFull) {
+		t.Fatalf("trySend beyond the window: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -152,15 +152,15 @@ func TestSendWaitsForOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.TrySend(outbound("a"), "a"); !errors.Is(err, ErrDown) {
-		t.Fatalf("TrySend before Open: %v", err)
+	if _, err := st.trySend(outbound("a"), "a"); !errors.Is(err, ErrDown) {
+		t.Fatalf("trySend before Open: %v", err)
 	}
 	c.start()
 	c.send("a")
 	c.l.Close()
 	c.end()
-	if _, err := st.TrySend(outbound("b"), "b"); !errors.Is(err, ErrDown) {
-		t.Fatalf("TrySend after the end: %v", err)
+	if _, err := st.trySend(outbound("b"), "b"); !errors.Is(err, ErrDown) {
+		t.Fatalf("trySend after the end: %v", err)
 	}
 }
 
@@ -316,8 +316,8 @@ func TestSingleSendWaitsForTheOneBefore(t *testing.T) {
 	st.Single(true)
 	c, f := mustConnect(t, st, (*fake).fresh)
 	c.send("a")
-	if _, err := st.TrySend(outbound("b"), "b"); !errors.Is(err, ErrFull) {
-		t.Fatalf("TrySend: %v", err)
+	if _, err := st.trySend(outbound("b"), "b"); !errors.Is(err, errFull) {
+		t.Fatalf("trySend: %v", err)
 	}
 	f.until("<r ")
 	f.write("<a xmlns='urn:xmpp:sm:3' h='1'/>")
@@ -361,7 +361,7 @@ func TestReplies(t *testing.T) {
 	}
 	c.send("a")
 	c.send("b")
-	if _, err := st.TrySend(outbound("c"), "c"); !errors.Is(err, ErrFull) {
+	if _, err := st.trySend(outbound("c"), "c"); !errors.Is(err, errFull) {
 		t.Errorf("beyond the window: %v", err)
 	}
 	f.until("id='b'")

@@ -24,7 +24,7 @@ func TestSlowServerIsGivenLess(t *testing.T) {
 	} {
 		got := 0
 		for ; got <= 100; got++ {
-			if _, err := st.TrySend(outbound(fmt.Sprint(sent)), fmt.Sprint(sent)); errors.Is(err, ErrFull) {
+			if _, err := st.trySend(outbound(fmt.Sprint(sent)), fmt.Sprint(sent)); errors.Is(err, errFull) {
 				break
 			} else if err != nil {
 				t.Fatal(err)
@@ -63,4 +63,11 @@ func TestTimeAwayIsNotTheServers(t *testing.T) {
 	for i := range 40 {
 		c.send(fmt.Sprint("b", i)) // waits for ever in a smaller one
 	}
+}
+
+// trySend is Send without waiting: ErrDown or errFull instead.
+func (s *Stream) trySend(raw []byte, tag any) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offer(raw, tag)
 }

@@ -332,20 +332,13 @@ func TestRestartWithoutID(t *testing.T) {
 	}
 }
 
-func TestResumeBy(t *testing.T) {
-	clock := newTestClock()
-	st := New(Config{Clock: clock}, State{})
+func TestSession(t *testing.T) {
+	st := New(Config{}, State{})
 	c, _ := mustConnect(t, st, (*fake).fresh)
 	sess := st.Session()
 	if want := (Session{ID: "st1", JID: "receiver@chat.test/relay", Location: "[::1]:5222", Max: 300 * time.Second}); sess != want {
 		t.Errorf("session %+v", sess)
 	}
-	if by := st.ResumeBy(); !by.IsZero() {
-		t.Errorf("while connected: %v", by)
-	}
 	c.l.Close()
 	c.end()
-	if got := st.ResumeBy().Sub(clock.Now()); got != 300*time.Second {
-		t.Errorf("%v left", got)
-	}
 }

@@ -11,10 +11,10 @@ const NS = "urn:xmpp:sm:3"
 
 // Errors that say what to do next.
 var (
-	// ErrDown: not taken, the stream is not up (TrySend), or it has been logged out.
+	// ErrDown: not taken, the stream has been logged out.
 	ErrDown = errors.New("sm: stream is down")
-	// ErrFull: not taken, as many stanzas as the window allows are unacknowledged.
-	ErrFull = errors.New("sm: window is full")
+	// errFull: not taken, as many stanzas as the window allows are unacknowledged.
+	errFull = errors.New("sm: window is full")
 	// ErrBroken: the server resumed a stream that it cannot read (Prosody 0.12). The stream was given up;
 	// log in anew.
 	ErrBroken = errors.New("sm: resumed stream is broken")

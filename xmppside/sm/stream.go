@@ -31,9 +31,8 @@ type Stream struct {
 	early     []*early
 	earlyCost int // of them, in bytes
 	lost      []Stanza
-	want      uint64 // newest ticket
-	committed uint64 // newest ticket known to be committed
-	downSince time.Time
+	want      uint64        // newest ticket
+	committed uint64        // newest ticket known to be committed
 	changed   chan struct{} // closed at the next change; nil: nobody waits
 }
 
@@ -59,7 +58,6 @@ func New(cfg Config, saved State) *Stream {
 	if s.sess.ID == "" {
 		s.giveUp()
 	}
-	s.downSince = cfg.Clock.Now()
 	return s
 }
 
@@ -122,20 +120,13 @@ func (s *Stream) Shut() {
 	s.broadcast()
 }
 
-// TrySend is Send without waiting: ErrDown or ErrFull instead.
-func (s *Stream) TrySend(raw []byte, tag any) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.offer(raw, tag)
-}
-
 // offer queues if there is room. s.mu is held, as in all unexported methods of Stream.
 func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 	switch {
 	case s.over || s.shut || !s.open:
 		return 0, ErrDown
 	case s.out.tags >= s.pace.now, s.single && s.out.tags > 0:
-		return 0, ErrFull
+		return 0, errFull
 	}
 	it := s.out.add(raw, tag)
 	it.since = s.cfg.Clock.Now()
@@ -340,16 +331,4 @@ func (s *Stream) Session() Session {
 	sess := *s.sess
 	sess.In = s.in.ackable()
 	return sess
-}
-
-// ResumeBy tells until when the server promised to hold the stream after its connection was lost; zero:
-// it promised nothing, or there is nothing to resume. Links try to resume later than that too: a refusal
-// may carry the exact count of what arrived (XEP-0198 §5), a fresh login never does.
-func (s *Stream) ResumeBy() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sess.ID == "" || s.sess.Max == 0 || s.link != nil && !s.link.dead {
-		return time.Time{}
-	}
-	return s.downSince.Add(s.sess.Max)
 }

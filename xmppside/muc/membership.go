@@ -1,4 +1,4 @@
-package xmppside
+package muc
 
 import (
 	"context"
@@ -16,7 +16,7 @@ type membership struct {
 	roles        map[string]string // by nick; also in the journal, as occupants are
 	affiliations map[string]string // by bare JID or domain; none is left out
 
-	sure     *login    // the login on which all of it was true, once it was learnt
+	sure     Login     // the login on which all of it was true, once it was learnt
 	since    time.Time // since when it is not known; zero: it is, or nobody has asked
 	asked    time.Time // when the lists were; zero: not since we came in
 	news     map[string]string
@@ -39,39 +39,28 @@ const (
 	visitor = "visitor"
 )
 
-// Standing implements bridge.Standings.
-func (s *Side) Standing(room, landline string) bridge.Standing {
-	bare, why := s.addr.jidOf(landline)
-	if why != nil {
-		bare = "" // nobody's address: only a row can make him a member
-	}
-	s.mu.Lock()
-	c := s.current
-	s.mu.Unlock()
-	return s.rooms.standing(room, bare, c, time.Now())
-}
-
-func (rs *rooms) standing(j, bare string, c *login, now time.Time) bridge.Standing {
+// Standing is what a room knows of a bare JID; c is the login there is, or nil, and age how long messages could go out on it.
+func (rs *Rooms) Standing(j, bare string, c Login, age time.Duration, now time.Time) bridge.Standing {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r := rs.at(j)
 	switch {
 	case r == nil:
 		return bridge.StandingNone
-	case r.in != "" && r.who.sure == c && c != nil && c.l.Context().Err() == nil:
+	case r.in != "" && r.who.sure == c && c != nil && c.Context().Err() == nil:
 		return r.standing(bare)
 	}
 	if r.who.since.IsZero() {
 		r.who.since = now
 	}
 	away := now.Sub(r.who.since)
-	lost := away > lostAfter && c != nil && c.age(now) > lostAfter
+	lost := away > lostAfter && c != nil && age > lostAfter
 	switch {
-	case r.affiliation(bare) == outcast && lost:
+	case r.who.affiliation(bare) == outcast && lost:
 		return bridge.StandingOutcast
 	case lost:
 		return bridge.StandingLost
-	case away > outOfReachAfter && r.affiliation(bare) != outcast:
+	case away > outOfReachAfter && r.who.affiliation(bare) != outcast:
 		return bridge.StandingOutOfReach
 	}
 	return bridge.StandingUnknown
@@ -82,7 +71,7 @@ func (r *room) standing(bare string) bridge.Standing {
 	if bare == "" {
 		return bridge.StandingNone
 	}
-	affiliation := r.affiliation(bare)
+	affiliation := r.who.affiliation(bare)
 	if affiliation == outcast {
 		return bridge.StandingOutcast
 	}
@@ -106,11 +95,11 @@ func (r *room) standing(bare string) bridge.Standing {
 }
 
 // affiliation needs rooms.mu. A whole domain can be banned.
-func (r *room) affiliation(bare string) string {
-	if a := r.who.affiliations[bare]; a != "" {
+func (m *membership) affiliation(bare string) string {
+	if a := m.affiliations[bare]; a != "" {
 		return a
 	}
-	if domain := stanza.Domain(bare); r.who.affiliations[domain] == outcast {
+	if domain := stanza.Domain(bare); m.affiliations[domain] == outcast {
 		return outcast
 	}
 	return ""
@@ -128,7 +117,7 @@ func (r *room) notes(nick string, e *stanza.Element) (rows []bridge.StateRow) {
 		if real == "" {
 			real = r.people[nick]
 		}
-		r.affiliate(stanza.Bare(real), it.Get("affiliation"))
+		r.who.affiliate(stanza.Bare(real), it.Get("affiliation"))
 		role = it.Get("role")
 	}
 	key := keyRole + r.jid + "/" + nick
@@ -153,11 +142,10 @@ func (m *membership) setRole(nick, role string) {
 }
 
 // affiliate needs rooms.mu.
-func (r *room) affiliate(bare, affiliation string) {
+func (m *membership) affiliate(bare, affiliation string) {
 	if bare == "" {
 		return
 	}
-	m := &r.who
 	if m.affiliations == nil {
 		m.affiliations = map[string]string{}
 	}
@@ -175,7 +163,7 @@ func (r *room) affiliate(bare, affiliation string) {
 }
 
 // affiliated follows changes for people who are not in the room: it tells them by message (XEP-0045 §9).
-func (rs *rooms) affiliated(e *stanza.Element) {
+func (rs *Rooms) affiliated(e *stanza.Element) {
 	r := rs.at(stanza.Bare(e.Get("from")))
 	if r == nil || stanza.Resource(e.Get("from")) != "" || e.Get("type") == "error" {
 		return
@@ -187,7 +175,7 @@ func (rs *rooms) affiliated(e *stanza.Element) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for _, it := range x.All(stanza.NSMUCUser, "item") {
-		r.affiliate(stanza.Bare(it.Get("jid")), it.Get("affiliation"))
+		r.who.affiliate(stanza.Bare(it.Get("jid")), it.Get("affiliation"))
 	}
 }
 
@@ -219,7 +207,7 @@ func (r *room) forgetLists() {
 }
 
 // restoreRole takes in what the journal remembers of an occupant; false: of none that is here.
-func (rs *rooms) restoreRole(at, role string) bool {
+func (rs *Rooms) restoreRole(at, role string) bool {
 	r := rs.at(stanza.Bare(at))
 	if r == nil {
 		return false
@@ -228,19 +216,18 @@ func (rs *rooms) restoreRole(at, role string) bool {
 	return true
 }
 
-// completeRoles joins a room anew whose journal is of a version that kept no roles. It needs rooms.mu.
-func (rs *rooms) completeRoles() {
-	for _, r := range rs.all() {
-		for nick := range r.people {
-			if r.who.roles[nick] == "" {
-				r.again = true
-			}
+// incomplete tells whether the journal is of a version that kept no roles: the room is to be joined anew. It needs rooms.mu.
+func (r *room) incomplete() bool {
+	for nick := range r.people {
+		if r.who.roles[nick] == "" {
+			return true
 		}
 	}
+	return false
 }
 
 // learn makes sure that it is known who belongs to the room we are in.
-func (r *room) learn(ctx context.Context, rs *rooms, c *login) error {
+func (r *room) learn(ctx context.Context, rs *Rooms, c Login) error {
 	rs.mu.Lock()
 	due := r.who.due(time.Now())
 	if due {
@@ -269,7 +256,7 @@ func (m *membership) due(now time.Time) bool {
 }
 
 // askLists asks who is banned, and who belongs to the room. A list that we may not see leaves what is known otherwise.
-func (r *room) askLists(ctx context.Context, rs *rooms, c *login) error {
+func (r *room) askLists(ctx context.Context, rs *Rooms, c Login) error {
 	found := map[string]string{}
 	var hidden []string
 	for _, list := range []string{outcast, "member", "admin", "owner"} {
@@ -293,11 +280,11 @@ func (r *room) askLists(ctx context.Context, rs *rooms, c *login) error {
 		}
 	}
 	rs.mu.Lock()
-	r.take(found, hidden)
+	r.who.take(found, hidden)
 	rs.mu.Unlock()
 	if slices.Contains(hidden, outcast) && !r.who.unlisted {
 		r.who.unlisted = true // of this goroutine, and of the next login's behind it
-		rs.s.log.Warn().Str("room", r.jid).Msg("the room does not show its ban list to the relay: who is banned while he is not in the room, and has a row in CHATRELAY_GROUPS_FILE, may post. " + adminFix)
+		rs.cfg.Log.Warn().Str("room", r.jid).Msg("the room does not show its ban list to the relay: who is banned while he is not in the room, and has a row in CHATRELAY_GROUPS_FILE, may post. " + AdminFix)
 	}
 	return nil
 }
@@ -311,26 +298,27 @@ func listQuery(list string) string {
 	return "<query xmlns='" + stanza.NSMUCAdmin + "'><item affiliation='" + list + "'/></query>"
 }
 
-const adminFix = "Make the relay's account an admin of the room"
+// AdminFix is how a relay gets to see a room's lists.
+const AdminFix = "Make the relay's account an admin of the room"
 
 // take puts lists in the place of what was known. It needs rooms.mu.
-func (r *room) take(found map[string]string, hidden []string) {
-	for bare, a := range r.who.affiliations {
+func (m *membership) take(found map[string]string, hidden []string) {
+	for bare, a := range m.affiliations {
 		if slices.Contains(hidden, a) && found[bare] == "" {
 			found[bare] = a
 		}
 	}
 	delete(found, "")
-	news := r.who.news
-	r.who.affiliations, r.who.news = found, nil
+	news := m.news
+	m.affiliations, m.news = found, nil
 	for bare, a := range news { // said while we asked
-		r.affiliate(bare, a)
+		m.affiliate(bare, a)
 	}
-	r.who.asked, r.who.cut = time.Now(), 0
+	m.asked, m.cut = time.Now(), 0
 }
 
 // unsure notes that we may not be in the room any more.
-func (rs *rooms) unsure(r *room) {
+func (rs *Rooms) unsure(r *room) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if r.who.sure = nil; r.who.since.IsZero() {

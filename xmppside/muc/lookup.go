@@ -1,4 +1,4 @@
-package xmppside
+package muc
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"chatrelay/bridge"
-	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
 )
 
@@ -22,20 +21,20 @@ const (
 // comes with the next join, and in the room's archive. What is found is settled, the rest is sent again. Nothing else
 // is posted there meanwhile, as it would come before.
 
-// restored takes a post that was bound when the process before ended.
-func (p *posts) restored(l *outgoing, resumable bool) {
+// Restored takes a post that was bound when the process before ended.
+func (p *Posts) Restored(l *Post, at time.Time, resumable bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	x := &post{tag: l, stage: stageSent, at: l.binding.at, since: time.Now()}
+	x := &post{tag: l, stage: stageSent, at: at, since: time.Now()}
 	if !resumable {
 		x.stage, x.maybe = stageSearched, true
 	}
-	r := p.byRoom[l.to]
+	r := p.byRoom[l.To]
 	r.open = append(r.open, x)
 }
 
-// lose notes that the stream which carried a post is lost.
-func (p *posts) lose(l *outgoing, maybe bool) {
+// Lose notes that the stream which carried a post is lost.
+func (p *Posts) Lose(l *Post, maybe bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, i := p.find(l); i >= 0 {
@@ -43,23 +42,8 @@ func (p *posts) lose(l *outgoing, maybe bool) {
 	}
 }
 
-// takeLost takes from the stream what it has lost. Room posts are looked for in their rooms, the rest is returned.
-func (s *Side) takeLost() (rest []sm.Stanza) {
-	for _, x := range s.st.Lost() {
-		l := x.Tag.(*outgoing)
-		if !l.room {
-			rest = append(rest, x)
-			continue
-		}
-		s.rooms.posts.lose(l, x.Maybe)
-		delete(s.poison.buried, l.ref)
-	}
-	s.rooms.posts.verify()
-	return rest
-}
-
-// verify forgets the posts whose binding was not committed: the stream has forgotten them, and the journal has them back.
-func (p *posts) verify() {
+// Verify forgets the posts whose binding was not committed: the stream has forgotten them, and the journal has them back.
+func (p *Posts) Verify() {
 	p.mu.Lock()
 	var doubtful []*post
 	for _, r := range p.byRoom {
@@ -73,14 +57,14 @@ func (p *posts) verify() {
 	ctx, cancel := context.WithTimeout(context.Background(), verifyWithin)
 	defer cancel()
 	for _, x := range doubtful {
-		if p.s.journal.Wait(ctx, x.ticket) != nil && ctx.Err() == nil {
-			p.forget(x.tag)
+		if p.cfg.Journal.Wait(ctx, x.ticket) != nil && ctx.Err() == nil {
+			p.Forget(x.tag)
 		}
 	}
 }
 
 // searching tells whether there is something to look for in a room.
-func (p *posts) searching(room string) bool {
+func (p *Posts) searching(room string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.ContainsFunc(p.byRoom[room].open, func(x *post) bool { return x.stage == stageSearched })
@@ -88,7 +72,7 @@ func (p *posts) searching(room string) bool {
 
 // beginSearch is asked before a join. Without a seat until now, all that was sent is to be looked for. It says since when the
 // history is wanted; zero: not at all.
-func (p *posts) beginSearch(room string, seatless bool) time.Time {
+func (p *Posts) beginSearch(room string, seatless bool) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
@@ -124,17 +108,17 @@ func (r *roomPosts) searchedSince() (since time.Time) {
 	return since.Add(-stanza.Skew)
 }
 
-// recounting tells whether a room may still be telling its history. The subject comes behind that (XEP-0045 §7.2.15).
-func (p *posts) recounting(room string) bool {
+// Recounting tells whether a room may still be telling its history. The subject comes behind that (XEP-0045 §7.2.15).
+func (p *Posts) Recounting(room string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
 	return r != nil && time.Now().Before(r.recounts)
 }
 
-// tooLarge is given what was read of a message before the connection ended over it: of a room's history it would come again
+// TooLarge is given what was read of a message before the connection ended over it: of a room's history it would come again
 // with the next one.
-func (p *posts) tooLarge(e *stanza.Element) {
+func (p *Posts) TooLarge(e *stanza.Element) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[stanza.Bare(e.Get("from"))]
@@ -145,7 +129,7 @@ func (p *posts) tooLarge(e *stanza.Element) {
 
 // lookUp asks the room's archive for what the history did not have, and gives the rest back to the journal. It is called
 // once we are in the room; an error: it is to be called again.
-func (p *posts) lookUp(ctx context.Context, c *login, room string) error {
+func (p *Posts) lookUp(ctx context.Context, c Login, room string) error {
 	p.mu.Lock()
 	since := p.byRoom[room].searchedSince()
 	p.mu.Unlock()
@@ -156,32 +140,32 @@ func (p *posts) lookUp(ctx context.Context, c *login, room string) error {
 		return fmt.Errorf("the room does not say what it has of us: %w", err) // so nothing is sent again
 	}
 	p.requeueSearched(room) // without an archive, what it said came behind the history all the same
-	p.s.archive.RoomDone(room)
+	p.cfg.Archives.RoomDone(room)
 	return nil
 }
 
 // searchArchive looks at what a room's archive has since a time. An error: it said nothing of it.
-func (p *posts) searchArchive(ctx context.Context, c *login, room string, since time.Time) error {
+func (p *Posts) searchArchive(ctx context.Context, c Login, room string, since time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
 	spoke := false
-	err := p.s.archive.Room(ctx, c, room, since, func(msg *stanza.Element) bool {
+	err := p.cfg.Archives.Room(ctx, c, room, since, func(msg *stanza.Element) bool {
 		spoke = true
 		p.matchArchived(room, msg)
 		return p.searching(room)
 	})
-	if stanza.IsAnswer(err) || spoke && c.l.Context().Err() == nil {
+	if stanza.IsAnswer(err) || spoke && c.Context().Err() == nil {
 		return nil
 	}
 	return err
 }
 
 // matchArchived looks at a message that the room has.
-func (p *posts) matchArchived(room string, msg *stanza.Element) {
+func (p *Posts) matchArchived(room string, msg *stanza.Element) {
 	if msg == nil || msg.Get("type") != "groupchat" || stanza.Bare(msg.Get("from")) != room {
 		return
 	}
-	nick := p.s.rooms.nick(room)
+	nick := p.rooms.Nick(room)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
@@ -191,7 +175,7 @@ func (p *posts) matchArchived(room string, msg *stanza.Element) {
 }
 
 // requeueSearched gives back to the journal what was looked for in vain.
-func (p *posts) requeueSearched(room string) {
+func (p *Posts) requeueSearched(room string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
@@ -202,7 +186,7 @@ func (p *posts) requeueSearched(room string) {
 		if x.stage != stageSearched {
 			continue
 		}
-		if back = append(back, x.tag.ref); x.maybe {
+		if back = append(back, x.tag.Ref); x.maybe {
 			maybe++
 		}
 	}
@@ -211,10 +195,10 @@ func (p *posts) requeueSearched(room string) {
 	}
 	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.stage == stageSearched })
 	if maybe > 0 {
-		p.s.journal.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
+		p.cfg.Journal.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
 	}
-	p.s.journal.Unbind(back...)
-	p.s.requeues(1)
-	p.s.log.Warn().Str("room", room).Int("posts", len(back)).Int("maybe_duplicate", maybe).
+	p.cfg.Journal.Unbind(back...)
+	p.cfg.Side.Requeued()
+	p.cfg.Log.Warn().Str("room", room).Int("posts", len(back)).Int("maybe_duplicate", maybe).
 		Msg("the room does not have what it had not reflected when it was lost: it is sent again")
 }

@@ -1,4 +1,4 @@
-package xmppside
+package muc
 
 import (
 	"context"
@@ -18,31 +18,34 @@ const (
 	verifyEvery = time.Minute      // XEP-0410
 	joinWithin  = 10 * time.Second // one attempt
 	mostNicks   = 9
+
+	roomDelay = 100 * time.Millisecond
+	roomCap   = time.Minute
 )
 
-// keep sits in all rooms as long as the login lasts. settled is closed once each was tried once.
-func (rs *rooms) keep(c *login) (settled <-chan struct{}) {
+// Keep sits in all rooms as long as the login lasts. settled is closed once each was tried once.
+func (rs *Rooms) Keep(c Login, resumed bool) (settled <-chan struct{}) {
 	var first sync.WaitGroup
 	kept := map[*room]bool{}
 	for _, r := range rs.all() {
 		kept[r] = true
 		first.Add(1)
-		c.wg.Go(func() { r.keep(rs, c, sync.OnceFunc(first.Done)) }) // ends with the connection
+		c.Go(func() { r.keep(rs, c, resumed, sync.OnceFunc(first.Done)) }) // ends with the connection
 	}
-	c.wg.Go(func() { rs.keepNew(c, kept) }) // so does this
+	c.Go(func() { rs.keepNew(c, resumed, kept) }) // so does this
 	done := make(chan struct{})
-	c.wg.Go(func() { defer close(done); first.Wait() })
+	c.Go(func() { defer close(done); first.Wait() })
 	return done
 }
 
 // keep joins, looks from time to time whether we are still there, and joins again.
-func (r *room) keep(rs *rooms, c *login, tried func()) {
+func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
 	defer tried()
 	defer rs.unsure(r)
-	ctx := c.l.Context()
-	log := rs.s.log.With().Str("room", r.jid).Logger()
+	ctx := c.Context()
+	log := rs.cfg.Log.With().Str("room", r.jid).Logger()
 	var failures wait.Backoff
-	trouble, check := "", c.l.Resumed()
+	trouble, check := "", resumed
 	for ctx.Err() == nil {
 		if rs.closing(r) {
 			if r.retire(ctx, rs, c) {
@@ -50,7 +53,7 @@ func (r *room) keep(rs *rooms, c *login, tried func()) {
 			}
 			continue
 		}
-		rs.posts.open(r.jid)
+		rs.Posts.open(r.jid)
 		since := time.Now()
 		err := r.enter(ctx, rs, c, check)
 		if err == nil {
@@ -74,7 +77,7 @@ func (r *room) keep(rs *rooms, c *login, tried func()) {
 				continue
 			}
 			rs.unsure(r)
-			if rs.s.leaving() {
+			if rs.cfg.Side.Leaving() {
 				return // the room only says goodbye
 			}
 			rs.setWhy(r, err)
@@ -99,21 +102,21 @@ func notInRoom(err error) string {
 }
 
 // enter makes sure that we are in the room.
-func (r *room) enter(ctx context.Context, rs *rooms, c *login, check bool) error {
+func (r *room) enter(ctx context.Context, rs *Rooms, c Login, check bool) error {
 	rs.mu.Lock()
 	in, again := r.in, r.again
 	r.again = false
 	rs.mu.Unlock()
 	if in == "" {
-		if err := findRoom(ctx, c.connection, r.jid); err != nil {
+		if err := FindRoom(ctx, c, r.jid); err != nil {
 			return err
 		}
 	}
-	if in == "" || again || rs.posts.searching(r.jid) {
+	if in == "" || again || rs.Posts.searching(r.jid) {
 		if err := r.join(ctx, rs, c); err != nil {
 			return err
 		}
-		return rs.posts.lookUp(ctx, c, r.jid)
+		return rs.Posts.lookUp(ctx, c, r.jid)
 	}
 	if check {
 		return r.verify(ctx, rs, c, in)
@@ -122,7 +125,7 @@ func (r *room) enter(ctx context.Context, rs *rooms, c *login, check bool) error
 }
 
 // stay waits until we are out of the room (an error), or it is time to look whether we are (true).
-func (r *room) stay(ctx context.Context, rs *rooms) (check bool, gone error) {
+func (r *room) stay(ctx context.Context, rs *Rooms) (check bool, gone error) {
 	tick := time.NewTimer(verifyEvery)
 	defer tick.Stop()
 	for {
@@ -154,9 +157,9 @@ func (r *room) stay(ctx context.Context, rs *rooms) (check bool, gone error) {
 
 // join asks to be let in, under another nick if ours is taken. Who sits there keeps his nick: another would be a change of
 // it, at which the room does not tell who is there.
-func (r *room) join(ctx context.Context, rs *rooms, c *login) error {
-	nicks := r.nicks(rs)
-	for i, nick := range nicks {
+func (r *room) join(ctx context.Context, rs *Rooms, c Login) error {
+	all := nicks(rs.Nick(r.jid), rs.cfg.Nick)
+	for i, nick := range all {
 		refused, err := r.ask(ctx, rs, c, nick)
 		switch {
 		case err != nil:
@@ -165,8 +168,8 @@ func (r *room) join(ctx context.Context, rs *rooms, c *login) error {
 			return nil
 		case refused == created:
 			r.unmake(ctx, rs, c, nick)
-			return errNoRoom
-		case refused != "conflict" || i == len(nicks)-1:
+			return ErrNoRoom
+		case refused != "conflict" || i == len(all)-1:
 			return fmt.Errorf("the room refuses us: %s", refusedText(refused))
 		}
 	}
@@ -174,26 +177,26 @@ func (r *room) join(ctx context.Context, rs *rooms, c *login) error {
 }
 
 // nicks are those to be tried, in order.
-func (r *room) nicks(rs *rooms) (all []string) {
-	if seat := rs.nick(r.jid); seat != "" {
+func nicks(seat, wanted string) (all []string) {
+	if seat != "" {
 		all = append(all, seat)
 	}
-	all = append(all, rs.s.cfg.Nick)
+	all = append(all, wanted)
 	for n := 2; n <= mostNicks+1; n++ {
-		all = append(all, fmt.Sprintf("%s_%d", rs.s.cfg.Nick, n))
+		all = append(all, fmt.Sprintf("%s_%d", wanted, n))
 	}
 	return slices.Compact(all)
 }
 
 // ask sends one presence (XEP-0045 §7.2) and waits for what the room says. What is known of who is there stays until it
 // has told everything anew: what is said meanwhile is somebody's.
-func (r *room) ask(ctx context.Context, rs *rooms, c *login, nick string) (refused string, err error) {
+func (r *room) ask(ctx context.Context, rs *Rooms, c Login, nick string) (refused string, err error) {
 	rs.mu.Lock()
 	out := r.in == ""
 	r.told, r.refused = map[string]bool{}, ""
 	r.forgetLists()
 	rs.mu.Unlock()
-	if err = c.write(joinPresence(r.jid+"/"+nick, rs.posts.beginSearch(r.jid, out))); err == nil {
+	if err = c.Write(joinPresence(r.jid+"/"+nick, rs.Posts.beginSearch(r.jid, out))); err == nil {
 		refused, err = r.answer(ctx, rs)
 	}
 	rs.mu.Lock()
@@ -205,14 +208,14 @@ func (r *room) ask(ctx context.Context, rs *rooms, c *login, nick string) (refus
 	case refused == created: // unmake forgets it
 	default:
 		if rows := r.clear(); len(rows) > 0 {
-			rs.s.journal.SetState(bridge.XMPP, rows...)
+			rs.cfg.Journal.SetState(bridge.XMPP, rows...)
 		}
 	}
 	return refused, err
 }
 
 // answer waits for what the room says to a join.
-func (r *room) answer(ctx context.Context, rs *rooms) (refused string, err error) {
+func (r *room) answer(ctx context.Context, rs *Rooms) (refused string, err error) {
 	limit := time.NewTimer(joinWithin)
 	defer limit.Stop()
 	for {
@@ -233,40 +236,8 @@ func (r *room) answer(ctx context.Context, rs *rooms) (refused string, err error
 	}
 }
 
-// joinPresence asks for the history since a time; zero: for none.
-func joinPresence(occupant string, since time.Time) []byte {
-	history := "maxstanzas='0'"
-	if !since.IsZero() {
-		history = "since='" + since.UTC().Format(stanza.StampLayout) + "'" // XEP-0045 §7.2.14
-	}
-	return append(stanza.AppendAttr([]byte("<presence"), "to", occupant),
-		"><x xmlns='"+stanza.NSMUC+"'><history "+history+"/></x></presence>"...)
-}
-
-func leavePresence(occupant string) []byte {
-	return append(stanza.AppendAttr([]byte("<presence type='unavailable'"), "to", occupant), "/>"...)
-}
-
-func refusedText(condition string) string {
-	switch condition {
-	case "registration-required":
-		return condition + " (members only: make the relay's account a member)"
-	case "forbidden":
-		return condition + " (the relay's account is banned)"
-	case "not-authorized":
-		return condition + " (the room wants a password)"
-	case "item-not-found", "not-allowed":
-		return condition + " (there is no such room, and we may not make it)"
-	case "service-unavailable":
-		return condition + " (the room is full, or has no service)"
-	case "conflict":
-		return condition + " (our nicks are taken: CHATRELAY_XMPP_NICK)"
-	}
-	return condition
-}
-
 // verify pings ourselves through the room (XEP-0410).
-func (r *room) verify(ctx context.Context, rs *rooms, c *login, nick string) error {
+func (r *room) verify(ctx context.Context, rs *Rooms, c Login, nick string) error {
 	said, condition := r.selfPing(ctx, c, nick)
 	if said != seatLost {
 		return nil // we are there, or nobody can tell
@@ -278,17 +249,23 @@ func (r *room) verify(ctx context.Context, rs *rooms, c *login, nick string) err
 const anonymousRoom = "the room is anonymous: what is said there is refused. Let it show real addresses to everybody (muc#roomconfig_whois=anyone)"
 
 // warn says once in a login that the room hides who speaks.
-func (r *room) warn(rs *rooms) {
+func (r *room) warn(rs *Rooms) {
 	rs.mu.Lock()
 	open := r.open
 	rs.mu.Unlock()
 	if !open {
-		rs.s.log.Warn().Str("room", r.jid).Msg(anonymousRoom)
+		rs.cfg.Log.Warn().Str("room", r.jid).Msg(anonymousRoom)
 	}
 }
 
+// Message follows what a room says of itself, and of who belongs to it.
+func (rs *Rooms) Message(e *stanza.Element) {
+	rs.configured(e)
+	rs.affiliated(e)
+}
+
 // configured follows changes of who sees real addresses (XEP-0045 §15.6.2).
-func (rs *rooms) configured(e *stanza.Element) {
+func (rs *Rooms) configured(e *stanza.Element) {
 	r := rs.at(stanza.Bare(e.Get("from")))
 	if r == nil || e.Get("type") != "groupchat" || stanza.Resource(e.Get("from")) != "" {
 		return

@@ -1,4 +1,4 @@
-package xmppside
+package muc
 
 import (
 	"slices"
@@ -11,11 +11,11 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-// rooms are the served rooms: in which we are, under which nick, and who is behind the nicks there. All of it
+// Rooms are the served rooms: in which we are, under which nick, and who is behind the nicks there. All of it
 // is also in the journal, so that a new process that resumes the stream knows it.
-type rooms struct {
-	s     *Side
-	posts *posts // what is on its way to them
+type Rooms struct {
+	cfg   Config
+	Posts *Posts // what is on its way to them
 
 	set    atomic.Pointer[map[string]*room] // by address; replaced as a whole, under mu
 	served wait.Broadcast                   // rings when it was
@@ -39,23 +39,25 @@ type room struct {
 	again     bool            // it tells other things to those who join now
 	gone      string          // why we are out
 	closing   bool            // it is no longer served
-	unheard   unheard
-	why       string // why we are not in, for people
+	unheard   wait.Throttle   // messages that were refused without anybody to tell
+	why       string          // why we are not in, for people
 	who       membership
 }
 
-func newRooms(s *Side) *rooms {
-	rs := &rooms{s: s, posts: newPosts(s)}
-	set := make(map[string]*room, len(s.cfg.Rooms))
-	for _, j := range s.cfg.Rooms {
+// New makes the rooms of a configuration. It is in none of them.
+func New(cfg Config) *Rooms {
+	rs := &Rooms{cfg: cfg}
+	rs.Posts = newPosts(rs)
+	set := make(map[string]*room, len(cfg.Rooms))
+	for _, j := range cfg.Rooms {
 		set[j] = &room{jid: j, people: map[string]string{}}
 	}
 	rs.set.Store(&set)
 	return rs
 }
 
-// restore takes in what the journal remembers. It counts only if the stream is resumed.
-func (rs *rooms) restore(state map[string][]byte) {
+// Restore takes in what the journal remembers. It counts only if the stream is resumed.
+func (rs *Rooms) Restore(state map[string][]byte) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var stale []bridge.StateRow
@@ -79,14 +81,17 @@ func (rs *rooms) restore(state map[string][]byte) {
 			stale = append(stale, bridge.StateRow{Key: key})
 		}
 	}
-	rs.completeRoles()
-	if len(stale) > 0 {
-		rs.s.journal.SetState(bridge.XMPP, stale...)
+	for _, r := range rs.all() {
+		r.again = r.again || r.incomplete()
 	}
+	if len(stale) > 0 {
+		rs.cfg.Journal.SetState(bridge.XMPP, stale...)
+	}
+	rs.Posts.restore(state)
 }
 
-// reset forgets everything: after a fresh login we are in no room.
-func (rs *rooms) reset() {
+// Reset forgets everything: after a fresh login we are in no room.
+func (rs *Rooms) Reset() {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var rows []bridge.StateRow
@@ -95,7 +100,7 @@ func (rs *rooms) reset() {
 	}
 	rs.left = nil
 	if len(rows) > 0 {
-		rs.s.journal.SetState(bridge.XMPP, rows...)
+		rs.cfg.Journal.SetState(bridge.XMPP, rows...)
 	}
 }
 
@@ -112,8 +117,18 @@ func (r *room) clear() (rows []bridge.StateRow) {
 	return append(rows, r.forgetRoles()...)
 }
 
+// LeaveUnserved leaves the rooms in which we still are after a resumption, and that are no longer served.
+func (rs *Rooms) LeaveUnserved(c Login) error {
+	for _, at := range rs.unserved() {
+		if err := c.Write(leavePresence(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unserved takes the occupants that are to be withdrawn.
-func (rs *rooms) unserved() []string {
+func (rs *Rooms) unserved() []string {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	left := rs.left
@@ -121,19 +136,19 @@ func (rs *rooms) unserved() []string {
 	return left
 }
 
-// ours tells whether a room is served, or still being left.
-func (rs *rooms) ours(j string) bool { return rs.at(j) != nil }
+// Ours tells whether a room is served, or still being left.
+func (rs *Rooms) Ours(j string) bool { return rs.at(j) != nil }
 
-// joined tells whether we are in a room.
-func (rs *rooms) joined(j string) bool {
+// Joined tells whether we are in a room.
+func (rs *Rooms) Joined(j string) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r := rs.at(j)
 	return r != nil && r.in != ""
 }
 
-// nick is ours in a room; empty: we are not in it.
-func (rs *rooms) nick(j string) string {
+// Nick is ours in a room; empty: we are not in it.
+func (rs *Rooms) Nick(j string) string {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if r := rs.at(j); r != nil {
@@ -143,32 +158,32 @@ func (rs *rooms) nick(j string) string {
 }
 
 // lost notes that a room does not know us any more. It is joined again.
-func (rs *rooms) lost(r *room, condition string) {
+func (rs *Rooms) lost(r *room, condition string) {
 	rs.mu.Lock()
-	rs.s.journal.SetState(bridge.XMPP, r.clear()...)
+	rs.cfg.Journal.SetState(bridge.XMPP, r.clear()...)
 	r.gone = "the room does not know us any more (" + condition + ")"
 	rs.mu.Unlock()
 	r.changed.Wake()
 }
 
-// occupant is who speaks under a nick.
-type occupant struct {
-	real string // JID; empty: the room does not tell
-	self bool   // our own nick
+// Occupant is who speaks under a nick.
+type Occupant struct {
+	Real string // JID; empty: the room does not tell
+	Self bool   // our own nick
 }
 
-func (rs *rooms) speaker(j, nick string) (who occupant, served bool) {
+func (rs *Rooms) Speaker(j, nick string) (who Occupant, served bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r := rs.at(j)
 	if r == nil {
-		return occupant{}, false
+		return Occupant{}, false
 	}
-	return occupant{real: r.people[nick], self: nick != "" && nick == r.in}, true
+	return Occupant{Real: r.people[nick], Self: nick != "" && nick == r.in}, true
 }
 
-// suspect: somebody says that we are not in the room.
-func (rs *rooms) suspect(j string) {
+// Suspect: somebody says that we are not in the room.
+func (rs *Rooms) Suspect(j string) {
 	r := rs.at(j)
 	if r == nil {
 		return
@@ -179,8 +194,8 @@ func (rs *rooms) suspect(j string) {
 	r.changed.Wake()
 }
 
-// presence follows who comes and goes (XEP-0045 §7).
-func (rs *rooms) presence(e *stanza.Element) {
+// Presence follows who comes and goes (XEP-0045 §7).
+func (rs *Rooms) Presence(e *stanza.Element) {
 	from := e.Get("from")
 	r, nick := rs.at(stanza.Bare(from)), stanza.Resource(from)
 	if r == nil {
@@ -197,7 +212,7 @@ func (rs *rooms) presence(e *stanza.Element) {
 		rows = append(r.notes(nick, e), r.enters(nick, e)...)
 	}
 	if len(rows) > 0 {
-		rs.s.journal.SetState(bridge.XMPP, rows...)
+		rs.cfg.Journal.SetState(bridge.XMPP, rows...)
 	}
 	rs.mu.Unlock()
 	r.changed.Wake()
@@ -237,24 +252,6 @@ func (r *room) seated(nick string) (rows []bridge.StateRow) {
 	}
 	r.in, r.gone, r.refused, r.suspected, r.told = nick, "", "", false, nil
 	return append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(nick)})
-}
-
-// realOf is who sits behind a nick: empty where the room does not say. Two sessions of one person may share a nick, and
-// Prosody then names both in one presence (XEP-0045 §7.2.9).
-func realOf(x *stanza.Element) (real string) {
-	if x == nil {
-		return ""
-	}
-	for i, it := range x.All(stanza.NSMUCUser, "item") {
-		j := it.Get("jid")
-		if j == "" || i > 0 && stanza.Bare(j) != stanza.Bare(real) {
-			return ""
-		}
-		if i == 0 {
-			real = j
-		}
-	}
-	return real
 }
 
 // know needs rooms.mu.
@@ -307,14 +304,8 @@ func (r *room) forget(nick string) []bridge.StateRow {
 	return []bridge.StateRow{{Key: keyOccupant + r.jid + "/" + nick}}
 }
 
-// statuses are the codes of a room's presence (XEP-0045 §15.6).
-func statuses(e *stanza.Element) (codes []string) {
-	x := e.Only(stanza.NSMUCUser, "x")
-	if x == nil {
-		return nil
-	}
-	for _, st := range x.All(stanza.NSMUCUser, "status") {
-		codes = append(codes, st.Get("code"))
-	}
-	return codes
-}
+// at is the room of that address; nil: it is none of ours. It needs no lock.
+func (rs *Rooms) at(j string) *room { return (*rs.set.Load())[j] }
+
+// all are the rooms by address, those that are being left among them. It needs no lock, and is not to be changed.
+func (rs *Rooms) all() map[string]*room { return *rs.set.Load() }

@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"mellium.im/xmlstream"
+	"mellium.im/xmpp"
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/mam"
@@ -15,9 +17,21 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-// login is one login of the side.
-type login struct {
-	*connection
+// connection is one logged-in connection.
+type connection struct {
+	l      *sm.Link
+	sess   *xmpp.Session
+	full   string // our JID, with the resource
+	addr   string // where the server is
+	tls    string // version; empty: none
+	limit  int    // bytes of a stanza that the server takes; 0: it did not say
+	absurd string // what it said instead of a limit
+	asking asking
+	askers askers
+
+	offersTLS bool // STARTTLS
+
+	// Of one that a side has; not of a check's.
 	s           *Side
 	gen         uint64         // of what is offered; kept over a resumption
 	lastMessage atomic.Int64   // when the last message came, Unix ns
@@ -26,12 +40,18 @@ type login struct {
 	wg          sync.WaitGroup // of what runs beside the reading; all end with the connection
 }
 
+// Context implements muc.Login and mam.Login. It ends with the connection.
+func (c *connection) Context() context.Context { return c.l.Context() }
+
+// Go implements muc.Login.
+func (c *connection) Go(f func()) { c.wg.Go(f) }
+
 // handle is given each stanza once, in order, on the goroutine that reads.
-func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
+func (c *connection) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 	e, err := stanza.Read(t, start)
 	if errors.Is(err, sm.ErrTooLarge) {
 		c.s.archive.PassedOver(e)
-		c.s.rooms.posts.tooLarge(e)
+		c.s.rooms.Posts.TooLarge(e)
 	}
 	if err != nil {
 		return // cut in the middle: the server brings it again
@@ -42,7 +62,7 @@ func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.Sta
 		m.Done()
 	case "presence":
 		c.subscription(e)
-		c.s.rooms.presence(e) // its rows are queued before the mark is saved
+		c.s.rooms.Presence(e) // its rows are queued before the mark is saved
 		c.s.others.presence(c, e)
 		m.Done()
 	case "message":
@@ -53,29 +73,28 @@ func (c *login) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.Sta
 }
 
 // message offers a message, unless it is an answer of the archive.
-func (c *login) message(m sm.Handle, e *stanza.Element) {
+func (c *connection) message(m sm.Handle, e *stanza.Element) {
 	s := c.s
 	c.lastMessage.Store(time.Now().UnixNano())
 	if s.archive.Result(m, e) {
 		return
 	}
-	s.rooms.configured(e)
-	s.rooms.affiliated(e)
-	s.rooms.posts.reflected(e)
+	s.rooms.Message(e)
+	s.rooms.Posts.Reflected(e)
 	v := s.classify(e)
 	switch b := v.bounced; {
 	case b == nil:
-	case b.room != "":
-		s.rooms.posts.bounced(b)
+	case b.Room != "":
+		s.rooms.Posts.Bounced(b)
 	default:
-		s.journal.Bounce(b.ref, b.why)
+		s.journal.Bounce(b.Ref, b.Why)
 		s.gaveBack(b)
 	}
 	if v.suspect != "" {
-		s.rooms.suspect(v.suspect)
+		s.rooms.Suspect(v.suspect)
 	}
 	if v.in.Refused != nil && v.in.Room != "" && v.in.Reply.IsZero() {
-		s.rooms.refused(v.in.Room, v.in.Refused)
+		s.rooms.Refused(v.in.Room, v.in.Refused)
 	}
 	it := item{c: c, m: m, in: v.in}
 	if v.archiveID != "" && s.archive.Known() {
@@ -86,7 +105,7 @@ func (c *login) message(m sm.Handle, e *stanza.Element) {
 }
 
 // age is how long messages could go out.
-func (c *login) age(now time.Time) time.Duration {
+func (c *connection) age(now time.Time) time.Duration {
 	at := c.readyAt.Load()
 	if at == 0 {
 		return 0
@@ -96,11 +115,20 @@ func (c *login) age(now time.Time) time.Duration {
 
 // item is one offer on its way.
 type item struct {
-	c        *login
+	c        *connection
 	m        sm.Handle
 	in       bridge.Inbound
 	archived string      // its id in the archive, when it moves the cursor and came live
 	stored   time.Time   // when the server stored it for us; zero: it came live
 	cursor   *mam.Cursor // where the archive stands behind it
 	period   int         // of the inbox
+}
+
+// sendPresence makes us available: live messages come, and what the server has stored.
+func (c *connection) sendPresence() bool {
+	if c.Write([]byte(available)) != nil {
+		c.holdback.release(c.s.inbox.push)
+		return false
+	}
+	return true
 }

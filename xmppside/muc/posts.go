@@ -1,4 +1,4 @@
-package xmppside
+package muc
 
 import (
 	"encoding/binary"
@@ -29,13 +29,14 @@ const (
 	giveUpAfter = 24 * time.Hour // a room that says nothing
 )
 
-// posts are the room posts on their way. A post is sent when its room has reflected it to us (XEP-0045 §7.4): what our
+// Posts are the room posts on their way. A post is sent when its room has reflected it to us (XEP-0045 §7.4): what our
 // server acknowledges, the room may still refuse or lose. Until then the delivery stays bound.
 //
 // Its methods only enqueue, and never call the Stream: some are called under its lock.
-type posts struct {
-	s    *Side
-	seed maphash.Seed
+type Posts struct {
+	cfg   *Config
+	rooms *Rooms
+	seed  maphash.Seed
 
 	mu     sync.Mutex            // guards all below
 	byRoom map[string]*roomPosts // none ever goes
@@ -75,7 +76,7 @@ const (
 
 // post is one of them.
 type post struct {
-	tag    *outgoing // of the stanza that carries it now
+	tag    *Post // of the stanza that carries it now
 	stage  stage
 	ticket uint64    // of its binding
 	at     time.Time // when it left first
@@ -87,9 +88,9 @@ type post struct {
 	refused *bridge.Refusal // the room may not have known us; nil: it said nothing of the kind
 }
 
-func newPosts(s *Side) *posts {
-	p := &posts{s: s, seed: maphash.MakeSeed(), byRoom: make(map[string]*roomPosts, len(s.cfg.Rooms))}
-	for _, j := range s.cfg.Rooms {
+func newPosts(rs *Rooms) *Posts {
+	p := &Posts{cfg: &rs.cfg, rooms: rs, seed: maphash.MakeSeed(), byRoom: make(map[string]*roomPosts, len(rs.cfg.Rooms))}
+	for _, j := range rs.cfg.Rooms {
 		p.byRoom[j] = &roomPosts{jid: j}
 	}
 	return p
@@ -104,12 +105,12 @@ type laterError struct {
 func (e *laterError) Error() string          { return "xmpp: " + e.text }
 func (e *laterError) RetryIn() time.Duration { return e.in }
 
-// reserve gives a post its place, or says when to ask again.
-func (p *posts) reserve(l *outgoing) error {
+// Reserve gives a post its place, or says when to ask again.
+func (p *Posts) Reserve(l *Post) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r, now := p.byRoom[l.to], time.Now()
-	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.tag.ref == l.ref }) // its commit failed, and it comes again
+	r, now := p.byRoom[l.To], time.Now()
+	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.tag.Ref == l.Ref }) // its commit failed, and it comes again
 	if why := r.closed(now); why != nil {
 		why.in = r.takeTurn(now, why.in)
 		return why
@@ -153,8 +154,8 @@ func (r *roomPosts) takeTurn(now time.Time, wanted time.Duration) time.Duration 
 	return at.Sub(now)
 }
 
-// withdraw takes back the place of a post that did not get onto the stream.
-func (p *posts) withdraw(l *outgoing) {
+// Withdraw takes back the place of a post that did not get onto the stream.
+func (p *Posts) Withdraw(l *Post) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, i := p.find(l); i >= 0 && r.open[i].stage == stageLeaving {
@@ -162,8 +163,8 @@ func (p *posts) withdraw(l *outgoing) {
 	}
 }
 
-// bound notes that a post is on the stream.
-func (p *posts) bound(l *outgoing, ticket uint64) {
+// Bound notes that a post is on the stream.
+func (p *Posts) Bound(l *Post, ticket uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, i := p.find(l); i >= 0 && r.open[i].stage <= stageSent {
@@ -171,8 +172,8 @@ func (p *posts) bound(l *outgoing, ticket uint64) {
 	}
 }
 
-// acked notes that our server has a post.
-func (p *posts) acked(l *outgoing) {
+// Acked notes that our server has a post.
+func (p *Posts) Acked(l *Post) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, i := p.find(l); i >= 0 && r.open[i].stage <= stageSent {
@@ -180,8 +181,8 @@ func (p *posts) acked(l *outgoing) {
 	}
 }
 
-// forget is for a post that was closed otherwise.
-func (p *posts) forget(l *outgoing) {
+// Forget is for a post that was closed otherwise.
+func (p *Posts) Forget(l *Post) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r, i := p.find(l); i >= 0 {
@@ -191,8 +192,8 @@ func (p *posts) forget(l *outgoing) {
 
 // find looks for the post that a stanza of ours carries. A stanza may be late: its post was reflected, or left again as
 // another. p.mu is held.
-func (p *posts) find(l *outgoing) (*roomPosts, int) {
-	r := p.byRoom[l.to]
+func (p *Posts) find(l *Post) (*roomPosts, int) {
+	r := p.byRoom[l.To]
 	if r == nil {
 		return nil, -1
 	}
@@ -201,13 +202,13 @@ func (p *posts) find(l *outgoing) (*roomPosts, int) {
 
 func (r *roomPosts) remove(i int) { r.open = slices.Delete(r.open, i, i+1) }
 
-// byID is the open post whose stanza has that id; nil: there is none.
-func (p *posts) byID(id string) *outgoing {
+// ByID is the open post whose stanza has that id; nil: there is none.
+func (p *Posts) ByID(id string) *Post {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.byRoom {
 		for _, x := range r.open {
-			if id != "" && x.tag.id == id {
+			if id != "" && x.tag.ID == id {
 				return x.tag
 			}
 		}
@@ -216,67 +217,20 @@ func (p *posts) byID(id string) *outgoing {
 }
 
 // settle closes a post that its room has. p.mu is held.
-func (p *posts) settle(r *roomPosts, i int) {
+func (p *Posts) settle(r *roomPosts, i int) {
 	x := r.open[i]
 	r.remove(i)
 	r.heard, r.turned = time.Now(), 0
 	r.waits.Reset()
-	p.s.journal.Settle(bridge.Result{Ref: x.tag.ref})
+	p.cfg.Journal.Settle(bridge.Result{Ref: x.tag.Ref})
 	if x.behind {
-		p.s.journal.Count(bridge.XMPP, bridge.Reordered, 1)
+		p.cfg.Journal.Count(bridge.XMPP, bridge.Reordered, 1)
 	}
-	p.s.changed.Wake()
+	p.cfg.Side.Changed()
 }
 
-// bounced takes what a room, or a server for it, gave back. An open post is dead with it, unless it may come again.
-func (p *posts) bounced(b *bounce) {
-	seated := p.s.rooms.nick(b.room) != ""
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	r := p.byRoom[b.room]
-	i := slices.IndexFunc(r.open, func(x *post) bool { return x.tag.ref == b.ref })
-	switch {
-	case i < 0:
-		if !b.later { // else it left again already, or is about to
-			p.s.journal.Bounce(b.ref, b.why)
-			p.s.gaveBack(b)
-		}
-	case b.later:
-		p.later(r, i)
-	case b.seat && seated, b.gone: // a room that was restarted says so to all it had; the self-ping, or the next join, tells
-		x := r.open[i]
-		x.stage, x.acked, x.refused = stageAcked, time.Now(), b.why
-		r.next = time.Time{}
-	default:
-		r.remove(i)
-		p.s.journal.Settle(bridge.Result{Ref: b.ref, Err: b.why})
-		p.s.gaveBack(b)
-	}
-}
-
-// later gives a post back to its lane, and makes the room slow. Those of its sender that left behind it overtake it.
-func (p *posts) later(r *roomPosts, i int) {
-	x, now := r.open[i], time.Now()
-	r.remove(i)
-	for _, y := range r.open[i:] {
-		y.behind = y.behind || y.tag.from == x.tag.from
-	}
-	if !now.Before(r.slow) {
-		p.s.log.Warn().Str("room", r.jid).Msg("the room takes our posts only slowly: it gets one at a time for an hour")
-	}
-	if r.slow.Sub(now) < slowFor-time.Minute { // not each time: it is a row of the journal
-		r.slow = now.Add(slowFor)
-		p.s.journal.SetState(bridge.XMPP, slowRow(r.jid, now))
-	}
-	if !now.Before(r.hold) { // the rest of a burst says nothing new
-		r.hold = now.Add(wait.Jitter(r.waits.Grow(waitDelay, waitCap)))
-	}
-	p.s.journal.Unbind(x.tag.ref)
-	p.s.requeues(1)
-}
-
-// idle tells whether no post waits for its reflection in a room that answers.
-func (p *posts) idle() bool {
+// Idle tells whether no post waits for its reflection in a room that answers.
+func (p *Posts) Idle() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.byRoom {
@@ -290,7 +244,7 @@ func (p *posts) idle() bool {
 }
 
 // restore takes in which rooms were slow.
-func (p *posts) restore(state map[string][]byte) {
+func (p *Posts) restore(state map[string][]byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -306,10 +260,18 @@ func (p *posts) restore(state map[string][]byte) {
 				continue
 			}
 		}
-		p.s.journal.SetState(bridge.XMPP, bridge.StateRow{Key: key})
+		p.cfg.Journal.SetState(bridge.XMPP, bridge.StateRow{Key: key})
 	}
 }
 
 func slowRow(room string, at time.Time) bridge.StateRow {
 	return bridge.StateRow{Key: keySlow + room, Value: binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))}
+}
+
+// bury closes a post that its room has not reflected. p.mu is held.
+func (p *Posts) bury(r *roomPosts, i int, why string) {
+	x := r.open[i]
+	r.remove(i)
+	p.cfg.Journal.Settle(bridge.Result{Ref: x.tag.Ref, Err: bridge.Refuse("not_reflected", "%s", why)})
+	p.cfg.Log.Warn().Str("room", r.jid).Stringer("ref", x.tag.Ref).Str("why", why).Msg("dead letter: the room has not reflected it")
 }

@@ -1,4 +1,4 @@
-package xmppside
+package muc
 
 import (
 	"testing"
@@ -8,32 +8,32 @@ import (
 )
 
 func TestSelfPing(t *testing.T) {
-	late := func(b *board) *post { b.t.Helper(); return b.rooms.posts.byRoom[roomJID].open[0] }
+	late := func(b *board) *post { b.t.Helper(); return b.Posts.byRoom[roomJID].open[0] }
 	withBoard(t, func(b *board) {
-		p := b.rooms.posts
+		p := b.Posts
 		l := b.mustPost("2001")
 		time.Sleep(time.Minute)
-		if due := p.overdue(time.Now()); len(due) > 0 {
+		if due := b.pings().overdue(time.Now()); len(due) > 0 {
 			t.Error("asked before our server has the post")
 		}
-		p.acked(l)
-		if due := p.overdue(time.Now()); len(due) > 0 {
+		p.Acked(l)
+		if due := b.pings().overdue(time.Now()); len(due) > 0 {
 			t.Error("asked at once")
 		}
 		time.Sleep(2 * pingAfter)
-		if due := p.overdue(time.Now()); len(due) != 1 || len(p.overdue(time.Now())) != 0 {
+		if due := b.pings().overdue(time.Now()); len(due) != 1 || len(b.pings().overdue(time.Now())) != 0 {
 			t.Errorf("asks %v, want once", due)
 		}
-		p.asked(roomJID, []*post{late(b)}, seatKept)
+		b.pings().asked(roomJID, []*post{late(b)}, seatKept)
 		b.want(l, bridgetest.Bound, "") // ejabberd may keep it back
 		time.Sleep(dropsAfter)
 		behind := b.mustPost("2001")
-		p.asked(roomJID, []*post{late(b)}, seatSilent)
+		b.pings().asked(roomJID, []*post{late(b)}, seatSilent)
 		b.want(l, bridgetest.Bound, "")
 		if b.in() == 0 {
 			t.Error("sent to a room that does not answer")
 		}
-		p.asked(roomJID, []*post{late(b)}, seatUnknown)
+		b.pings().asked(roomJID, []*post{late(b)}, seatUnknown)
 		time.Sleep(10 * time.Millisecond)
 		b.want(l, bridgetest.Settled, "not_reflected")
 		b.want(behind, bridgetest.Bound, "")
@@ -43,27 +43,27 @@ func TestSelfPing(t *testing.T) {
 	})
 	t.Run("a slow room", func(t *testing.T) {
 		withBoard(t, func(b *board) {
-			p := b.rooms.posts
+			p := b.Posts
 			l := b.mustPost("2001")
-			b.bounce(roomJID, l, "wait")
+			b.bounce(l, true)
 			time.Sleep(waitDelay)
 			l, err := b.again()
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.acked(l)
+			p.Acked(l)
 			time.Sleep(2 * dropsAfter)
-			p.asked(roomJID, []*post{late(b)}, seatKept)
+			b.pings().asked(roomJID, []*post{late(b)}, seatKept)
 			b.want(l, bridgetest.Bound, "")
 		})
 	})
 	t.Run("a day without a word", func(t *testing.T) {
 		withBoard(t, func(b *board) {
 			l := b.mustPost("2001")
-			b.rooms.posts.acked(l)
-			b.rooms.posts.beginSearch(roomJID, true)
+			b.Posts.Acked(l)
+			b.Posts.beginSearch(roomJID, true)
 			late(b).since = time.Now().Add(-giveUpAfter - time.Second)
-			b.rooms.posts.overdue(time.Now())
+			b.pings().overdue(time.Now())
 			time.Sleep(10 * time.Millisecond)
 			b.want(l, bridgetest.Settled, "not_reflected")
 		})
