@@ -42,11 +42,14 @@ func (g *snag) Offer(ctx context.Context, in bridge.Inbound) error {
 func TestInterruptedWalk(t *testing.T) {
 	bothServers(t, archiving(), func(t *testing.T, x *servers.XMPP) {
 		alice := newPerson(t, x, "1001")
+		c := testConfig(x)
+		if err := alice.says(c.JID, "an archive that was empty has no place to go on from: its login takes the store"); err != nil {
+			t.Fatal(err)
+		}
 		for _, name := range []string{"killed", "cut"} {
 			t.Run(name, func(t *testing.T) {
 				m := bridgetest.NewMemory(t)
 				link := proxy.New(t, x.Addr)
-				c := testConfig(x)
 				c.Addr = link.Addr()
 				l := start(t, m, c).up(t)
 				first := name + ": hello"

@@ -53,9 +53,9 @@ func (a *Archive) Begin(ctx context.Context, c Login, f *Search) (Stage, error) 
 	case before.walked:
 		return StageWalked, nil
 	case before.done || at.ID == "" || !a.service.lasts():
-		if !a.service.lasts() { // nothing else tells what is known again of what has no id
-			a.Streams.MarkTaking(a.side.Stream())
-		}
+		// What the store has handed out, and the archive never had or has dropped, is from now on the stream's alone: Prosody
+		// drops it at the next login once the archive was asked (mod_smacks, "delivery/failure").
+		a.Streams.MarkTaking(a.side.Stream())
 		return StageAppear, nil
 	}
 	walked := a.readAhead(ctx, c, f, at)
