@@ -195,7 +195,7 @@ type SideJournal interface {
 
 // Inflight is where a side records what is on its wire. Bind, Unbind and Settle, like SetState, Count and all of
 // Confirmations, only enqueue, in order, into the writer's one queue; they never wait and may be called from any
-// goroutine, even from within paho's callbacks.
+// goroutine, even under a lock of the caller's.
 type Inflight interface {
 	// Bind records that a delivery is about to go on the wire as binding says ((session, packet id, phase) or
 	// (stream, number)). Called again for a bound delivery it replaces the binding. The ticket is a running number.

@@ -10,7 +10,7 @@ import (
 	"chatrelay/internal/wait"
 )
 
-// acker is the only caller of paho's Ack. The journal's verdicts are only put down here (its writer must not
+// acker is the only caller of Conn.Ack. The journal's verdicts are only put down here (its writer must not
 // wait); one goroutine acts on them.
 type acker struct {
 	s    *Side
@@ -72,7 +72,7 @@ func (a *acker) settle(i *item, err error) {
 		err = nil // refused for good and counted: acknowledged
 	}
 	if i.row != nil {
-		a.s.rows.close(i.msg.MessageID(), i.row, err)
+		a.s.session.Received.Close(i.p.PacketID, i.row, err)
 	}
 	switch {
 	case err == nil:
@@ -87,7 +87,7 @@ func (a *acker) settle(i *item, err error) {
 	i.settled = true
 	for _, ready := range a.ready(i.k) {
 		if ready.good {
-			ready.msg.Ack() // a dead connection's are dropped by paho
+			ready.k.conn.Ack(ready.p)
 		}
 		a.s.letGo(ready)
 	}

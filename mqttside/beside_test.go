@@ -11,6 +11,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/mqttside/session"
 	"chatrelay/test/servers"
 )
 
@@ -34,7 +35,7 @@ func TestDeafSecondLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := l.current()
-	k.close(errors.New("cut by the test"))
+	k.conn.Close(errors.New("cut by the test"))
 	l.eventually(t, "not ready", func() bool { ok, _ := l.Up(); return !ok })
 	for i := 20; i < 40; i++ {
 		r.m.Add(bridge.KindInbox, "1001", "2001", body("x", i))
@@ -79,19 +80,24 @@ func TestHopeless(t *testing.T) {
 	}{{1, 0, false}, {1, verdictLimit - time.Second, false}, {0, time.Hour, false}, {1, verdictLimit, true}} {
 		near, far := net.Pipe()
 		k := &link{s: s}
-		k.wire = newWire(near, k, s.journal.Wait, 100)
+		go func() { // ends with far
+			_, _ = packets.ReadPacket(far)
+			_ = connack(0).Write(far)
+		}()
+		if k.conn, err = session.Login(t.Context(), near, session.Options{Level: levelPlain, ClientID: "c", Handler: k}); err != nil {
+			t.Fatal(err)
+		}
 		if s.prover.untried = time.Now().Add(-tc.since); tc.since == 0 {
 			s.prover.untried = time.Time{}
 		}
 		got := s.hopeless(k, tc.settled, errors.New("why"))
-		if got != tc.ends || k.alive() == tc.ends || k.ours() != tc.ends {
+		if got != tc.ends || k.alive() == tc.ends || k.faulty() != tc.ends {
 			t.Errorf("%d settled, %v: ends %v, want %v", tc.settled, tc.since, got, tc.ends)
 		}
 		if since := time.Since(s.prover.last); since < probeBusy-probeRetry {
 			t.Errorf("the next in %v", probeBusy-since)
 		}
-		k.close(errStopped)
-		k.join()
+		k.conn.Close(errStopped)
 		_ = far.Close()
 	}
 }
@@ -105,7 +111,7 @@ func TestNextProbe(t *testing.T) {
 	now := time.Now()
 	is := func(settled int, since time.Duration, want int, goes bool) {
 		t.Helper()
-		s.outbox.since, s.prover.last = settled, now.Add(-since)
+		s.trust.since, s.prover.last = settled, now.Add(-since)
 		if n, ok := s.nextProbe(now, "b"); n != want || ok != goes {
 			t.Errorf("%d settled, %v: %d, %v, want %d, %v", settled, since, n, ok, want, goes)
 		}

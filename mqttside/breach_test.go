@@ -10,7 +10,7 @@ import (
 	"chatrelay/bridge/bridgetest"
 )
 
-// TestOutOfTurn: an answer that does not fit ends the connection, for paho would give its packet id away. However often
+// TestOutOfTurn: an answer that does not fit ends the connection. However often
 // we close it, the message is not to blame; and nobody else is taken for the cause.
 func TestOutOfTurn(t *testing.T) {
 	t.Parallel()

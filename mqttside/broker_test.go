@@ -106,7 +106,7 @@ func (f *fakeBroker) probes(c net.Conn, p packets.ControlPacket) bool {
 	defer f.mu.Unlock()
 	switch p := p.(type) {
 	case *packets.ConnectPacket:
-		f.plain[c] = p.ProtocolVersion == levelPlain
+		f.plain[c] = p.ProtocolVersion == byte(levelPlain)
 		f.beside[c] = p.ClientIdentifier != "chatrelay"
 	case *packets.PublishPacket:
 		if _, ok := parseProbe(p.Payload); !ok || p.Qos > 0 {

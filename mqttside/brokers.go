@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/mqttside/session"
 )
 
 // stateBroker begins the key of what is known of one broker address; the address follows.
@@ -42,11 +43,11 @@ type question struct {
 
 // facts is kept in the journal.
 type facts struct {
-	level    uint      // protocol level that a CONNACK has proven; 0: none
-	levelAt  time.Time // when a higher one had failed before it
-	noQoS2   bool      // it answers at QoS 1
-	qosAt    time.Time // when a PUBACK showed that; zero: a SUBACK did, which counts as long as the session
-	replaced bool      // it replaces client ids: a side login takes over the session of the relay
+	level    session.Level // protocol level that a CONNACK has proven; 0: none
+	levelAt  time.Time     // when a higher one had failed before it
+	noQoS2   bool          // it answers at QoS 1
+	qosAt    time.Time     // when a PUBACK showed that; zero: a SUBACK did, which counts as long as the session
+	replaced bool          // it replaces client ids: a side login takes over the session of the relay
 }
 
 const factsVersion, factsLength = 1, 20
@@ -64,7 +65,7 @@ func parseFacts(b []byte) (f facts) {
 	if len(b) != factsLength || b[0] != factsVersion {
 		return f
 	}
-	f.level, f.levelAt = uint(b[1]), time.UnixMilli(int64(binary.BigEndian.Uint64(b[2:])))
+	f.level, f.levelAt = session.Level(b[1]), time.UnixMilli(int64(binary.BigEndian.Uint64(b[2:])))
 	f.noQoS2, f.replaced = b[10] == 1, b[19] == 1
 	if at := int64(binary.BigEndian.Uint64(b[11:])); at != 0 {
 		f.qosAt = time.UnixMilli(at)

@@ -78,7 +78,7 @@ func trySide(ctx context.Context, cfg *Config, u *url.URL) error {
 // checkLevel falls back as the relay does. Some brokers refuse the bridge bit, others hang up.
 func checkLevel(ctx context.Context, cfg *Config, u *url.URL) (note string) {
 	for range muteLimit {
-		t, err := greet(ctx, cfg, u, session{id: sideID(cfg), clean: true}, levelBridge)
+		t, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true}, levelBridge)
 		if err == nil {
 			t.end()
 			return ""

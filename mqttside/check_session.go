@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
+	"chatrelay/mqttside/session"
 )
 
 // checkSession finds out whether the broker still has the session that the journal knows, after a CONNECT without an answer.
@@ -13,33 +13,33 @@ import (
 // released would double it each time. It logs in to the session, lets a message of its own come in by the
 // session's subscription, and leaves; what else the broker sends stays unacknowledged, and comes again.
 // The message is a probe, which no relay passes on.
-func (s *Side) checkSession(ctx context.Context, u *url.URL) fate {
+func (s *Side) checkSession(ctx context.Context, u *url.URL) session.State {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	ours, err := greet(ctx, &s.cfg, u, session{id: s.cfg.ClientID}, byte(s.brokers.level(u.Host, time.Now())))
+	ours, err := greet(ctx, &s.cfg, u, client{id: s.cfg.ClientID}, s.brokers.level(u.Host, time.Now()))
 	if err != nil {
-		return unsure
+		return session.StateUnknown
 	}
 	defer ours.end()
-	if !ours.present {
-		return lost // and a new one has begun just now
+	if !ours.conn.Present {
+		return session.StateGone // and a new one has begun just now
 	}
 	other, err := s.sideLogin(ctx, u)
 	if err != nil {
-		return unsure
+		return session.StateUnknown
 	}
 	defer other.end()
 	mark := newNonce()
-	if err := other.publish(s.prover.topic, probeBody(mark, 0)); err != nil {
-		return unsure
+	if err := other.conn.Publish(s.prover.topic, probeBody(mark, 0), false); err != nil {
+		return session.StateUnknown
 	}
 	for {
-		p, err := ours.until(packets.Publish)
+		p, err := ours.next()
 		if err != nil {
-			return unsure
+			return session.StateUnknown
 		}
-		if m := p.(*packets.PublishPacket); m.TopicName == s.prover.topic && string(m.Payload) == string(probeBody(mark, 0)) {
-			return kept
+		if p.Topic == s.prover.topic && string(p.Payload) == string(probeBody(mark, 0)) {
+			return session.StatePresent
 		}
 	}
 }

@@ -3,21 +3,15 @@ package mqttside
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-
 	"chatrelay/bridge"
+	"chatrelay/mqttside/session"
 )
-
-// will is what a broker is to publish when a connection breaks (MQTT-3.1.2.5).
-type will struct {
-	topic   string
-	payload []byte
-}
 
 // checkStatus tries the status topic as the relay uses it: as a will, and to see other relays there. One login goes away
 // without a goodbye, another one hears its will. Nothing of it is retained, and no relay takes it for a status.
@@ -32,7 +26,7 @@ func checkStatus(ctx context.Context, cfg *Config, u *url.URL) bridge.Step {
 	id := newNonce()
 	word := fmt.Sprintf("check-%x", id[:])
 	body, _ := json.Marshal(presence{word, cfg.ClientID, time.Now().UnixMilli(), word, cfg.Prefix}) // strings and a number never err
-	hearer, err := greet(ctx, cfg, u, session{id: sideID(cfg), clean: true}, levelPlain)
+	hearer, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true}, levelPlain)
 	if err == nil {
 		defer hearer.end()
 		err = hearer.subscribe(cfg.StatusTopic)
@@ -41,7 +35,7 @@ func checkStatus(ctx context.Context, cfg *Config, u *url.URL) bridge.Step {
 		st.OK, st.Note = false, remedy(ctx, err)
 		return st
 	}
-	leaver, err := greet(ctx, cfg, u, session{id: sideID(cfg), clean: true, will: &will{cfg.StatusTopic, body}}, levelPlain)
+	leaver, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true, will: &session.Will{Topic: cfg.StatusTopic, Payload: body}}, levelPlain)
 	if err != nil {
 		st.OK, st.Fatal = false, true // the relay logs in with it
 		st.Note = fmt.Sprintf("the broker takes no login whose will is for %s (%v): %s", cfg.StatusTopic, err, statusFix(cfg, u))
@@ -64,21 +58,23 @@ func statusFix(cfg *Config, u *url.URL) string {
 // vanish ends the connection without a goodbye, so that the broker publishes the will.
 func (t *talk) vanish() {
 	t.stop()
-	_ = t.conn.Close() // nothing more is said
+	t.conn.Close(errParted)
+	t.conn.Join()
 }
 
 // hears waits until a text comes in by a topic. An error: it did not in time.
 func (t *talk) hears(topic, text string) error {
-	if err := t.conn.SetReadDeadline(time.Now().Add(probePatience)); err != nil {
-		return err
-	}
+	late := time.AfterFunc(probePatience, func() { t.conn.Close(errUnheard) })
+	defer late.Stop()
 	for {
-		p, err := t.until(packets.Publish) // a retained status may come first
+		p, err := t.next() // a retained status may come first
 		if err != nil {
 			return err
 		}
-		if m := p.(*packets.PublishPacket); m.TopicName == topic && strings.Contains(string(m.Payload), text) {
+		if p.Topic == topic && strings.Contains(string(p.Payload), text) {
 			return nil
 		}
 	}
 }
+
+var errUnheard = errors.New("nothing came in time")

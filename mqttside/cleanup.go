@@ -31,9 +31,9 @@ func mayLeave(id string, err error) error {
 // removeSession removes the session of a client id that was a side login's. It is not to be called where client ids are
 // replaced: it would remove the relay's own.
 func removeSession(ctx context.Context, cfg *Config, u *url.URL, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	t, err := greet(ctx, cfg, u, session{id: id, clean: true}, levelPlain)
+	t, err := greet(ctx, cfg, u, client{id: id, clean: true}, levelPlain)
 	if err == nil {
 		t.end()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"chatrelay/internal/fix"
 	"chatrelay/message"
+	"chatrelay/mqttside/session"
 )
 
 // Config is what the side needs to know. URLs, ClientID and Prefix are required.
@@ -84,7 +85,7 @@ func parseURLs(texts []string) ([]*url.URL, error) {
 	urls := make([]*url.URL, len(texts))
 	for i, text := range texts {
 		u, err := url.Parse(text)
-		if err != nil || defaultPort(u.Scheme) == "" || u.Hostname() == "" { // its text would show a password
+		if err != nil || session.DefaultPort(u.Scheme) == "" || u.Hostname() == "" { // its text would show a password
 			return nil, fmt.Errorf("mqtt: CHATRELAY_MQTT_URL has no broker's address in place %d", i+1)
 		}
 		urls[i] = u
@@ -95,27 +96,8 @@ func parseURLs(texts []string) ([]*url.URL, error) {
 	return urls, nil
 }
 
-func defaultPort(scheme string) string {
-	switch scheme {
-	case "tcp", "mqtt":
-		return "1883"
-	case "ssl", "tls", "mqtts":
-		return "8883"
-	case "ws":
-		return "80"
-	case "wss":
-		return "443"
-	}
-	return ""
-}
-
-func secure(u *url.URL) bool {
-	switch u.Scheme {
-	case "ssl", "tls", "mqtts", "wss":
-		return true
-	}
-	return false
-}
+// longestPublish is the length of the longest PUBLISH that can be of use, behind its fixed header.
+func (c *Config) longestPublish() int { return 2 + maxPrefix + 64<<10 + 2 + c.MaxMessage + 1 }
 
 // login is the name and password for one attempt. Those in the URL count when no others are set.
 func (c *Config) login(u *url.URL) (user, password string, err error) {

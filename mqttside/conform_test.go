@@ -42,7 +42,7 @@ func TestSuite(t *testing.T) {
 				return far.back() // what it says before that would be out of order
 			},
 			Redelivers: true,
-			Quiet:      []string{"mqttside.(*Side)", "mqttside.(*wire)", "mqttside.(*acker)"},
+			Quiet:      []string{"mqttside.(*Side)", "session.(*Conn)", "mqttside.(*acker)"},
 		}
 	})
 }

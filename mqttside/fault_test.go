@@ -365,8 +365,7 @@ func TestOrderAfterFailedCommit(t *testing.T) {
 	tally(t, "out", 1, 3, r.p.hears(t, 3))
 }
 
-// TestResumeBeforeNew: packet ids of resumed packets are not reserved by paho, so nothing that takes one goes out
-// before they are acknowledged.
+// TestResumeBeforeNew: nothing that takes a packet id goes out before all that was resumed is acknowledged.
 func TestResumeBeforeNew(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})

@@ -2,8 +2,6 @@ package mqttside
 
 import (
 	"context"
-	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -57,31 +55,4 @@ func TestBacklogAtBroker(t *testing.T) {
 		t.Errorf("%d came for %d that were waiting", more, n)
 	}
 	tally(t, "in", 1, n, bodies(r.m))
-}
-
-// TestPongBehindABacklog: what comes shows that the broker lives, and paho waits for an answer only a few seconds.
-func TestPongBehindABacklog(t *testing.T) {
-	near, far := net.Pipe()
-	defer far.Close()
-	w := newWire(near, &blind{}, func(context.Context, uint64) error { return nil }, 100)
-	defer w.join()
-	defer w.close(errStopped)
-	const hello, mail = "\x20\x02\x00\x00", "\x30\x04\x00\x01tx"
-	go func() { // ends with far
-		_, _ = io.WriteString(far, hello)
-		_, _ = io.CopyN(io.Discard, far, 2)
-		_, _ = io.WriteString(far, mail+mail)
-	}()
-	got := make([]byte, len(hello))
-	if _, err := io.ReadFull(w, got); err != nil || string(got) != hello {
-		t.Fatalf("got %x, %v", got, err)
-	}
-	if _, err := w.Write([]byte{0xc0, 0}); err != nil {
-		t.Fatal(err)
-	}
-	const want = "\xd0\x00" + mail + mail
-	got = make([]byte, len(want))
-	if _, err := io.ReadFull(w, got); err != nil || string(got) != want {
-		t.Errorf("got %x, want %x, %v", got, want, err)
-	}
 }

@@ -27,7 +27,7 @@ func TestNothingComes(t *testing.T) {
 	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
 	m.Until(t, "settled", bridgetest.AllClosed)
 	f.setMute(true)
-	l.current().close(errors.New("cut by the test"))
+	l.current().conn.Close(errors.New("cut by the test"))
 	l.down(t, "brings us nothing")
 	if s := m.Sum(); s.Counts[bridge.Unconfirmed] > 0 || s.Unproven != 1 {
 		t.Errorf("what had gone out is bounced, or confirmed before all is well: %+v", s)

@@ -5,10 +5,9 @@ import (
 	"sync"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/mqttside/session"
 )
 
 const (
@@ -21,16 +20,16 @@ const (
 // item is one PUBLISH from the broker.
 type item struct {
 	k    *link
-	msg  mqtt.Message
+	p    *session.Publish
 	size int
-	row  *row // nil at QoS 0
+	row  *session.ReceivedID // nil at QoS 0
 	// probe: nothing but an acknowledgement is due. Ours go at QoS 0; this is somebody's who took such a name.
 	probe bool
 	// settled and good are of acker: the journal has decided, and the packet is to be acknowledged.
 	settled, good bool
 }
 
-// inbox holds what came until the journal has it. paho's handler only puts into it; one goroutine offers.
+// inbox holds what came until the journal has it. The connection's reader puts into it; one goroutine offers.
 type inbox struct {
 	mu    sync.Mutex // guards all below
 	queue []*item
@@ -98,18 +97,18 @@ func (b *inbox) roomy() bool {
 	return b.used < renewBelow
 }
 
-// receive is paho's handler.
-func (s *Side) receive(k *link, m mqtt.Message) {
-	probe := s.isProbe(m.Topic())
+// receive takes in what a connection brings.
+func (s *Side) receive(k *link, p *session.Publish) {
+	probe := s.isProbe(p.Topic)
 	if !probe {
 		k.progress()
-	} else if k.hear(m.Payload()); m.Qos() == 0 {
+	} else if k.hear(p.Payload); p.QoS == 0 {
 		return
 	}
 	if !k.takes() {
 		return // unacknowledged: the broker brings it again on the next connection
 	}
-	i := &item{k: k, msg: m, probe: probe, size: len(m.Payload()) + len(m.Topic()) + itemCost}
+	i := &item{k: k, p: p, probe: probe, size: len(p.Payload) + len(p.Topic) + itemCost}
 	k.taken(1)
 	if !s.inbox.put(i) && !s.makeRoom(i) {
 		k.taken(-1)
@@ -125,7 +124,7 @@ func (s *Side) makeRoom(i *item) bool {
 	for {
 		select {
 		case <-s.inbox.room:
-		case <-i.k.closed():
+		case <-i.k.conn.Closed():
 			return false
 		case <-limit.C:
 			return false
@@ -158,8 +157,7 @@ func (s *Side) offer(ctx context.Context, in bridge.Inlet) {
 }
 
 func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
-	qos := i.msg.Qos()
-	if qos > 0 && !i.k.offers() {
+	if i.p.QoS > 0 && !i.k.offers() {
 		s.letGo(i)
 		return nil
 	}
@@ -169,9 +167,8 @@ func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
 		return nil
 	}
 	o := s.judge(i)
-	if qos > 0 {
-		hash := digest(i.msg.Topic(), i.msg.Payload())
-		have, err := s.have(ctx, s.rows.match(i.k.gen, i.msg.MessageID(), i.msg.Duplicate(), hash))
+	if i.p.QoS > 0 {
+		have, err := s.have(ctx, s.session.Received.Known(i.k.gen, i.p))
 		if err != nil {
 			s.letGo(i)
 			return err
@@ -181,7 +178,8 @@ func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
 			s.acker.push(i, nil)
 			return nil
 		}
-		i.row, o.State = s.rows.open(i.k.gen, i.msg.MessageID(), i.msg.Duplicate(), qos, hash)
+		row, state := s.session.Received.Open(i.k.gen, i.p)
+		i.row, o.State = row, stateRows(state)
 	}
 	s.acker.await(i)
 	o.Ack = func(err error) { s.acker.push(i, err) }
@@ -204,13 +202,13 @@ func (s *Side) discard() {
 }
 
 // have tells whether the journal has the message of a row. A pending commit is waited for.
-func (s *Side) have(ctx context.Context, known *row) (bool, error) {
+func (s *Side) have(ctx context.Context, known *session.ReceivedID) (bool, error) {
 	if known == nil {
 		return false, nil
 	}
 	select {
-	case <-known.done:
-		return known.err == nil, nil
+	case <-known.Done():
+		return known.Taken(), nil
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
@@ -218,18 +216,18 @@ func (s *Side) have(ctx context.Context, known *row) (bool, error) {
 
 // judge says what the wire itself knows of a message.
 func (s *Side) judge(i *item) bridge.Inbound {
-	m := i.msg
-	o := bridge.Inbound{Body: m.Payload(), Redelivered: m.Duplicate(), Gen: i.k.gen, Redelivers: true}
-	to, ok := s.inboxOf(m.Topic())
+	p := i.p
+	o := bridge.Inbound{Body: p.Payload, Redelivered: p.Dup, Gen: i.k.gen, Redelivers: true}
+	to, ok := s.inboxOf(p.Topic)
 	o.To = to
 	switch {
-	case m.Retained():
+	case p.Retain:
 		// Without the bridge bit a live one came without the flag, was relayed, and comes again with it after a new
 		// subscription.
 		o.Refused, o.Stored = bridge.Refuse("retained", "retained messages are not relayed"), true
 	case !ok:
 		o.Refused = bridge.Refuse("bad_topic", "the topic is not the inbox of a landline")
-	case len(m.Payload()) > s.cfg.MaxMessage:
+	case len(p.Payload) > s.cfg.MaxMessage:
 		o.Refused = bridge.Refuse("too_large", "the message is longer than %d bytes", s.cfg.MaxMessage)
 	}
 	return o

@@ -21,7 +21,7 @@ func TestJudged(t *testing.T) {
 	r.cfg.MaxMessage = 1000
 	l := start(t, r.m, r.cfg)
 	l.up(t)
-	limit := l.current().conn().limit
+	limit := l.cfg.longestPublish()
 	tests := []struct {
 		name, topic, body string
 		retained          bool

@@ -14,12 +14,12 @@ func (s *Side) leave(k *link) {
 	for waiting := true; waiting; {
 		change := s.changed.Wait()
 		s.discard()
-		if _, acked := k.dropped(); acked && !k.conn().holds() && s.outbox.empty() {
+		if _, acked := k.dropped(); acked && !k.conn.Holds() && s.session.Empty() {
 			break
 		}
 		select {
 		case <-change:
-		case <-k.closed():
+		case <-k.conn.Closed():
 			waiting = false
 		case <-limit.C:
 			s.log.Warn().Msg("drain time is over: what is in flight is resumed at the next start")
@@ -31,8 +31,8 @@ func (s *Side) leave(k *link) {
 		k.goodbye(errors.New("stopped"))
 	}
 	s.setLive(nil, "stopped")
-	s.outbox.end(k)
-	k.join()
+	s.session.End(k.conn)
+	k.conn.Join()
 }
 
 var errRenewed = errors.New("the connection is being renewed")
@@ -52,7 +52,5 @@ func (k *link) goodbye(why error) {
 	k.mu.Lock()
 	k.parted = true
 	k.mu.Unlock()
-	k.conn().partWith(why)
-	k.client.Disconnect(uint((leaveTimeout + time.Second).Milliseconds()))
-	k.close(why)
+	k.conn.Disconnect(why, 0)
 }

@@ -1,16 +1,19 @@
 package mqttside
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/mqttside/session"
 )
 
-// Protocol levels (MQTT-3.1.2.2). With the bridge bit the broker does not send us what we publish.
+// Protocol levels, the best first.
 const (
-	levelBridge = 0x84
-	levelPlain  = 4
+	levelBridge = session.Level3Bridge
+	levelPlain  = session.Level3
 )
 
 // muteLimit is how many connections in a row may end without a CONNACK before a plainer level is tried.
@@ -18,9 +21,9 @@ const muteLimit = 2
 
 // attempt is the search for a level that a broker knows, between two accepted logins.
 type attempt struct {
-	trying uint // 0: nothing has failed yet
-	once   bool // a plainer one is tried once
-	silent int  // connections in a row without a CONNACK
+	trying session.Level // 0: nothing has failed yet
+	once   bool          // a plainer one is tried once
+	silent int           // connections in a row without a CONNACK
 }
 
 // answer is how a CONNECT ended that was not accepted.
@@ -33,10 +36,16 @@ const (
 	answerOther               // so it was here
 )
 
-// answerOf reads the code of a CONNACK (MQTT-3.2.2.3).
-func answerOf(code byte) answer {
+// answerOf tells why a login was not accepted (MQTT-3.2.2.3).
+func answerOf(err error) answer {
+	code, known := byte(0), false
+	if r := (session.Refused{}); errors.As(err, &r) {
+		code, known = r.Code, true
+	} else if r := (refused{}); errors.As(err, &r) {
+		code, known = r.code, true
+	}
 	switch {
-	case code == noAnswer:
+	case !known:
 		return answerNone
 	case code == packets.ErrRefusedBadProtocolVersion, code > packets.ErrRefusedNotAuthorised:
 		return answerLevel
@@ -47,7 +56,7 @@ func answerOf(code byte) answer {
 }
 
 // level is what the next CONNECT goes out with.
-func (b *brokers) level(host string, now time.Time) uint {
+func (b *brokers) level(host string, now time.Time) session.Level {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
@@ -63,7 +72,7 @@ func (b *brokers) level(host string, now time.Time) uint {
 }
 
 // accepted: a CONNACK has proven a level. It returns what is to be said of it.
-func (b *brokers) accepted(host string, level uint, now time.Time) (say string) {
+func (b *brokers) accepted(host string, level session.Level, now time.Time) (say string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
@@ -82,7 +91,7 @@ func (b *brokers) accepted(host string, level uint, now time.Time) (say string) 
 
 // refused takes in how a CONNECT ended that was not accepted. again: a plainer level is to be tried at once. say is
 // what a person should know of it.
-func (b *brokers) refused(host string, level uint, how answer) (again bool, say string) {
+func (b *brokers) refused(host string, level session.Level, how answer) (again bool, say string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)

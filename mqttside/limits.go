@@ -49,7 +49,7 @@ func (s *Side) trySide(ctx context.Context, u *url.URL) error {
 	if s.brokers.sideSafe(u.Host) || s.brokers.replaces(u.Host) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
 	t, err := s.sideLogin(ctx, u)
 	if err == nil {

@@ -64,7 +64,7 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 
 // examine looks for a message that closed a connection. Its length is not taken for granted any more.
 func (s *Side) examine(k *link) {
-	if s.poison.blame(k, s.outbox, s.log) {
+	if s.poison.blame(k, s) {
 		s.prover.lengths.forget(k.url.Host)
 	}
 }
@@ -72,9 +72,9 @@ func (s *Side) examine(k *link) {
 // lose takes a closed link out of use. What is bound stays, to be resumed on the next one.
 func (s *Side) lose(k *link, why error) {
 	s.setLive(nil, fix.Short(why))
-	s.outbox.end(k)
-	k.close(why)
-	k.join()
+	s.session.End(k.conn)
+	k.conn.Close(why)
+	k.conn.Join()
 }
 
 // connect tries each broker once, in order.
@@ -86,19 +86,14 @@ func (s *Side) connect(ctx context.Context) (*link, error) {
 			continue
 		}
 		for {
-			k, err := s.newLink(ctx, u)
-			if err == nil {
-				err = k.connect(ctx)
-			}
+			k := s.newLink(u)
+			err := k.connect(ctx)
 			if err == nil {
 				s.admitted(k)
 				return k, nil
 			}
-			if k != nil {
-				s.outbox.end(k)
-				s.examine(k) // what is resumed goes out before it is known that we are in
-			}
-			if k == nil || !s.plainer(ctx, k) {
+			s.examine(k)
+			if !s.plainer(ctx, k, err) {
 				failed = append(failed, err)
 				break
 			}
@@ -118,12 +113,11 @@ func (s *Side) admitted(k *link) {
 }
 
 // plainer notes a login that was not accepted; true: try again at once, with a plainer level.
-func (s *Side) plainer(ctx context.Context, k *link) bool {
-	broken := k.conn() != nil && errors.As(k.conn().reason(), new(breach))
-	if k.conn() == nil || k.ours() && !broken || ctx.Err() != nil {
+func (s *Side) plainer(ctx context.Context, k *link, err error) bool {
+	if !k.asked || ctx.Err() != nil {
 		return false // the broker has not seen our CONNECT, or not been given the time to answer
 	}
-	again, say := s.brokers.refused(k.url.Host, k.level, answerOf(k.result()))
+	again, say := s.brokers.refused(k.url.Host, k.level, answerOf(err))
 	if say != "" {
 		s.log.Info().Str("broker", k.url.Host).Msg(say)
 	}
@@ -169,16 +163,15 @@ func (s *Side) sayConnected(k *link) {
 		say = s.log.Debug() // it was known, and may be so every second
 	}
 	window, _ := s.brokers.window(k.url.Host, s.cfg.Window)
-	say.Str("broker", k.url.Host).Uint("protocol", k.level).Bool("session", k.present).Int("window", window).Msg("connected")
+	say.Str("broker", k.url.Host).Uint8("protocol", uint8(k.level)).Bool("session", k.conn.Present).Int("window", window).Msg("connected")
 }
 
-// prepare waits until what was resumed is acknowledged, then subscribes. paho does not reserve the packet ids of
-// resumed PUBRELs, so nothing else that takes an id may go out before.
+// prepare waits until what was resumed is acknowledged, then subscribes: nothing new overtakes it.
 func (s *Side) prepare(ctx context.Context, k *link) error {
 	if !k.sure {
 		s.filterAt = ""
 	}
-	if err := s.watch(ctx, k, s.outbox.empty); err != nil {
+	if err := s.watch(ctx, k, s.session.Empty); err != nil {
 		return err
 	}
 	return s.subscribe(ctx, k)
@@ -197,13 +190,12 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 			}
 		}
 		select {
-		case <-k.closed():
-			return k.conn().reason()
+		case <-k.conn.Closed():
+			return k.conn.Reason()
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-change:
 		case now := <-look.C:
-			k.conn().skipStalled(now)
 			s.inspect(k, now)
 		}
 	}
@@ -211,16 +203,12 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 
 // inspect renews a connection that is of no more use.
 func (s *Side) inspect(k *link, now time.Time) {
-	if s.outbox.stuck(now, stuckAfter) && !s.inbox.pressed(stuckAfter) {
+	if s.session.Stuck(now, stuckAfter) && !s.inbox.pressed(stuckAfter) {
 		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stuckAfter))
 		return
 	}
-	if k.conn().deaf(now) && !s.inbox.pressed(stuckAfter) {
-		k.fail(errors.New("the broker answers no ping"))
-		return
-	}
 	why, done := k.dropped()
-	if why == "" || !done || k.conn().holds() || !s.inbox.roomy() || !s.cfg.HasSpace() || now.Sub(s.renewed) < renewEvery {
+	if why == "" || !done || k.conn.Holds() || !s.inbox.roomy() || !s.cfg.HasSpace() || now.Sub(s.renewed) < renewEvery {
 		return
 	}
 	s.renewed = now
@@ -253,11 +241,4 @@ func (s *Side) setWhy(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.why = why
-}
-
-// healthy tells whether a closed link was of use, so that trying again at once is right.
-func (k *link) healthy() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return !k.fault && (k.moved || time.Since(k.at) > provenLife)
 }

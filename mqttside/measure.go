@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"chatrelay/mqttside/session"
 )
 
 const longFix = "raise the broker's limits (Mosquitto: message_size_limit, max_packet_size), or lower CHATRELAY_MAX_MESSAGE"
@@ -45,7 +47,7 @@ func (s *Side) measure(ctx context.Context, k *link) error {
 // tryLength finds out about one length, as a message waits for it.
 func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
 	step := s.prover.stepPatience()
-	ctx, cancel := context.WithTimeout(ctx, 2*(listenLimit+step+2*lineTime(n)))
+	ctx, cancel := context.WithTimeout(ctx, 2*(listenLimit+step+2*session.LineTime(n)))
 	defer cancel()
 	ok, err := s.longHeard(ctx, k, n, 2, step)
 	switch {
@@ -120,7 +122,7 @@ func (s *Side) longSelf(ctx context.Context, k *link, n int, patience time.Durat
 
 // measureTime bounds a search: each step may take its patience, and the line's time both ways.
 func measureTime(most int, patience time.Duration) time.Duration {
-	return measureLimit + (lengthSteps+2)*(patience+2*lineTime(most))
+	return measureLimit + (lengthSteps+2)*(patience+2*session.LineTime(most))
 }
 
 // stepPatience is the patience for a step of a search: by the time that a small probe took just before, for where brokers

@@ -1,13 +1,7 @@
 package mqttside
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"net"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,24 +63,6 @@ func TestSearchAgain(t *testing.T) {
 	}
 }
 
-// TestEnded: only what the far end does counts as its closing.
-func TestEnded(t *testing.T) {
-	for _, tc := range []struct {
-		err    error
-		theirs bool
-	}{
-		{io.EOF, true},
-		{&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, true},
-		{&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}, true},
-		{&net.OpError{Op: "write", Err: os.ErrDeadlineExceeded}, false},
-		{&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}, false},
-	} {
-		if err := ended(tc.err); !errors.Is(err, errListener) || errors.Is(err, errHungUp) != tc.theirs {
-			t.Errorf("%v: theirs %v, want %v", tc.err, !tc.theirs, tc.theirs)
-		}
-	}
-}
-
 // TestPatience: where a small probe comes well behind the answer to a ping, so may the others.
 func TestPatience(t *testing.T) {
 	for _, tc := range []struct {
@@ -107,46 +83,5 @@ func TestPatience(t *testing.T) {
 				t.Errorf("%v: heard %v (%v), want %v", tc.took, ok, err, tc.heard)
 			}
 		})
-	}
-}
-
-// TestReadPacket: what a broker says of a length makes no room before it has come.
-func TestReadPacket(t *testing.T) {
-	var small, long bytes.Buffer
-	write := func(b *bytes.Buffer, n int) {
-		p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-		p.TopicName, p.Payload = "t", make([]byte, n)
-		if err := p.Write(b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(&small, 10)
-	write(&long, 5000)
-	for name, tc := range map[string]struct {
-		in   string
-		want int // length of the payload of the first that is read; -1: none
-	}{
-		"a small one":                  {small.String(), 10},
-		"a long one is passed over":    {long.String() + small.String(), 10},
-		"a long one that does not end": {"\x30\xff\xff\xff\x7f" + strings.Repeat("x", 5000), -1},
-		"a long answer":                {"\xd0\xff\xff\xff\x7f", -1},
-		"a length without end":         {"\x30\xff\xff\xff\xff\x01", -1},
-		"nothing":                      {"", -1},
-	} {
-		p, err := readPacket(strings.NewReader(tc.in), 100)
-		if (err == nil) != (tc.want >= 0) {
-			t.Errorf("%s: %v", name, err)
-		} else if err == nil && len(p.(*packets.PublishPacket).Payload) != tc.want {
-			t.Errorf("%s: %v", name, p)
-		}
-	}
-	grown := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for range b.N {
-			_, _ = readPacket(strings.NewReader("\x30\xff\xff\xff\x7f"), 100)
-		}
-	}).AllocedBytesPerOp()
-	if grown > 100_000 {
-		t.Errorf("%d bytes for a packet that never comes", grown)
 	}
 }

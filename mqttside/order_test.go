@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
@@ -96,7 +95,7 @@ func TestEndsInOrder(t *testing.T) {
 		}
 	}
 	r.m.Until(t, "all taken", takenN(n))
-	l.eventually(t, "no packet waits", func() bool { k := l.current(); return k != nil && k.alive() && !k.conn().holds() })
+	l.eventually(t, "no packet waits", func() bool { k := l.current(); return k != nil && k.alive() && !k.conn.Holds() })
 	mu.Lock()
 	defer mu.Unlock()
 	for c, got := range ended {
@@ -105,71 +104,4 @@ func TestEndsInOrder(t *testing.T) {
 		}
 	}
 	tally(t, "in", 2, n/2, bodies(r.m))
-}
-
-// TestUnendedHandshake: a broker that forgets a PUBREL does not stop the mail behind it.
-func TestUnendedHandshake(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, servers.MosquittoConfig{})
-	l := start(t, r.m, r.cfg)
-	l.up(t)
-	r.trap.set(once(proxy.Down, proxy.PUBREL, proxy.Drop, nil))
-	finish(t, r.p.Publish("/chat/1001", 2, false, body("y", 0)))
-	finish(t, r.p.Publish("/chat/1001", 1, false, body("y", 1)))
-	w := l.current().conn()
-	l.eventually(t, "its PUBACK waits", w.holds)
-	w.skipStalled(time.Now().Add(holdLimit - time.Second))
-	if !w.holds() {
-		t.Error("too early")
-	}
-	w.skipStalled(time.Now().Add(holdLimit + time.Second))
-	l.eventually(t, "acknowledged", func() bool { return r.trap.count(proxy.Up, proxy.PUBACK) == 1 })
-	tally(t, "in", 1, 2, bodies(r.m))
-}
-
-func TestTurns(t *testing.T) {
-	t.Parallel()
-	end := func(id byte) []byte { return []byte{0x40, 2, 0, id} }
-	ids := func(ps [][]byte) (out string) {
-		for _, p := range ps {
-			out += string('0' + rune(p[3]))
-		}
-		return out
-	}
-	now := time.Now()
-	var line turns
-	await := func(ids ...uint16) {
-		for _, id := range ids {
-			line.await(id, now)
-		}
-	}
-	ends := func(id byte, want string) {
-		t.Helper()
-		if got := ids(line.end(end(id), now)); got != want {
-			t.Errorf("%d lets out %q, want %q", id, got, want)
-		}
-	}
-	relents := func(after time.Duration, want string) {
-		t.Helper()
-		if got := ids(line.skipStalled(now.Add(after))); got != want {
-			t.Errorf("after %v %q is let out, want %q", after, got, want)
-		}
-	}
-	await(0, 1, 2, 2, 3, 4, 5)
-	ends(2, "")
-	ends(1, "")
-	ends(9, "9") // never seen
-	ends(0, "012")
-	relents(holdLimit+1, "") // nobody waits
-	ends(4, "")
-	await(6)
-	ends(6, "")
-	relents(holdLimit, "")
-	relents(holdLimit+1, "4") // 3 is given up; 5 is first now
-	relents(holdLimit+1, "")
-	ends(3, "3")
-	ends(5, "56")
-	if line.holds() || len(line.line) != 0 {
-		t.Errorf("%d are left", len(line.line))
-	}
 }

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // othersEvery is how often the status topics are looked at, at most: after a login. A relay that starts later looks
@@ -24,18 +22,19 @@ func (s *Side) lookForOthers(ctx context.Context, u *url.URL) {
 		return // nothing is known: the next login tries again
 	}
 	defer t.end()
-	if t.ask(statusFilters(&s.cfg)...) != nil {
-		return
+	for _, filter := range statusFilters(&s.cfg) {
+		if _, err := t.conn.Subscribe(filter, 1); err != nil {
+			return
+		}
 	}
 	for {
-		p, err := t.until(packets.Publish) // retained ones come at once; those who log in meanwhile count, too
+		p, err := t.next() // retained ones come at once; those who log in meanwhile count, too
 		if err != nil {
 			return
 		}
-		m := p.(*packets.PublishPacket)
 		var said presence
-		if json.Unmarshal(m.Payload, &said) == nil && s.rival(said) {
-			s.log.Error().Str("topic", m.TopicName).Str("clientId", said.ClientID).
+		if json.Unmarshal(p.Payload, &said) == nil && s.rival(said) {
+			s.log.Error().Str("topic", p.Topic).Str("clientId", said.ClientID).
 				Str("fix", "stop one of them: one relay per account and topic prefix").
 				Msg("another relay is online for the same topic prefix: every message is delivered twice")
 			return

@@ -8,6 +8,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/mqttside/session"
 	"chatrelay/test/servers"
 )
 
@@ -108,7 +109,7 @@ func otherLevels(t *testing.T, other string) {
 	cfg.URLs = append(cfg.URLs, other)
 	m := bridgetest.NewMemory(t)
 	l := start(t, m, cfg)
-	at := func(url string, level uint) {
+	at := func(url string, level session.Level) {
 		t.Helper()
 		l.eventually(t, "up at "+url, func() bool {
 			k := l.current()
@@ -123,7 +124,7 @@ func otherLevels(t *testing.T, other string) {
 	if err := mosquitto.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l.current().close(errRenewed) // ours: back to the first one
+	l.current().conn.Close(errRenewed) // ours: back to the first one
 	at(mosquitto.URL, levelBridge)
 	if log.has("another client") {
 		t.Error("taken for a fight")
@@ -188,7 +189,7 @@ func (l *testLog) times(text string) int {
 func TestLevelSearch(t *testing.T) {
 	now := time.Now()
 	newOne := func() *brokers { return newBrokers(bridgetest.NewMemory(t).SideJournal()) }
-	want := func(t *testing.T, b *brokers, level uint) {
+	want := func(t *testing.T, b *brokers, level session.Level) {
 		t.Helper()
 		if got := b.level("h", now); got != level {
 			t.Errorf("level %#x, want %#x", got, level)

@@ -1,10 +1,6 @@
 package mqttside
 
-import (
-	"github.com/rs/zerolog"
-
-	"chatrelay/bridge"
-)
+import "chatrelay/bridge"
 
 // deathsMost is how many connections in a row may end over one message before it is set aside.
 const deathsMost = 5
@@ -19,49 +15,29 @@ type poison struct {
 // blame looks at how a connection ended: what was sent and acknowledged before the culprit has left the outbox,
 // so the culprit is the oldest there, and stays it.
 // true: the culprit is set aside.
-func (p *poison) blame(k *link, o *outbox, log zerolog.Logger) bool {
+func (p *poison) blame(k *link, s *Side) bool {
 	quick, theirs := k.ended(provenLife)
 	if quick && !theirs {
 		return false // it says nothing about any message
 	}
-	front, ok := o.front()
+	tag, ok := s.session.Oldest()
 	if !quick || !ok {
 		*p = poison{}
 		return false
 	}
+	front := tag.(bridge.Ref)
 	if front != p.ref {
 		*p = poison{ref: front}
 	}
 	if p.deaths++; p.deaths < deathsMost {
 		return false
 	}
-	log.Error().Stringer("ref", front).Int("connections", p.deaths).
+	s.log.Error().Stringer("ref", front).Int("connections", p.deaths).
 		Msg("the broker closes the connection over this message: it is set aside as dead (is it larger than the broker's max_packet_size?)")
-	o.bury(front, bridge.Refuse("poison", "the MQTT broker closes the connection over this message"))
+	if s.session.Remove(front) {
+		s.journal.Settle(bridge.Result{Ref: front, Err: bridge.Refuse("poison", "the MQTT broker closes the connection over this message")})
+	}
+	s.changed.Wake()
 	*p = poison{}
 	return true
-}
-
-// front is the oldest leg, if the broker may have got it and has not acknowledged it in any way.
-func (o *outbox) front() (bridge.Ref, bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	all := o.ordered()
-	if len(all) == 0 || !all[0].written || all[0].phase != published {
-		return bridge.Ref{}, false
-	}
-	return all[0].Ref, true
-}
-
-// bury takes a leg out for good, between connections.
-func (o *outbox) bury(ref bridge.Ref, why *bridge.Refusal) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, l := range o.legs {
-		if l.Ref == ref && o.link == nil {
-			o.remove(l)
-			o.journal.Settle(bridge.Result{Ref: ref, Err: why})
-		}
-	}
-	o.changed.Wake()
 }

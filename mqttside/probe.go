@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"chatrelay/mqttside/session"
 )
 
 const (
@@ -56,20 +59,22 @@ func askLimits(ctx context.Context, cfg *Config, u *url.URL) (limits, error) {
 	if err != nil {
 		return limits{}, unreachable{err}
 	}
-	t, err := dialTalk(ctx, cfg, u)
+	conn, err := transport(ctx, cfg, u)
 	if err != nil {
-		return limits{}, err
+		return limits{}, unreachable{err}
 	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	goodbye := []byte{packets.Disconnect << 4, 0} // leaves the expiry as it is (MQTT 5, 3.14.2.2.2)
-	defer func() { t.part(goodbye) }()
-	if err := t.conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
+	defer func() { part(conn, goodbye) }()
+	if err := conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
 		return limits{}, err
 	}
 	id := sideID(cfg)
-	if _, err := t.conn.Write(connect5(id, user, password)); err != nil {
+	if _, err := conn.Write(connect5(id, user, password)); err != nil {
 		return limits{}, leftSession{id, err}
 	}
-	got, err := readConnack5(t.r)
+	got, err := readConnack5(bufio.NewReader(conn))
 	switch {
 	case errors.As(err, new(refusal5)):
 		return limits{}, err
@@ -82,6 +87,15 @@ func askLimits(ctx context.Context, cfg *Config, u *url.URL) (limits, error) {
 	return got, nil
 }
 
+// part says goodbye, and waits a moment until the broker has taken note: it closes then.
+func part(conn net.Conn, goodbye []byte) {
+	_, err := conn.Write(goodbye)
+	if err == nil && conn.SetReadDeadline(time.Now().Add(partTimeout)) == nil {
+		_, _ = io.Copy(io.Discard, conn) // until the broker closes
+	}
+	_ = errors.Join(err, conn.Close()) // it has told what it was asked for
+}
+
 // connect5 is a CONNECT without a clean start, for a session that does not expire (MQTT 5, 3.1).
 func connect5(id, user, password string) []byte {
 	flags := byte(0)
@@ -91,7 +105,7 @@ func connect5(id, user, password string) []byte {
 	if user != "" && password != "" {
 		flags |= 0x40
 	}
-	body := append([]byte("\x00\x04MQTT\x05"), flags, 0, byte(keepAlive/time.Second), 5, 0x11)
+	body := append([]byte("\x00\x04MQTT\x05"), flags, 0, byte(session.KeepAlive/time.Second), 5, 0x11)
 	body = binary.BigEndian.AppendUint32(body, neverExpires)
 	body = appendText(body, id)
 	if user != "" {
@@ -114,7 +128,7 @@ func readConnack5(r *bufio.Reader) (limits, error) {
 		return limits{}, fmt.Errorf("%w: %w", errNoVersion5, err)
 	}
 	n, err := binary.ReadUvarint(r)
-	if err != nil || kind != packets.Connack<<4 || n < 2 || n > longestAnswer {
+	if err != nil || kind != packets.Connack<<4 || n < 2 || n > 1<<10 {
 		return limits{}, errNoVersion5
 	}
 	body := make([]byte, n)

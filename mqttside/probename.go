@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"strings"
 )
@@ -15,6 +16,14 @@ const (
 	probeShape  = "~probe-"
 	probeDigits = 16
 )
+
+// nonce tells one probe from another.
+type nonce [8]byte
+
+func newNonce() (n nonce) {
+	_, _ = rand.Read(n[:]) // never fails
+	return n
+}
 
 // newProbeName names the probes of one run. It is no user name, as nobody could know it before.
 func newProbeName() string {

@@ -138,7 +138,7 @@ func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) 
 		wait = min(probeRetry, 100*time.Millisecond<<min(attempt, 10))
 	}
 	until := time.Now().Add(wait)
-	if err := s.watch(ctx, k, func() bool { return time.Now().After(until) && s.outbox.empty() }); err != nil {
+	if err := s.watch(ctx, k, func() bool { return time.Now().After(until) && s.session.Empty() }); err != nil {
 		return err
 	}
 	if quiet == nil {
@@ -195,7 +195,7 @@ func (s *Side) proven(k *link, mark uint64) {
 		s.confirm(k.url.Host, mark)
 	}
 	p.shorter = false
-	s.outbox.prove()
+	s.trust.prove()
 }
 
 // unproven: nothing shows that what was settled since the last heard probe has arrived. Its senders are told, unless it
@@ -211,15 +211,15 @@ func (s *Side) unproven(k *link, e *silence) {
 	maybe := 0
 	switch {
 	case e.unsure: // nor was anything shown against it: nothing is settled, and nothing bounced, until it is known
-		s.outbox.suspend()
+		s.trust.suspend()
 	case e.in && !e.out && !e.denied: // what we publish was heard
-		s.outbox.prove()
+		s.trust.prove()
 	case e.long:
-		maybe = s.outbox.distrust()
+		maybe = s.trust.distrust()
 		p.shorter = true
 		s.prover.lengths.forget(k.url.Host)
 	default:
-		maybe = s.outbox.distrust()
+		maybe = s.trust.distrust()
 		s.bounceUnconfirmed(0, bridge.Refuse("no_right", "it may not have arrived: %s", e.Error()))
 	}
 	if p.told == text {
@@ -250,7 +250,7 @@ func aclUser(cfg *Config, u *url.URL) string {
 // due tells whether it is time for a regular probe.
 func (s *Side) due(now time.Time) bool {
 	since := now.Sub(s.prover.last)
-	n, _ := s.outbox.sinceProbe()
+	n, _ := s.trust.sinceProbe()
 	return since >= probeIdle || n > 0 && since >= probeBusy || n >= probeMany && since >= time.Second
 }
 
@@ -275,7 +275,7 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 			return nil, err
 		}
 		mark := s.journal.LastUnproven()
-		n, long := s.outbox.sinceProbe()
+		n, long := s.trust.sinceProbe()
 		verdict, err := s.round(ctx, k, func(ctx context.Context) error {
 			if want > 0 {
 				return s.tryLength(ctx, k, want)
@@ -294,11 +294,11 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 			s.log.Debug().Err(verdict).Msg("a probe could not be tried")
 			s.prover.lengths.unwant(host)
 			if want == 0 && s.hopeless(k, n, verdict) {
-				return nil, k.conn().reason()
+				return nil, k.conn.Reason()
 			}
 		case want == 0:
 			s.prover.untried = time.Time{}
-			s.outbox.probed(n)
+			s.trust.probed(n)
 			s.proven(k, mark)
 		}
 	}

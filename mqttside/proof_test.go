@@ -350,7 +350,7 @@ func TestSelfHearing(t *testing.T) {
 		l.mu.Lock()
 		l.unsure = unsure
 		l.mu.Unlock()
-		before.close(errors.New("cut by the test"))
+		before.conn.Close(errors.New("cut by the test"))
 		l.within(t, 10*time.Second, "up", func() bool { k := l.current(); return k != nil && k != before })
 		if k := l.current(); k.level != levelPlain {
 			t.Errorf("level %#x", k.level)

@@ -3,14 +3,10 @@ package mqttside
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"chatrelay/bridge"
 )
-
-// heldBytes is how much may wait for the network before Send takes no more.
-const heldBytes = 1 << 20
 
 // Send publishes one leg. See bridge.Side.
 func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
@@ -29,7 +25,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	length := s.probeLength(topic, len(out.Body))
 	for {
 		change := s.changed.Wait()
-		if s.outbox.recalled() {
+		if gaveBack(s) {
 			return bridge.ErrDown // first in its lane may be another now
 		}
 		k, qos, err := s.ready(out.Kind)
@@ -47,14 +43,14 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 				k = nil
 			}
 		}
-		if k != nil && s.publish(k, topic, qos, out) {
+		if k != nil && s.session.Send(k.conn, outbound(out, topic, qos)) {
 			return nil
 		}
-		if s.outbox.recalled() {
+		if gaveBack(s) {
 			return bridge.ErrDown
 		}
 		if k != nil && k.alive() {
-			return errors.New("mqtt: the client took no message") // no packet id: temporary
+			return errors.New("mqtt: no packet id is free")
 		}
 		select {
 		case <-change:
@@ -96,10 +92,11 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 	if kind == bridge.KindNotice && roomy {
 		qos = 1
 	}
+	load, notices := s.session.InFlight()
 	if beside(kind, qos) {
-		limit = maxNotices
+		load, limit = notices, maxNotices
 	}
-	if s.outbox.load(beside(kind, qos)) >= limit || k.conn().held() > heldBytes {
+	if load >= limit || k.conn.Crowded() {
 		return nil, 0, nil
 	}
 	return k, qos, nil
@@ -108,19 +105,8 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 // beside tells what has no part in the window, for no broker has a limit for it: notices at QoS 1.
 func beside(kind bridge.Kind, qos byte) bool { return kind == bridge.KindNotice && qos == 1 }
 
-// publish tells whether the leg was bound. From then on the outbox has it, whatever becomes of the link.
-func (s *Side) publish(k *link, topic string, qos byte, out bridge.Outbound) bool {
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	if !k.alive() {
-		return false
-	}
-	k.store.sending, k.store.bound = &out, false
-	t := k.client.Publish(topic, qos, false, out.Body)
-	k.store.sending = nil
-	if err := t.Error(); err != nil && k.store.bound {
-		// It was not handed to the writer, and paho would let the next one pass it. Resuming keeps the order.
-		k.close(fmt.Errorf("publish: %w", err))
-	}
-	return k.store.bound
+// gaveBack tells, once, that deliveries went back to the journal. Whatever Send holds then may belong behind them.
+func gaveBack(s *Side) bool {
+	byTrust, bySession := s.trust.gone(), s.session.GaveBack()
+	return byTrust || bySession
 }

@@ -11,11 +11,13 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
+	"chatrelay/mqttside/session"
 )
 
 const (
 	maxWindow  = 10_000
-	maxNotices = 200 // in flight beside the window
+	maxNotices = 200                   // in flight beside the window
+	askLimit   = session.KeepAlive / 4 // for the commit in front of a CONNECT
 )
 
 // Keys of the side's memory in the journal, beside those of rows.
@@ -34,8 +36,8 @@ type Side struct {
 	journal bridge.SideJournal
 	log     zerolog.Logger
 
-	outbox  *outbox
-	rows    *rows
+	session *session.Session
+	trust   trust
 	inbox   *inbox
 	acker   *acker
 	brokers *brokers
@@ -51,16 +53,15 @@ type Side struct {
 	looked    time.Time // for other relays
 	poison    poison
 
-	sending sync.Mutex     // held around each Publish of a leg and while the live link changes
 	changed wait.Broadcast // rings when anything that Send or Run waits for may have changed
 
 	mu       sync.Mutex // guards all below
-	session  nonce
-	known    bool   // the journal knows of a session
-	home     string // broker that has it
-	settled  uint64 // LastUnproven of what is known to be true or bounced, or stands in elsewhere
-	unsure   bool   // the broker may have begun a new session without our knowing
-	verdict  fate   // of checkSession, when it was asked just now; else unsure
+	id       session.ID
+	known    bool          // the journal knows of a session
+	home     string        // broker that has it
+	settled  uint64        // LastUnproven of what is known to be true or bounced, or stands in elsewhere
+	unsure   bool          // the broker may have begun a new session without our knowing
+	verdict  session.State // of checkSession, when it was asked just now; else unknown
 	live     *link
 	stopping bool
 	why      string // not up because
@@ -76,12 +77,12 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	}
 	s := &Side{
 		cfg: cfg, urls: urls, journal: journal, log: cfg.Log.With().Str("side", bridge.MQTT.String()).Logger(),
-		rows: newRows(journal), inbox: newInbox(), brokers: newBrokers(journal), why: "not started",
+		session: session.New(sessionJournal{journal}), inbox: newInbox(), brokers: newBrokers(journal), why: "not started",
 		instance: fmt.Sprintf("%x", newNonce()),
 	}
 	s.prover.closed = map[string]closure{}
 	s.prover.topic = s.cfg.Prefix + "/" + newProbeName()
-	s.outbox = newOutbox(journal, &s.changed)
+	s.trust.journal, s.trust.changed = journal, &s.changed
 	s.acker = newAcker(s)
 	return s, nil
 }
@@ -129,17 +130,17 @@ func (s *Side) restore(ctx context.Context) error {
 		return fmt.Errorf("mqtt: read bound deliveries: %w", err)
 	}
 	s.mu.Lock()
-	if v := state[stateSession]; len(v) >= len(s.session) {
-		s.session, s.known, s.home = nonce(v[:len(s.session)]), true, string(v[len(s.session):])
+	if v := state[stateSession]; len(v) >= len(s.id) {
+		s.id, s.known, s.home = session.ID(v[:len(s.id)]), true, string(v[len(s.id):])
 	}
 	s.unsure = state[stateLogin] != nil
 	s.restoreElsewhere(state[stateElsewhere], time.Now())
-	session := s.session
+	id := s.id
 	s.mu.Unlock()
 	s.filterAt = string(state[stateFilter])
 	s.brokers.restore(state)
-	s.rows.restore(session, state)
-	if lost := s.outbox.restore(session, bound, s.topic); lost > 0 {
+	s.session.Load(id, state)
+	if lost := s.resume(bound); lost > 0 {
 		s.log.Warn().Int("deliveries", lost).Msg("bound deliveries cannot be resumed and are sent again")
 	}
 	return nil
@@ -155,7 +156,7 @@ func (s *Side) ask(ctx context.Context) {
 	if !known {
 		return
 	}
-	limited, cancel := context.WithTimeout(ctx, commitLimit)
+	limited, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	// A journal in trouble keeps nobody from connecting: it drains through us.
 	_ = s.journal.Wait(limited, s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateLogin, Value: []byte{1}}))
@@ -166,8 +167,8 @@ func (s *Side) doubt(ctx context.Context, u *url.URL) {
 	s.mu.Lock()
 	ask := s.unsure && s.home == u.Host
 	s.mu.Unlock()
-	f := unsure
-	if ask && s.filterAt == s.subscription(s.brokers.level(u.Host, time.Now())) && s.outbox.released() {
+	f := session.StateUnknown
+	if ask && s.filterAt == s.subscription(s.brokers.level(u.Host, time.Now())) && s.session.Released() {
 		f = s.checkSession(ctx, u)
 	}
 	s.mu.Lock()
@@ -182,50 +183,51 @@ func (s *Side) unanswered() {
 	s.unsure = true
 }
 
-// begin acts on an accepted CONNACK before paho resumes. It tells whether the session is the one that the journal knows.
-func (s *Side) begin(k *link, present bool) (sure bool) {
+// begin acts on an accepted login, and resumes what is in flight. It tells whether the session is the one that the journal knows.
+func (s *Side) begin(k *link) (sure bool) {
+	present := k.conn.Present
 	s.mu.Lock()
-	expected, f := s.known, kept
+	expected, f := s.known, session.StatePresent
 	switch {
-	case s.unsure && s.verdict == kept && present && s.home == k.url.Host:
-	case !present || !expected || s.unsure && s.verdict == lost:
-		f = lost
-		s.session, s.known = newNonce(), true
+	case s.unsure && s.verdict == session.StatePresent && present && s.home == k.url.Host:
+	case !present || !expected || s.unsure && s.verdict == session.StateGone:
+		f = session.StateGone
+		s.id, s.known = session.NewID(), true
 	case s.unsure || s.home != k.url.Host:
-		f = unsure
+		f = session.StateUnknown
 	}
 	moved := expected && s.home != k.url.Host
 	if moved {
 		s.leaveBroker(s.home, time.Now()) // in front of the row that names the new one
 	}
 	s.home, s.unsure = k.url.Host, false
-	session := s.session
+	id := s.id
 	s.mu.Unlock()
-	home := bridge.StateRow{Key: stateSession, Value: append(session[:], k.url.Host...)}
-	if f == lost {
-		k.raise(s.journal.SetState(bridge.MQTT, append(s.rows.renew(session), home, bridge.StateRow{Key: stateFilter})...))
+	home := bridge.StateRow{Key: stateSession, Value: append(id[:], k.url.Host...)}
+	if f == session.StateGone {
+		k.conn.Raise(s.journal.SetState(bridge.MQTT, append(stateRows(s.session.Renew(id)), home, bridge.StateRow{Key: stateFilter})...))
 	}
 	if moved {
-		s.outbox.disown()
+		s.trust.disown()
 	}
-	maybe := s.outbox.begin(k, f, session, s.brokers.lacksQoS2(k.url.Host, time.Now()))
+	s.trust.begin()
+	maybe := s.session.Resume(k.conn, f, s.brokers.lacksQoS2(k.url.Host, time.Now()))
+	countDoubtful(s.journal, maybe)
 	// Behind the bindings: they must not be believed without it.
 	s.journal.SetState(bridge.MQTT, home, bridge.StateRow{Key: stateLogin})
 	switch {
-	case f == lost && expected:
+	case f == session.StateGone && expected:
 		s.log.Warn().Int("maybe_duplicate", maybe).
 			Msg("the broker has lost our session: what was in flight is published again; messages that waited there are gone (check its persistence and session expiry)")
-	case f == unsure && maybe > 0:
+	case f == session.StateUnknown && maybe > 0:
 		s.log.Warn().Int("maybe_duplicate", maybe).
 			Msg("the broker may have lost our session: what it had taken in part is published again")
 	}
-	return f == kept
+	return f == session.StatePresent
 }
 
-// setLive opens the gate for Send, or shuts it (nil) once no Publish is under way.
+// setLive opens the gate for Send, or shuts it (nil).
 func (s *Side) setLive(k *link, why string) {
-	s.sending.Lock()
-	defer s.sending.Unlock()
 	s.mu.Lock()
 	s.live, s.why = k, why
 	s.mu.Unlock()

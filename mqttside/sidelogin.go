@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 )
+
+// loginLimit is for one that is made only to see whether it comes about.
+const loginLimit = 5 * time.Second
 
 // errReplaced: the broker puts an id of its own in the place of ours, as Mosquitto does with
 // use_username_as_clientid. Whoever logs in with our user name then gets the session of the relay.
@@ -16,15 +20,15 @@ var errReplaced = errors.New("the broker replaces client ids (Mosquitto: use_use
 // that id. There can be none, unless ids are replaced; then it is the relay's, and is left alone (errReplaced).
 func sideLogin(ctx context.Context, cfg *Config, u *url.URL) (*talk, error) {
 	id := sideID(cfg)
-	asked, err := greet(ctx, cfg, u, session{id: id}, levelPlain)
+	asked, err := greet(ctx, cfg, u, client{id: id}, levelPlain)
 	if err != nil {
 		return nil, mayLeave(id, err)
 	}
 	asked.end()
-	if asked.present {
+	if asked.conn.Present {
 		return nil, errReplaced
 	}
-	t, err := greet(ctx, cfg, u, session{id: id, clean: true}, levelPlain) // removes what asked has left
+	t, err := greet(ctx, cfg, u, client{id: id, clean: true}, levelPlain) // removes what asked has left
 	if err != nil {
 		return nil, leftSession{id, err}
 	}

@@ -22,6 +22,6 @@ func (s *Side) status(word string) []byte {
 // announce publishes the status at QoS 0: it takes no packet id.
 func (s *Side) announce(k *link, word string) {
 	if s.cfg.StatusTopic != "" {
-		k.client.Publish(s.cfg.StatusTopic, 0, true, s.status(word))
+		_ = k.conn.Publish(s.cfg.StatusTopic, s.status(word), true) // a connection that has closed says it by its will
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/mqttside/session"
 )
 
 const answerTimeout = 10 * time.Second // for a SUBACK
@@ -18,7 +19,9 @@ var errSubscribe = errors.New("the broker does not let us subscribe: allow it in
 const filterEnd = "\x00"
 
 // subscription is what is remembered of a SUBSCRIBE. The bridge bit acts at the SUBSCRIBE, and stays with the session.
-func (s *Side) subscription(level uint) string { return s.filter() + filterEnd + string(rune(level)) }
+func (s *Side) subscription(level session.Level) string {
+	return s.filter() + filterEnd + string(rune(level))
+}
 
 // subscribe asks for all inboxes, unless the session does already: a SUBSCRIBE would bring retained messages
 // again. The filter is remembered with the session.
@@ -34,35 +37,37 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 		former = s.filter() // the session may have it with the bridge bit
 	}
 	if former != "" {
-		k.client.Unsubscribe(former) // of a former prefix; if it fails, its mail is refused as bad_topic
+		if _, err := k.conn.Unsubscribe(former); err != nil { // of a former prefix; if it fails, its mail is refused as bad_topic
+			return fmt.Errorf("unsubscribe: %w", err)
+		}
 	}
-	t := k.client.Subscribe(s.filter(), 2, nil)
-	if err := t.Error(); err != nil {
+	answer, err := k.conn.Subscribe(s.filter(), 2)
+	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	code, err := s.suback(ctx, k)
+	code, err := s.suback(ctx, k, answer)
 	if err != nil {
 		return err
 	}
-	if code > 2 { // 0x80: MQTT-3.9.3; paho's token says nothing of it
+	if code > 2 { // 0x80: MQTT-3.9.3
 		return fmt.Errorf("%s: %w", s.filter(), errSubscribe)
 	}
 	s.granted(k, code)
 	s.filterAt = wanted
-	k.raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
+	k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
 	return nil
 }
 
 // suback waits for the answer to SUBSCRIBE. Behind a backlog that the side can hardly take in it is late.
-func (s *Side) suback(ctx context.Context, k *link) (code byte, err error) {
+func (s *Side) suback(ctx context.Context, k *link, answer <-chan []byte) (code byte, err error) {
 	limit := time.NewTicker(answerTimeout)
 	defer limit.Stop()
 	for {
 		select {
-		case code := <-k.subbed:
-			return code, nil
-		case <-k.closed():
-			return 0, k.conn().reason()
+		case codes := <-answer:
+			return codes[0], nil
+		case <-k.conn.Closed():
+			return 0, k.conn.Reason()
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-limit.C:

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-
 	"chatrelay/internal/wait"
 )
 
@@ -32,9 +30,6 @@ type fights struct {
 func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 	now := time.Now()
 	quick, theirs := k.ended(quickEnd)
-	k.mu.Lock()
-	moved := k.moved
-	k.mu.Unlock()
 	if !quick || !theirs {
 		f.idle, f.said = 0, false
 		return false
@@ -43,7 +38,7 @@ func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 	for len(f.ends) > 0 && now.Sub(f.ends[0]) > fightWindow {
 		f.ends = f.ends[1:]
 	}
-	if f.idle++; moved {
+	if f.idle++; k.carried() {
 		f.idle = 0
 	}
 	if !f.said && (len(f.ends) <= fightLimit || f.idle <= fightLimit && !s.another(ctx, k)) {
@@ -79,14 +74,14 @@ func (s *Side) another(ctx context.Context, k *link) bool {
 		return false
 	}
 	defer t.end()
-	if t.ask(s.cfg.StatusTopic) != nil {
+	if _, err := t.conn.Subscribe(s.cfg.StatusTopic, 1); err != nil {
 		return false
 	}
-	p, err := t.until(packets.Publish)
+	p, err := t.next()
 	if err != nil {
 		return false
 	}
 	var said presence
-	err = json.Unmarshal(p.(*packets.PublishPacket).Payload, &said)
+	err = json.Unmarshal(p.Payload, &said)
 	return err == nil && said.Status == "online" && said.Instance != "" && said.Instance != s.instance
 }

@@ -10,7 +10,7 @@ import (
 
 const (
 	maxPrefix = 1024
-	maxTopic  = 60_000 // paho cuts a topic at 65535 bytes in silence: another inbox
+	maxTopic  = 60_000 // MQTT has no room for more than 65535 bytes (MQTT-1.5.3)
 )
 
 // control tells characters that make brokers cut the connection (MQTT-1.5.3).

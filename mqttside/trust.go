@@ -1,99 +1,132 @@
 package mqttside
 
-import "chatrelay/bridge"
+import (
+	"sync"
 
-// trust is what a broker's acknowledgement is worth. By MQTT 3.1.1 it also acknowledges what it drops.
-type trust int
+	"chatrelay/bridge"
+	"chatrelay/internal/wait"
+	"chatrelay/mqttside/session"
+)
+
+// worth is what a broker's acknowledgement is worth. By MQTT 3.1.1 it also acknowledges what it drops.
+type worth int
 
 const (
-	untried    trust = iota // no probe was heard on this connection, nor missed: what is acknowledged waits
+	untried    worth = iota // no probe was heard on this connection, nor missed: what is acknowledged waits
 	trusted                 // one was heard: acknowledged is settled, until a later one is missed
 	distrusted              // one was missed: what is acknowledged goes again
 )
 
-// settle takes an acknowledged leg out, for what the acknowledgement is worth. o.mu is held.
-func (o *outbox) settle(l *leg) {
-	o.remove(l)
-	switch o.trust {
+// trust settles what is acknowledged, for what that is worth. Its settle runs under the session's lock.
+type trust struct {
+	journal bridge.SideJournal
+	changed *wait.Broadcast
+
+	mu       sync.Mutex // guards all below
+	worth    worth
+	held     []session.Message // acknowledged before a probe was heard
+	gaveBack bool              // since it was asked last
+	since    int               // messages settled since the last probe that was heard went out
+	longest  int               // of them
+}
+
+// begin: a new connection, on which no probe was heard yet.
+func (t *trust) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.worth = untried
+}
+
+func (t *trust) settle(m session.Message) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch t.worth {
 	case untried:
-		o.held = append(o.held, l)
+		t.held = append(t.held, m)
 	case distrusted:
-		o.giveBack(l)
+		t.giveBack(m)
 	case trusted:
-		o.journal.Settle(bridge.Result{Ref: l.Ref, Unproven: true})
-		if l.Kind.IsMessage() {
-			o.since++
-			o.longest = max(o.longest, len(l.Body))
+		t.journal.Settle(bridge.Result{Ref: m.Tag.(bridge.Ref), Unproven: true})
+		if !m.Repeatable {
+			t.since++
+			t.longest = max(t.longest, len(m.Payload))
 		}
 	}
 }
 
-// giveBack lets an acknowledged leg go again, once there is a right to. The broker may have had it. o.mu is held.
-func (o *outbox) giveBack(l *leg) {
-	o.called = true
-	o.journal.Unbind(l.Ref)
-	if l.Kind.IsMessage() {
-		o.journal.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
+// giveBack lets acknowledged messages go again, once there is a right to. The broker may have had them. t.mu is held.
+func (t *trust) giveBack(ms ...session.Message) {
+	for _, m := range ms {
+		t.gaveBack = true
+		t.journal.Unbind(m.Tag.(bridge.Ref))
+		if !m.Repeatable {
+			t.journal.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
+		}
 	}
 }
 
+// gone tells, once, that messages went back to the journal.
+func (t *trust) gone() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was := t.gaveBack
+	t.gaveBack = false
+	return was
+}
+
 // prove: a probe was heard on the connection. What was acknowledged on it before is settled.
-func (o *outbox) prove() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.trust = trusted
-	for _, l := range o.held {
-		o.journal.Settle(bridge.Result{Ref: l.Ref})
+func (t *trust) prove() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.worth = trusted
+	for _, m := range t.held {
+		t.journal.Settle(bridge.Result{Ref: m.Tag.(bridge.Ref)})
 	}
-	o.held = nil
-	o.changed.Wake()
+	t.held = nil
+	t.changed.Wake()
 }
 
 // distrust: a probe was not heard. What was acknowledged and is not settled goes again, and so does what is
 // acknowledged from now on. It returns how many go again.
-func (o *outbox) distrust() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.trust, o.since, o.longest = distrusted, 0, 0
-	n := len(o.held)
-	for _, l := range o.held {
-		o.giveBack(l)
-	}
-	o.held = nil
-	o.changed.Wake()
-	return n
+func (t *trust) distrust() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.worth = distrusted
+	return t.forget()
 }
 
 // disown: the relay is with another broker now, whose probes say nothing of what the last one acknowledged. What is not
 // settled goes again.
-func (o *outbox) disown() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, l := range o.held {
-		o.giveBack(l)
-	}
-	o.held, o.since, o.longest = nil, 0, 0
+func (t *trust) disown() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forget()
+}
+
+// forget gives back what is held. t.mu is held.
+func (t *trust) forget() int {
+	n := len(t.held)
+	t.giveBack(t.held...)
+	t.held, t.since, t.longest = nil, 0, 0
+	t.changed.Wake()
+	return n
 }
 
 // suspend: it is not known what an acknowledgement is worth. What comes from now on waits.
-func (o *outbox) suspend() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.trust = untried
-}
+func (t *trust) suspend() { t.begin() }
 
 // sinceProbe is how many messages were settled since the last probe that was heard, and how long the longest is.
-func (o *outbox) sinceProbe() (n, longest int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.since, o.longest
+func (t *trust) sinceProbe() (n, longest int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.since, t.longest
 }
 
 // probed takes those off that were settled before a probe went out that was heard.
-func (o *outbox) probed(n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.since -= n; o.since <= 0 {
-		o.since, o.longest = 0, 0
+func (t *trust) probed(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.since -= n; t.since <= 0 {
+		t.since, t.longest = 0, 0
 	}
 }

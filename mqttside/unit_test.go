@@ -3,15 +3,10 @@ package mqttside
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
-
-	"chatrelay/bridge"
-	"chatrelay/bridge/bridgetest"
 )
 
 func sound() Config {
@@ -81,25 +76,6 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-func TestHow(t *testing.T) {
-	want := how{session: newNonce(), id: 513, qos: 2, phase: released}
-	got, err := parseHow(want.bytes())
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(how{})); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
-	}
-	for name, h := range map[string]how{
-		"no id": {qos: 2, phase: 1}, "QoS 0": {id: 1, phase: 1}, "QoS 3": {id: 1, qos: 3, phase: 1},
-		"released at QoS 1": {id: 1, qos: 1, phase: 2}, "no phase": {id: 1, qos: 2},
-	} {
-		if _, err := parseHow(h.bytes()); !errors.Is(err, errHow) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := parseHow(want.bytes()[:12]); !errors.Is(err, errHow) {
-		t.Errorf("short: %v", err)
-	}
-}
-
 func TestReceiveMaximum(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -138,107 +114,4 @@ func FuzzConnack5(f *testing.F) {
 			t.Errorf("%+v", n)
 		}
 	})
-}
-
-func TestRows(t *testing.T) {
-	r := newRows(bridgetest.NewMemory(t).SideJournal())
-	session := newNonce()
-	r.restore(session, nil)
-	hash, other := digest("t", []byte("a")), digest("t", []byte("b"))
-	if digest("ta", []byte("b")) == digest("t", []byte("ab")) {
-		t.Error("topic and payload run together")
-	}
-	x, state := r.open(1, 7, false, 2, hash)
-	if r.match(2, 7, true, hash) != x {
-		t.Error("a redelivery is not known")
-	}
-	if r.match(2, 7, false, hash) != nil || r.match(2, 7, true, other) != nil || r.match(2, 8, true, hash) != nil {
-		t.Error("a new message is taken for a redelivery")
-	}
-	r.close(7, x, nil)
-
-	again := newRows(r.journal) // after a restart
-	again.restore(session, map[string][]byte{state[0].Key: state[0].Value, "in.x": {1}, "session": session[:]})
-	if got := again.match(1, 7, true, hash); got == nil || got.err != nil {
-		t.Error("forgotten over a restart")
-	}
-	stranger := newRows(r.journal)
-	stranger.restore(newNonce(), map[string][]byte{state[0].Key: state[0].Value})
-	if stranger.match(1, 7, true, hash) != nil {
-		t.Error("a row of another session counts")
-	}
-	first := r.release(7)
-	if first == 0 || r.match(2, 7, true, hash) != nil {
-		t.Error("PUBREL does not release the id")
-	}
-	if r.release(7) <= first {
-		t.Error("the PUBCOMP of a repeated PUBREL does not wait until the id is released in the journal")
-	}
-	y, _ := r.open(2, 9, false, 1, hash)
-	r.close(9, y, nil)
-	if r.release(9) != 0 || r.match(2, 9, true, hash) == nil {
-		t.Error("PUBREL released a QoS 1 row")
-	}
-	z, _ := r.open(2, 10, false, 2, hash)
-	r.close(10, z, bridge.ErrFull)
-	if r.match(2, 10, true, hash) != nil {
-		t.Error("a message that was not taken has a row")
-	}
-	if gone := r.renew(newNonce()); len(gone) != 1 || gone[0].Key != "in.9" || r.match(2, 9, true, hash) != nil {
-		t.Errorf("a new session keeps rows: %v", gone)
-	}
-}
-
-// A QoS 1 row lives until its connection's redeliveries are over: later an equal message may come on its id, be cut
-// off, and be redelivered.
-func TestRowsExpire(t *testing.T) {
-	r := newRows(bridgetest.NewMemory(t).SideJournal())
-	r.restore(newNonce(), nil)
-	hash := digest("t", []byte("ok"))
-	for id, qos := range map[uint16]byte{1: 1, 2: 1, 3: 2} {
-		x, _ := r.open(1, id, false, qos, hash)
-		r.close(id, x, nil)
-	}
-	if r.match(2, 1, true, hash) == nil {
-		t.Error("forgotten before the redelivery")
-	}
-	r.open(2, 9, true, 1, hash)
-	if r.match(2, 2, true, hash) == nil {
-		t.Error("forgotten at a redelivery")
-	}
-	r.byID[2].gen = 1
-	_, state := r.open(2, 8, false, 1, hash) // something new
-	if r.match(2, 2, true, hash) != nil || len(state) != 2 || state[0].Key != "in.2" || state[0].Value != nil {
-		t.Errorf("an old QoS 1 row stays: %v", state)
-	}
-	if r.match(2, 1, true, hash) == nil || r.match(2, 3, true, hash) == nil {
-		t.Error("a row that may be redelivered is forgotten")
-	}
-}
-
-// Rows of a session that is gone do not stay in the journal for ever; what is no row is let be.
-func TestStaleRowsGo(t *testing.T) {
-	m := bridgetest.NewMemory(t)
-	journal, session := m.SideJournal(), newNonce()
-	r := newRows(journal)
-	r.restore(session, nil)
-	x, state := r.open(1, 7, false, 2, digest("t", []byte("a")))
-	r.close(7, x, nil)
-	gone := newNonce()
-	old := bridge.StateRow{Key: rowKey(8), Value: append(append(gone[:], 2), make([]byte, 16)...)}
-	rows := append(state, old, bridge.StateRow{Key: "in.x", Value: []byte{1}}, bridge.StateRow{Key: stateSession, Value: session[:]})
-	if err := journal.Wait(t.Context(), journal.SetState(bridge.MQTT, rows...)); err != nil {
-		t.Fatal(err)
-	}
-	known, err := journal.State(t.Context(), bridge.MQTT)
-	if err != nil {
-		t.Fatal(err)
-	}
-	newRows(journal).restore(session, known)
-	if err := journal.Wait(t.Context(), journal.SetState(bridge.MQTT)); err != nil {
-		t.Fatal(err)
-	}
-	if m.Row("in.7") == nil || m.Row("in.8") != nil || m.Row("in.x") != nil || m.Row(stateSession) == nil {
-		t.Errorf("rows 7 %x, 8 %x, x %x, session %x", m.Row("in.7"), m.Row("in.8"), m.Row("in.x"), m.Row(stateSession))
-	}
 }

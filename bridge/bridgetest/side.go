@@ -29,7 +29,7 @@ type SideRig struct {
 	Stop, Start func() error
 	// Redelivers: an offer answered with ErrFull is brought again by the wire.
 	Redelivers bool
-	// Quiet: goroutines of which packages must be gone once Run has returned ("/mqttside.", "paho.mqtt").
+	// Quiet: goroutines of which packages must be gone once Run has returned ("/mqttside.", "/session.").
 	Quiet []string
 }
 

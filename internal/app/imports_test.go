@@ -20,8 +20,9 @@ func mayUse() map[string][]string {
 		"internal/dial":    {},
 		"internal/fix":     {},
 		"internal/wait":    {},
-		"mqttside":         append([]string{"internal/dial", "internal/fix"}, core...),
+		"mqttside":         append([]string{"internal/dial", "internal/fix", "mqttside/session"}, core...),
 		"xmppside":         append([]string{"internal/dial", "internal/fix", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc"}, core...),
+		"mqttside/session": {"internal/wait"},
 		"xmppside/sm":      {"internal/wait"},
 		"xmppside/stanza":  {},
 		"xmppside/muc":     append([]string{"internal/fix", "xmppside/stanza"}, core...),
@@ -29,8 +30,8 @@ func mayUse() map[string][]string {
 		"internal/journal": core,
 		"internal/admin":   core,
 		"configs":          {},
-		"internal/app":     append([]string{"configs", "mqttside", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
-		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
+		"internal/app":     append([]string{"configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
+		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
 	}
 }
 

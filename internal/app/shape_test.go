@@ -29,7 +29,7 @@ type ceiling struct{ fields, methods, back, sql int }
 func ceilings() map[string]ceiling {
 	return map[string]ceiling{
 		"internal/journal": {fields: 65, methods: 133, back: 25, sql: 16},
-		"mqttside":         {fields: 31, methods: 91},
+		"mqttside":         {fields: 30, methods: 91},
 		"xmppside/sm":      {fields: 34, methods: 47, back: 10},
 	}
 }

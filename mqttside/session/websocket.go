@@ -1,4 +1,4 @@
-package mqttside
+package session
 
 import (
 	"context"
@@ -11,18 +11,20 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-
-	"chatrelay/internal/fix"
 )
 
+// NoWebsocket: the web server does not answer as one.
+type NoWebsocket struct{ error }
+
+// Unwrap is for errors.Is and errors.As.
+func (e NoWebsocket) Unwrap() error { return e.error }
+
 // dialWebsocket opens MQTT over WebSocket (MQTT-6.0.0).
-func dialWebsocket(ctx context.Context, u *url.URL, conf *tls.Config, expected fix.Protocol) (net.Conn, error) {
+func dialWebsocket(ctx context.Context, u *url.URL, conf *tls.Config, tcp TCP) (net.Conn, error) {
 	d := websocket.Dialer{
-		NetDialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			return dialTCP(ctx, addr, expected)
-		},
+		NetDialContext:   func(ctx context.Context, _, address string) (net.Conn, error) { return tcp(ctx, address) },
 		TLSClientConfig:  conf,
-		HandshakeTimeout: connectTimeout,
+		HandshakeTimeout: dialLimit,
 		Subprotocols:     []string{"mqtt"},
 	}
 	bare := *u
@@ -30,14 +32,14 @@ func dialWebsocket(ctx context.Context, u *url.URL, conf *tls.Config, expected f
 	ws, resp, err := d.DialContext(ctx, bare.String(), nil)
 	if err != nil {
 		if resp != nil {
-			return nil, &fix.Error{Kind: fix.NoWebsocket, Err: fmt.Errorf("websocket to %s: answered %s: %w", u.Host, resp.Status, err)}
+			return nil, NoWebsocket{fmt.Errorf("websocket to %s: answered %s: %w", u.Host, resp.Status, err)}
 		}
 		return nil, fmt.Errorf("websocket to %s: %w", u.Host, err)
 	}
 	return &webConn{Conn: ws}, nil
 }
 
-// webConn is a websocket as a stream. One goroutine reads and one writes, as wire does.
+// webConn is a websocket as a stream. One goroutine reads and one writes, as Conn does.
 type webConn struct {
 	*websocket.Conn
 	frame io.Reader // rest of the frame being read

@@ -1,0 +1,71 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	slowestLine = 8 << 10  // bytes a second: the slowest line that allowance is made for
+	longPacket  = 16 << 10 // shorter ones take no time that is worth an allowance
+	mostBusy    = time.Minute
+)
+
+// LineTime is how long so many bytes may take one way.
+func LineTime(n int) time.Duration { return time.Duration(n) * time.Second / slowestLine }
+
+// timedOut tells an end of a connection that is our own doing, or the network's, from one that the far end wanted.
+func timedOut(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// pace judges whether the far end of a connection is silent for too long. A long packet on a slow line keeps the
+// answers to pings away, and is no silence; nor is it one while nobody reads.
+type pace struct {
+	listens atomic.Bool  // the reader waits for bytes
+	read    atomic.Int64 // when the last bytes came, or the reader began to wait; ns
+	busy    atomic.Int64 // until when what was written may keep the line; ns
+}
+
+// sends makes allowance for a packet of n bytes.
+func (p *pace) sends(n int, now time.Time) {
+	if n < longPacket {
+		return
+	}
+	for {
+		was := p.busy.Load()
+		until := max(was, now.UnixNano()) + int64(LineTime(n))
+		if p.busy.CompareAndSwap(was, min(until, now.Add(mostBusy).UnixNano())) {
+			return
+		}
+	}
+}
+
+// silent tells whether nothing has come for a time, although somebody listened and the line was not busy.
+func (p *pace) silent(now time.Time, limit time.Duration) bool {
+	return p.listens.Load() && now.UnixNano()-max(p.read.Load(), p.busy.Load()) >= int64(limit)
+}
+
+// quiet tells whether nothing has come for a time.
+func (p *pace) quiet(now time.Time, limit time.Duration) bool {
+	return now.UnixNano()-p.read.Load() >= int64(limit)
+}
+
+// pacedReader notes when bytes come.
+type pacedReader struct {
+	io.Reader
+	p *pace
+}
+
+func (r pacedReader) Read(b []byte) (int, error) {
+	r.p.read.Store(time.Now().UnixNano())
+	r.p.listens.Store(true)
+	n, err := r.Reader.Read(b)
+	r.p.listens.Store(false)
+	r.p.read.Store(time.Now().UnixNano())
+	return n, err
+}

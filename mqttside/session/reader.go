@@ -1,0 +1,75 @@
+package session
+
+import (
+	"errors"
+	"time"
+)
+
+// read acts on what comes until the connection ends.
+func (c *Conn) read() {
+	for {
+		p, err := c.in.next()
+		if err == nil {
+			select {
+			case <-c.closed: // what the old connection said does not count on the next one
+				return
+			default:
+			}
+			err = c.act(&p)
+		}
+		if err != nil {
+			c.end(err, !errors.As(err, new(Breach)) && !timedOut(err))
+			return
+		}
+	}
+}
+
+// act takes in one packet (MQTT-2.2.1).
+func (c *Conn) act(p *packet) error {
+	switch p.kind {
+	case kindPublish:
+		if p.QoS > 0 {
+			c.await(p.PacketID)
+		}
+		c.o.Handler.Received(&p.Publish)
+	case kindPuback, kindPubrec, kindPubcomp:
+		c.moved.Store(true)
+		if c.session == nil {
+			return nil
+		}
+		downgraded, err := c.session.answered(c, p.kind, p.id)
+		if downgraded {
+			c.o.Handler.Downgraded()
+		}
+		return err
+	case kindPubrel:
+		c.moved.Store(true)
+		c.await(p.id)
+		if c.session != nil {
+			c.session.Received.release(c, p.id)
+		}
+		c.endMessage(kindPubcomp, p.id)
+	case kindSuback, kindUnsuback:
+		c.mu.Lock()
+		answer := c.requests[p.id]
+		delete(c.requests, p.id)
+		c.mu.Unlock()
+		if answer != nil {
+			answer <- p.codes // there is room for one
+		}
+	case kindPingresp:
+		c.pings.answer()
+	case kindConnack:
+		return breachf("a second CONNACK") // MQTT-3.2.0-2
+	default:
+		return breachf("a packet of type %d, which no broker sends", p.kind)
+	}
+	return nil
+}
+
+// await: a message has come that is to be ended, behind what came before it.
+func (c *Conn) await(id uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.order.await(id, time.Now())
+}
