@@ -110,6 +110,7 @@ func (o *loop) serve(ctx context.Context, c *connection) sm.End {
 	if s.poison.single {
 		c.wg.Go(func() { s.poison.leaveSingle(c.l.Context()) })
 	}
+	c.l.UseFastPath(newFastPath(c.sess.LocalAddr().Bare().String(), c.message))
 	end := c.l.Serve(c.sess, c.handle)
 	s.setLive(nil, "not connected")
 	c.wg.Wait()

@@ -28,6 +28,7 @@ type Link struct {
 	idle      atomic.Int64  // ns that the reader has waited for bytes since the stream is ready
 	blocked   atomic.Int64  // since when it waits, Unix ns of the stream's clock; 0: it does not
 	handler   Handler
+	fast      FastPath
 
 	// Guarded by st.mu.
 	ready    bool // negotiated
@@ -137,6 +138,7 @@ func (l *Link) Serve(sess *xmpp.Session, h Handler) End {
 		wg.Go(l.waitCommits)
 	}
 	l.replay()
+	l.startFastPath(sess.In().XMLNS)
 	l.fail(sess.Serve(xmpp.HandlerFunc(l.handle)))
 	wg.Wait()
 	return l.end()

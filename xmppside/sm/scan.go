@@ -38,6 +38,7 @@ type scanner struct {
 	slash bool    // the last byte of the tag was a slash
 	tail  [2]byte // the last bytes, for the ends of comments and the like
 	bang  []byte  // what followed <!
+	odd   bool    // there was something that ends elsewhere for the decoder, or may: an instruction, a comment, a directive
 
 	// Since the last element below the root has ended.
 	size  int // bytes
@@ -84,7 +85,7 @@ func (s *scanner) less(b byte) {
 	case '/':
 		s.state = inEndTag
 	case '?':
-		s.state, s.tail = inInstruction, [2]byte{}
+		s.state, s.tail, s.odd = inInstruction, [2]byte{}, true
 	case '!':
 		s.state, s.bang = afterBang, s.bang[:0]
 	default:
@@ -152,13 +153,13 @@ func (s *scanner) afterBang(b byte) {
 	s.tail = [2]byte{}
 	switch {
 	case bytes.Equal(s.bang, []byte("--")):
-		s.state = inComment
+		s.state, s.odd = inComment, true
 	case bytes.Equal(s.bang, []byte("[CDATA[")):
 		s.state = inCDATA
 	case b == '>':
-		s.state = inText
+		s.state, s.odd = inText, true
 	case !bytes.HasPrefix([]byte("--"), s.bang) && !bytes.HasPrefix([]byte("[CDATA["), s.bang):
-		s.state = inDirective
+		s.state, s.odd = inDirective, true
 	}
 }
 

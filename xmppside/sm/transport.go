@@ -17,8 +17,9 @@ type transport struct {
 	link *Link
 
 	// Of the goroutine that reads.
-	buf      [4096]byte
+	buf      [bufferSize]byte
 	r, w     int
+	fast     FastPath // nil: the decoder reads all
 	in       scanner
 	counting bool
 	inStanza bool
@@ -37,6 +38,7 @@ type transport struct {
 }
 
 const (
+	bufferSize  = 16 << 10 // what is larger is the decoder's
 	maxErrRaw   = 8 << 10
 	streamClose = "</stream:stream>"
 )
@@ -50,7 +52,7 @@ func (l *Link) SASL(f xmpp.StreamFeature) xmpp.StreamFeature {
 
 // begin starts counting: h stanzas came before.
 func (c *transport) begin(h uint64) {
-	c.counting = true
+	c.counting, c.in.odd = true, false // until here all was read as it should be
 	c.opened, c.finished, c.entered = h, h, h
 }
 
@@ -72,12 +74,14 @@ func (c *transport) ReadByte() (byte, error) {
 		c.entered = c.finished
 		c.link.bypass(c.finished)
 	}
-	if c.r == c.w {
-		n, err := c.fill()
-		if n == 0 {
-			return 0, err
+	for more := true; more; more = c.scan() {
+		if c.r == c.w {
+			n, err := c.fill(c.buf[:])
+			if n == 0 {
+				return 0, err
+			}
+			c.r, c.w = 0, n
 		}
-		c.r, c.w = 0, n
 	}
 	b := c.buf[c.r]
 	c.r++
@@ -89,11 +93,11 @@ func (c *transport) ReadByte() (byte, error) {
 }
 
 // fill reads from the network, and notes for how long it waited.
-func (c *transport) fill() (int, error) {
+func (c *transport) fill(into []byte) (int, error) {
 	l, clock := c.link, c.link.st.cfg.Clock
 	began := clock.Now().UnixNano()
 	l.blocked.Store(began)
-	n, err := c.Conn.Read(c.buf[:])
+	n, err := c.Conn.Read(into)
 	now := clock.Now().UnixNano()
 	l.idle.Add(now - began)
 	l.blocked.Store(0)

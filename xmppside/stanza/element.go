@@ -44,6 +44,11 @@ const (
 	NSTime     = "urn:xmpp:time"
 	NSTLS      = "urn:ietf:params:xml:ns:xmpp-tls"
 	NSRoster   = "jabber:iq:roster"
+	NSOccupant = "urn:xmpp:occupant-id:0"
+	NSHints    = "urn:xmpp:hints"
+	NSNick     = "http://jabber.org/protocol/nick"
+	NSOldMAM   = "urn:xmpp:mam:tmp"
+	NSXML      = "http://www.w3.org/XML/1998/namespace"
 
 	NSEncryption = "urn:xmpp:eme:0"
 	NSOMEMO      = "urn:xmpp:omemo:2"
