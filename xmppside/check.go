@@ -43,7 +43,7 @@ func Check(ctx context.Context, cfg Config) []bridge.Step {
 	p := &probe{connection: k}
 	p.rooms = muc.New(muc.Config{Rooms: cfg.Rooms, Nick: cfg.Nick + checkMark, Ours: func(_, _ string) bool { return false }, Side: p, Journal: noJournal{}, Log: zerolog.Nop()})
 	served := make(chan struct{})
-	go func() { defer close(served); k.l.Serve(k.sess, p.handle) }() // ends with the connection; waited for below
+	go func() { defer close(served); k.l.Serve(k.sess, p.handle, nil) }() // ends with the connection; waited for below
 	steps = append(steps, login, p.management(), p.archived(ctx), p.clock(ctx))
 	for _, room := range cfg.Rooms {
 		steps = append(steps, p.room(ctx, room))

@@ -110,8 +110,7 @@ func (o *loop) serve(ctx context.Context, c *connection) sm.End {
 	if s.poison.single {
 		c.wg.Go(func() { s.poison.leaveSingle(c.l.Context()) })
 	}
-	c.l.UseFastPath(newFastPath(c.sess.LocalAddr().Bare().String(), c.message))
-	end := c.l.Serve(c.sess, c.handle)
+	end := c.l.Serve(c.sess, c.handle, newFastPath(c.sess.LocalAddr().Bare().String(), c.message))
 	s.setLive(nil, "not connected")
 	c.wg.Wait()
 	s.setLive(nil, "not connected") // prepare may have come last

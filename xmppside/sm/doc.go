@@ -41,7 +41,7 @@
 //		end := l.Serve(sess, func(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement) {
 //			// A record carries the row m.Session() in its transaction; its Ack calls m.Saved() on nil or a
 //			// refusal, m.Redo() on any other error. Everything else: m.Done() when it is dealt with.
-//		})                                         // returns when the connection is over, all goroutines ended
+//		}, nil)                                    // returns when the connection is over, all goroutines ended
 //		// end.Err, end.Condition ("conflict", "not-well-formed", …), end.Suspects → st.Single(true)
 //	}
 //	… l.Logout(ctx)                                // flush, <a/>, </stream:stream>, id thrown away

@@ -174,11 +174,6 @@ func inbound(id any) string {
 	return fmt.Sprintf("<message from='1001@chat.test/x' id='%v'><body>hi</body></message>", id)
 }
 
-// outbound is a message to the server.
-func outbound(id any) []byte {
-	return fmt.Appendf(nil, "<message to='1002@chat.test' id='%v'><body>ho</body></message>", id)
-}
-
 // taken is a stanza that the handler was given.
 type taken struct {
 	Handle
@@ -191,8 +186,9 @@ type client struct {
 	st     *Stream
 	l      *Link
 	sess   *xmpp.Session
-	taken  chan taken
 	ended  chan End
+	taken  chan taken
+	fast   FastPath
 	during func(m Handle, t xmlstream.TokenReadEncoder, start *xml.StartElement)
 }
 
@@ -224,7 +220,7 @@ func (c *client) start() *client {
 				c.during(m, t, start)
 			}
 			c.taken <- taken{m, attr(start, "id")}
-		})
+		}, c.fast)
 	}()
 	c.st.Open(c.l)
 	return c

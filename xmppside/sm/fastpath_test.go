@@ -42,7 +42,7 @@ func mustConnectFast(t *testing.T, st *Stream, script func(*fake)) (*client, *fa
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.l.UseFastPath(&shortcut{c: c})
+	c.fast = &shortcut{c: c}
 	return c.start(), f
 }
 
@@ -128,14 +128,10 @@ func TestFastPathGivesUp(t *testing.T) {
 
 // Whose stream has another namespace has other stanzas.
 func TestFastPathNamespace(t *testing.T) {
-	c, f := mustConnect(t, New(Config{}, State{}), (*fake).fresh)
-	defer f.nc.Close()
-	l := &Link{transport: &transport{}}
-	l.UseFastPath(&shortcut{c: c})
-	if l.startFastPath(stanza.NSServer); l.transport.fast != nil {
+	if f := fastPathIn(stanza.NSServer, &shortcut{}); f != nil {
 		t.Error("it is used")
 	}
-	if l.startFastPath(stanza.NSClient); l.transport.fast == nil {
+	if f := fastPathIn(stanza.NSClient, &shortcut{}); f == nil {
 		t.Error("it is not used")
 	}
 }

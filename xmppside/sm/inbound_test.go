@@ -278,3 +278,8 @@ func TestSilent(t *testing.T) {
 		t.Errorf("after %v", passed)
 	}
 }
+
+// outbound is a message to the server.
+func outbound(id any) []byte {
+	return fmt.Appendf(nil, "<message to='1002@chat.test' id='%v'><body>ho</body></message>", id)
+}

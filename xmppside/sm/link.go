@@ -28,7 +28,6 @@ type Link struct {
 	idle      atomic.Int64  // ns that the reader has waited for bytes since the stream is ready
 	blocked   atomic.Int64  // since when it waits, Unix ns of the stream's clock; 0: it does not
 	handler   Handler
-	fast      FastPath
 
 	// Guarded by st.mu.
 	ready    bool // negotiated
@@ -120,9 +119,9 @@ func (l *Link) pokeGate() {
 	}
 }
 
-// Serve reads the session until the connection is over and hands each stanza to h. When it returns, all
+// Serve reads the session until the connection is over and hands each stanza to fast, if that is not nil and reads its kind, else to h. When it returns, all
 // goroutines of the link have ended. The owner calls Stream.Open meanwhile.
-func (l *Link) Serve(sess *xmpp.Session, h Handler) End {
+func (l *Link) Serve(sess *xmpp.Session, h Handler, fast FastPath) End {
 	l.st.mu.Lock()
 	ready := l.ready
 	l.st.mu.Unlock()
@@ -138,7 +137,7 @@ func (l *Link) Serve(sess *xmpp.Session, h Handler) End {
 		wg.Go(l.waitCommits)
 	}
 	l.replay()
-	l.startFastPath(sess.In().XMLNS)
+	l.transport.fast = fastPathIn(sess.In().XMLNS, fast)
 	l.fail(sess.Serve(xmpp.HandlerFunc(l.handle)))
 	wg.Wait()
 	return l.end()

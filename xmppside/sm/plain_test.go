@@ -149,7 +149,7 @@ func TestFeaturesLeftOut(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "Link.SASL") {
 		t.Errorf("login without the counting connection: %v", err)
 	}
-	if e := l.Serve(nil, nil); e.Err == nil {
+	if e := l.Serve(nil, nil, nil); e.Err == nil {
 		t.Error("Serve without a login")
 	}
 	if l.Context().Err() == nil {

@@ -39,6 +39,7 @@ type transport struct {
 
 const (
 	bufferSize  = 16 << 10 // what is larger is the decoder's
+	mostScans   = 4        // of a stanza that comes in pieces; then the decoder reads it
 	maxErrRaw   = 8 << 10
 	streamClose = "</stream:stream>"
 )
@@ -90,6 +91,46 @@ func (c *transport) ReadByte() (byte, error) {
 		return 0, c.tooLarge()
 	}
 	return b, nil
+}
+
+// scan hands over the stanza that stands next if the fast path reads it. The decoder sees nothing of it: for it the byte that
+// follows is the next one of the stream.
+func (c *transport) scan() bool {
+	switch {
+	case c.fast == nil, c.in.odd:
+		return false // there is none, or nobody knows where the decoder is
+	case c.in.size > 0:
+		return false // within an element, or in whitespace, which the decoder has begun to read
+	}
+	n := c.fast.Scan(c.buf[c.r:c.w])
+	for tries := 1; n < 0 && tries < mostScans && c.more(); tries++ {
+		n = c.fast.Scan(c.buf[c.r:c.w])
+	}
+	if n <= 0 {
+		return false
+	}
+	c.r += n
+	c.opened++
+	c.entered = c.opened
+	m, ok := c.link.enter(c.opened)
+	c.finished = c.opened
+	c.link.finish(c.finished)
+	if ok {
+		c.fast.Handle(m)
+	}
+	return true
+}
+
+// more reads on behind what is in the buffer. False: there is no room, or nothing comes any more; the next read will say so again.
+func (c *transport) more() bool {
+	c.w = copy(c.buf[:], c.buf[c.r:c.w])
+	c.r = 0
+	if c.w == len(c.buf) {
+		return false
+	}
+	n, _ := c.fill(c.buf[c.w:])
+	c.w += n
+	return n > 0
 }
 
 // fill reads from the network, and notes for how long it waited.
