@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -55,4 +56,33 @@ func TestCheckWillRefused(t *testing.T) {
 	if st := steps[len(steps)-1]; st.OK || !st.Fatal || !strings.Contains(st.Note, "takes no login whose will is for chatrelay/chatrelay/status") {
 		t.Errorf("%+v", steps)
 	}
+}
+
+// What was retained may come before SUBACK (MQTT-3.8.4-3): it is passed over.
+func TestRetainedBeforeSuback(t *testing.T) {
+	t.Parallel()
+	f := newFakeBroker(t, func(_ int, p packets.ControlPacket) ([]packets.ControlPacket, bool) {
+		answers := polite(p)
+		if s, ok := p.(*packets.SubscribePacket); ok {
+			retained := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+			retained.TopicName, retained.Retain, retained.Payload = s.Topics[0], true, []byte("x")
+			answers = append([]packets.ControlPacket{retained}, answers...)
+		}
+		return answers, false
+	})
+	cfg := testConfig(t, f.url())
+	urls, err := cfg.prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	side, err := greet(ctx, &cfg, urls[0], client{id: "c", clean: true}, levelPlain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := side.subscribe("s"); err != nil {
+		t.Error(err)
+	}
+	side.end()
 }

@@ -82,14 +82,17 @@ func (t *talk) subscribe(filter string) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case codes := <-answer:
-		if codes[0] > 2 {
-			return errSubscribe
+	for {
+		select {
+		case codes := <-answer:
+			if codes[0] > 2 {
+				return errSubscribe
+			}
+			return nil
+		case <-t.heard: // it may come before the answer (MQTT-3.8.4-3), and again to who subscribes anew
+		case <-t.conn.Closed():
+			return t.conn.Reason()
 		}
-		return nil
-	case <-t.conn.Closed():
-		return t.conn.Reason()
 	}
 }
 

@@ -76,6 +76,7 @@ var (
 	ErrSilent  = errors.New("the broker answers no ping")
 	ErrJournal = errors.New("the journal did not commit in time")
 	errWrite   = errors.New("write")
+	errLeaving = errors.New("the connection says goodbye")
 )
 
 // Conn is one login at a broker. One goroutine reads and one writes.
@@ -97,9 +98,31 @@ type Conn struct {
 	ending   ending
 	out      outgoing
 	order    ackOrder
-	requests map[uint16]chan []byte // SUBSCRIBE and UNSUBSCRIBE without an answer
-	wake     wait.Signal            // of the writer
-	idle     wait.Broadcast         // rings when nothing waits to be written
+	requests requests       // SUBSCRIBE and UNSUBSCRIBE without an answer
+	wake     wait.Signal    // of the writer
+	idle     wait.Broadcast // rings when nothing waits to be written
+}
+
+// requests wait for answers, by packet id.
+type requests map[uint16]request
+
+type request struct {
+	kind   byte // of the packet that answers
+	answer chan []byte
+}
+
+// answered passes an answer on.
+func (rs requests) answered(p *packet) error {
+	r := rs[p.id]
+	delete(rs, p.id)
+	switch {
+	case r.answer == nil:
+	case r.kind != p.kind:
+		return breachf("it answered a request with packet type %d", p.kind)
+	default:
+		r.answer <- p.codes // there is room for one
+	}
+	return nil
 }
 
 // ending is how a connection ended.
@@ -107,6 +130,15 @@ type ending struct {
 	why     error // nil: it is open
 	theirs  bool  // by the far end, or the network
 	parting error // why we said goodbye
+	said    bool  // DISCONNECT is in line: nothing follows it (MQTT-3.14.4-1)
+}
+
+// barred is why nothing more can be put in line; nil: it can.
+func (e *ending) barred() error {
+	if e.why == nil && e.said {
+		return errLeaving
+	}
+	return e.why
 }
 
 // Login sends CONNECT and waits for CONNACK. Nothing else is read or written before Start. It takes over raw, and closes
@@ -114,7 +146,7 @@ type ending struct {
 func Login(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
 	c := &Conn{
 		raw: raw, o: o, closed: make(chan struct{}), halt: func() {},
-		requests: map[uint16]chan []byte{}, wake: wait.NewSignal(),
+		requests: requests{}, wake: wait.NewSignal(),
 	}
 	c.out.wrote = time.Now()
 	c.pace.read.Store(c.out.wrote.UnixNano())
@@ -182,27 +214,27 @@ func (c *Conn) Ack(p *Publish) {
 
 // Subscribe asks for a filter. The channel gets the code of the answer (MQTT-3.9.3); it has room for it.
 func (c *Conn) Subscribe(filter string, qos byte) (<-chan []byte, error) {
-	return c.ask(packet{kind: kindSubscribe, filter: filter, Publish: Publish{QoS: qos}})
+	return c.ask(packet{kind: kindSubscribe, filter: filter, Publish: Publish{QoS: qos}}, kindSuback)
 }
 
 // Unsubscribe takes a filter back. The channel gets nil, once that is done.
 func (c *Conn) Unsubscribe(filter string) (<-chan []byte, error) {
-	return c.ask(packet{kind: kindUnsubscribe, filter: filter})
+	return c.ask(packet{kind: kindUnsubscribe, filter: filter}, kindUnsuback)
 }
 
 // firstRequest is the lowest packet id of requests: those below are for messages, so that the two never meet.
 const firstRequest = 0xff00
 
-func (c *Conn) ask(p packet) (<-chan []byte, error) {
+func (c *Conn) ask(p packet, answeredBy byte) (<-chan []byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for p.id = firstRequest; c.requests[p.id] != nil; p.id++ {
+	for p.id = firstRequest; c.requests[p.id].answer != nil; p.id++ {
 		if p.id == 0xffff {
 			return nil, errors.New("too many requests are open")
 		}
 	}
 	answer := make(chan []byte, 1)
-	c.requests[p.id] = answer
+	c.requests[p.id] = request{answeredBy, answer}
 	return answer, c.add(p)
 }
 
@@ -228,6 +260,7 @@ func (c *Conn) Disconnect(why error, linger time.Duration) {
 	c.mu.Lock()
 	c.ending.parting = why
 	err := c.add(packet{kind: kindDisconnect})
+	c.ending.said = true
 	c.mu.Unlock()
 	if err == nil {
 		c.settle(leaveTimeout)

@@ -56,7 +56,10 @@ func TestAckOrder(t *testing.T) {
 func TestEndsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &user{}
+		s := New(newMemory())
+		s.Renew(NewID())
 		c, f := logIn(t, u, false)
+		s.Resume(c, StateGone, false)
 		u.received = c.Ack
 		c.Start()
 		f.publishes(Publish{Topic: "t", QoS: 2, PacketID: 1})

@@ -28,7 +28,7 @@ func (c *Conn) read() {
 func (c *Conn) act(p *packet) error {
 	switch p.kind {
 	case kindPublish:
-		if p.QoS > 0 {
+		if p.QoS > 0 && c.session != nil {
 			c.await(p.PacketID)
 		}
 		c.o.Handler.Received(&p.Publish)
@@ -44,19 +44,16 @@ func (c *Conn) act(p *packet) error {
 		return err
 	case kindPubrel:
 		c.moved.Store(true)
-		c.await(p.id)
-		if c.session != nil {
-			c.session.Received.release(c, p.id)
+		if c.session == nil { // the id may be in the journal of the session's owner: it is he who says that it is free
+			return nil
 		}
+		c.await(p.id)
+		c.session.Received.release(c, p.id)
 		c.endMessage(kindPubcomp, p.id)
 	case kindSuback, kindUnsuback:
 		c.mu.Lock()
-		answer := c.requests[p.id]
-		delete(c.requests, p.id)
-		c.mu.Unlock()
-		if answer != nil {
-			answer <- p.codes // there is room for one
-		}
+		defer c.mu.Unlock()
+		return c.requests.answered(p)
 	case kindPingresp:
 		c.pings.answer()
 	case kindConnack:

@@ -186,7 +186,10 @@ func (s *Session) write(d *delivery, again bool) {
 func (s *Session) Send(c *Conn, m Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn != c || c.Reason() != nil || len(s.byID) >= firstRequest-1 {
+	c.mu.Lock()
+	barred := c.ending.barred()
+	c.mu.Unlock()
+	if s.conn != c || barred != nil || len(s.byID) >= firstRequest-1 {
 		return false
 	}
 	for ok := true; ok; _, ok = s.byID[s.last] {

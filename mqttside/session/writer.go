@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,7 @@ const (
 	writeTimeout = 5 * time.Second        // of one write to the network
 	checkEvery   = 250 * time.Millisecond // at the connection's health
 	crowdedFrom  = 1 << 20                // bytes that wait
+	mostWrite    = 64 << 10               // bytes written at once
 )
 
 // outgoing is what is not written yet. Each packet needs every ticket that was raised before it, and only the prefix
@@ -50,8 +52,8 @@ func (c *Conn) send(p packet) error {
 
 // add puts packets in line. c.mu is held.
 func (c *Conn) add(ps ...packet) error {
-	if c.ending.why != nil {
-		return c.ending.why
+	if err := c.ending.barred(); err != nil {
+		return err
 	}
 	now := time.Now()
 	for _, p := range ps {
@@ -140,8 +142,8 @@ func (c *Conn) check(now time.Time) {
 	held := c.order.holds()
 	_ = c.add(c.order.skipStalled(now)...) // closed: the end of write is near
 	held = held && !c.order.holds()
-	idle := now.Sub(c.out.wrote) >= KeepAlive || c.pace.quiet(now, KeepAlive)
-	if idle && !c.pings.open(now, 0) { // MQTT-3.1.2-23
+	// MQTT-3.1.2-23: something of ours goes out, also while an answer waits behind a backlog.
+	if now.Sub(c.out.wrote) >= KeepAlive || c.pace.quiet(now, KeepAlive) && !c.pings.open(now, 0) {
 		c.pings.ask()
 		_ = c.add(packet{kind: kindPingreq})
 	}
@@ -204,15 +206,25 @@ func (b *batch) write(ctx context.Context, c *Conn) error {
 			n += segs[0].n
 			segs = segs[1:]
 		}
-		if err := c.raw.SetWriteDeadline(time.Now().Add(writeTimeout + LineTime(n))); err != nil {
-			return fmt.Errorf("%w: %w", errWrite, err)
-		}
-		if _, err := c.raw.Write(rest[:n]); err != nil {
-			return fmt.Errorf("%w: %w", errWrite, err)
+		for part := range slices.Chunk(rest[:n], mostWrite) {
+			if err := b.writePart(c, part); err != nil {
+				return fmt.Errorf("%w: %w", errWrite, err)
+			}
 		}
 		rest = rest[n:]
-		c.wrote(n)
 	}
+	return nil
+}
+
+// writePart writes so much that even a slow line takes it in a few seconds: a far end that reads nothing is noticed then.
+func (*batch) writePart(c *Conn, part []byte) error {
+	if err := c.raw.SetWriteDeadline(time.Now().Add(writeTimeout + LineTime(len(part)))); err != nil {
+		return err
+	}
+	if _, err := c.raw.Write(part); err != nil {
+		return err
+	}
+	c.wrote(len(part))
 	return nil
 }
 

@@ -197,7 +197,7 @@ func connect(t *testing.T, st *Stream, nc net.Conn, script func()) (*client, err
 	t.Helper()
 	l := st.Link(nc)
 	t.Cleanup(l.Close)
-	defer time.AfterFunc(2*patience, l.Close).Stop()
+	defer time.AfterFunc(6*patience, l.Close).Stop()
 	played := make(chan struct{})
 	go func() { defer close(played); script() }()
 	me := jid.MustParse("receiver@chat.test/relay")

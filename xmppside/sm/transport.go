@@ -21,6 +21,7 @@ type transport struct {
 	r, w     int
 	fast     FastPath // nil: the decoder reads all
 	in       scanner
+	names    streamNames
 	counting bool
 	inStanza bool
 	opened   uint64 // stanzas whose start has been read
@@ -53,7 +54,8 @@ func (l *Link) SASL(f xmpp.StreamFeature) xmpp.StreamFeature {
 
 // begin starts counting: h stanzas came before.
 func (c *transport) begin(h uint64) {
-	c.counting, c.in.odd = true, false // until here all was read as it should be
+	// Until here all was read as it should be, and the decoder stands behind an element at the top.
+	c.counting, c.in.odd = true, c.in.depth != 1 || c.in.size != 0
 	c.opened, c.finished, c.entered = h, h, h
 }
 
@@ -84,7 +86,7 @@ func (c *transport) ReadByte() (byte, error) {
 			c.r, c.w = 0, n
 		}
 	}
-	b := c.buf[c.r]
+	b := c.names.read(&c.in, c.buf[c.r])
 	c.r++
 	c.count(b)
 	if c.in.tooLarge() {

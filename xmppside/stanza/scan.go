@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	mostScanned = 4 // levels of elements: a room's message has three
+	mostScanned  = 4  // levels of elements: a room's message has three
+	mostElements = 32 // a stanza of more is nobody's daily message
 
 	// Both are only where the slices begin: a chat message of today's servers has four elements and ten attributes.
 	usualElements = 4
@@ -26,6 +27,7 @@ type Scanner struct {
 	raw  []byte
 	at   int
 	cut  bool // raw ended too early
+	seen int  // elements
 	els  []Element
 	attr []xml.Attr
 	buf  []byte // of what has references in it
@@ -41,7 +43,7 @@ func (p *Scanner) Scan(raw []byte) (*Element, int) {
 	if n := min(len(raw), len(begin)); string(raw[:n]) != begin[:n] {
 		return nil, 0
 	}
-	p.raw, p.at, p.cut = raw, 0, false
+	p.raw, p.at, p.cut, p.seen = raw, 0, false, 0
 	p.els, p.attr = make([]Element, 0, usualElements), make([]xml.Attr, 0, usualAttrs)
 	e, ok := p.message()
 	n := p.at
@@ -107,6 +109,9 @@ func (p *Scanner) known(root *Element) bool {
 // startTag reads one, with one blank before each attribute and none elsewhere. space is the namespace around it.
 func (p *Scanner) startTag(space string) (e *Element, empty, ok bool) {
 	if !p.skip("<") {
+		return nil, false, false
+	}
+	if p.seen++; p.seen > mostElements {
 		return nil, false, false
 	}
 	if len(p.els) == cap(p.els) { // the others stay where they are
