@@ -66,7 +66,7 @@ type house struct {
 	xmpp, mqtt     *path    // the servers alone
 	naive, ours    [2]*path // to MQTT, to XMPP
 	chat           []*clients.XMPP
-	mail           []*clients.MQTT
+	inboxes        []*clients.MQTT
 	toMQTT, toXMPP heard
 }
 
@@ -93,7 +93,7 @@ func newHouse(b *testing.B, binary, naive string, start func(testing.TB, servers
 	}
 	publish := func(prefix string) func(context.Context, int, string) error {
 		return func(ctx context.Context, i int, body string) error {
-			return h.mail[i].Publish(ctx, prefix+name(i+senders), []byte(body), 2)
+			return h.inboxes[i].Publish(ctx, prefix+name(i+senders), []byte(body), 2)
 		}
 	}
 	h.xmpp = &path{name: "XMPP alone", send: stanza(func(i int) string { return x.JID(name(i + senders)) }), heard: h.toXMPP}
@@ -116,17 +116,17 @@ func (h *house) connect(b *testing.B, x *servers.XMPP, m *servers.Mosquitto) {
 			mc.OnMessage = func(_ string, payload []byte) { h.toMQTT.hear(string(payload)) }
 			xc.OnStanza = func(s clients.Stanza) { h.toXMPP.hear(s.Body) }
 		}
-		mail, err := clients.DialMQTT(b.Context(), mc)
+		inbox, err := clients.DialMQTT(b.Context(), mc)
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Cleanup(mail.Close)
+		b.Cleanup(inbox.Close)
 		chat, err := clients.DialXMPP(b.Context(), xc)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Cleanup(chat.Close)
-		h.mail, h.chat = append(h.mail, mail), append(h.chat, chat)
+		h.inboxes, h.chat = append(h.inboxes, inbox), append(h.chat, chat)
 	}
 }
 

@@ -33,12 +33,12 @@ type broker struct {
 
 // question is what became of asking by MQTT 5.
 type question struct {
-	open     bool      // the last one had no answer; whether that means anything, the login behind it shows
-	final    bool      // the version was refused
-	mute     int       // those in a row that had none, although a login had one right after
-	muted    time.Time // when asking ceased for a while
-	barred   bool      // our own login was refused
-	canaries int       // side logins that were refused since, and taken for our own
+	open      bool      // the last one had no answer; whether that means anything, the login behind it shows
+	final     bool      // the version was refused
+	mute      int       // those in a row that had none, although a login had one right after
+	muted     time.Time // when asking ceased for a while
+	refusedUs bool      // our own login was refused
+	canaries  int       // side logins that were refused since, and taken for our own
 }
 
 // facts is kept in the journal.
@@ -254,7 +254,7 @@ func (b *brokers) canary(host string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
-	if !at.barred || at.canaries >= canaries {
+	if !at.refusedUs || at.canaries >= canaries {
 		at.canaries = 0
 		return false
 	}

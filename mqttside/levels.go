@@ -84,19 +84,19 @@ func (b *brokers) accepted(host string, level session.Level, now time.Time) (say
 		at.facts.level, at.levelAt = level, now
 		b.keep(host, at.facts)
 	}
-	at.attempt, at.barred, at.canaries = attempt{}, false, 0
+	at.attempt, at.refusedUs, at.canaries = attempt{}, false, 0
 	at.pass5(now)
 	return say
 }
 
 // refused takes in how a CONNECT ended that was not accepted. again: a plainer level is to be tried at once. say is
 // what a person should know of it.
-func (b *brokers) refused(host string, level session.Level, how answer) (again bool, say string) {
+func (b *brokers) refused(host string, level session.Level, got answer) (again bool, say string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
-	at.trying, at.barred = level, how == answerLogin
-	switch how {
+	at.trying, at.refusedUs = level, got == answerLogin
+	switch got {
 	case answerOther, answerLogin:
 		at.silent, at.once = 0, false
 		return false, ""

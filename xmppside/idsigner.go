@@ -62,8 +62,8 @@ func (s idSigner) ref(id, from string) (bridge.Ref, bool) {
 		return bridge.Ref{}, false
 	}
 	msg, err1 := strconv.ParseUint(parts[0], 10, 64)
-	leg, err2 := strconv.ParseUint(parts[1], 10, 16)
-	ref := bridge.Ref{Msg: msg, Delivery: uint16(leg)}
+	num, err2 := strconv.ParseUint(parts[1], 10, 16)
+	ref := bridge.Ref{Msg: msg, Delivery: uint16(num)}
 	if err1 != nil || err2 != nil || id != s.id(ref, from) {
 		return bridge.Ref{}, false
 	}

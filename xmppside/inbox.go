@@ -98,7 +98,7 @@ func (b *inbox) settle(it *item, err error) {
 			it.m.Done()
 		}
 	case errors.Is(err, bridge.ErrFull):
-		b.turnAway(it)
+		b.reject(it)
 	default:
 		b.say(err)
 		it.m.Redo()
@@ -107,9 +107,9 @@ func (b *inbox) settle(it *item, err error) {
 	b.done(it)
 }
 
-// turnAway tells the sender that the journal is full: withholding <a/> instead would lose silently at the server's
+// reject tells the sender that the journal is full: withholding <a/> instead would lose silently at the server's
 // limit. Until the server has what we tell, the message comes again with its stream; from an archive it does not.
-func (b *inbox) turnAway(it *item) {
+func (b *inbox) reject(it *item) {
 	r, ok := parseReply(it.in.Reply)
 	if !ok {
 		it.m.Done()

@@ -15,7 +15,7 @@ import (
 	"chatrelay/xmppside/sm"
 )
 
-// ledger is sm's Journal over the journal. Its methods only enqueue (but for Wait), as both sides of it demand; Bind,
+// streamJournal is sm's Journal over the journal. Its methods only enqueue (but for Wait), as both sides of it demand; Bind,
 // Save and acked are called under the Stream's lock, one at a time.
 type streamJournal struct {
 	journal bridge.SideJournal
@@ -130,11 +130,11 @@ func (s *Side) restore(ctx context.Context, saved sm.Session) (queue []sm.Stanza
 		return nil, err
 	}
 	var back []bridge.Ref
-	for _, leg := range bound {
-		h, err := parseBinding(leg.Binding)
-		r, why := s.render(&leg.Outbound)
+	for _, delivery := range bound {
+		h, err := parseBinding(delivery.Binding)
+		r, why := s.render(&delivery.Outbound)
 		if err != nil || why != nil {
-			back = append(back, leg.Ref)
+			back = append(back, delivery.Ref)
 			continue
 		}
 		r.binding = h

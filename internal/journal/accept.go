@@ -220,8 +220,8 @@ func (t *txn) answerRetry(r *bridge.Record, msg uint64) {
 // take writes a message with its keys and deliveries.
 func (t *txn) take(r *bridge.Record) {
 	m := t.newEntry(r, r.ID)
-	m.mail, m.reply, m.receipt = uint16(len(r.Deliveries)), r.Reply.Stored(), r.Receipt
-	m.durable.base, m.durable.open = m.mail, m.mail
+	m.copies, m.reply, m.receipt = uint16(len(r.Deliveries)), r.Reply.Stored(), r.Receipt
+	m.durable.base, m.durable.open = m.copies, m.copies
 	packed := t.rememberKeys(r, m.id)
 	m.keys = uint16(len(packed) / len(message.Key{}))
 	t.pinned += int64(m.keys)

@@ -101,7 +101,7 @@ func (o *shedOp) apply(t *txn) {
 			break
 		}
 		var m *entry
-		if m, err = t.recall(o.read, ref.Msg); m == nil {
+		if m, err = t.restore(o.read, ref.Msg); m == nil {
 			continue
 		}
 		if d := m.delivery(ref.Delivery); d != nil && d.durable.dead {

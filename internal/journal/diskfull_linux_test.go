@@ -23,7 +23,7 @@ func TestRealFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	b := openTest(t, options(filepath.Join(dir, "book")))
+	b := openTest(t, options(filepath.Join(dir, "journal")))
 	t.Cleanup(b.end) // before the file system goes
 	text := strings.Repeat("x", 2000)
 	var taken []string
@@ -58,7 +58,7 @@ func TestRealFullDisk(t *testing.T) {
 	must(t, os.Remove(ballast))
 	patient(t, "there is room again", func() bool { return offer(n) == nil })
 	b.sum()
-	o := options(filepath.Join(dir, "book"))
+	o := options(filepath.Join(dir, "journal"))
 	b = b.reopen(o)
 	for i, want := range taken[1:] {
 		for {

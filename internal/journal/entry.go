@@ -18,7 +18,7 @@ type entry struct {
 	size       uint32 // of the body
 	origin     bridge.SideID
 	waiting    uint16      // deliveries that wait, answers too
-	mail       uint16      // message deliveries it was taken with; 0: a row that carries only answers
+	copies     uint16      // message deliveries it was taken with; 0: a row that carries only answers
 	keys       uint16      // it was taken with
 	receipt    bool        // is due at reply once it is sent
 	deliveries []*delivery // the message deliveries by number (nil: settled before the last start), then answers as they come
@@ -100,10 +100,10 @@ func (d *delivery) ref() bridge.Ref { return bridge.Ref{Msg: d.entry.id, Deliver
 
 // delivery finds a delivery by its number; nil: unknown, or settled before the last start.
 func (m *entry) delivery(num uint16) *delivery {
-	if num < m.mail {
+	if num < m.copies {
 		return m.deliveries[num]
 	}
-	for _, d := range m.deliveries[m.mail:] {
+	for _, d := range m.deliveries[m.copies:] {
 		if d.num == num {
 			return d
 		}

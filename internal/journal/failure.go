@@ -39,7 +39,7 @@ func (t *txn) tellFailed(m *entry, slot uint16, reason, text string) {
 	if t.j.opt.Notices.Failed {
 		t.addAnswers(m, slot, t.notice(nil, m.from, bridge.Note{Status: "failed", Text: text}))
 	}
-	if m.reply != "" && m.durable.base == m.mail {
+	if m.reply != "" && m.durable.base == m.copies {
 		t.addAnswers(m, answerError, []bridge.Delivery{t.failure(bridge.ParseReplyTo(m.reply), reason, text)})
 	}
 }

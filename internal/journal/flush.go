@@ -28,7 +28,7 @@ func (t *txn) writeEntries() error {
 	var args []any
 	for _, b := range t.inserted {
 		m := b.m
-		args = append(args, int64(m.id), m.at, int64(m.origin), int64(m.mail), int64(m.durable.base), m.durable.delayed,
+		args = append(args, int64(m.id), m.at, int64(m.origin), int64(m.copies), int64(m.durable.base), m.durable.delayed,
 			m.from, orNull(m.reply), m.receipt, b.keys, b.body)
 	}
 	if err := t.j.stmts.messages.exec(t.j.conn, args); err != nil {

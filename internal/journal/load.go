@@ -127,7 +127,7 @@ const entryColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(
 func scanEntry(scan func(...any) error) (*entry, error) {
 	m := &entry{}
 	b := &m.durable
-	err := scan(&m.id, &m.at, &m.origin, &m.mail, &b.base, &b.delayed, &b.dropped, &b.reason, &m.from, &m.reply, &m.receipt, &m.keys, &m.size)
+	err := scan(&m.id, &m.at, &m.origin, &m.copies, &b.base, &b.delayed, &b.dropped, &b.reason, &m.from, &m.reply, &m.receipt, &m.keys, &m.size)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func scanEntry(scan func(...any) error) (*entry, error) {
 		return nil, fmt.Errorf("%w: message %d is from side %d", ErrDamaged, m.id, m.origin)
 	}
 	b.row = true
-	m.deliveries = make([]*delivery, m.mail)
+	m.deliveries = make([]*delivery, m.copies)
 	return m, nil
 }
 
@@ -185,7 +185,7 @@ func (j *Journal) join(m *entry, r *loadedDelivery) (*delivery, error) {
 		}
 		d.note, d.post = note, note.Post
 	}
-	if r.num < m.mail {
+	if r.num < m.copies {
 		m.deliveries[r.num] = d
 	} else {
 		m.deliveries = append(m.deliveries, d)
@@ -315,7 +315,7 @@ func (j *Journal) queueLoaded() error {
 				j.undelayed.push(m)
 			}
 		case m.durable.dead > 0: // it goes with its answers
-		case m.mail == 0 && m.durable.answers > 0: // it goes with them
+		case m.copies == 0 && m.durable.answers > 0: // it goes with them
 		default:
 			j.finished.push(finished{m, now})
 			j.finishedBytes += int64(m.size)

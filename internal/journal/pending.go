@@ -78,9 +78,9 @@ func (n *lane) part(s string) string {
 
 // forgetAnswer lets go of an answer that is closed; a message may have many in its time.
 func (m *entry) forgetAnswer(d *delivery) {
-	for i, x := range m.deliveries[m.mail:] {
+	for i, x := range m.deliveries[m.copies:] {
 		if x == d {
-			at := int(m.mail) + i
+			at := int(m.copies) + i
 			m.deliveries = append(m.deliveries[:at], m.deliveries[at+1:]...)
 			return
 		}

@@ -98,17 +98,17 @@ func TestReopen(t *testing.T) {
 // notice takes the next notice out of turn, letting messages be.
 func (b *testJournal) notice() bridge.Outbound {
 	b.t.Helper()
-	var mail []bridge.Ref
+	var messages []bridge.Ref
 	for {
 		o := b.next(bridge.MQTT)
 		if o.Kind == bridge.KindNotice {
 			b.settle(o.Ref)
-			for _, ref := range mail {
+			for _, ref := range messages {
 				b.Release(ref)
 			}
 			return o
 		}
-		mail = append(mail, o.Ref)
+		messages = append(messages, o.Ref)
 	}
 }
 

@@ -86,7 +86,7 @@ func (o *changeDeadOp) apply(t *txn) {
 			continue
 		}
 		seen[ref] = true
-		m, err := t.recall(o.read, ref.Msg)
+		m, err := t.restore(o.read, ref.Msg)
 		if err != nil {
 			o.err = err
 			return
@@ -170,9 +170,9 @@ func (j *Journal) whole(row recalled) (*entry, error) {
 	return row.m, nil
 }
 
-// recall gives the message of a dead delivery, from what was read of the file unless memory has it; nil: there is none.
+// restore gives the message of a dead delivery, from what was read of the file unless memory has it; nil: there is none.
 // It stays in memory only if something becomes of it.
-func (t *txn) recall(read map[uint64]recalled, id uint64) (*entry, error) {
+func (t *txn) restore(read map[uint64]recalled, id uint64) (*entry, error) {
 	j := t.j
 	if m := j.entries[id]; m != nil {
 		return m, nil

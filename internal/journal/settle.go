@@ -154,7 +154,7 @@ func verdict(m *entry) (label, text string) {
 	label, text = "dropped", "given up by the relay's keeper"
 	failed := int(m.durable.dead) + int(m.durable.dropped)
 	var names []string
-	for _, d := range m.deliveries[:m.mail] {
+	for _, d := range m.deliveries[:m.copies] {
 		if d == nil || !d.durable.dead {
 			continue
 		}
@@ -168,14 +168,14 @@ func verdict(m *entry) (label, text string) {
 			names = append(names, d.to)
 		}
 	}
-	if m.mail == 1 {
+	if m.copies == 1 {
 		return label, text
 	}
 	who := strings.Join(names, ", ")
 	if more := failed - len(names); more > 0 {
 		who = strings.TrimSpace(fmt.Sprintf("%s and %d more", who, more))
 	}
-	return label, fmt.Sprintf("%d of %d not delivered: %s (%s)", failed, m.mail, who, text)
+	return label, fmt.Sprintf("%d of %d not delivered: %s (%s)", failed, m.copies, who, text)
 }
 
 // bounceOp is a delivery that the far side gave back.
@@ -193,7 +193,7 @@ func (o *bounceOp) apply(t *txn) {
 		return // no such message was ever sent
 	}
 	m := t.j.entries[o.ref.Msg]
-	if m != nil && o.ref.Delivery >= m.mail {
+	if m != nil && o.ref.Delivery >= m.copies {
 		t.bounceAnswer(m, o)
 		return
 	}

@@ -198,13 +198,13 @@ func (t *txn) wrapUp() {
 
 // isOver tells whether an idle message's row goes at once: nothing can happen to it any more.
 func (t *txn) isOver(m *entry) bool {
-	return m.durable.dead == 0 && (m.mail == 0 || m.durable.over)
+	return m.durable.dead == 0 && (m.copies == 0 || m.durable.over)
 }
 
 // releaseEntry lets go of what an idle message held in memory.
 func (j *Journal) releaseEntry(m *entry) {
 	j.uncache(m)
-	if m.durable.dead > 0 || m.mail == 0 || m.durable.over {
+	if m.durable.dead > 0 || m.copies == 0 || m.durable.over {
 		delete(j.entries, m.id)
 	}
 }
@@ -220,7 +220,7 @@ func (t *txn) committed() {
 	for _, b := range t.inserted {
 		m := b.m
 		m.durable.row = true
-		if m.mail > 0 {
+		if m.copies > 0 {
 			j.undelayed.push(m)
 			j.byAge.push(m)
 		}
@@ -245,7 +245,7 @@ func (t *txn) committed() {
 		}
 		d.durable.row = !d.durable.gone
 		d.durable.wired = d.durable.bound
-		if d.durable.gone && d.num >= d.entry.mail {
+		if d.durable.gone && d.num >= d.entry.copies {
 			d.entry.forgetAnswer(d)
 		}
 	}
@@ -306,7 +306,7 @@ func (t *txn) rollback() {
 	}
 	for _, d := range slices.Backward(t.deliveries) {
 		m := d.entry
-		if d.num >= m.mail {
+		if d.num >= m.copies {
 			m.deliveries = slices.DeleteFunc(m.deliveries, func(x *delivery) bool { return x == d })
 		}
 		d.state = settling

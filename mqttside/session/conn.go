@@ -130,12 +130,12 @@ type ending struct {
 	why     error // nil: it is open
 	theirs  bool  // by the far end, or the network
 	parting error // why we said goodbye
-	said    bool  // DISCONNECT is in line: nothing follows it (MQTT-3.14.4-1)
+	leaving bool  // DISCONNECT is in line: nothing follows it (MQTT-3.14.4-1)
 }
 
-// barred is why nothing more can be put in line; nil: it can.
-func (e *ending) barred() error {
-	if e.why == nil && e.said {
+// closeReason is why nothing more can be put in line; nil: it can.
+func (e *ending) closeReason() error {
+	if e.why == nil && e.leaving {
 		return errLeaving
 	}
 	return e.why
@@ -260,7 +260,7 @@ func (c *Conn) Disconnect(why error, linger time.Duration) {
 	c.mu.Lock()
 	c.ending.parting = why
 	err := c.add(packet{kind: kindDisconnect})
-	c.ending.said = true
+	c.ending.leaving = true
 	c.mu.Unlock()
 	if err == nil {
 		c.settle(leaveTimeout)

@@ -103,13 +103,13 @@ func (s *Session) Load(id ID, rows map[string][]byte) {
 func (s *Session) Restore(b Bound) (known, maybe bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	how, err := parseBinding(b.Binding)
-	if err != nil || s.byID[how.id] != nil {
+	bound, err := parseBinding(b.Binding)
+	if err != nil || s.byID[bound.id] != nil {
 		s.journal.Unbind(b.Tag)
 		return false, true
 	}
-	d := &delivery{Message: b.Message, binding: how, written: true}
-	if how.session != s.id { // died between a new session and its bindings
+	d := &delivery{Message: b.Message, binding: bound, written: true}
+	if bound.session != s.id { // died between a new session and its bindings
 		d.phase, d.uncertain, maybe = published, true, true
 	}
 	s.add(d)
@@ -187,9 +187,9 @@ func (s *Session) Send(c *Conn, m Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.mu.Lock()
-	barred := c.ending.barred()
+	closed := c.ending.closeReason()
 	c.mu.Unlock()
-	if s.conn != c || barred != nil || len(s.byID) >= firstRequest-1 {
+	if s.conn != c || closed != nil || len(s.byID) >= firstRequest-1 {
 		return false
 	}
 	for ok := true; ok; _, ok = s.byID[s.last] {

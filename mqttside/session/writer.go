@@ -52,7 +52,7 @@ func (c *Conn) send(p packet) error {
 
 // add puts packets in line. c.mu is held.
 func (c *Conn) add(ps ...packet) error {
-	if err := c.ending.barred(); err != nil {
+	if err := c.ending.closeReason(); err != nil {
 		return err
 	}
 	now := time.Now()

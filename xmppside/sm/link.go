@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"mellium.im/xmpp"
+
+	"chatrelay/internal/wait"
 )
 
 // Link is one connection that carries a Stream. Its life: SASL and Bind among the features of a login,
@@ -22,11 +24,11 @@ type Link struct {
 	transport *transport // above TLS; set by the SASL feature
 	ctx       context.Context
 	cancel    context.CancelFunc
-	wake      chan struct{} // capacity 1: the flusher has something to look at
-	wakeGate  chan struct{} // capacity 1: there is a newer ticket
-	heard     atomic.Int64  // when the last byte came, Unix ns of the stream's clock
-	idle      atomic.Int64  // ns that the reader has waited for bytes since the stream is ready
-	blocked   atomic.Int64  // since when it waits, Unix ns of the stream's clock; 0: it does not
+	wake      wait.Signal  // the flusher has something to look at
+	wakeGate  wait.Signal  // there is a newer ticket
+	heard     atomic.Int64 // when the last byte came, Unix ns of the stream's clock
+	idle      atomic.Int64 // ns that the reader has waited for bytes since the stream is ready
+	blocked   atomic.Int64 // since when it waits, Unix ns of the stream's clock; 0: it does not
 	handler   Handler
 
 	// Guarded by st.mu.
@@ -59,8 +61,8 @@ func newLink(s *Stream, nc net.Conn) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Link{
 		st: s, nc: nc, ctx: ctx, cancel: cancel,
-		wake:     make(chan struct{}, 1),
-		wakeGate: make(chan struct{}, 1),
+		wake:     wait.NewSignal(),
+		wakeGate: wait.NewSignal(),
 	}
 }
 
@@ -104,20 +106,6 @@ func (l *Link) fail(err error) {
 
 // current tells whether l may act for the stream. s.mu is held.
 func (l *Link) current() bool { return l.st.link == l && !l.dead }
-
-func (l *Link) poke() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (l *Link) pokeGate() {
-	select {
-	case l.wakeGate <- struct{}{}:
-	default:
-	}
-}
 
 // Serve reads the session until the connection is over and hands each stanza to fast, if that is not nil and reads its kind, else to h. When it returns, all
 // goroutines of the link have ended. The owner calls Stream.Open meanwhile.

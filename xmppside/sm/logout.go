@@ -20,7 +20,7 @@ func (l *Link) Logout(ctx context.Context) error {
 	s.broadcast()
 	if l.current() && l.ready {
 		s.out.add([]byte(unavailable), nil)
-		l.poke()
+		l.wake.Set()
 	}
 	s.mu.Unlock()
 	return l.endStream(ctx)
@@ -48,7 +48,7 @@ func (l *Link) endStream(ctx context.Context) error {
 	}
 	l.managed = false // the counts end here
 	s.forget()
-	l.poke()
+	l.wake.Set()
 	s.mu.Unlock()
 	defer l.Close()
 	return l.until(ctx, func() bool { return l.dead })

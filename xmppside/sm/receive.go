@@ -110,7 +110,7 @@ func (s *Stream) answer(raw []byte) *item {
 		return nil
 	}
 	it := s.out.add(raw, nil)
-	l.poke()
+	l.wake.Set()
 	return it
 }
 
@@ -200,7 +200,7 @@ func (l *Link) nonza(start *xml.StartElement) {
 	case "a":
 		err = l.answer(attr(start, "h"))
 	}
-	l.poke()
+	l.wake.Set()
 	s.mu.Unlock()
 	if err != nil {
 		l.rejectCount(err)
@@ -239,7 +239,7 @@ func (l *Link) fenced(start *xml.StartElement) bool {
 	}
 	l.awaiting = false
 	s.confirmed(s.out.drop(n))
-	l.poke()
+	l.wake.Set()
 	return true
 }
 

@@ -141,7 +141,7 @@ func (l *Link) rejectCount(err error) {
 		l.final = []byte("<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>" +
 			"<handled-count-too-high xmlns='" + NS + "'/></stream:error>" + streamClose)
 	}
-	l.poke()
+	l.wake.Set()
 	l.st.mu.Unlock()
 }
 
@@ -207,5 +207,5 @@ func (l *Link) pass(ticket uint64) {
 	s.committed = max(s.committed, ticket)
 	s.in.committed(ticket)
 	s.progress()
-	l.poke()
+	l.wake.Set()
 }

@@ -131,7 +131,7 @@ func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 	it := s.out.add(raw, tag)
 	it.since = s.cfg.Clock.Now()
 	s.bind(it)
-	s.link.poke()
+	s.link.wake.Set()
 	return it.N, nil
 }
 
@@ -149,7 +149,7 @@ func (s *Stream) bind(it *item) {
 func (s *Stream) await(ticket uint64) {
 	s.want = max(s.want, ticket)
 	if s.link != nil {
-		s.link.pokeGate()
+		s.link.wakeGate.Set()
 	}
 }
 
@@ -175,7 +175,7 @@ func (s *Stream) progress() {
 		s.in.ticket = s.save(sess)
 	}
 	if s.link != nil && s.in.ackable() != s.link.told {
-		s.link.poke()
+		s.link.wake.Set()
 	}
 	s.broadcast()
 }
@@ -303,7 +303,7 @@ func (s *Stream) Single(on bool) {
 	s.single = on
 	s.broadcast()
 	if s.link != nil {
-		s.link.poke()
+		s.link.wake.Set()
 	}
 }
 
@@ -313,7 +313,7 @@ func (s *Stream) SetReadSize(n int) {
 	defer s.mu.Unlock()
 	s.cfg.ReadSize = n
 	if s.link != nil {
-		s.link.poke()
+		s.link.wake.Set()
 	}
 }
 

@@ -245,7 +245,7 @@ func (c *transport) enqueue(p []byte) (int, error) {
 			return len(p), nil
 		}
 	}
-	l.poke()
+	l.wake.Set()
 	return len(p), nil
 }
 

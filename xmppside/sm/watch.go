@@ -66,7 +66,7 @@ func (l *Link) check(now time.Time) error {
 		return fmt.Errorf("%w within %v", ErrJournal, s.cfg.JournalTimeout)
 	case now.Sub(l.askedAt) >= s.cfg.AskEvery && (silent >= s.cfg.AskEvery || s.out.written() > s.out.acked):
 		l.wantsR = true
-		l.poke()
+		l.wake.Set()
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 
 // point is the fail point of this life. The zero value never fails.
 type point struct {
-	door *door // nil: nothing is noted
+	door *offers // nil: nothing is noted
 	name string
 	left atomic.Int64
 }
