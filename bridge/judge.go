@@ -47,6 +47,9 @@ func (j judge) record(in *Inbound) (*Record, *Refusal) {
 	}
 	if err != nil {
 		why := refusalOf(err)
+		if !in.Reply.IsZero() && isText(in.Body) {
+			why = Refuse(PlainText, plainText)
+		}
 		return j.reject(rec, in, env.From, why), why
 	}
 	if env.Notice {
@@ -196,8 +199,20 @@ func chatter(in *Inbound, err error) bool {
 	if in.Room == "" || in.Refused != nil && len(in.Body) == 0 {
 		return false
 	}
-	return !bytes.HasPrefix(bytes.TrimLeft(in.Body, " \t\r\n"), []byte("{")) || refusalOf(err).Reason == message.NotJSON
+	return isText(in.Body) || refusalOf(err).Reason == message.NotJSON
 }
+
+// isText tells whether a body is what a person types, rather than an envelope, sound or not.
+func isText(body []byte) bool {
+	return !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
+}
+
+// PlainText is the reason of a text that somebody has written to the relay itself, where it can be answered.
+const PlainText = "plain_text"
+
+// plainText tells a person what to do: "not valid JSON" says nothing to one who has never heard of it.
+const plainText = "Nobody has got your message, as this account does not read plain text: use the app that belongs to this service, " +
+	`write to the person's own address, or send JSON such as {"from":"1001","to":"1002","content":"hello"}.`
 
 func refusalOf(err error) *Refusal {
 	var r *message.Refusal

@@ -48,7 +48,7 @@ func (s *translator) classifyPrivate(e *stanza.Element, from string) verdict {
 	}
 	var v verdict
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.Real, replyID(e)}.replyTo()
+	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e)}.replyTo()
 	v.in.Refused = bridge.Refuse("private", "private messages inside a room are not relayed: write to %s itself", s.addr.own)
 	return v
 }
@@ -124,7 +124,7 @@ func (s *translator) classifyChat(e *stanza.Element, from string) verdict {
 	}
 	id := replyID(e)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, from, id}.replyTo()
+	v.in.Reply = reply{bare, from, id, languageOf(e)}.replyTo()
 	v.in.Receipt = id != "" && e.Child(stanza.NSReceipts, "request") != nil
 	v.archiveID = s.archivedAs(e)
 	s.body(e, &v.in)
@@ -205,7 +205,7 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 	}
 	bare := stanza.Bare(who.Real)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.Real, replyID(e)}.replyTo() // never into the room: it would throw us out
+	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e)}.replyTo() // never into the room: it would throw us out
 	return v
 }
 

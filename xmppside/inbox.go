@@ -115,7 +115,7 @@ func (b *inbox) reject(it *item) {
 		it.m.Done()
 		return
 	}
-	answer := errorStanza(r, conditionOf("full"), "the relay has no room for more messages now; send it again later")
+	answer := errorStanza(r, conditionOf("full"), "full", "the relay has no room for more messages now; send it again later")
 	if it.m.Answer(answer) != nil {
 		it.m.Redo()
 		b.s.archive.Place.GoBack()

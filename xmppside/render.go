@@ -75,7 +75,7 @@ func (s *translator) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		if out.Note.Status == "failed" {
 			c = laterCondition(out.Note.Reason)
 		}
-		return rendered{l, errorStanza(reply, c, out.Note.Text)}, nil
+		return rendered{l, errorStanza(reply, c, out.Note.Reason, out.Note.Text)}, nil
 	}
 	l.id = receiptPrefix + strings.TrimPrefix(s.ids.id(out.Ref, reply.bare), messagePrefix)
 	b := append(head(nil, reply.full, "chat", l.id), "><received xmlns='"+stanza.NSReceipts+"'"...)

@@ -80,8 +80,31 @@ func TestBadStanzas(t *testing.T) {
 				c.refusedStanza(t, "1001", "1003", forged, " xmlns:x='urn:x' x:from='1002@chat.test/v' x:type='error' x:id='9'")
 			})
 			t.Run("wrapped", c.wrapped)
+			t.Run("plain text", c.plainText)
 			c.end(t)
 		})
+	}
+}
+
+// plainText: who writes to the relay as to a person is told in one sentence what to do, in his language.
+func (c *chat) plainText(t *testing.T) {
+	for _, x := range []struct{ attrs, body, want string }{
+		{"", "hello, is anybody there?", "Nobody has got your message, as this account does not read plain text: use the app"},
+		{" xml:lang='zh-CN'", "hello?", "您的消息没有送达任何人"},
+		{" xml:lang='en'", "你好，有人吗？", "您的消息没有送达任何人"},
+	} {
+		before := c.Relay.Status()
+		raw := fmt.Sprintf("<message to='%s' type='chat' id='text'%s><body>%s</body></message>", c.Receiver(), x.attrs, x.body)
+		if err := c.Person("1003").X.Raw(raw); err != nil {
+			t.Fatal(err)
+		}
+		got := c.h.want(t, "an answer", stage.Patience, func(e event) bool {
+			return e.side == "xmpp" && e.inbox == "1003" && e.st.Type == "error" && e.st.ID == "text"
+		}).st
+		if got.Condition != "not-acceptable" || !strings.HasPrefix(got.Text, x.want) || strings.Contains(got.Text, "valid JSON") {
+			t.Errorf("error %q with text %q", got.Condition, got.Text)
+		}
+		c.Relay.WantRefused(t, before)
 	}
 }
 

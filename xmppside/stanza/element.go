@@ -112,6 +112,19 @@ func (e *Element) Get(name string) string {
 	return ""
 }
 
+// Lang is the language that an element names (xml:lang); empty: it names none.
+func (e *Element) Lang() string {
+	if e == nil {
+		return ""
+	}
+	for _, a := range e.Attr {
+		if a.Name.Space == NSXML && a.Name.Local == "lang" {
+			return a.Value
+		}
+	}
+	return ""
+}
+
 // Child is the first child of that full name; nil: none.
 func (e *Element) Child(space, local string) *Element {
 	if e == nil {
