@@ -85,6 +85,9 @@ func (j *judge) outsider(rec *Record, in *Inbound, env *message.Envelope) (*Reco
 	why := notMember()
 	j.reject(rec, in, env.From, why)
 	j.recognise(rec, in, env)
+	if rec.Reply = in.Reply; !in.Reply.IsZero() {
+		rec.Receipt, rec.Body = in.Receipt, in.Body
+	}
 	return rec, why
 }
 

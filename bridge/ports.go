@@ -135,7 +135,7 @@ type Appender interface {
 	// Redelivered and (MQTT) has the first one's Via is a sender's retry: still pending, silence;
 	// settled: a "sent" notice (and a receipt) is added for it; dead or bounced: "failed".
 	//
-	// A VerdictReject with Keys leaves none of them, but if the journal knows one it is a silent duplicate: nobody is told that
+	// A VerdictReject with Keys leaves none of them, but if the journal knows one it is a duplicate: nobody is told that
 	// what was delivered is refused.
 	//
 	// OutcomeFull is per record: known keys are still answered, and what is ignored or rejected is still counted

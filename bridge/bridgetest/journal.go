@@ -23,7 +23,7 @@ func RunJournal(t *testing.T, open func(t *testing.T) Journal) {
 	}{
 		{"outcomes are final and counted", outcomes},
 		{"a refusal leaves no key", refusalLeavesNoKey},
-		{"a refusal of what is known is a silent duplicate", refusalOfTheKnown},
+		{"a refusal of what is known is a duplicate", refusalOfTheKnown},
 		{"numbers are given once", numbers},
 		{"twins in one call", twins},
 		{"twins in flight", twinsInFlight},
@@ -31,6 +31,7 @@ func RunJournal(t *testing.T, open func(t *testing.T) Journal) {
 		{"a forged twin swallows nothing", forgedTwin},
 		{"a retry is answered by what became of the first", retries},
 		{"a retry asks for a receipt", retryReceipt},
+		{"a retry of who may no longer post", retryOutsider},
 		{"a redelivery is silence", redelivery},
 		{"another inbox copy is silence", otherInbox},
 		{"the wire's identity decides", wireKey},

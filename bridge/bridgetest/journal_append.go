@@ -1,6 +1,7 @@
 package bridgetest
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 	"time"
@@ -188,6 +189,29 @@ func retryReceipt(j *kit) {
 	j.wantNotice("1001", "sent")
 	if o := j.next(bridge.XMPP); o.Kind != bridge.KindReceipt || o.Note.Reply != (bridge.ReplyTo{Sender: "reply-2"}) {
 		j.Errorf("got %+v, want a receipt", o)
+	}
+}
+
+// retryOutsider: who has left a group hears what became of what it took from him. A notice about what came by MQTT keeps
+// its key fields alone.
+func retryOutsider(j *kit) {
+	for _, origin := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+		text := strings.Repeat("a", 5000)
+		r := direct(origin, "1001", "1002", text)
+		j.take(r)
+		j.settle(j.next(r.Deliveries[0].Side).Ref)
+		j.wantNotice("1001", "sent")
+		r = again(r)
+		r.Verdict, r.Reason, r.Deliveries = bridge.VerdictReject, bridge.NotMember, nil
+		j.want(bridge.OutcomeDuplicate, r)
+		notice := j.wantNotice("1001", "sent")
+		if whole := bytes.Contains(notice.Body, []byte(text)); whole != (origin == bridge.XMPP) {
+			j.Errorf("the notice about what came by %v has the content: %v", origin, whole)
+		}
+		r = again(r)
+		r.Redelivered = true
+		j.want(bridge.OutcomeDuplicate, r)
+		j.quiet()
 	}
 }
 

@@ -95,7 +95,7 @@ func groupLaneEnds(j *kit) {
 	}
 }
 
-// refusalOfTheKnown: what was delivered comes back, and by now its sender may no longer say it.
+// refusalOfTheKnown: what was delivered comes back, and by now its sender may no longer say it. Nobody is told that it failed.
 func refusalOfTheKnown(j *kit) {
 	first := circular("1001", "a", "team", "1002")
 	j.take(first)
@@ -105,6 +105,9 @@ func refusalOfTheKnown(j *kit) {
 		back := &bridge.Record{Origin: origin, Verdict: bridge.VerdictReject, Reason: "not_a_member", From: "1001", Via: "1002",
 			Body: first.Body, Keys: first.Keys, Deliveries: []bridge.Delivery{bridge.NoticeDelivery("1001", bridge.Note{Status: "failed", At: 1})}}
 		j.want(bridge.OutcomeDuplicate, back)
+		if origin == bridge.XMPP { // he says it again himself
+			j.wantNotice("1001", "sent")
+		}
 		j.quiet()
 		j.wantCount(1, "duplicate", origin, "")
 	}

@@ -93,6 +93,9 @@ func (t *txn) record(r *bridge.Record) bridge.Outcome {
 		return t.countReceived(r, bridge.OutcomeIgnored)
 	case bridge.VerdictReject:
 		if t.knows(r) {
+			if r.Reason == bridge.NotMember { // who left since then sends again what was taken
+				t.retried(r)
+			}
 			t.count(duplicate, r.Origin, "", 1)
 			return t.countReceived(r, bridge.OutcomeDuplicate)
 		}
@@ -125,7 +128,11 @@ func (t *txn) countReceived(r *bridge.Record, what bridge.Outcome) bridge.Outcom
 func (t *txn) refuse(r *bridge.Record) bridge.Outcome {
 	t.count(refused, r.Origin, r.Reason, 1)
 	if len(r.Deliveries) > 0 {
-		t.takeAnswers(r, r.Deliveries)
+		answer := *r
+		if r.Deliveries[0].Kind != bridge.KindNotice {
+			answer.Body = nil // nothing is made of it
+		}
+		t.takeAnswers(&answer, r.Deliveries)
 	}
 	return t.countReceived(r, bridge.OutcomeRefused)
 }
@@ -162,6 +169,19 @@ func (t *txn) knows(r *bridge.Record) bool {
 		}
 	}
 	return false
+}
+
+// retried answers a sender's retry of what he may no longer send.
+func (t *txn) retried(r *bridge.Record) {
+	for _, key := range r.Keys {
+		m, echo, ok := t.j.known(r.Origin, key)
+		if ok && !echo && !r.Redelivered && (r.Origin != bridge.MQTT || m.via == viaHash(r.Via)) {
+			t.answerRetry(r, m.msg())
+		}
+		if ok {
+			return
+		}
+	}
 }
 
 // rememberKeys remembers those keys of a record that are not known yet.
@@ -201,6 +221,7 @@ func (t *txn) answerRetry(r *bridge.Record, msg uint64) {
 	var deliveries []bridge.Delivery
 	why, failed := t.j.dedup.failure(msg)
 	switch {
+	case len(r.Body) == 0: // a refusal's: nothing to make a notice of
 	case failed && t.j.opt.Notices.Failed:
 		deliveries = t.notice(deliveries, r.From, bridge.Note{Status: "failed", Text: why})
 	case !failed && t.j.opt.Notices.Sent:
@@ -213,8 +234,18 @@ func (t *txn) answerRetry(r *bridge.Record, msg uint64) {
 		deliveries = t.retryFailed(deliveries, r, why)
 	}
 	if len(deliveries) > 0 {
-		t.takeAnswers(r, deliveries)
+		t.takeAnswers(brief(r), deliveries)
 	}
+}
+
+// brief is a record of which only notices are made: those about what came by MQTT have key fields alone.
+func brief(r *bridge.Record) *bridge.Record {
+	if r.Origin != bridge.MQTT || len(r.Body) == 0 {
+		return r
+	}
+	out := *r
+	out.Body = message.KeyFields(r.Body, nil, nil)
+	return &out
 }
 
 // take writes a message with its keys and deliveries.

@@ -139,7 +139,7 @@ func (t *txn) refuseBusy(r *bridge.Record) bridge.Outcome {
 	}
 	t.count(refused, r.Origin, r.Why.Reason, 1)
 	if t.j.opt.Notices.Failed && t.j.mayNotify(r.Via, r.From) {
-		t.takeAnswers(r, t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
+		t.takeAnswers(brief(r), t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
 	}
 	return t.countReceived(r, bridge.OutcomeRefused)
 }

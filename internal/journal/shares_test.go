@@ -55,13 +55,13 @@ func TestSenderHasAShare(t *testing.T) {
 	if more.Why == nil || more.Why.Reason != "busy" {
 		t.Errorf("refused for %v", more.Why)
 	}
-	b.wantNotice("1001", "too much|failed|"+busyText)
+	b.wantNotice("1001", "{}|failed|"+busyText)
 	b.want(direct(bridge.XMPP, "1001", "1003", "this one is proven"), bridge.OutcomeTaken)
 	b.wantCount(refused, bridge.MQTT, "busy", 1)
 	b.sum()
 	b = b.reopen(o) // counted anew at a start
 	b.want(more, bridge.OutcomeRefused)
-	if o := b.notice(); o.To != "1001" || string(o.Body) != "too much|failed|"+busyText {
+	if o := b.notice(); o.To != "1001" || string(o.Body) != "{}|failed|"+busyText {
 		t.Errorf("notice to %s: %s", o.To, o.Body)
 	}
 	for range 120 {
