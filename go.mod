@@ -6,6 +6,7 @@ toolchain go1.26.8
 
 require (
 	github.com/caarlos0/env/v11 v11.4.2
+	github.com/eclipse/paho.golang v0.23.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/go-json-experiment/json v1.27.2
 	github.com/google/go-cmp v0.7.0

@@ -80,7 +80,7 @@ func newHouse(b *testing.B, binary, naive string, start func(testing.TB, servers
 	m := servers.NewMosquitto(b, servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000, Extra: "set_tcp_nodelay true"})
 	h := &house{toMQTT: newHeard(), toXMPP: newHeard(), relay: stage.NewRelay(b, binary, map[string]string{
 		"MQTT_URL": m.URL, "XMPP_JID": x.JID("receiver"), "XMPP_PASSWORD": x.Password("receiver"), "XMPP_ADDR": x.Addr,
-		"XMPP_TLS": "off", "MQTT_WINDOW": "100",
+		"XMPP_TLS": "off",
 	})}
 	h.relay.Start()
 	pid := startNaive(b, naive, map[string]string{

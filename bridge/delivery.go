@@ -1,6 +1,9 @@
 package bridge
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Ref names one delivery of one message. Stored; comparable.
 type Ref struct {
@@ -68,4 +71,6 @@ type Outbound struct {
 	To   string
 	Body []byte
 	Note Note
+	// Left is how long the message is worth anything, from when it was handed out; 0: for ever, below 0: no more.
+	Left time.Duration
 }

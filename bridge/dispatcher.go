@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatrelay/internal/wait"
+	"chatrelay/message"
 )
 
 // downPause is how long a dispatcher waits before it offers a delivery again to a side that said ErrDown.
@@ -55,6 +56,10 @@ func (c *Dispatcher) Run(ctx context.Context) error {
 
 // dispatch decides what one attempt means: bound, the same again, dead, or later.
 func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
+	if out.Left < 0 {
+		c.expire(out)
+		return
+	}
 	switch c.senders.leaves(&out) {
 	case forbidden:
 		c.bury(out, notMember())
@@ -69,7 +74,13 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 	if out.Note.Post != nil {
 		delete(c.undecided, out.Note.Post.Room)
 	}
-	err := c.side.Send(ctx, out)
+	sending := ctx
+	if out.Left > 0 { // Send may wait for the side, or for its window
+		limited, cancel := context.WithTimeout(ctx, out.Left)
+		defer cancel()
+		sending = limited
+	}
+	err := c.side.Send(sending, out)
 	var why *Refusal
 	switch {
 	case err == nil: // bound: only the side may close it now
@@ -78,6 +89,8 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 		}
 	case errors.As(err, &why):
 		c.bury(out, why)
+	case ctx.Err() == nil && sending.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+		c.expire(out)
 	case errors.Is(err, ErrDown), ctx.Err() != nil:
 		c.queue.Release(out.Ref)
 		wait.Pause(ctx, downPause)
@@ -122,10 +135,22 @@ func (c *Dispatcher) holdUndecided(out Outbound) {
 	c.queue.Hold(out.Ref, wait, "it is not known yet who may post to the group")
 }
 
+// expire buries what its publisher wanted to arrive by now. What it says is to be nowhere any more.
+func (c *Dispatcher) expire(out Outbound) {
+	c.close(out, Result{Ref: out.Ref, Err: Refuse("expired", "it was worth nothing any more before it could be delivered (its sender set a time)"),
+		Body: message.KeyFields(out.Body, nil, nil)})
+}
+
 func (c *Dispatcher) bury(out Outbound, why *Refusal) {
+	c.close(out, Result{Ref: out.Ref, Err: why})
+}
+
+// close makes a dead letter, whose Err is a *Refusal.
+func (c *Dispatcher) close(out Outbound, dead Result) {
+	why := dead.Err.(*Refusal)
 	c.event("dead "+why.Reason, zerolog.WarnLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).
 		Str("reason", why.Reason).Str("why", why.Text).Msg("dead letter")
-	c.queue.Settle(Result{Ref: out.Ref, Err: why})
+	c.queue.Settle(dead)
 }
 
 func (c *Dispatcher) event(key string, level zerolog.Level) *zerolog.Event {

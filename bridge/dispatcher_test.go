@@ -301,3 +301,37 @@ func (l ending) Delayed(ctx context.Context, _ time.Duration) error {
 	l.end()
 	return ctx.Err()
 }
+
+// What its sender wanted to arrive by now is dead, and its content with it: before it is tried, or while the side is waited for.
+func TestExpired(t *testing.T) {
+	envelope := []byte(`{"from":"1001","to":"1002","content":"secret words","timeStamp":1}`)
+	for name, tc := range map[string]struct {
+		left time.Duration
+		send func(context.Context) error
+		want string
+	}{
+		"over":                     {-1, nil, "expired"},
+		"while the side is waited": {time.Minute, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, "expired"},
+		"a side's own time limit":  {time.Minute, func(context.Context) error { return context.DeadlineExceeded }, ""},
+		"sent in time":             {time.Minute, func(context.Context) error { return nil }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newQueue()
+				side := &fakeSide{send: func(ctx context.Context, _ Outbound) error { return tc.send(ctx) }}
+				out := Outbound{Ref: Ref{Msg: 1}, Kind: KindChat, From: "1001", To: "1002", Body: envelope, Left: tc.left}
+				NewDispatcher(l, side, nil, nil, zerolog.Nop()).dispatch(t.Context(), out)
+				if tc.want == "" {
+					if len(l.closed) > 0 {
+						t.Errorf("closed %+v", l.closed)
+					}
+					return
+				}
+				why, ok := errors.AsType[*Refusal](l.closed[0].Err)
+				if kept := string(l.closed[0].Body); !ok || why.Reason != tc.want || strings.Contains(kept, "secret") || !strings.Contains(kept, "1002") {
+					t.Errorf("closed with %v, kept %s", l.closed[0].Err, kept)
+				}
+			})
+		})
+	}
+}

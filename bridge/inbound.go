@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // Inbound is one payload off a wire, offered once.
@@ -27,6 +28,10 @@ type Inbound struct {
 	// sender asked for a receipt (XEP-0184) there.
 	Reply   ReplyTo
 	Receipt bool
+
+	// Expires is how long the message is worth anything, from now on in the relay's running time; 0: for ever. What has not
+	// left by then is dead, and nothing but its key fields is kept.
+	Expires time.Duration
 
 	// WireID is the wire's own lasting identity of this message (XMPP: of archive id, sender, stanza id and
 	// body). A message whose WireID is known is a redelivery: a silent duplicate. Empty: none.

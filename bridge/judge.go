@@ -75,6 +75,7 @@ func (j judge) record(in *Inbound) (*Record, *Refusal) {
 		}
 	}
 	j.identify(rec, &env)
+	rec.Expires = in.Expires
 	rec.Reply, rec.Receipt = in.Reply, in.Receipt && !in.Reply.IsZero()
 	return rec, nil
 }

@@ -248,10 +248,10 @@ func TestJudgeNamesTheNameless(t *testing.T) {
 
 func TestJudgeKeepsWhatTheWireSays(t *testing.T) {
 	in := with(xmppIn(envelope(nil)), func(in *Inbound) {
-		in.WireID, in.Redelivered, in.Receipt, in.State = "archive-7", true, true, []StateRow{{Key: "h"}}
+		in.WireID, in.Redelivered, in.Receipt, in.State, in.Expires = "archive-7", true, true, []StateRow{{Key: "h"}}, time.Minute
 	})
 	rec, _ := newJudge(XMPP, newClock().now).record(&in)
-	if rec.WireKey != message.WireKey("xmpp", "archive-7") || !rec.Redelivered || rec.Reply != in.Reply || !rec.Receipt || len(rec.State) != 1 {
+	if rec.WireKey != message.WireKey("xmpp", "archive-7") || !rec.Redelivered || rec.Reply != in.Reply || !rec.Receipt || len(rec.State) != 1 || rec.Expires != time.Minute {
 		t.Errorf("lost on the way: %+v", rec)
 	}
 	in.WireID, in.Receipt = "", false

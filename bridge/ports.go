@@ -151,6 +151,8 @@ type Result struct {
 	Ref   Ref
 	Err   error
 	State []StateRow // of the delivery's side
+	// Body, with a *Refusal, is kept in the place of the message's if that was its only delivery; nil: nothing changes.
+	Body []byte
 	// Unproven: settled on a word that the wire also gives for what it drops (MQTT 3.1.1). The delivery counts as settled,
 	// and is remembered across crashes until Confirmations.Confirm or Confirmations.BounceUnconfirmed.
 	Unproven bool

@@ -1,6 +1,10 @@
 package bridge
 
-import "chatrelay/message"
+import (
+	"time"
+
+	"chatrelay/message"
+)
 
 // Verdict is what intake decided about an offer.
 type Verdict uint8
@@ -42,6 +46,7 @@ type Record struct {
 	// dies or bounces. Receipt: a Receipt delivery is due when it is settled as sent.
 	Reply   ReplyTo
 	Receipt bool
+	Expires time.Duration // Inbound.Expires
 	// Redelivered: a known key is silence, not a retry to be answered.
 	Redelivered bool
 	// Gen and Redelivers are the Inbound's. Where the wire brings again what is Full, nothing behind it in the

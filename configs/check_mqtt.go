@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -21,6 +22,17 @@ func (m *MQTT) Topic() string {
 	return m.StatusTopic
 }
 
+// Level is the version for the side: 5, 3, or 0 for the best that the broker knows.
+func (m *MQTT) Level() byte {
+	switch m.Version {
+	case "5":
+		return 5
+	case "3.1.1":
+		return 3
+	}
+	return 0
+}
+
 func (m *MQTT) check() (out Problems) {
 	secure := out.brokers(m.URLs)
 	out.secret("MQTT_PASSWORD", m.Password, m.PasswordFile)
@@ -30,8 +42,9 @@ func (m *MQTT) check() (out Problems) {
 		"MQTT_CLIENT_ID", "is "+quoted(m.ClientID), fmt.Sprintf("write at most %d bytes without control characters", longestClient))
 	out.say(m.QoS == 0, "MQTT_QOS", "is 0", "write 2 or 1: at 0 nothing is ever confirmed, so messages would be lost")
 	out.say(m.QoS < 0 || m.QoS > 2, "MQTT_QOS", fmt.Sprintf("is %d", m.QoS), "write 2 or 1")
-	out.say(m.Window < 1 || m.Window > mostWindow, "MQTT_WINDOW", fmt.Sprintf("is %d", m.Window),
-		fmt.Sprintf("it must be from 1 to %d; half of the broker's in-flight limit is right", mostWindow))
+	out.oneOf("MQTT_VERSION", m.Version, "auto", "5", "3.1.1")
+	out.say(m.SessionExpiry < time.Minute, "MQTT_SESSION_EXPIRY", "is "+m.SessionExpiry.String(),
+		"write a time longer than any outage: what waits at the broker goes with the session")
 	out.readable(m)
 	out.topics(m)
 	out.certificates(m, secure)

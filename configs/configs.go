@@ -34,9 +34,13 @@ type MQTT struct {
 	KeyFile      string      `env:"MQTT_KEY_FILE" desc:"PEM file with its key."`
 	TLSInsecure  bool        `env:"MQTT_TLS_INSECURE" envDefault:"false" desc:"true allows a login over tcp:// or ws:// beyond loopback: the password and all messages can then be read on the way."`
 	QoS          int         `env:"MQTT_QOS" envDefault:"2" desc:"Of what is published to inboxes: 2 (once) or 1 (at least once). 0 is refused: nothing would ever be confirmed."`
-	Window       int         `env:"MQTT_WINDOW" envDefault:"10" desc:"Publishes in flight, at most half of the broker's in-flight limit, and at most 10 where the broker does not tell it (MQTT 5)."`
-	Prefix       string      `env:"TOPIC_PREFIX" envDefault:"/chat" desc:"The inbox of 1001 is the topic /chat/1001."`
-	StatusTopic  string      `env:"STATUS_TOPIC" shown:"chatrelay/<client id>/status" desc:"Retained topic that says whether the relay is there; off: none."`
+	Window       Window      `env:"MQTT_WINDOW" envDefault:"auto" desc:"Publishes in flight; auto: half of the broker's in-flight limit, at most 400. Never above that half, and at most 10 where the broker does not tell it (by MQTT 5 it does)."`
+	Version      string      `env:"MQTT_VERSION" envDefault:"auto" desc:"5, 3.1.1, or auto: the best that the broker knows. By MQTT 5 the broker says which messages it refuses, and why."`
+
+	SessionExpiry time.Duration `env:"MQTT_SESSION_EXPIRY" envDefault:"336h" desc:"How long the broker keeps the session, and what waits there, while the relay is away (MQTT 5)."`
+
+	Prefix      string `env:"TOPIC_PREFIX" envDefault:"/chat" desc:"The inbox of 1001 is the topic /chat/1001."`
+	StatusTopic string `env:"STATUS_TOPIC" shown:"chatrelay/<client id>/status" desc:"Retained topic that says whether the relay is there; off: none."`
 }
 
 // XMPP is the side towards the chat server.

@@ -84,6 +84,8 @@ func form(t reflect.Type, err error) (wrong, remedy string) {
 	switch t {
 	case reflect.TypeFor[Size]():
 		return "is no size", "write a number of bytes such as 192KiB, 64MiB or 1GiB"
+	case reflect.TypeFor[Window]():
+		return err.Error(), fmt.Sprintf("write auto, or a number from 1 to %d; half of the broker's in-flight limit is right", mostWindow)
 	case reflect.TypeFor[time.Duration]():
 		return "is no duration", "write a number with its unit, such as 10s, 5m or 24h"
 	case reflect.TypeFor[Notices]():

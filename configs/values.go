@@ -55,6 +55,23 @@ func (s Size) String() string {
 	return out
 }
 
+// Window is how many publishes may be in flight; 0: the relay finds out.
+type Window int
+
+// UnmarshalText reads a number, or auto.
+func (w *Window) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		*w = 0
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > mostWindow {
+		return fmt.Errorf("is %q", text)
+	}
+	*w = Window(n)
+	return nil
+}
+
 // Notices says of which turns senders are told.
 type Notices struct{ Sent, Delayed, Failed bool }
 

@@ -23,6 +23,9 @@ var (
 
 // tryProbes lets a probe of a length go out, and a small one come in.
 func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.Duration) error {
+	if k.level == level5 {
+		return s.hearItself(ctx, k, long, patience)
+	}
 	var l *listener
 	err := errBeside
 	if k.level != levelPlain || !s.brokers.single(k.url.Host, time.Now()) {

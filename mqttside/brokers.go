@@ -2,7 +2,7 @@ package mqttside
 
 import (
 	"encoding/binary"
-	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,24 +21,20 @@ const factLife = time.Hour
 type broker struct {
 	facts
 	attempt
-	limits // as the last login found them
+	limits session.Limits // as the last login found them, or askLimits
+	// Of askLimits: how often in a row there was no answer, and when it was asked last.
+	silent5 int
+	asked5  time.Time
 	// safe: a side login had a session of its own, so that further ones disturb nobody.
-	safe    bool
-	leftIDs []string // of side logins whose sessions may be there still
-	question
+	safe         bool
+	leftIDs      []string  // of side logins whose sessions may be there still
+	refusedUs    bool      // our own login was refused
+	canaries     int       // side logins that were refused since, and taken for our own
 	lonely       time.Time // when no side login came about any more
 	saidQoS      bool      // that it has no QoS 2
 	saidReplaced bool      // that it replaces client ids
-}
-
-// question is what became of asking by MQTT 5.
-type question struct {
-	open      bool      // the last one had no answer; whether that means anything, the login behind it shows
-	final     bool      // the version was refused
-	mute      int       // those in a row that had none, although a login had one right after
-	muted     time.Time // when asking ceased for a while
-	refusedUs bool      // our own login was refused
-	canaries  int       // side logins that were refused since, and taken for our own
+	saidExpiry   bool      // that it keeps the session for less than it is asked to
+	noRetain     bool      // it refused a will that is to be kept
 }
 
 // facts is kept in the journal.
@@ -70,7 +66,7 @@ func parseFacts(b []byte) (f facts) {
 	if at := int64(binary.BigEndian.Uint64(b[11:])); at != 0 {
 		f.qosAt = time.UnixMilli(at)
 	}
-	if f.level != levelBridge && f.level != levelPlain {
+	if !slices.Contains(levelsOf(0), f.level) {
 		f.level = 0
 	}
 	return f
@@ -99,13 +95,14 @@ func recent(at, now time.Time) bool {
 // brokers is the side's knowledge of its brokers, by address (host:port, as in the URL).
 type brokers struct {
 	journal bridge.SideJournal
+	levels  []session.Level // that may be spoken, the best first
 
 	mu     sync.Mutex // guards all below
 	byHost map[string]*broker
 }
 
-func newBrokers(journal bridge.SideJournal) *brokers {
-	return &brokers{journal: journal, byHost: map[string]*broker{}}
+func newBrokers(journal bridge.SideJournal, version byte) *brokers {
+	return &brokers{journal: journal, levels: levelsOf(version), byHost: map[string]*broker{}}
 }
 
 func (b *brokers) restore(state map[string][]byte) {
@@ -185,79 +182,67 @@ func (b *brokers) setSafe(host string) {
 	b.of(host).safe = true
 }
 
+// roomyFrom is a Receive Maximum that the backlog of a client seldom exceeds.
+const roomyFrom = 1000
+
 // setLimits is what a login has found out; the zero value: nothing.
-func (b *brokers) setLimits(host string, l limits, now time.Time) {
+func (b *brokers) setLimits(host string, l session.Limits, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
 	at.limits = l
 	switch {
-	case l.qos == 2 && at.noQoS2 && !recent(at.qosAt, now):
+	case l.Receive == 0: // not told
+	case l.QoS == 2 && at.noQoS2 && !recent(at.qosAt, now):
 		at.noQoS2 = false
 		b.keep(host, at.facts)
-	case l.qos == 1 && !at.noQoS2:
+	case l.QoS < 2 && !at.noQoS2: // at 0 nothing is confirmed: the SUBACK and the first publish will show it
 		at.noQoS2, at.qosAt = true, time.Time{}
 		b.keep(host, at.facts)
 	}
 }
 
-// window is how many messages may be in flight, and whether notices may go beside them.
+// window is how many messages may be in flight (0: auto), and whether notices may go beside them. Above its limit Mosquitto
+// loses QoS 2 messages that it has acknowledged, and every resent packet counts, so it is at most a half of it.
 func (b *brokers) window(host string, configured int) (window int, roomy bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	most := b.of(host).receive
-	if most == 0 {
-		return min(configured, defaultWindow), false
-	}
-	return max(1, min(configured, most/2)), most >= roomyFrom
+	return windowOf(b.of(host).limits, configured)
 }
 
-// asks tells whether a question by MQTT 5 makes sense.
-func (b *brokers) asks(host string, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := b.of(host)
-	return !at.replaced && !recent(at.muted, now)
-}
-
-// asked notes what a question by MQTT 5 came to.
-func (b *brokers) asked(host string, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := b.of(host)
-	var refusal refusal5
-	at.open = err != nil && !errors.Is(err, errReplaced)
-	at.final = errors.As(err, &refusal) && refusal.version()
-}
-
-// pass5 counts an unanswered question now that a login is accepted. A broker behind a balancer that has just come back
-// looks like one without MQTT 5, once. b.mu is held.
-func (q *question) pass5(now time.Time) {
+func windowOf(l session.Limits, configured int) (window int, roomy bool) {
 	switch {
-	case !q.open:
-		q.mute = 0
-		return
-	case q.final:
-		q.mute = muteLimit
-	default:
-		q.mute++
+	case l.Receive == 0 && configured == 0:
+		return defaultWindow, false
+	case l.Receive == 0:
+		return min(configured, defaultWindow), false
+	case configured == 0:
+		configured = autoWindow
 	}
-	q.open = false
-	if q.mute >= muteLimit {
-		q.mute, q.muted = 0, now
-	}
+	return max(1, min(configured, l.Receive/2)), l.Receive >= roomyFrom
 }
 
-// canary tells whether a refused side login is to be taken for the refusal of our own: the last one was refused, and
-// many wrong passwords would lock us out. Now and then our own is tried nevertheless.
-func (b *brokers) canary(host string) bool {
+// keepsNothing tells whether the will must not be one that is to be kept.
+func (b *brokers) keepsNothing(host string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := b.of(host)
-	if !at.refusedUs || at.canaries >= canaries {
-		at.canaries = 0
-		return false
-	}
-	at.canaries++
-	return true
+	return b.of(host).noRetain
 }
+
+// longest is the longest payload that may go to a topic; 0: any, as far as the broker tells.
+func (b *brokers) longest(host, topic string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l := b.of(host).limits; l.Packet > 0 {
+		return longestOf(l, topic)
+	}
+	return 0
+}
+
+func longestOf(l session.Limits, topic string) int {
+	return max(1, l.Packet-publishOverhead-len(topic))
+}
+
+// publishOverhead is what a PUBLISH has beside topic and payload: fixed header, two lengths, packet id, no properties
+// (MQTT 5, 3.3).
+const publishOverhead = 5 + 2 + 2 + 1

@@ -9,6 +9,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/fix"
+	"chatrelay/mqttside/session"
 )
 
 const checkTimeout = 30 * time.Second // but for the search for a limit of length
@@ -42,14 +43,7 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 	ctx, cancel := context.WithTimeout(whole, checkTimeout)
 	defer cancel()
 	login := bridge.Step{Name: "mqtt login at " + u.Host, Fatal: true}
-	most, err := askLimits(ctx, cfg, u)
-	var left leftSession
-	some := errors.As(err, &left)
-	if away := (unreachable{}); !errors.Is(err, errReplaced) && !errors.As(err, &away) {
-		if err = trySide(ctx, cfg, u); err == nil && some {
-			err = removeSession(ctx, cfg, u, left.id)
-		}
-	}
+	level, limits, err := checkLogin(ctx, cfg, u)
 	switch {
 	case errors.Is(err, errReplaced):
 		login.OK = true
@@ -59,20 +53,55 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 		login.Note = remedy(ctx, err)
 		return []bridge.Step{login}
 	}
-	login.OK, login.Note = true, checkLevel(ctx, cfg, u)
-	steps := append([]bridge.Step{login, checkWindow(cfg, u, most)}, checkRights(whole, cfg, u)...)
+	if cfg.Version == 3 {
+		limits = checkLimits(ctx, cfg, u, level)
+	}
+	login.OK, login.Note = true, nameOfLevel(level)
+	if level == levelPlain {
+		login.Note += checkLevel(ctx, cfg, u)
+	}
+	steps := append([]bridge.Step{login, checkWindow(cfg, u, limits)}, checkRights(whole, cfg, u, level, limits)...)
 	if last := steps[len(steps)-1]; last.Fatal && !last.OK {
 		return steps
 	}
-	return append(steps, checkStatus(whole, cfg, u))
+	return append(steps, checkStatus(whole, cfg, u, level))
 }
 
-func trySide(ctx context.Context, cfg *Config, u *url.URL) error {
-	t, err := sideLogin(ctx, cfg, u)
-	if err == nil {
-		t.end()
+// checkLogin finds the best level at which a side login comes about, and what the broker says that it takes. A login that
+// got no answer at one level is removed at the next.
+func checkLogin(ctx context.Context, cfg *Config, u *url.URL) (level session.Level, limits session.Limits, err error) {
+	var left leftSession
+	for _, level = range levelsOf(cfg.Version) {
+		if level == levelBridge { // a side login has no use for it
+			continue
+		}
+		var t *talk
+		if t, err = sideLogin(ctx, cfg, u, level); err == nil {
+			limits = t.conn.Limits
+			t.end()
+			if left.id != "" {
+				err = removeSession(ctx, cfg, u, left.id, level)
+			}
+			return level, limits, err
+		}
+		if l, ok := errors.AsType[leftSession](err); ok {
+			left = l
+		}
+		_, away := errors.AsType[unreachable](err)
+		if away || errors.Is(err, errReplaced) || errors.Is(err, errLogin) || errors.Is(err, errNoQoS) {
+			break
+		}
 	}
-	return err
+	return level, limits, err
+}
+
+// checkLimits asks as a relay does that is to speak MQTT 3.1.1 only. Without an answer they are unknown.
+func checkLimits(ctx context.Context, cfg *Config, u *url.URL, level session.Level) session.Limits {
+	limits, err := askLimits(ctx, cfg, u)
+	if l, ok := errors.AsType[leftSession](err); ok {
+		_ = removeSession(ctx, cfg, u, l.id, level) // it expires some time
+	}
+	return limits
 }
 
 // checkLevel falls back as the relay does. Some brokers refuse the bridge bit, others hang up.
@@ -81,13 +110,13 @@ func checkLevel(ctx context.Context, cfg *Config, u *url.URL) (note string) {
 		t, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true}, levelBridge)
 		if err == nil {
 			t.end()
-			return ""
+			return " with the bridge bit"
 		}
 		if errors.Is(err, errLevel) {
 			break
 		}
 	}
-	return "without the bridge bit: own publishes come back and are dropped"
+	return ", without the bridge bit: own publishes come back and are dropped"
 }
 
 // remedy adds to an error which setting mends it, where it does not say so.
@@ -98,25 +127,26 @@ func remedy(ctx context.Context, err error) string {
 	return fix.Text(fix.MQTT, fix.Explain(ctx, err))
 }
 
-func checkWindow(cfg *Config, u *url.URL, most limits) bridge.Step {
+func checkWindow(cfg *Config, u *url.URL, most session.Limits) bridge.Step {
 	st := bridge.Step{Name: "mqtt publish window at " + u.Host, OK: true}
+	window, _ := windowOf(most, cfg.Window)
 	switch {
-	case most.receive == 0:
-		st.Note = fmt.Sprintf("the broker does not tell its in-flight limit: the window is %d", min(cfg.Window, defaultWindow))
-	case most.receive/2 < cfg.Window:
+	case most.Receive == 0:
+		st.Note = fmt.Sprintf("the broker does not tell its in-flight limit: the window is %d", window)
+	case window < cfg.Window:
 		st.Note = fmt.Sprintf("the broker takes %d in flight: the window is %d, not CHATRELAY_MQTT_WINDOW (raise max_inflight_messages)",
-			most.receive, max(1, most.receive/2))
+			most.Receive, window)
 	default:
-		st.Note = fmt.Sprintf("%d of the broker's %d", cfg.Window, most.receive)
+		st.Note = fmt.Sprintf("%d of the broker's %d", window, most.Receive)
 	}
 	return st
 }
 
 // checkRights lets probes come back, as the running relay does: MQTT 3.1.1 acknowledges what the broker drops, and
 // Mosquitto grants subscriptions on which it delivers nothing.
-func checkRights(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
+func checkRights(ctx context.Context, cfg *Config, u *url.URL, level session.Level, limits session.Limits) []bridge.Step {
 	rights := bridge.Step{Name: "mqtt rights at " + u.Host, Fatal: true}
-	l, err := checkListener(ctx, cfg, u)
+	l, err := checkListener(ctx, cfg, u, level)
 	if err != nil {
 		rights.Note = fmt.Sprintf("%s: %s, or change CHATRELAY_TOPIC_PREFIX", fix.Short(err), aclLine(cfg, u))
 		return []bridge.Step{rights}
@@ -140,7 +170,10 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 		return []bridge.Step{rights}
 	}
 	rights.OK = true
-	rights.Note = fmt.Sprintf("reads and writes %s/+ (a right that is missing for single inboxes is not seen: MQTT 3.1.1 does not tell)", cfg.Prefix)
+	rights.Note = fmt.Sprintf("reads and writes %s/+", cfg.Prefix)
+	if level != level5 {
+		rights.Note += " (a right that is missing for single inboxes is not seen: MQTT 3.1.1 does not tell)"
+	}
 	try := func(n int, patience time.Duration) (bool, error) {
 		for closed := 0; ; {
 			ok, err := hears(ctx, l, l, topic, n, patience)
@@ -148,7 +181,7 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 				return ok, err
 			}
 			l.close()
-			if l, err = checkListener(ctx, cfg, u); err != nil {
+			if l, err = checkListener(ctx, cfg, u, level); err != nil {
 				return false, err
 			}
 			if closed++; closed == 2 {
@@ -156,20 +189,24 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 			}
 		}
 	}
-	return []bridge.Step{rights, checkLengths(ctx, cfg, u, step, try)}
+	most := cfg.longest()
+	if limits.Packet > 0 {
+		most = min(most, longestOf(limits, topic))
+	}
+	return []bridge.Step{rights, checkLengths(ctx, cfg, u, most, step, try)}
 }
 
-// checkLengths tries a message as long as is ever sent, and else looks for the broker's limit.
-func checkLengths(ctx context.Context, cfg *Config, u *url.URL, step time.Duration, try func(int, time.Duration) (bool, error)) bridge.Step {
+// checkLengths tries a message as long as is ever sent, or as the broker says that it takes, and else looks for its limit.
+func checkLengths(ctx context.Context, cfg *Config, u *url.URL, most int, step time.Duration, try func(int, time.Duration) (bool, error)) bridge.Step {
 	st := bridge.Step{Name: "mqtt message length at " + u.Host}
-	ok, err := try(cfg.longest(), max(step, lengthPause))
-	if err == nil && ok {
-		st.OK, st.Note = true, fmt.Sprintf("takes messages of %d bytes", cfg.longest())
+	ok, err := try(most, max(step, lengthPause))
+	if err == nil && ok && most == cfg.longest() {
+		st.OK, st.Note = true, fmt.Sprintf("takes messages of %d bytes", most)
 		return st
 	}
-	low := 0
-	if err == nil {
-		low, _, err = search(cfg.longest(), func(n int) (bool, error) { return try(n, step) })
+	low := most
+	if err == nil && !ok {
+		low, _, err = search(most, func(n int) (bool, error) { return try(n, step) })
 	}
 	if err != nil {
 		st.Note = remedy(ctx, err)
@@ -179,10 +216,10 @@ func checkLengths(ctx context.Context, cfg *Config, u *url.URL, step time.Durati
 	return st
 }
 
-func checkListener(ctx context.Context, cfg *Config, u *url.URL) (*listener, error) {
+func checkListener(ctx context.Context, cfg *Config, u *url.URL, level session.Level) (*listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	t, err := sideLogin(ctx, cfg, u)
+	t, err := sideLogin(ctx, cfg, u, level)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 // checkStatus tries the status topic as the relay uses it: as a will, and to see other relays there. One login goes away
 // without a goodbye, another one hears its will. Nothing of it is retained, and no relay takes it for a status.
-func checkStatus(ctx context.Context, cfg *Config, u *url.URL) bridge.Step {
+func checkStatus(ctx context.Context, cfg *Config, u *url.URL, level session.Level) bridge.Step {
 	st := bridge.Step{Name: "mqtt status topic at " + u.Host, OK: true}
 	if cfg.StatusTopic == "" {
 		st.Note = "CHATRELAY_STATUS_TOPIC is off: a second relay for the same inboxes is not noticed"
@@ -26,7 +26,7 @@ func checkStatus(ctx context.Context, cfg *Config, u *url.URL) bridge.Step {
 	id := newNonce()
 	word := fmt.Sprintf("check-%x", id[:])
 	body, _ := json.Marshal(presence{word, cfg.ClientID, time.Now().UnixMilli(), word, cfg.Prefix}) // strings and a number never err
-	hearer, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true}, levelPlain)
+	hearer, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true}, level)
 	if err == nil {
 		defer hearer.end()
 		err = hearer.subscribe(cfg.StatusTopic)
@@ -35,7 +35,7 @@ func checkStatus(ctx context.Context, cfg *Config, u *url.URL) bridge.Step {
 		st.OK, st.Note = false, remedy(ctx, err)
 		return st
 	}
-	leaver, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true, will: &session.Will{Topic: cfg.StatusTopic, Payload: body}}, levelPlain)
+	leaver, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true, will: &session.Will{Topic: cfg.StatusTopic, Payload: body}}, level)
 	if err != nil {
 		st.OK, st.Fatal = false, true // the relay logs in with it
 		st.Note = fmt.Sprintf("the broker takes no login whose will is for %s (%v): %s", cfg.StatusTopic, err, statusFix(cfg, u))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+
+	"chatrelay/mqttside/session"
 )
 
 // mostLeft bounds the list of sessions that are to be removed.
@@ -30,10 +32,10 @@ func mayLeave(id string, err error) error {
 
 // removeSession removes the session of a client id that was a side login's. It is not to be called where client ids are
 // replaced: it would remove the relay's own.
-func removeSession(ctx context.Context, cfg *Config, u *url.URL, id string) error {
+func removeSession(ctx context.Context, cfg *Config, u *url.URL, id string, level session.Level) error {
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	t, err := greet(ctx, cfg, u, client{id: id, clean: true}, levelPlain)
+	t, err := greet(ctx, cfg, u, client{id: id, clean: true}, level)
 	if err == nil {
 		t.end()
 	}
@@ -73,7 +75,7 @@ func (b *brokers) removed(host, id string) {
 // removeLeft removes what side logins have left at a broker. One that fails is tried again after the next login.
 func (s *Side) removeLeft(ctx context.Context, u *url.URL) {
 	for id := s.brokers.toRemove(u.Host); id != ""; id = s.brokers.toRemove(u.Host) {
-		if err := removeSession(ctx, &s.cfg, u, id); err != nil {
+		if err := removeSession(ctx, &s.cfg, u, id, s.brokers.sideLevel(u.Host)); err != nil {
 			s.log.Debug().Err(err).Str("broker", u.Host).Msg("a session of a side login could not be removed")
 			return
 		}

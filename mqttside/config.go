@@ -28,11 +28,14 @@ type Config struct {
 	Certificates func() []tls.Certificate
 
 	QoS         byte   // of what is published to inboxes: 1 or 2
-	Window      int    // messages in flight, at most; 0: 10
+	Window      int    // messages in flight, at most; 0: half of the broker's limit up to 400, 10 where it is not told
+	Version     byte   // of MQTT: 5 or 3 alone; 0: the best that the broker knows
 	Prefix      string // inbox of 1001 is Prefix/1001
 	StatusTopic string // empty: none
 	MaxMessage  int    // bytes of a payload; 0: 192 KiB
 	Drain       time.Duration
+	// SessionExpiry is how long the broker keeps the session while the relay is away, by MQTT 5; 0: 336 hours.
+	SessionExpiry time.Duration
 
 	// Room tells whether the journal takes messages again: until then what was dropped stays with the broker, and
 	// nothing is gained by asking for it. nil: always.
@@ -45,6 +48,8 @@ type Config struct {
 
 const (
 	defaultWindow     = 10 // half of Mosquitto's default in-flight limit
+	autoWindow        = 400
+	defaultExpiry     = 14 * 24 * time.Hour
 	defaultMaxMessage = 192 << 10
 	defaultDrain      = 10 * time.Second
 )
@@ -56,8 +61,8 @@ func Fixed(password string) func() (string, error) {
 
 // prepare fills in defaults. What a setting may be, configs says.
 func (c *Config) prepare() ([]*url.URL, error) {
-	if c.Window == 0 {
-		c.Window = defaultWindow
+	if c.SessionExpiry == 0 {
+		c.SessionExpiry = defaultExpiry
 	}
 	if c.MaxMessage == 0 {
 		c.MaxMessage = defaultMaxMessage

@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -12,13 +13,21 @@ import (
 
 // TestSuite is the conformance suite against a real broker, as it comes.
 func TestSuite(t *testing.T) {
+	for _, version := range []byte{3, 5} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) { suite(t, version) })
+	}
+}
+
+func suite(t *testing.T, version byte) {
 	bridgetest.RunSide(t, func(t *testing.T) bridgetest.SideRig {
 		broker := servers.NewMosquitto(t, servers.MosquittoConfig{Persistence: true})
 		link := proxy.New(t, broker.Addr)
 		far := newPerson(t, broker.URL, "far", "/chat/2001")
 		return bridgetest.SideRig{
 			New: func(journal bridge.SideJournal) (bridge.Side, error) {
-				return New(testConfig(t, "tcp://"+link.Addr()), journal)
+				cfg := testConfig(t, "tcp://"+link.Addr())
+				cfg.Version = version
+				return New(cfg, journal)
 			},
 			Kind: bridge.KindInbox, From: "1001", To: "2001", Near: "1001", Far: "2001",
 			Inject: func(bodies ...string) error {
@@ -42,7 +51,7 @@ func TestSuite(t *testing.T) {
 				return far.back() // what it says before that would be out of order
 			},
 			Redelivers: true,
-			Quiet:      []string{"mqttside.(*Side)", "session.(*Conn)", "mqttside.(*acker)"},
+			Quiet:      []string{"mqttside.(*Side)", "session.(*Conn)"},
 		}
 	})
 }

@@ -184,7 +184,7 @@ func TestCheck(t *testing.T) {
 			t.Parallel()
 			broker := servers.NewMosquitto(t, tc.broker)
 			cfg := testConfig(t, broker.URL)
-			cfg.Username, cfg.Password, cfg.Prefix = "relay", Fixed("relay"), tc.prefix
+			cfg.Username, cfg.Password, cfg.Prefix, cfg.Version, cfg.Window = "relay", Fixed("relay"), tc.prefix, 0, 10
 			noted := tc.note == ""
 			for _, s := range Check(t.Context(), cfg) {
 				bad := tc.fatal != "" && strings.Contains(s.Name, tc.fatal)
@@ -283,13 +283,11 @@ func TestSubscribeRefused(t *testing.T) {
 // beside only where that is wide.
 func TestWindow(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ limit, window, bound int }{
-		{8, 4, 4},
-		{1000, 10, 10 + 10},
-	} {
+	for _, tc := range []struct{ limit, window, bound int }{{8, 4, 4}, {1000, 10, 10 + 10}} {
 		t.Run(fmt.Sprint("limit ", tc.limit), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, servers.MosquittoConfig{MaxInflight: tc.limit})
+			r.cfg.Version, r.cfg.Window = 5, 10
 			r.trap.set(func(p proxy.Packet) proxy.Verdict {
 				if p.Dir == proxy.Down && (p.Type == proxy.PUBREC || p.Type == proxy.PUBACK) {
 					return proxy.Drop
@@ -384,9 +382,11 @@ func TestStatus(t *testing.T) {
 }
 
 // TestTakeover runs two relays with one client id: one stands back, says so, and takes over when the other leaves.
-func TestTakeover(t *testing.T) {
-	t.Parallel()
+func TestTakeover(t *testing.T) { atLevels(t, takeover) }
+
+func takeover(t *testing.T, version byte) {
 	r := newRig(t, servers.MosquittoConfig{})
+	r.cfg.Version = version
 	log := &testLog{tb: t}
 	r.cfg.Log = r.cfg.Log.Output(log)
 	one := start(t, r.m, r.cfg)

@@ -12,6 +12,16 @@ import (
 	"chatrelay/mqttside/session"
 )
 
+// login logs in over a transport. By MQTT 5 a broker that has QoS 0 only says so: it would confirm nothing.
+func login(ctx context.Context, raw net.Conn, o session.Options) (*session.Conn, error) {
+	conn, err := session.Login(ctx, raw, o)
+	if err == nil && o.Level == level5 && conn.Limits.QoS == 0 {
+		err = session.Refused{Level: o.Level, Code: session.CodeNoQoS}
+		conn.Close(err)
+	}
+	return conn, err
+}
+
 // peerSilence is after which the kernel gives up a connection whose far end acknowledges nothing.
 const peerSilence = session.KeepAlive * 3 / 2
 

@@ -5,12 +5,13 @@
 // is decided here is which broker, what it can do, and what its word is worth:
 //
 //   - link is one login in the relay's session; loop makes one after the other.
-//   - inbox holds what came until the journal has it; acker acknowledges, in order. What the journal has is acknowledged,
-//     not offered again.
+//   - inbox holds what came until the journal has it; acks.go acknowledges it, in order. What the journal has is
+//     acknowledged, not offered again.
 //   - trust settles what the broker acknowledges, once a probe has shown that it passes on what it takes.
 //   - talk is a login beside the relay's, listener one that stays for the probes.
-//   - brokers is what each broker address is known to take: level, QoS, in-flight limit. limits asks for it before
-//     each CONNECT, in a login beside the relay; sidelogin is how such logins leave the relay's session alone.
+//   - brokers is what each broker address is known to take: level, QoS, in-flight limit. By MQTT 5 a login tells; where the
+//     relay goes in by 3.1.1, limits asks in a login beside it. sidelogin is how such logins leave the relay's session alone.
+//   - refusals is what follows where a broker says, by MQTT 5, that it does not take a message.
 //   - a CONNECT without an answer leaves it open whether the session is still ours; checkSession finds out, and where it
 //     cannot, what the broker had taken in part goes out again, counted as maybe_duplicate.
 //

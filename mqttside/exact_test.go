@@ -16,28 +16,29 @@ import (
 // TestExactlyOnce sends both ways while connections are cut and the relay dies at random.
 func TestExactlyOnce(t *testing.T) {
 	tests := []struct {
-		name   string
-		broker servers.MosquittoConfig
-		window int
-		n      int
-		kill   bool // else only cuts
+		name    string
+		broker  servers.MosquittoConfig
+		version byte
+		window  int
+		n       int
+		kill    bool // else only cuts
 	}{
-		{"cuts, broker at its defaults", servers.MosquittoConfig{}, 10, 2001, false},
-		{"deaths, broker at its defaults", servers.MosquittoConfig{}, 10, 2001, true},
-		{"cuts, raised limits", servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000}, 100, 900, false},
-		{"deaths, raised limits", servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000}, 100, 900, true},
+		{"cuts, broker at its defaults", servers.MosquittoConfig{}, 3, 10, 2001, false},
+		{"deaths, broker at its defaults", servers.MosquittoConfig{}, 5, 0, 2001, true},
+		{"cuts, raised limits", servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000}, 5, 0, 900, false},
+		{"deaths, raised limits", servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000}, 3, 100, 900, true},
 	}
 	for _, tc := range tests {
-		t.Run(tc.name, func(t *testing.T) { exactlyOnce(t, tc.broker, tc.window, tc.kill, tc.n, 24) })
+		t.Run(tc.name, func(t *testing.T) { exactlyOnce(t, tc.broker, tc.version, tc.window, tc.kill, tc.n, 24) })
 	}
 }
 
-func exactlyOnce(t *testing.T, bc servers.MosquittoConfig, window int, kill bool, n, faults int) {
+func exactlyOnce(t *testing.T, bc servers.MosquittoConfig, version byte, window int, kill bool, n, faults int) {
 	broker := servers.NewMosquitto(t, bc)
 	link := proxy.New(t, broker.Addr)
 	m := bridgetest.NewMemory(t)
 	cfg := testConfig(t, "tcp://"+link.Addr())
-	cfg.Window = window
+	cfg.Version, cfg.Window = version, window
 	l := start(t, m, cfg)
 	l.up(t)
 	reader := newPerson(t, broker.URL, "reader", "/chat/2000", "/chat/2001", "/chat/2002")

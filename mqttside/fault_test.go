@@ -58,11 +58,16 @@ func (f *trap) logins() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.seen {
-		if p.Dir == proxy.Up && p.Type == proxy.CONNECT && bytes.Contains(p.Raw, []byte("\x00\x09chatrelay")) {
+		if isLogin(p) {
 			n++
 		}
 	}
 	return n
+}
+
+// isLogin tells a CONNECT of the relay itself from one beside it.
+func isLogin(p proxy.Packet) bool {
+	return p.Dir == proxy.Up && p.Type == proxy.CONNECT && bytes.Contains(p.Raw, []byte("\x00\x09chatrelay"))
 }
 
 // rig is a broker behind a proxy that sees packets, with a person beside it.
@@ -101,59 +106,17 @@ func once(d proxy.Direction, kind byte, v proxy.Verdict, then func()) func(proxy
 	}
 }
 
-// TestCutAtAnyPacket cuts once before and once after each kind of packet, with mail going both ways.
-func TestCutAtAnyPacket(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, servers.MosquittoConfig{})
-	points := []struct {
-		dir  proxy.Direction
-		kind byte
-		name string
-	}{
-		{proxy.Up, proxy.SUBSCRIBE, "SUBSCRIBE"}, {proxy.Down, proxy.SUBACK, "SUBACK"},
-		{proxy.Up, proxy.PUBLISH, "our PUBLISH"}, {proxy.Down, proxy.PUBREC, "the broker's PUBREC"},
-		{proxy.Up, proxy.PUBREL, "our PUBREL"}, {proxy.Down, proxy.PUBCOMP, "the broker's PUBCOMP"},
-		{proxy.Down, proxy.PUBLISH, "the broker's PUBLISH"}, {proxy.Up, proxy.PUBREC, "our PUBREC"},
-		{proxy.Down, proxy.PUBREL, "the broker's PUBREL"}, {proxy.Up, proxy.PUBCOMP, "our PUBCOMP"},
-	}
-	n := 0
-	for _, at := range points {
-		for _, v := range []proxy.Verdict{proxy.CutBefore, proxy.CutAfter} {
-			t.Run(fmt.Sprintf("%s %d", at.name, v), func(t *testing.T) {
-				cfg := r.cfg
-				cfg.StatusTopic = ""
-				cfg.Log = cfg.Log.Output(&testLog{tb: t})
-				if at.kind == proxy.SUBSCRIBE || at.kind == proxy.SUBACK { // as on a first connection
-					d := r.m.SideJournal()
-					if err := d.Wait(t.Context(), d.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter})); err != nil {
-						t.Fatal(err)
-					}
-				}
-				fired := make(chan struct{})
-				r.trap.set(once(at.dir, at.kind, v, func() { close(fired) }))
-				l := start(t, r.m, cfg)
-				for range 3 {
-					n++
-					r.add(n - 1)
-				}
-				if at.kind == proxy.SUBSCRIBE || at.kind == proxy.SUBACK {
-					await(t, fired)
-					l.up(t)
-				}
-				for i := range 3 {
-					r.p.says(t, "/chat/1001", body("y", n-3+i))
-				}
-				await(t, fired)
-				r.m.Until(t, "all closed", bridgetest.AllClosed)
-				r.m.Until(t, "all taken", takenN(n))
-				l.stop()
-			})
+// ours is a rule for the connections of the relay itself, and none beside it.
+func ours(rule func(proxy.Packet) proxy.Verdict) func(proxy.Packet) proxy.Verdict {
+	own := map[int]bool{}
+	return func(p proxy.Packet) proxy.Verdict {
+		if isLogin(p) {
+			own[p.Conn] = true
 		}
-	}
-	tally(t, "out", 1, n, r.p.hears(t, n))
-	tally(t, "in", 1, n, bodies(r.m))
-	if c := r.m.Counted(bridge.MaybeDuplicate); c != 0 {
-		t.Errorf("maybe_duplicate is %d", c)
+		if !own[p.Conn] {
+			return proxy.Pass
+		}
+		return rule(p)
 	}
 }
 
@@ -180,6 +143,17 @@ func (r *rig) released(t *testing.T) *life {
 	return l
 }
 
+// atLevels runs a test by MQTT 3.1.1 and by MQTT 5.
+func atLevels(t *testing.T, test func(t *testing.T, version byte)) {
+	t.Parallel()
+	for _, version := range []byte{3, 5} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			t.Parallel()
+			test(t, version)
+		})
+	}
+}
+
 // forget makes the broker lose the relay's session.
 func (r *rig) forget(t *testing.T) {
 	t.Helper()
@@ -187,9 +161,11 @@ func (r *rig) forget(t *testing.T) {
 }
 
 // TestSessionLost: what was in flight goes out again, counted; and the side is not deaf.
-func TestSessionLost(t *testing.T) {
-	t.Parallel()
+func TestSessionLost(t *testing.T) { atLevels(t, sessionLost) }
+
+func sessionLost(t *testing.T, version byte) {
 	r := newRig(t, servers.MosquittoConfig{})
+	r.cfg.Version = version
 	l := r.released(t)
 	r.forget(t)
 	r.link.Refuse(false)
@@ -204,9 +180,11 @@ func TestSessionLost(t *testing.T) {
 }
 
 // TestDeafness: the session is lost, and the relay dies before it has subscribed in the new one.
-func TestDeafness(t *testing.T) {
-	t.Parallel()
+func TestDeafness(t *testing.T) { atLevels(t, deafness) }
+
+func deafness(t *testing.T, version byte) {
 	r := newRig(t, servers.MosquittoConfig{})
+	r.cfg.Version = version
 	l := start(t, r.m, r.cfg)
 	l.up(t)
 	r.link.Refuse(true)
@@ -230,20 +208,22 @@ func TestDeafness(t *testing.T) {
 
 // TestUnsureSession loses the session and then the CONNACK that tells of it: the next one tells of a session, but it
 // is a new one, without a subscription and without the released packet.
-func TestUnsureSession(t *testing.T) {
-	t.Parallel()
+func TestUnsureSession(t *testing.T) { atLevels(t, unsureSession) }
+
+func unsureSession(t *testing.T, version byte) {
 	for _, die := range []bool{false, true} {
 		t.Run(map[bool]string{false: "CONNACK cut off", true: "death before the commit"}[die], func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, servers.MosquittoConfig{})
+			r.cfg.Version = version
 			l := r.released(t)
 			r.forget(t)
 			if !die {
-				r.trap.set(once(proxy.Down, proxy.CONNACK, proxy.CutBefore, nil))
+				r.trap.set(ours(once(proxy.Down, proxy.CONNACK, proxy.CutBefore, nil)))
 				r.link.Refuse(false)
 			} else {
 				told := make(chan struct{})
-				r.trap.set(once(proxy.Down, proxy.CONNACK, proxy.Pass, func() { r.m.Hold(true); close(told) }))
+				r.trap.set(ours(once(proxy.Down, proxy.CONNACK, proxy.Pass, func() { r.m.Hold(true); close(told) })))
 				r.link.Refuse(false)
 				<-told
 				l.eventually(t, "CONNACK acted on", func() bool { return r.m.Sum().Queued > 0 })
@@ -366,9 +346,11 @@ func TestOrderAfterFailedCommit(t *testing.T) {
 }
 
 // TestResumeBeforeNew: nothing that takes a packet id goes out before all that was resumed is acknowledged.
-func TestResumeBeforeNew(t *testing.T) {
-	t.Parallel()
+func TestResumeBeforeNew(t *testing.T) { atLevels(t, resumeBeforeNew) }
+
+func resumeBeforeNew(t *testing.T, version byte) {
 	r := newRig(t, servers.MosquittoConfig{})
+	r.cfg.Version = version
 	l := start(t, r.m, r.cfg)
 	l.up(t)
 	r.trap.set(func(p proxy.Packet) proxy.Verdict {

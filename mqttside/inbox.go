@@ -25,7 +25,7 @@ type item struct {
 	row  *session.ReceivedID // nil at QoS 0
 	// probe: nothing but an acknowledgement is due. Ours go at QoS 0; this is somebody's who took such a name.
 	probe bool
-	// settled and good are of acker: the journal has decided, and the packet is to be acknowledged.
+	// settled and good are of ackLine: the journal has decided, and the packet is to be acknowledged.
 	settled, good bool
 }
 
@@ -162,8 +162,8 @@ func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
 		return nil
 	}
 	if i.probe {
-		s.acker.await(i)
-		s.acker.push(i, nil)
+		i.k.acks.await(i)
+		i.decided(nil)
 		return nil
 	}
 	o := s.judge(i)
@@ -174,17 +174,17 @@ func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
 			return err
 		}
 		if have { // a message is offered once by a wire
-			s.acker.await(i)
-			s.acker.push(i, nil)
+			i.k.acks.await(i)
+			i.decided(nil)
 			return nil
 		}
 		row, state := s.session.Received.Open(i.k.gen, i.p)
 		i.row, o.State = row, stateRows(state)
 	}
-	s.acker.await(i)
-	o.Ack = func(err error) { s.acker.push(i, err) }
+	i.k.acks.await(i)
+	o.Ack = func(err error) { i.decided(err) }
 	if err := in.Offer(ctx, o); err != nil {
-		s.acker.push(i, errStopped)
+		i.decided(errStopped)
 		return err
 	}
 	return nil
@@ -220,6 +220,9 @@ func (s *Side) judge(i *item) bridge.Inbound {
 	o := bridge.Inbound{Body: p.Payload, Redelivered: p.Dup, Gen: i.k.gen, Redelivers: true}
 	to, ok := s.inboxOf(p.Topic)
 	o.To = to
+	if p.Expiry != nil { // in whole seconds, of which the last may not be over
+		o.Expires = max(*p.Expiry, time.Second)
+	}
 	switch {
 	case p.Retain:
 		// Without the bridge bit a live one came without the flag, was relayed, and comes again with it after a new

@@ -3,6 +3,8 @@ package mqttside
 import (
 	"errors"
 	"time"
+
+	"chatrelay/mqttside/session"
 )
 
 // leave ends in good order: what is in flight is waited for up to the drain time, then the broker is told.
@@ -52,5 +54,5 @@ func (k *link) goodbye(why error) {
 	k.mu.Lock()
 	k.parted = true
 	k.mu.Unlock()
-	k.conn.Disconnect(why, 0)
+	k.conn.Disconnect(session.Parting{Why: why})
 }

@@ -3,6 +3,7 @@ package mqttside
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -12,12 +13,38 @@ import (
 
 // Protocol levels, the best first.
 const (
+	level5      = session.Level5
 	levelBridge = session.Level3Bridge
 	levelPlain  = session.Level3
 )
 
+// levelsOf are those that a configured version allows (Config.Version).
+func levelsOf(version byte) []session.Level {
+	switch version {
+	case 5:
+		return []session.Level{level5}
+	case 3:
+		return []session.Level{levelBridge, levelPlain}
+	}
+	return []session.Level{level5, levelBridge, levelPlain}
+}
+
+func nameOfLevel(l session.Level) string {
+	switch l {
+	case level5:
+		return "MQTT 5"
+	case levelBridge:
+		return "MQTT 3.1.1 with the bridge bit"
+	}
+	return "MQTT 3.1.1"
+}
+
 // muteLimit is how many connections in a row may end without a CONNACK before a plainer level is tried.
 const muteLimit = 2
+
+// provenMuteLimit is muteLimit for a level that a CONNACK has proven: a broker that is restarted behind a balancer looks like
+// one that does not know it.
+const provenMuteLimit = 6
 
 // attempt is the search for a level that a broker knows, between two accepted logins.
 type attempt struct {
@@ -30,45 +57,57 @@ type attempt struct {
 type answer byte
 
 const (
-	answerNone  answer = iota // the connection ended without a CONNACK
-	answerLevel               // a code that refuses the version, or that MQTT 3.1.1 does not know (MQTT 5 has others)
-	answerLogin               // the login is refused: the level was understood
-	answerOther               // so it was here
+	answerNone   answer = iota // the connection ended without a CONNACK
+	answerLevel                // a code that refuses the version, or one that the level does not know
+	answerLogin                // the login is refused: the level was understood
+	answerOther                // so it was here
+	answerRetain               // and here: the broker takes no will that is to be kept
 )
 
-// answerOf tells why a login was not accepted (MQTT-3.2.2.3).
+// answerOf tells why a login was not accepted (MQTT-3.2.2.3; MQTT 5, 3.2.2.2). A broker that does not know a level may
+// answer by another one's code.
 func answerOf(err error) answer {
-	code, known := byte(0), false
-	if r := (session.Refused{}); errors.As(err, &r) {
-		code, known = r.Code, true
-	} else if r := (refused{}); errors.As(err, &r) {
-		code, known = r.code, true
-	}
-	switch {
-	case !known:
+	r, ok := errors.AsType[session.Refused](err)
+	if !ok {
 		return answerNone
-	case code == packets.ErrRefusedBadProtocolVersion, code > packets.ErrRefusedNotAuthorised:
-		return answerLevel
-	case code == packets.ErrRefusedBadUsernameOrPassword, code == packets.ErrRefusedNotAuthorised:
-		return answerLogin
 	}
-	return answerOther
+	switch r.Code {
+	case packets.ErrRefusedBadUsernameOrPassword, packets.ErrRefusedNotAuthorised:
+		return answerLogin
+	case packets.ErrRefusedIDRejected, packets.ErrRefusedServerUnavailable:
+		return answerOther
+	}
+	if r.Level != level5 {
+		return answerLevel
+	}
+	switch r.Code {
+	case session.CodeNoRetain:
+		return answerRetain
+	case session.CodeBadLogin, session.CodeNotAuthorized, session.CodeBanned, session.CodeBadMethod:
+		return answerLogin
+	case session.CodeClientID, session.CodeUnavailable, session.CodeBusy, session.CodeQuota, session.CodeNoQoS,
+		session.CodeOtherServer, session.CodeMoved, session.CodeRate:
+		return answerOther
+	}
+	return answerLevel
 }
 
-// level is what the next CONNECT goes out with.
+// level is what the next CONNECT goes out with. The bridge bit is of no use where nothing of ours can hear beside the relay.
 func (b *brokers) level(host string, now time.Time) session.Level {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
+	level := b.levels[0]
 	switch {
-	case at.single(now):
-		return levelPlain
 	case at.trying != 0:
-		return at.trying
-	case at.facts.level == levelPlain && recent(at.levelAt, now):
+		level = at.trying
+	case slices.Contains(b.levels, at.facts.level) && recent(at.levelAt, now):
+		level = at.facts.level
+	}
+	if level == levelBridge && at.single(now) {
 		return levelPlain
 	}
-	return levelBridge
+	return level
 }
 
 // accepted: a CONNACK has proven a level. It returns what is to be said of it.
@@ -76,8 +115,9 @@ func (b *brokers) accepted(host string, level session.Level, now time.Time) (say
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
-	// A plain level that holds on is not counted anew: the better one must be tried some time.
-	if !at.single(now) && (at.facts.level != level || level == levelPlain && !recent(at.levelAt, now)) {
+	// A plainer level that holds on is not counted anew: the better one must be tried some time.
+	lower := level != b.levels[0]
+	if !(level == levelPlain && at.single(now)) && (at.facts.level != level || lower && !recent(at.levelAt, now)) {
 		if at.facts.level != level && level == levelPlain {
 			say = "the broker has no bridge bit: own publishes come back and are dropped as duplicates"
 		}
@@ -85,12 +125,11 @@ func (b *brokers) accepted(host string, level session.Level, now time.Time) (say
 		b.keep(host, at.facts)
 	}
 	at.attempt, at.refusedUs, at.canaries = attempt{}, false, 0
-	at.pass5(now)
 	return say
 }
 
-// refused takes in how a CONNECT ended that was not accepted. again: a plainer level is to be tried at once. say is
-// what a person should know of it.
+// refused takes in how a CONNECT ended that was not accepted. again: another one is to be tried at once, as a rule of a plainer
+// level. say is what a person should know of it.
 func (b *brokers) refused(host string, level session.Level, got answer) (again bool, say string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,18 +139,35 @@ func (b *brokers) refused(host string, level session.Level, got answer) (again b
 	case answerOther, answerLogin:
 		at.silent, at.once = 0, false
 		return false, ""
+	case answerRetain:
+		if again = !at.noRetain; again {
+			say = "the broker keeps no messages: who subscribes to the status topic later is not told that the relay is online"
+		}
+		at.silent, at.once, at.noRetain = 0, false, true
+		return again, say
 	case answerNone:
-		if at.silent++; at.silent < muteLimit && !at.once {
+		limit := muteLimit
+		if level == at.facts.level {
+			limit = provenMuteLimit
+		}
+		if at.silent++; at.silent < limit && !at.once {
 			return false, ""
 		}
-		say = fmt.Sprintf("no CONNACK in %d connections with the bridge bit: trying MQTT 3.1.1 without it", at.silent)
-	case answerLevel:
-		say = "the broker refuses the bridge bit: trying MQTT 3.1.1 without it"
 	}
-	if level == levelPlain { // none at any level: from the first again
-		at.attempt = attempt{trying: levelBridge}
+	next := slices.Index(b.levels, level) + 1
+	if next == len(b.levels) { // none at any level: from the first again
+		at.attempt = attempt{trying: b.levels[0]}
 		return false, ""
 	}
-	at.attempt = attempt{trying: levelPlain, once: true}
+	plainer := b.levels[next]
+	if got == answerNone {
+		say = fmt.Sprintf("no CONNACK in %d connections with %s: trying %s", at.silent, nameOfLevel(level), nameOfLevel(plainer))
+	} else {
+		say = fmt.Sprintf("the broker refuses %s: trying %s", nameOfLevel(level), nameOfLevel(plainer))
+	}
+	at.attempt = attempt{trying: plainer, once: true}
 	return true, say
 }
+
+// hearsItself tells whether a connection is brought what it publishes: by MQTT 5 on the topic of the probes alone.
+func (k *link) hearsItself() bool { return k.level != levelBridge }

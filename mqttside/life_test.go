@@ -31,7 +31,7 @@ type life struct {
 
 func testConfig(tb testing.TB, url string) Config {
 	return Config{
-		URLs: []string{url}, ClientID: "chatrelay", QoS: 2, Prefix: "/chat", StatusTopic: "chatrelay/chatrelay/status",
+		URLs: []string{url}, ClientID: "chatrelay", Version: 3, QoS: 2, Prefix: "/chat", StatusTopic: "chatrelay/chatrelay/status",
 		Drain: 3 * time.Second, Own: "receiver", Log: zerolog.New(&testLog{tb: tb}),
 		Landline: func(l string) bool { return len(l) <= 64 && !strings.ContainsAny(l, "/+# \x00") },
 	}

@@ -7,47 +7,38 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
-	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 )
 
-// TestLimitAtEveryLogin: the in-flight limit is asked before each login. One that is not known means a window of 10,
-// whatever it was before.
+// TestLimitAtEveryLogin: the broker's in-flight limit is known from each login by MQTT 5, and is asked for before each by
+// 3.1.1.
 func TestLimitAtEveryLogin(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, servers.MosquittoConfig{MaxInflight: 40})
-	r.cfg.Window = 100
-	l := start(t, r.m, r.cfg)
-	l.up(t)
-	host := r.link.Addr()
-	want := func(n int) {
-		t.Helper()
-		if got, _ := l.brokers.window(host, r.cfg.Window); got != n {
-			t.Errorf("the window is %d, want %d", got, n)
-		}
+	for _, tc := range []struct {
+		name          string
+		version       byte
+		limit, config int
+		want          int
+	}{
+		{"half of it", 5, 40, 100, 20},
+		{"by itself", 5, 40, 0, 20},
+		{"by itself, wide", 5, 2000, 0, autoWindow},
+		{"as configured", 5, 2000, 7, 7},
+		{"by 3.1.1 as well", 3, 40, 100, 20},
+		{"by 3.1.1, by itself", 3, 40, 0, 20},
+		{"by 3.1.1, below the window of an unknown one", 3, 5, 0, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, servers.MosquittoConfig{MaxInflight: tc.limit})
+			r.cfg.Version, r.cfg.Window = tc.version, tc.config
+			l := start(t, r.m, r.cfg)
+			l.up(t)
+			if got, _ := l.brokers.window(r.link.Addr(), r.cfg.Window); got != tc.want {
+				t.Errorf("the window is %d, want %d", got, tc.want)
+			}
+		})
 	}
-	want(20)
-	again := func() {
-		t.Helper()
-		k := l.current()
-		r.link.Cut()
-		l.eventually(t, "up again", func() bool { now := l.current(); return now != nil && now != k })
-	}
-	asked := map[int]bool{}
-	r.trap.set(func(p proxy.Packet) proxy.Verdict {
-		if p.Dir == proxy.Up && p.Type == proxy.CONNECT && p.Raw[8] == 5 {
-			asked[p.Conn] = true
-		}
-		if p.Dir == proxy.Down && p.Type == proxy.CONNACK && asked[p.Conn] {
-			return proxy.CutBefore
-		}
-		return proxy.Pass
-	})
-	again()
-	want(10)
-	r.trap.set(nil)
-	again()
-	want(20)
 }
 
 // TestUnknownLimit: a broker that does not speak MQTT 5 gets no more than 10 in flight.

@@ -24,11 +24,13 @@ type link struct {
 	conn  *session.Conn // nil: the login is not accepted
 	at    time.Time     // when it was
 	asked bool          // CONNECT may have gone out
-	sure  bool          // the broker's session is the one that the journal knows
+	acks  ackLine
+	sure  bool // the broker's session is the one that the journal knows
 
 	mu       sync.Mutex // guards all below
 	moved    bool       // a message came over it
 	parted   bool       // closed by us in good order
+	doomed   error      // it is to be closed for that
 	fault    bool       // closed for a trouble of our own: reconnecting does not heal it
 	dropping string     // why nothing more is taken off the wire; empty: it is
 	refused  bool       // what was taken off it is not offered any more, either
@@ -56,11 +58,11 @@ func (k *link) connect(ctx context.Context) error {
 	}
 	k.asked = true
 	o := session.Options{Level: k.level, ClientID: s.cfg.ClientID, Username: user, Password: password,
-		Longest: s.cfg.longestPublish(), Handler: k}
+		Expiry: s.cfg.SessionExpiry, Longest: s.cfg.longestPublish(), Handler: k}
 	if s.cfg.StatusTopic != "" {
-		o.Will = &session.Will{Topic: s.cfg.StatusTopic, Payload: s.status("offline"), QoS: 1, Retain: true}
+		o.Will = &session.Will{Topic: s.cfg.StatusTopic, Payload: s.status("offline"), QoS: 1, Retain: !s.brokers.keepsNothing(k.url.Host)}
 	}
-	conn, err := session.Login(ctx, raw, o)
+	conn, err := login(ctx, raw, o)
 	if err != nil {
 		if !errors.As(err, new(session.Refused)) {
 			s.unanswered()
@@ -68,6 +70,10 @@ func (k *link) connect(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", k.url.Host, explain(err))
 	}
 	k.conn, k.at = conn, time.Now()
+	if k.level == level5 { // before anything is resumed
+		s.brokers.setLimits(k.url.Host, conn.Limits, k.at)
+		s.sayExpiry(k)
+	}
 	k.sure = s.begin(k)
 	conn.Start()
 	return nil
@@ -77,35 +83,45 @@ var (
 	errLogin       error = &fix.Error{Kind: fix.BadLogin, Err: errors.New("the broker refuses the login")}
 	errClientID    error = &fix.Error{Kind: fix.BadClientID, Err: errors.New("the broker does not accept the client id")}
 	errUnavailable error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker is not available")}
+	errNoQoS       error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker confirms nothing: it takes no QoS above 0")}
 	errLevel             = errors.New("the broker refuses the protocol level")
 )
 
-// refused: the broker has answered a CONNECT, and refuses it.
-type refused struct {
-	error
-	code byte
-}
+// refused: the broker has answered a CONNECT, and refuses it. It is what it means and what came.
+type refused struct{ error }
 
 func (r refused) Unwrap() error { return r.error }
 
 // explain says in the words of our configuration why a login failed.
 func explain(err error) error {
-	var r session.Refused
-	if !errors.As(err, &r) {
+	r, ok := errors.AsType[session.Refused](err)
+	if !ok {
 		return err
 	}
+	why := errLevel
 	switch {
 	case answerOf(err) == answerLogin:
-		err = errLogin
-	case r.Code == packets.ErrRefusedBadProtocolVersion:
-		err = errLevel
-	case r.Code == packets.ErrRefusedIDRejected:
-		err = errClientID
+		why = errLogin
+	case r.Code == packets.ErrRefusedIDRejected, r.Code == session.CodeClientID:
+		why = errClientID
+	case r.Code == session.CodeNoQoS:
+		why = errNoQoS
 	case answerOf(err) == answerOther:
-		err = errUnavailable
+		why = errUnavailable
 	}
-	return refused{err, r.Code}
+	if r.Level == level5 { // its codes say more
+		why = fmt.Errorf("%w: %s", why, r.Meaning())
+	}
+	return refused{&both{why, err}}
 }
+
+// both is an error with what stands behind it. Its text is the first one's.
+type both struct {
+	error
+	cause error
+}
+
+func (b *both) Unwrap() []error { return []error{b.error, b.cause} }
 
 // ended tells how the far end closed an accepted login: quick, so soon after it that something about it is wrong; theirs
 // is false where we closed it ourselves, for whatever reason.
@@ -163,6 +179,13 @@ func (k *link) fail(why error) {
 	k.fault = true
 	k.mu.Unlock()
 	k.conn.Close(why)
+}
+
+// doom lets inspect fail the connection: to close it here could take its time.
+func (k *link) doom(why error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.doomed = why
 }
 
 // drop stops taking: all that comes from here on stays with the broker, in order. What came before is still offered.
@@ -228,8 +251,8 @@ func (k *link) fence(ctx context.Context) error { return k.conn.Fence(ctx) }
 // Received takes what came.
 func (k *link) Received(p *session.Publish) { k.s.receive(k, p) }
 
-// Acked settles what the broker has.
-func (k *link) Acked(m session.Message) { k.s.trust.settle(m) }
+// Answered settles what the broker has, or refuses.
+func (k *link) Answered(a session.Answer) { k.answered(a) }
 
 // Downgraded notes that the broker has no QoS 2.
 func (k *link) Downgraded() { k.s.noQoS2(k, time.Now()) }

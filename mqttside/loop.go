@@ -81,11 +81,11 @@ func (s *Side) lose(k *link, why error) {
 func (s *Side) connect(ctx context.Context) (*link, error) {
 	var failed []error
 	for _, u := range s.urls {
-		if err := s.learn(ctx, u); err != nil {
-			failed = append(failed, err)
-			continue
-		}
 		for {
+			if err := s.learn(ctx, u); err != nil {
+				failed = append(failed, err)
+				break
+			}
 			k := s.newLink(u)
 			err := k.connect(ctx)
 			if err == nil {
@@ -203,6 +203,13 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 
 // inspect renews a connection that is of no more use.
 func (s *Side) inspect(k *link, now time.Time) {
+	k.mu.Lock()
+	doomed := k.doomed
+	k.mu.Unlock()
+	if doomed != nil {
+		k.fail(doomed)
+		return
+	}
 	if s.session.Stuck(now, stuckAfter) && !s.inbox.pressed(stuckAfter) {
 		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stuckAfter))
 		return

@@ -13,7 +13,7 @@ const longFix = "raise the broker's limits (Mosquitto: message_size_limit, max_p
 // measure finds out the longest message that the broker passes on, up to the longest that is ever sent. It does so on
 // the second login where there is one: a broker may close the connection over a long message.
 func (s *Side) measure(ctx context.Context, k *link) error {
-	host, most := k.url.Host, s.cfg.longest()
+	host, most := k.url.Host, k.longestProbe()
 	step := s.prover.stepPatience()
 	ctx, cancel := context.WithTimeout(ctx, measureTime(most, step))
 	defer cancel()
@@ -44,6 +44,16 @@ func (s *Side) measure(ctx context.Context, k *link) error {
 	return nil
 }
 
+// longestProbe is as long as the longest message that is ever sent, as far as the broker says that it takes it.
+func (k *link) longestProbe() int {
+	s := k.s
+	most := s.cfg.longest()
+	if limit := s.brokers.longest(k.url.Host, s.prover.topic); limit > 0 {
+		return min(most, limit)
+	}
+	return most
+}
+
 // tryLength finds out about one length, as a message waits for it.
 func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
 	step := s.prover.stepPatience()
@@ -66,10 +76,10 @@ func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
 func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, patience time.Duration) (bool, error) {
 	for closed := 0; ; {
 		l, err := (*listener)(nil), errBeside
-		if k.level != levelPlain || !s.brokers.single(k.url.Host, time.Now()) {
+		if k.level == levelBridge || k.level == levelPlain && !s.brokers.single(k.url.Host, time.Now()) {
 			l, err = s.beside(ctx, k.url)
 		}
-		if errors.Is(err, errBeside) && k.level == levelPlain {
+		if errors.Is(err, errBeside) && k.hearsItself() {
 			return s.longSelf(ctx, k, n, patience)
 		}
 		if err != nil {

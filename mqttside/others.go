@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"chatrelay/mqttside/session"
 )
 
 // othersEvery is how often the status topics are looked at, at most: after a login. A relay that starts later looks
@@ -23,7 +25,7 @@ func (s *Side) lookForOthers(ctx context.Context, u *url.URL) {
 	}
 	defer t.end()
 	for _, filter := range statusFilters(&s.cfg) {
-		if _, err := t.conn.Subscribe(filter, 1); err != nil {
+		if _, err := t.conn.Subscribe(session.Filter{Topic: filter, QoS: 1}); err != nil {
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package mqttside
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ func TestRabbitMQ(t *testing.T) {
 	t.Run("levels", func(t *testing.T) { otherLevels(t, rabbit.URL) })
 	t.Run("check", func(t *testing.T) { checkOther(t, rabbit.URL) })
 	t.Run("bound at QoS 2", func(t *testing.T) { rabbitMoved(t, rabbit) })
+	t.Run("as it comes", func(t *testing.T) { fromFive(t, rabbit.URL, "/chat/3001") })
 }
 
 // rabbitQoS: each message arrives once and is settled, by a PUBACK, although it went out at QoS 2.
@@ -151,6 +153,7 @@ func TestNATS(t *testing.T) {
 	nats := servers.NewNATS(t)
 	t.Run("levels", func(t *testing.T) { otherLevels(t, nats.URL) })
 	t.Run("check", func(t *testing.T) { checkOther(t, nats.URL) })
+	t.Run("as it comes", func(t *testing.T) { fromFive(t, nats.URL, "/chat/3001") })
 	t.Run("both ways", func(t *testing.T) {
 		p := newPerson(t, nats.URL, "person", "/chat/2001")
 		cfg, log := named(t, nats.URL, "both")
@@ -166,6 +169,28 @@ func TestNATS(t *testing.T) {
 			t.Error("NATS has QoS 2")
 		}
 	})
+}
+
+// fromFive: MQTT 5 is tried first, and the relay ends at the level that the broker knows; after a restart at once.
+func fromFive(t *testing.T, url, inbox string) {
+	p := newPerson(t, url, "person3", inbox)
+	m := bridgetest.NewMemory(t)
+	for n := range 2 {
+		cfg, log := named(t, url, "five")
+		cfg.Version = 0
+		l := start(t, m, cfg)
+		l.up(t)
+		if k := l.current(); k == nil || k.level != levelPlain {
+			t.Errorf("up with %v", k)
+		}
+		m.Add(bridge.KindInbox, "1001", inbox[len("/chat/"):], body("v", n))
+		m.Until(t, "closed", bridgetest.AllClosed)
+		if tried := log.has("trying MQTT 3.1.1"); tried != (n == 0) {
+			t.Errorf("process %d: a plainer level was tried: %v", n, tried)
+		}
+		l.stop()
+	}
+	tally(t, "out", 1, 2, p.hears(t, 2))
 }
 
 // named is a configuration of its own client id, prefix for nobody else, and a log.
@@ -188,7 +213,7 @@ func (l *testLog) times(text string) int {
 // TestLevelSearch walks through what brokers may do to a CONNECT.
 func TestLevelSearch(t *testing.T) {
 	now := time.Now()
-	newOne := func() *brokers { return newBrokers(bridgetest.NewMemory(t).SideJournal()) }
+	newOne := func() *brokers { return newBrokers(bridgetest.NewMemory(t).SideJournal(), 3) }
 	want := func(t *testing.T, b *brokers, level session.Level) {
 		t.Helper()
 		if got := b.level("h", now); got != level {
@@ -230,6 +255,15 @@ func TestLevelSearch(t *testing.T) {
 		b.accepted("h", levelBridge, now)
 		want(t, b, levelBridge)
 	})
+	t.Run("a proven level is not given up at once", func(t *testing.T) {
+		b := newOne()
+		b.accepted("h", levelBridge, now)
+		for range provenMuteLimit - 1 {
+			refused(t, b, answerNone, false)
+		}
+		refused(t, b, answerNone, true)
+		want(t, b, levelPlain)
+	})
 	t.Run("a refused login is no refused level", func(t *testing.T) {
 		b := newOne()
 		refused(t, b, answerNone, false)
@@ -254,14 +288,14 @@ func TestLevelSearch(t *testing.T) {
 func TestFacts(t *testing.T) {
 	now := time.UnixMilli(time.Now().UnixMilli())
 	m := bridgetest.NewMemory(t)
-	b := newBrokers(m.SideJournal())
+	b := newBrokers(m.SideJournal(), 3)
 	b.accepted("h:1", levelPlain, now)
 	b.setNoQoS2("h:1", now)
 	b.setReplaced("h:1")
 	m.Until(t, "committed", func(s bridgetest.Sum) bool { return s.Queued == 0 })
-	again := newBrokers(m.SideJournal())
+	again := newBrokers(m.SideJournal(), 3)
 	again.restore(map[string][]byte{stateBroker + "h:1": m.Row(stateBroker + "h:1"), stateBroker + "x": {1, 2}, stateFilter: {3}})
-	if again.level("h:1", now) != levelPlain || !again.lacksQoS2("h:1", now) || !again.replaces("h:1") || again.asks("h:1", now) {
+	if again.level("h:1", now) != levelPlain || !again.lacksQoS2("h:1", now) || !again.replaces("h:1") {
 		t.Errorf("after a restart: %+v", again.of("h:1").facts)
 	}
 	if again.of("x").facts != (facts{}) || again.sideSafe("h:1") {
@@ -277,8 +311,84 @@ func TestFacts(t *testing.T) {
 	if again.granted("h:1", 2); again.lacksQoS2("h:1", now) {
 		t.Error("a SUBACK at QoS 2 does not count")
 	}
-	again.setLimits("h:1", limits{receive: 20, qos: 1}, now)
+	again.setLimits("h:1", session.Limits{Receive: 20, QoS: 1}, now)
 	if !again.lacksQoS2("h:1", now) {
 		t.Error("Maximum QoS does not count")
 	}
+}
+
+// TestCanary: where our own login was refused, three of four attempts are a side login alone.
+func TestCanary(t *testing.T) {
+	b := newBrokers(bridgetest.NewMemory(t).SideJournal(), 0)
+	if b.canary("h") {
+		t.Error("our own was not tried yet")
+	}
+	for range 2 {
+		b.refused("h", level5, answerLogin)
+		for n, want := range []bool{true, true, true, false} {
+			if got := b.canary("h"); got != want {
+				t.Errorf("attempt %d: %v", n, got)
+			}
+		}
+	}
+	b.accepted("h", level5, time.Now())
+	if b.canary("h") {
+		t.Error("it was let in")
+	}
+}
+
+// TestAsks: by MQTT 3.1.1 the limit is asked for, but not for ever of a broker that does not know MQTT 5.
+func TestAsks(t *testing.T) {
+	now := time.Now()
+	none := session.Limits{}
+	five := newBrokers(bridgetest.NewMemory(t).SideJournal(), 0)
+	if five.asks("h", now) {
+		t.Error("our own login tells")
+	}
+	b := newBrokers(bridgetest.NewMemory(t).SideJournal(), 3)
+	wants := func(when string, want bool) {
+		t.Helper()
+		if got := b.asks("h", now); got != want {
+			t.Errorf("%s: %v", when, got)
+		}
+	}
+	wants("at first", true)
+	b.told("h", none, errors.New("hung up"), now)
+	wants("once without an answer", true)
+	b.told("h", session.Limits{Receive: 20, QoS: 2}, nil, now)
+	if window, _ := b.window("h", 0); window != 10 || !b.sideSafe("h") {
+		t.Errorf("the window is %d", window)
+	}
+	b.told("h", none, errors.New("hung up"), now)
+	b.told("h", none, errors.New("hung up"), now)
+	wants("twice without", false)
+	if window, _ := b.window("h", 0); window != 10 {
+		t.Errorf("forgotten: the window is %d", window)
+	}
+	now = now.Add(factLife)
+	wants("after an hour", true)
+	b.told("h", none, refused{errLevel}, now)
+	wants("refused", false)
+}
+
+// TestSideLevel: side logins go by what is proven, also when the relay's own next login tries a better level.
+func TestSideLevel(t *testing.T) {
+	now := time.Now()
+	b := newBrokers(bridgetest.NewMemory(t).SideJournal(), 0)
+	wants := func(when string, own, side session.Level) {
+		t.Helper()
+		if o, s := b.level("h", now), b.sideLevel("h"); o != own || s != side {
+			t.Errorf("%s: %#x and %#x, want %#x and %#x", when, o, s, own, side)
+		}
+	}
+	wants("at first", level5, level5)
+	b.refused("h", level5, answerLevel)
+	wants("MQTT 5 is refused", levelBridge, levelPlain)
+	b.accepted("h", levelBridge, now)
+	now = now.Add(factLife)
+	wants("after an hour", level5, levelPlain)
+	b.refused("h", level5, answerLevel)
+	wants("refused again", levelBridge, levelPlain)
+	b.accepted("h", level5, now)
+	wants("MQTT 5 is proven", level5, level5)
 }

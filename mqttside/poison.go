@@ -1,6 +1,9 @@
 package mqttside
 
-import "chatrelay/bridge"
+import (
+	"chatrelay/bridge"
+	"chatrelay/mqttside/session"
+)
 
 // deathsMost is how many connections in a row may end over one message before it is set aside.
 const deathsMost = 5
@@ -25,7 +28,7 @@ func (p *poison) blame(k *link, s *Side) bool {
 		*p = poison{}
 		return false
 	}
-	front := tag.(bridge.Ref)
+	front := tag.(handle).ref
 	if front != p.ref {
 		*p = poison{ref: front}
 	}
@@ -34,7 +37,7 @@ func (p *poison) blame(k *link, s *Side) bool {
 	}
 	s.log.Error().Stringer("ref", front).Int("connections", p.deaths).
 		Msg("the broker closes the connection over this message: it is set aside as dead (is it larger than the broker's max_packet_size?)")
-	if s.session.Remove(front) {
+	if len(s.session.Withdraw(func(m session.Message) bool { return m.Tag == tag })) > 0 {
 		s.journal.Settle(bridge.Result{Ref: front, Err: bridge.Refuse("poison", "the MQTT broker closes the connection over this message")})
 	}
 	s.changed.Wake()

@@ -3,9 +3,11 @@ package mqttside
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/mqttside/session"
 	"chatrelay/test/servers"
 )
 
@@ -16,6 +18,11 @@ func TestPoison(t *testing.T) {
 	r := newRig(t, servers.MosquittoConfig{Persistence: true, Extra: "max_packet_size 1000000"})
 	l := start(t, r.m, r.cfg)
 	l.up(t) // so the longest message it takes is known, and does not hold any more
+	// Nor does it tell: it does not know MQTT 5.
+	l.brokers.mu.Lock()
+	at := l.brokers.of(r.link.Addr())
+	at.limits, at.silent5, at.asked5 = session.Limits{}, muteLimit, time.Now()
+	l.brokers.mu.Unlock()
 	err := r.broker.Stop()
 	if err == nil {
 		err = r.broker.SetOption("max_packet_size", 4000)

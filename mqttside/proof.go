@@ -60,6 +60,7 @@ type prover struct {
 	deaf     bool               // in the last of them it did not hear itself
 	closed   map[string]closure // brokers that closed the relay's own connection over a long probe
 	last     time.Time          // when a probe was heard, or failed to tell
+	tried    time.Time          // when one was tried last on a connection in use
 	untried  time.Time          // since when none could be tried on a connection in use; zero: it could
 	told     string             // silence that was said last
 	took     time.Duration      // how long the last small probes took that were heard
@@ -87,7 +88,7 @@ func (p *prover) drop() {
 func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 	patience := probePatience
 	for attempt := 0; ; attempt++ {
-		mark := s.journal.LastUnproven()
+		mark, denied := s.journal.LastUnproven(), s.refusals.asks()
 		var verdict error = known
 		if known == nil {
 			var err error
@@ -98,7 +99,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 		}
 		switch {
 		case verdict == nil:
-			s.proven(k, mark)
+			s.proven(k, mark, denied)
 			return nil
 		case errors.As(verdict, &known):
 			s.unproven(k, known)
@@ -120,7 +121,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 
 // alone ends a connection with the bridge bit where no second login can hear its probes.
 func (s *Side) alone(k *link, verdict error) bool {
-	if !errors.Is(verdict, errBeside) || k.level == levelPlain || s.inbox.pressed(verdictLimit) || !s.brokers.single(k.url.Host, time.Now()) {
+	if !errors.Is(verdict, errBeside) || k.hearsItself() || s.inbox.pressed(verdictLimit) || !s.brokers.single(k.url.Host, time.Now()) {
 		return false
 	}
 	s.log.Warn().Err(verdict).Str("broker", k.url.Host).
@@ -145,7 +146,7 @@ func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) 
 		return nil
 	}
 	s.prover.close()
-	if !quiet.denied && (!quiet.in || quiet.out && (k.level != levelPlain || attempt%4 != 0)) {
+	if !quiet.denied && (!quiet.in || quiet.out && (!k.hearsItself() || attempt%4 != 0)) {
 		return nil
 	}
 	s.filterAt = ""
@@ -181,7 +182,7 @@ func (s *Side) tryAll(ctx context.Context, k *link, patience time.Duration) erro
 }
 
 // proven: the broker passes on what we publish, and brings it. What was settled before the probe went out is certain.
-func (s *Side) proven(k *link, mark uint64) {
+func (s *Side) proven(k *link, mark uint64, denied int) {
 	p := &s.prover
 	if p.told != "" {
 		s.log.Info().Str("broker", k.url.Host).Msg("probes are heard again: messages leave")
@@ -196,6 +197,7 @@ func (s *Side) proven(k *link, mark uint64) {
 	}
 	p.shorter = false
 	s.trust.prove()
+	s.refusals.decide(denied, true, aclLine(&s.cfg, k.url))
 }
 
 // unproven: nothing shows that what was settled since the last heard probe has arrived. Its senders are told, unless it
@@ -220,6 +222,7 @@ func (s *Side) unproven(k *link, e *silence) {
 		s.prover.lengths.forget(k.url.Host)
 	default:
 		maybe = s.trust.distrust()
+		s.refusals.release()
 		s.bounceUnconfirmed(0, bridge.Refuse("no_right", "it may not have arrived: %s", e.Error()))
 	}
 	if p.told == text {
@@ -251,7 +254,7 @@ func aclUser(cfg *Config, u *url.URL) string {
 func (s *Side) due(now time.Time) bool {
 	since := now.Sub(s.prover.last)
 	n, _ := s.trust.sinceProbe()
-	return since >= probeIdle || n > 0 && since >= probeBusy || n >= probeMany && since >= time.Second
+	return s.refusals.asks() > 0 && now.Sub(s.prover.tried) >= probeRetry/10 || since >= probeIdle || n > 0 && since >= probeBusy || n >= probeMany && since >= time.Second
 }
 
 // nextProbe tells whether a probe is to go now; want: for a message of that length. A regular one that is due comes
@@ -274,8 +277,9 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 		if err != nil {
 			return nil, err
 		}
-		mark := s.journal.LastUnproven()
+		mark, denied := s.journal.LastUnproven(), s.refusals.asks()
 		n, long := s.trust.sinceProbe()
+		s.prover.tried = time.Now()
 		verdict, err := s.round(ctx, k, func(ctx context.Context) error {
 			if want > 0 {
 				return s.tryLength(ctx, k, want)
@@ -299,7 +303,7 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 		case want == 0:
 			s.prover.untried = time.Time{}
 			s.trust.probed(n)
-			s.proven(k, mark)
+			s.proven(k, mark, denied)
 		}
 	}
 }

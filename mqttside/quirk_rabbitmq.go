@@ -3,7 +3,7 @@ package mqttside
 import "time"
 
 // Some brokers have no QoS 2. They say so by MQTT 5 (Maximum QoS), by granting a subscription below it, or by PUBACK to a
-// PUBLISH of QoS 2: RabbitMQ 3.10.8 does all three (its documentation says so; QoS 2 is taken for QoS 1). Test: TestRabbitMQ.
+// PUBLISH of QoS 2: RabbitMQ 3.10.8, which has no MQTT 5, does the last two (its documentation says so; QoS 2 is taken for QoS 1). Test: TestRabbitMQ.
 
 // noQoS2: the broker has answered a QoS 2 PUBLISH with PUBACK. It has the message.
 func (s *Side) noQoS2(k *link, now time.Time) {
@@ -56,7 +56,7 @@ func (b *brokers) granted(host string, qos byte) (say bool) {
 	defer b.mu.Unlock()
 	at := b.of(host)
 	lacks := qos < 2
-	if lacks && at.limits.qos == 2 {
+	if lacks && at.limits.QoS == 2 {
 		return false
 	}
 	if lacks != at.noQoS2 || lacks && !at.qosAt.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/mqttside/session"
 )
 
 // Send publishes one leg. See bridge.Side.
@@ -33,6 +34,9 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 			return err
 		}
 		if k != nil {
+			if err := k.allows(topic, out); err != nil {
+				return err
+			}
 			switch fit, limit := s.prover.lengths.fits(k.url.Host, length, time.Now()); fit {
 			case fitsNot:
 				return bridge.Refuse("too_large", "the MQTT broker takes no message longer than %d bytes", limit)
@@ -57,6 +61,29 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// allows tells whether the broker says that it takes a message, and takes it now (MQTT 5).
+func (k *link) allows(topic string, out bridge.Outbound) error {
+	s := k.s
+	if limit := s.brokers.longest(k.url.Host, topic); limit > 0 && len(out.Body) > limit {
+		return bridge.Refuse("too_large", "the MQTT broker takes no message longer than %d bytes", limit)
+	}
+	h := handle{out.Ref, lane{out.From, out.To}}
+	return s.refusals.gate(k.url.Host, h, func() int { return s.session.Count(sameLane(h.lane)) }, time.Now())
+}
+
+// withdrawTooLong buries what is in flight and too long for the broker that the relay has come to: it would close the
+// connection over it.
+func (s *Side) withdrawTooLong(host string) {
+	long := func(m session.Message) bool {
+		limit := s.brokers.longest(host, m.Topic)
+		return limit > 0 && len(m.Payload) > limit
+	}
+	for _, m := range s.session.Withdraw(long) {
+		s.journal.Settle(bridge.Result{Ref: handleOf(m).ref, Err: bridge.Refuse("too_large",
+			"it may not have arrived: the MQTT broker takes no message longer than %d bytes", s.brokers.longest(host, m.Topic))})
 	}
 }
 
@@ -93,7 +120,10 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 		qos = 1
 	}
 	load, notices := s.session.InFlight()
-	if beside(kind, qos) {
+	switch {
+	case k.level == level5 && !roomy: // its limit is for all (MQTT 5, 4.9)
+		load += notices
+	case beside(kind, qos):
 		load, limit = notices, maxNotices
 	}
 	if load >= limit || k.conn.Crowded() {
@@ -102,11 +132,12 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 	return k, qos, nil
 }
 
-// beside tells what has no part in the window, for no broker has a limit for it: notices at QoS 1.
+// beside tells what has no part in the window: notices at QoS 1. By MQTT 3.1.1 no broker has a limit for them; by MQTT 5 they
+// go where there is room for many beside half of it.
 func beside(kind bridge.Kind, qos byte) bool { return kind == bridge.KindNotice && qos == 1 }
 
 // gaveBack tells, once, that deliveries went back to the journal. Whatever Send holds then may belong behind them.
 func gaveBack(s *Side) bool {
-	byTrust, bySession := s.trust.gone(), s.session.GaveBack()
-	return byTrust || bySession
+	byTrust, bySession, byRefusal := s.trust.gone(), s.session.GaveBack(), s.refusals.gone()
+	return byTrust || bySession || byRefusal
 }

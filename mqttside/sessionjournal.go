@@ -5,16 +5,16 @@ import (
 	"chatrelay/mqttside/session"
 )
 
-// sessionJournal is the journal as a session sees it. A message's tag is its bridge.Ref.
+// sessionJournal is the journal as a session sees it. A message's tag is a handle.
 type sessionJournal struct{ bridge.SideJournal }
 
 // Bind is Inflight.Bind.
 func (j sessionJournal) Bind(tag any, binding []byte) uint64 {
-	return j.SideJournal.Bind(tag.(bridge.Ref), binding)
+	return j.SideJournal.Bind(tag.(handle).ref, binding)
 }
 
 // Unbind is Inflight.Unbind.
-func (j sessionJournal) Unbind(tag any) { j.SideJournal.Unbind(tag.(bridge.Ref)) }
+func (j sessionJournal) Unbind(tag any) { j.SideJournal.Unbind(tag.(handle).ref) }
 
 // Save is SideState.SetState.
 func (j sessionJournal) Save(rows ...session.Row) uint64 {
@@ -31,7 +31,8 @@ func stateRows(rows []session.Row) []bridge.StateRow {
 
 // outbound is a delivery as a session sends it. That a notice comes twice harms nobody.
 func outbound(out bridge.Outbound, topic string, qos byte) session.Message {
-	return session.Message{Topic: topic, Payload: out.Body, QoS: qos, Tag: out.Ref, Repeatable: out.Kind == bridge.KindNotice}
+	return session.Message{Topic: topic, Payload: out.Body, QoS: qos, Tag: handle{out.Ref, lane{out.From, out.To}},
+		Repeatable: out.Kind == bridge.KindNotice}
 }
 
 // resume takes in what the journal says was in flight, in order. What cannot be resumed is given back; it returns how many.

@@ -36,12 +36,12 @@ type Side struct {
 	journal bridge.SideJournal
 	log     zerolog.Logger
 
-	session *session.Session
-	trust   trust
-	inbox   *inbox
-	acker   *acker
-	brokers *brokers
-	prover  prover
+	session  *session.Session
+	trust    trust
+	refusals refusals
+	inbox    *inbox
+	brokers  *brokers
+	prover   prover
 
 	// Owned by Run's goroutine, or written before it starts others.
 	instance  string // of this process, in the status
@@ -77,13 +77,13 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	}
 	s := &Side{
 		cfg: cfg, urls: urls, journal: journal, log: cfg.Log.With().Str("side", bridge.MQTT.String()).Logger(),
-		session: session.New(sessionJournal{journal}), inbox: newInbox(), brokers: newBrokers(journal), why: "not started",
+		session: session.New(sessionJournal{journal}), inbox: newInbox(), brokers: newBrokers(journal, cfg.Version), why: "not started",
 		instance: fmt.Sprintf("%x", newNonce()),
 	}
 	s.prover.closed = map[string]closure{}
 	s.prover.topic = s.cfg.Prefix + "/" + newProbeName()
 	s.trust.journal, s.trust.changed = journal, &s.changed
-	s.acker = newAcker(s)
+	s.refusals.journal, s.refusals.changed, s.refusals.log = journal, &s.changed, s.log
 	return s, nil
 }
 
@@ -102,19 +102,15 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 	if err := s.restore(ctx); err != nil {
 		return err
 	}
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
 	offered := make(chan struct{})
 	var wg sync.WaitGroup // waited for below
 	wg.Go(func() { defer close(offered); s.offer(ctx, in) })
-	wg.Go(func() { s.acker.run(life) })
 	if k := s.loop(ctx, &wg); k != nil {
 		<-offered
 		s.leave(k)
 	}
 	s.prover.close()
 	s.stop()
-	end()
 	wg.Wait()
 	return nil
 }
@@ -168,7 +164,7 @@ func (s *Side) doubt(ctx context.Context, u *url.URL) {
 	ask := s.unsure && s.home == u.Host
 	s.mu.Unlock()
 	f := session.StateUnknown
-	if ask && s.filterAt == s.subscription(s.brokers.level(u.Host, time.Now())) && s.session.Released() {
+	if ask && s.subscription(s.brokers.level(u.Host, time.Now())).sameInboxes(parseSubscribed(s.filterAt)) && s.session.Released() {
 		f = s.checkSession(ctx, u)
 	}
 	s.mu.Lock()
@@ -210,8 +206,11 @@ func (s *Side) begin(k *link) (sure bool) {
 	if moved {
 		s.trust.disown()
 	}
-	s.trust.begin()
-	maybe := s.session.Resume(k.conn, f, s.brokers.lacksQoS2(k.url.Host, time.Now()))
+	s.trust.begin(k.level)
+	s.refusals.release() // what they were refused for is to be found out anew
+	s.withdrawTooLong(k.url.Host)
+	most, _ := s.brokers.window(k.url.Host, s.cfg.Window)
+	maybe := s.session.Resume(k.conn, f, s.brokers.lacksQoS2(k.url.Host, time.Now()), most)
 	countDoubtful(s.journal, maybe)
 	// Behind the bindings: they must not be believed without it.
 	s.journal.SetState(bridge.MQTT, home, bridge.StateRow{Key: stateLogin})

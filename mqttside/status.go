@@ -22,6 +22,6 @@ func (s *Side) status(word string) []byte {
 // announce publishes the status at QoS 0: it takes no packet id.
 func (s *Side) announce(k *link, word string) {
 	if s.cfg.StatusTopic != "" {
-		_ = k.conn.Publish(s.cfg.StatusTopic, s.status(word), true) // a connection that has closed says it by its will
+		_ = k.conn.Publish(s.cfg.StatusTopic, s.status(word), !k.conn.Limits.NoRetain) // a connection that has closed says it by its will
 	}
 }

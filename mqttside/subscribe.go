@@ -15,51 +15,92 @@ const answerTimeout = 10 * time.Second // for a SUBACK
 
 var errSubscribe = errors.New("the broker does not let us subscribe: allow it in the broker's ACL, or change CHATRELAY_TOPIC_PREFIX")
 
-// filterEnd stands behind the filter, where it is remembered. No filter holds it.
+// filterEnd stands between the parts of what is remembered. No filter holds it.
 const filterEnd = "\x00"
 
-// subscription is what is remembered of a SUBSCRIBE. The bridge bit acts at the SUBSCRIBE, and stays with the session.
-func (s *Side) subscription(level session.Level) string {
-	return s.filter() + filterEnd + string(rune(level))
+// subscribed is what the session at the broker subscribes to: the inboxes, at a level, and by MQTT 5 the probes of one
+// process. Level and options act at the SUBSCRIBE, and stay with the session.
+type subscribed struct{ inboxes, level, probes string }
+
+func (s subscribed) String() string { return s.inboxes + filterEnd + s.level + filterEnd + s.probes }
+
+func parseSubscribed(text string) (s subscribed) {
+	s.inboxes, text, _ = strings.Cut(text, filterEnd)
+	s.level, s.probes, _ = strings.Cut(text, filterEnd)
+	return s
 }
 
-// subscribe asks for all inboxes, unless the session does already: a SUBSCRIBE would bring retained messages
-// again. The filter is remembered with the session.
+// subscription is what a connection is to subscribe to.
+func (s *Side) subscription(level session.Level) subscribed {
+	want := subscribed{inboxes: s.filter(), level: string(rune(level))}
+	if level == level5 {
+		want.probes = s.prover.topic
+	}
+	return want
+}
+
+// sameInboxes tells whether both have the inboxes in the same way.
+func (s subscribed) sameInboxes(o subscribed) bool {
+	return s.inboxes == o.inboxes && s.level == o.level
+}
+
+// subscribe asks for all inboxes, unless the session does already, and by MQTT 5 for the probes: of the inboxes it is not
+// brought what it publishes itself. What is subscribed to is remembered with the session.
 func (s *Side) subscribe(ctx context.Context, k *link) error {
-	wanted := s.subscription(k.level)
-	if s.filterAt == wanted {
+	want, have := s.subscription(k.level), parseSubscribed(s.filterAt)
+	if want == have {
 		return nil
 	}
-	// One of another level goes, too: Mosquitto changes nothing at a second SUBSCRIBE but the QoS. The two packets go
-	// one behind the other.
-	former, _, _ := strings.Cut(s.filterAt, filterEnd)
-	if former == "" && k.level == levelPlain {
-		former = s.filter() // the session may have it with the bridge bit
+	if !want.sameInboxes(have) {
+		// One of another level goes, too: Mosquitto changes nothing at a second SUBSCRIBE but the QoS. The two packets go
+		// one behind the other.
+		former := have.inboxes
+		if former == "" && (k.level == levelPlain || k.level == level5 && k.conn.Present && !k.sure) {
+			former = want.inboxes // the session may have it of another level
+		}
+		code, err := k.exchange(ctx, former, session.Filter{Topic: want.inboxes, QoS: 2, NoLocal: true, NoRetained: true})
+		if err != nil {
+			return err
+		}
+		s.granted(k, code)
 	}
-	if former != "" {
-		if _, err := k.conn.Unsubscribe(former); err != nil { // of a former prefix; if it fails, its mail is refused as bad_topic
-			return fmt.Errorf("unsubscribe: %w", err)
+	if want.probes != have.probes {
+		if _, err := k.exchange(ctx, have.probes, session.Filter{Topic: want.probes}); err != nil {
+			return err
 		}
 	}
-	answer, err := k.conn.Subscribe(s.filter(), 2)
-	if err != nil {
-		return fmt.Errorf("subscribe: %w", err)
-	}
-	code, err := s.suback(ctx, k, answer)
-	if err != nil {
-		return err
-	}
-	if code > 2 { // 0x80: MQTT-3.9.3
-		return fmt.Errorf("%s: %w", s.filter(), errSubscribe)
-	}
-	s.granted(k, code)
-	s.filterAt = wanted
+	s.filterAt = want.String()
 	k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
 	return nil
 }
 
+// exchange unsubscribes from what was before and subscribes to something else; empty: to, or from, nothing. What is not
+// taken back is refused as bad_topic.
+func (k *link) exchange(ctx context.Context, former string, f session.Filter) (qos byte, err error) {
+	if former != "" {
+		if _, err := k.conn.Unsubscribe(former); err != nil {
+			return 0, fmt.Errorf("unsubscribe: %w", err)
+		}
+	}
+	if f.Topic == "" {
+		return 0, nil
+	}
+	answer, err := k.conn.Subscribe(f)
+	if err != nil {
+		return 0, fmt.Errorf("subscribe: %w", err)
+	}
+	code, err := k.suback(ctx, answer)
+	if err != nil {
+		return 0, err
+	}
+	if code > 2 { // 0x80: MQTT-3.9.3; others by MQTT 5
+		return 0, fmt.Errorf("%s: %w", f.Topic, errSubscribe)
+	}
+	return code, nil
+}
+
 // suback waits for the answer to SUBSCRIBE. Behind a backlog that the side can hardly take in it is late.
-func (s *Side) suback(ctx context.Context, k *link, answer <-chan []byte) (code byte, err error) {
+func (k *link) suback(ctx context.Context, answer <-chan []byte) (code byte, err error) {
 	limit := time.NewTicker(answerTimeout)
 	defer limit.Stop()
 	for {
@@ -71,7 +112,7 @@ func (s *Side) suback(ctx context.Context, k *link, answer <-chan []byte) (code 
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-limit.C:
-			if !s.inbox.pressed(answerTimeout) {
+			if !k.s.inbox.pressed(answerTimeout) {
 				return 0, errors.New("the broker does not answer SUBSCRIBE")
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatrelay/internal/wait"
+	"chatrelay/mqttside/session"
 )
 
 const (
@@ -74,7 +75,7 @@ func (s *Side) another(ctx context.Context, k *link) bool {
 		return false
 	}
 	defer t.end()
-	if _, err := t.conn.Subscribe(s.cfg.StatusTopic, 1); err != nil {
+	if _, err := t.conn.Subscribe(session.Filter{Topic: s.cfg.StatusTopic, QoS: 1}); err != nil {
 		return false
 	}
 	p, err := t.next()

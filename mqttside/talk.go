@@ -19,6 +19,7 @@ type talk struct {
 	conn      *session.Conn
 	heard     chan *session.Publish // without room: what nobody asks for waits
 	listening atomic.Bool           // probes are waited for, and nothing else
+	temporary bool                  // the session is to end with it, by MQTT 5
 	stop      func() bool
 }
 
@@ -27,6 +28,14 @@ type client struct {
 	id    string
 	clean bool
 	will  *session.Will
+}
+
+// expiry is never shorter than the relay's own: the session may be that.
+func (c client) expiry(cfg *Config) time.Duration {
+	if c.clean {
+		return 0
+	}
+	return cfg.SessionExpiry
 }
 
 // unreachable: no connection came about.
@@ -45,7 +54,7 @@ func greet(ctx context.Context, cfg *Config, u *url.URL, who client, level sessi
 		return nil, unreachable{err}
 	}
 	t := &talk{heard: make(chan *session.Publish)}
-	t.conn, err = session.Login(ctx, raw, session.Options{Level: level, ClientID: who.id, CleanStart: who.clean, Will: who.will,
+	t.conn, err = login(ctx, raw, session.Options{Level: level, ClientID: who.id, CleanStart: who.clean, Will: who.will, Expiry: who.expiry(cfg),
 		Username: user, Password: password, Longest: cfg.longestPublish(), Handler: t})
 	if err != nil {
 		return nil, explain(err)
@@ -67,8 +76,8 @@ func (t *talk) Received(p *session.Publish) {
 	}
 }
 
-// Acked is of no use here: all goes out at QoS 0.
-func (t *talk) Acked(session.Message) {}
+// Answered is of no use here: all goes out at QoS 0.
+func (t *talk) Answered(session.Answer) {}
 
 // Downgraded likewise.
 func (t *talk) Downgraded() {}
@@ -78,7 +87,7 @@ func (t *talk) Changed() {}
 
 // subscribe asks for one filter and waits for the answer.
 func (t *talk) subscribe(filter string) error {
-	answer, err := t.conn.Subscribe(filter, 1)
+	answer, err := t.conn.Subscribe(session.Filter{Topic: filter, QoS: 1})
 	if err != nil {
 		return err
 	}
@@ -109,7 +118,7 @@ func (t *talk) next() (*session.Publish, error) {
 // end says goodbye, and waits a moment until the broker has taken note: it closes then.
 func (t *talk) end() {
 	t.stop()
-	t.conn.Disconnect(errParted, partTimeout)
+	t.conn.Disconnect(session.Parting{Why: errParted, Linger: partTimeout, EndSession: t.temporary})
 	t.conn.Join()
 }
 

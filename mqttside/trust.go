@@ -8,7 +8,7 @@ import (
 	"chatrelay/mqttside/session"
 )
 
-// worth is what a broker's acknowledgement is worth. By MQTT 3.1.1 it also acknowledges what it drops.
+// worth is what a broker's acknowledgement is worth by MQTT 3.1.1, by which it also acknowledges what it drops.
 type worth int
 
 const (
@@ -17,13 +17,14 @@ const (
 	distrusted              // one was missed: what is acknowledged goes again
 )
 
-// trust settles what is acknowledged, for what that is worth. Its settle runs under the session's lock.
+// trust settles what is acknowledged, for what that is worth.
 type trust struct {
 	journal bridge.SideJournal
 	changed *wait.Broadcast
 
 	mu       sync.Mutex // guards all below
 	worth    worth
+	honest   bool              // by MQTT 5 the broker says what it refuses: what it acknowledges is settled at once
 	held     []session.Message // acknowledged before a probe was heard
 	gaveBack bool              // since it was asked last
 	since    int               // messages settled since the last probe that was heard went out
@@ -31,22 +32,24 @@ type trust struct {
 }
 
 // begin: a new connection, on which no probe was heard yet.
-func (t *trust) begin() {
+func (t *trust) begin(level session.Level) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.worth = untried
+	t.worth, t.honest = untried, level == level5
 }
 
 func (t *trust) settle(m session.Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch t.worth {
-	case untried:
+	switch {
+	case t.honest:
+		t.journal.Settle(bridge.Result{Ref: handleOf(m).ref})
+	case t.worth == untried:
 		t.held = append(t.held, m)
-	case distrusted:
+	case t.worth == distrusted:
 		t.giveBack(m)
-	case trusted:
-		t.journal.Settle(bridge.Result{Ref: m.Tag.(bridge.Ref), Unproven: true})
+	default:
+		t.journal.Settle(bridge.Result{Ref: handleOf(m).ref, Unproven: true})
 		if !m.Repeatable {
 			t.since++
 			t.longest = max(t.longest, len(m.Payload))
@@ -58,7 +61,7 @@ func (t *trust) settle(m session.Message) {
 func (t *trust) giveBack(ms ...session.Message) {
 	for _, m := range ms {
 		t.gaveBack = true
-		t.journal.Unbind(m.Tag.(bridge.Ref))
+		t.journal.Unbind(handleOf(m).ref)
 		if !m.Repeatable {
 			t.journal.Count(bridge.MQTT, bridge.MaybeDuplicate, 1)
 		}
@@ -80,7 +83,7 @@ func (t *trust) prove() {
 	defer t.mu.Unlock()
 	t.worth = trusted
 	for _, m := range t.held {
-		t.journal.Settle(bridge.Result{Ref: m.Tag.(bridge.Ref)})
+		t.journal.Settle(bridge.Result{Ref: handleOf(m).ref})
 	}
 	t.held = nil
 	t.changed.Wake()
@@ -113,7 +116,11 @@ func (t *trust) forget() int {
 }
 
 // suspend: it is not known what an acknowledgement is worth. What comes from now on waits.
-func (t *trust) suspend() { t.begin() }
+func (t *trust) suspend() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.worth = untried
+}
 
 // sinceProbe is how many messages were settled since the last probe that was heard, and how long the longest is.
 func (t *trust) sinceProbe() (n, longest int) {

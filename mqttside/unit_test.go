@@ -1,12 +1,14 @@
 package mqttside
 
 import (
-	"bufio"
-	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
+
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/mqttside/session"
 )
 
 func sound() Config {
@@ -76,42 +78,17 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-func TestReceiveMaximum(t *testing.T) {
-	tests := []struct {
-		name   string
-		packet []byte
-		want   int
-		err    bool
-	}{
-		{"mosquitto at its defaults", []byte{0x20, 9, 0, 0, 6, 0x22, 0, 10, 0x21, 0, 20}, 20, false},
-		{"first", []byte{0x20, 6, 0, 0, 3, 0x21, 1, 0}, 256, false},
-		{"behind every other kind", append([]byte{0x20, 47, 0, 0, 44,
-			0x11, 0, 0, 0, 0, 0x24, 1, 0x25, 1, 0x27, 0, 0, 0, 0, 0x12, 0, 1, 'x', 0x1f, 0, 0, 0x26, 0, 1, 'a', 0, 2, 'b', 'c',
-			0x28, 1, 0x29, 1, 0x2a, 1, 0x13, 0, 1, 0x1a, 0, 0}, 0x21, 0, 7), 7, false},
-		{"none", []byte{0x20, 3, 0, 0, 0}, noMaximum, false},
-		{"refused", []byte{0x20, 3, 0, 0x87, 0}, 0, true},
-		{"3.1.1 answer", []byte{0x20, 2, 0, 1}, 0, true},
-		{"cut off", []byte{0x20, 6, 0, 0, 3, 0x21}, 0, true},
-		{"length that lies", []byte{0x20, 6, 0, 0, 3, 0x1f, 0xff, 0xff}, 0, true},
-		{"unknown property", []byte{0x20, 5, 0, 0, 2, 0x7f, 0}, 0, true},
-		{"no CONNACK", []byte{0x30, 2, 0, 0}, 0, true},
-		{"nothing", nil, 0, true},
+// TestExpiry: what the publisher says of how long a message is worth anything is in whole seconds, and the last may not be over.
+func TestExpiry(t *testing.T) {
+	s, err := New(testConfig(t, "tcp://127.0.0.1:1"), bridgetest.NewMemory(t).SideJournal())
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, tc := range tests {
-		t.Run(tc.name, func(t *testing.T) {
-			got, err := readConnack5(bufio.NewReader(bytes.NewReader(tc.packet)))
-			if err == nil && got.receive != tc.want || (err != nil) != tc.err {
-				t.Errorf("got %+v, %v", got, err)
-			}
-		})
-	}
-}
-
-func FuzzConnack5(f *testing.F) {
-	f.Add([]byte{0x20, 9, 0, 0, 6, 0x22, 0, 10, 0x21, 0, 20})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if n, err := readConnack5(bufio.NewReader(bytes.NewReader(b))); err == nil && (n.receive < 0 || n.receive > noMaximum || n.qos < 1) {
-			t.Errorf("%+v", n)
+	none, some := time.Duration(0), time.Minute
+	for expiry, want := range map[*time.Duration]time.Duration{nil: 0, &none: time.Second, &some: time.Minute} {
+		in := s.judge(&item{k: &link{}, p: &session.Publish{Topic: "/chat/1001", Payload: []byte("{}"), QoS: 1, Expiry: expiry}})
+		if in.Refused != nil || in.Expires != want {
+			t.Errorf("%v: expires in %v, want %v (%v)", expiry, in.Expires, want, in.Refused)
 		}
-	})
+	}
 }

@@ -196,7 +196,7 @@ func mqttConfig(c *configs.Config, files func() *configs.Files, log zerolog.Logg
 		URLs: c.MQTT.Addresses(), Username: c.MQTT.Username, Password: c.MQTT.Secret(), ClientID: c.MQTT.ClientID,
 		Roots:        func() *x509.CertPool { return files().MQTTRoots },
 		Certificates: func() []tls.Certificate { return files().MQTTCertificates },
-		QoS:          byte(c.MQTT.QoS), Window: c.MQTT.Window, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
+		QoS:          byte(c.MQTT.QoS), Window: int(c.MQTT.Window), Version: c.MQTT.Level(), SessionExpiry: c.MQTT.SessionExpiry, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
 		MaxMessage: int(c.Messages.MaxMessage), Drain: c.Life.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
 	}, err
 }

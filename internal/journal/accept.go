@@ -252,6 +252,9 @@ func brief(r *bridge.Record) *bridge.Record {
 func (t *txn) take(r *bridge.Record) {
 	m := t.newEntry(r, r.ID)
 	m.copies, m.reply, m.receipt = uint16(len(r.Deliveries)), r.Reply.Stored(), r.Receipt
+	if r.Expires > 0 {
+		m.expires = t.ran + max(1, r.Expires.Milliseconds())
+	}
 	m.durable.base, m.durable.open = m.copies, m.copies
 	packed := t.rememberKeys(r, m.id)
 	m.keys = uint16(len(packed) / len(message.Key{}))

@@ -55,7 +55,7 @@ func (b *bulk) close() error {
 // statements are all that the writer says to the file, but for a few rare ones.
 type statements struct {
 	begin, commit, rollback                              *bulk
-	messages, change, deleteMessages                     *bulk
+	messages, change, cut, deleteMessages                *bulk
 	deliveries, deleteDeliveries, dead, revive, deferred *bulk
 	bound, deleteBound, seen, failed, deleteFailed, meta *bulk
 	state, deleteState, totals                           *bulk
@@ -67,9 +67,10 @@ func newStatements() *statements {
 		commit:   newBulk("COMMIT", "", ""),
 		rollback: newBulk("ROLLBACK", "", ""),
 
-		messages: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, receipt, keys, body) VALUES ",
-			"(?,?,?,?,?,?,?,?,?,?,?)", ""),
+		messages: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, receipt, expires, keys, body) VALUES ",
+			"(?,?,?,?,?,?,?,?,?,?,?,?)", ""),
 		change:         newBulk("UPDATE messages SET answers=?, delayed=?, dropped=?, reason=? WHERE id=?", "", ""),
+		cut:            newBulk("UPDATE messages SET body=? WHERE id=?", "", ""),
 		deleteMessages: newBulk("DELETE FROM messages WHERE id IN (", "?", ")"),
 
 		deliveries: newBulk("INSERT INTO legs (seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, next_at, note) VALUES ",
@@ -107,7 +108,7 @@ func (b *bulk) one(conn *sql.Conn, args ...any) error {
 
 func (s *statements) close() error {
 	var errs []error
-	for _, b := range []*bulk{s.begin, s.commit, s.rollback, s.messages, s.change, s.deleteMessages, s.deliveries, s.deleteDeliveries, s.dead,
+	for _, b := range []*bulk{s.begin, s.commit, s.rollback, s.messages, s.change, s.cut, s.deleteMessages, s.deliveries, s.deleteDeliveries, s.dead,
 		s.revive, s.deferred, s.bound, s.deleteBound, s.seen, s.failed, s.deleteFailed, s.meta, s.state, s.deleteState, s.totals} {
 		errs = append(errs, b.close())
 	}

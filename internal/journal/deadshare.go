@@ -24,8 +24,16 @@ func (y *tally) addDead(m *entry, d *delivery) {
 	y.n++
 	y.bytes += d.deadBytes()
 	if m.durable.dead == 1 {
-		y.bytes += deadMessage + int64(m.size)
+		y.bytes += deadMessage + m.deadSize()
 	}
+}
+
+// deadSize is the size of the body that is in the file once the message is dead.
+func (m *entry) deadSize() int64 {
+	if m.cut > 0 {
+		return int64(m.cut)
+	}
+	return int64(m.size)
 }
 
 // removeDead takes one off again; the message counts it no more.
@@ -33,7 +41,7 @@ func (y *tally) removeDead(m *entry, d *delivery) {
 	y.n--
 	y.bytes -= d.deadBytes()
 	if m.durable.dead == 0 {
-		y.bytes -= deadMessage + int64(m.size)
+		y.bytes -= deadMessage + m.deadSize()
 	}
 }
 

@@ -12,10 +12,12 @@ type entry struct {
 	id         uint64
 	at         int64 // ms since the epoch, when it was taken
 	ran        int64 // the same in running time; of a message from before this process as the clock told it
+	expires    int64 // in running time; 0: never
 	from       string
 	reply      string // of what came by stanza: where its sender hears of it (bridge.ReplyTo.Stored)
 	body       []byte // nil: none, or only in the file
-	size       uint32 // of the body
+	size       uint32 // of the body, as it was taken or loaded
+	cut        uint32 // of what was put in its place since; 0: nothing
 	origin     bridge.SideID
 	waiting    uint16      // deliveries that wait, answers too
 	copies     uint16      // message deliveries it was taken with; 0: a row that carries only answers

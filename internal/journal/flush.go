@@ -29,7 +29,7 @@ func (t *txn) writeEntries() error {
 	for _, b := range t.inserted {
 		m := b.m
 		args = append(args, int64(m.id), m.at, int64(m.origin), int64(m.copies), int64(m.durable.base), m.durable.delayed,
-			m.from, orNull(m.reply), m.receipt, b.keys, b.body)
+			m.from, orNull(m.reply), m.receipt, orNever(m.expires), b.keys, b.body)
 	}
 	if err := t.j.stmts.messages.exec(t.j.conn, args); err != nil {
 		return err
@@ -41,6 +41,11 @@ func (t *txn) writeEntries() error {
 		}
 		err := t.j.stmts.change.one(t.j.conn, int64(m.durable.base), m.durable.delayed, int64(m.durable.dropped), orNull(m.durable.reason), int64(m.id))
 		if err != nil {
+			return err
+		}
+	}
+	for _, c := range t.cuts {
+		if err := t.j.stmts.cut.one(t.j.conn, c.body, int64(c.m.id)); err != nil {
 			return err
 		}
 	}
@@ -189,6 +194,13 @@ func orNull(s string) any {
 		return nil
 	}
 	return s
+}
+
+func orNever(ran int64) any {
+	if ran == 0 {
+		return nil
+	}
+	return ran
 }
 
 func noteText(n *bridge.Note) any {

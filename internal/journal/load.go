@@ -122,12 +122,12 @@ func (j *Journal) loadTotals() error {
 }
 
 // entryColumns are what scanLetter reads.
-const entryColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(receipt, reply IS NOT NULL), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
+const entryColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(receipt, reply IS NOT NULL), coalesce(expires, 0), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
 
 func scanEntry(scan func(...any) error) (*entry, error) {
 	m := &entry{}
 	b := &m.durable
-	err := scan(&m.id, &m.at, &m.origin, &m.copies, &b.base, &b.delayed, &b.dropped, &b.reason, &m.from, &m.reply, &m.receipt, &m.keys, &m.size)
+	err := scan(&m.id, &m.at, &m.origin, &m.copies, &b.base, &b.delayed, &b.dropped, &b.reason, &m.from, &m.reply, &m.receipt, &m.expires, &m.keys, &m.size)
 	if err != nil {
 		return nil, err
 	}

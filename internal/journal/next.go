@@ -222,6 +222,7 @@ func (j *Journal) outbound(ctx context.Context, d *delivery) (bridge.Outbound, e
 	o := bridge.Outbound{Ref: d.ref(), Kind: d.kind, From: d.entry.from, To: d.to}
 	if d.kind.IsMessage() {
 		o.Note.Post = d.post
+		o.Left = d.entry.left(j.running())
 	} else if d.note != nil {
 		o.Note = *d.note
 	}
@@ -236,6 +237,17 @@ func (j *Journal) outbound(ctx context.Context, d *delivery) (bridge.Outbound, e
 		o.Body = []byte{}
 	}
 	return o, err
+}
+
+// left is Outbound.Left.
+func (m *entry) left(running int64) time.Duration {
+	if m.expires == 0 {
+		return 0
+	}
+	if left := m.expires - running; left > 0 {
+		return time.Duration(left) * time.Millisecond
+	}
+	return -1
 }
 
 // body reads a message back unless memory has it.

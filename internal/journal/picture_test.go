@@ -45,9 +45,9 @@ func (b *testJournal) picture() string {
 	slices.SortFunc(deliveries, func(a, b *delivery) int { return cmp.Compare(a.seq, b.seq) })
 	for _, d := range deliveries {
 		m := d.entry
-		fmt.Fprintf(&out, "%d: %v kind %d for %s in %q, held %v, note %+v; message of %s: open %d, dead %d, dropped %d, answers %d from %d, delayed %v\n",
+		fmt.Fprintf(&out, "%d: %v kind %d for %s in %q, held %v, note %+v; message of %s: open %d, dead %d, dropped %d, answers %d from %d, delayed %v, expires %d\n",
 			d.seq, d.ref(), d.kind, d.to, d.lane.name, d.state == inflight, d.note, m.from,
-			m.durable.open, m.durable.dead, m.durable.dropped, m.durable.answers, m.durable.base, m.durable.delayed)
+			m.durable.open, m.durable.dead, m.durable.dropped, m.durable.answers, m.durable.base, m.durable.delayed, m.expires)
 	}
 	fmt.Fprintf(&out, "failed %v\n", failed)
 	for side := range b.unproven {

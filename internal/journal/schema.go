@@ -11,7 +11,7 @@ import (
 
 const (
 	applicationID = 0x63726c79 // "crly"
-	schemaVersion = 2          // 2: messages.receipt; deliveries.first_at is running time
+	schemaVersion = 3          // 2: messages.receipt; deliveries.first_at is running time. 3: messages.expires
 	oldestVersion = 1
 )
 
@@ -19,7 +19,8 @@ const (
 //
 // messages: a row stays while a delivery is open or dead, and a while longer for bounces. A row without deliveries is
 // finished: so closing a message never rewrites the page that holds its body. receipt tells whether one is due
-// at reply; NULL, in rows of version 1: where there is a reply.
+// at reply; NULL, in rows of version 1: where there is a reply. expires is when the message is worth nothing any more, in
+// running time; NULL: never.
 // deliveries: open (state 0) or dead (state 1); a settled delivery's row is gone. seq is the order within a lane.
 // bound: deliveries that a wire holds, in the order of binding.
 // seen: the keys of one commit, packed, appended in order (dedup.go); failed: the messages a retry of which
@@ -29,7 +30,7 @@ CREATE TABLE meta (k TEXT PRIMARY KEY, v NOT NULL) WITHOUT ROWID;
 CREATE TABLE messages (
 	id INTEGER PRIMARY KEY, at INTEGER NOT NULL, origin INTEGER NOT NULL, mail INTEGER NOT NULL,
 	answers INTEGER NOT NULL, delayed INTEGER NOT NULL, dropped INTEGER NOT NULL DEFAULT 0, reason TEXT, sender TEXT NOT NULL, reply TEXT,
-	receipt INTEGER, keys BLOB, body BLOB);
+	receipt INTEGER, expires INTEGER, keys BLOB, body BLOB);
 CREATE TABLE legs (
 	seq INTEGER PRIMARY KEY, msg INTEGER NOT NULL, leg INTEGER NOT NULL, side INTEGER NOT NULL,
 	kind INTEGER NOT NULL, dest TEXT NOT NULL, lane TEXT NOT NULL, state INTEGER NOT NULL,
@@ -132,6 +133,8 @@ func stepsFrom(version int64) []string {
 			"ALTER TABLE messages ADD COLUMN receipt INTEGER",
 			"UPDATE legs SET first_at = 0 WHERE first_at <> 0", // was the wall's time, is running time
 		}
+	case 2:
+		return []string{"ALTER TABLE messages ADD COLUMN expires INTEGER"}
 	}
 	return nil
 }

@@ -34,8 +34,20 @@ func (o *settleOp) apply(t *txn) {
 		if r.Unproven && r.Err == nil {
 			t.addUnproven(d, unprovenNo)
 		}
+		if r.Body != nil && r.Err != nil && m.copies == 1 && !d.durable.gone && !d.durable.dead {
+			t.cut(m, r.Body)
+		}
 		t.settle(d, reasonOf(r.Err))
 	}
+}
+
+// cut puts something else in the place of a message's body. Its size stays what waiting was reckoned by.
+func (t *txn) cut(m *entry, body []byte) {
+	before := m.cut
+	t.undo = append(t.undo, func() { m.cut = before })
+	t.j.uncache(m) // it is read from the file until then
+	m.cut = uint32(max(1, len(body)))
+	t.cuts = append(t.cuts, cutBody{m, body})
 }
 
 func (o *settleOp) end(_ *Journal, err error) bool { return err != nil }

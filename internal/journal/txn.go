@@ -17,7 +17,8 @@ type txn struct {
 
 	savedEntries    []savedEntry
 	savedDeliveries []savedDelivery
-	inserted        []inserted  // undo: forget
+	inserted        []inserted // undo: forget
+	cuts            []cutBody
 	deliveries      []*delivery // new; undo: forget
 	bindings        map[*delivery]binding
 	bindOrder       int       // of the last fresh binding
@@ -50,6 +51,12 @@ type txn struct {
 type inserted struct {
 	m    *entry
 	keys []byte // for a requeue after the window
+	body []byte
+}
+
+// cutBody is what goes in the place of a message's body.
+type cutBody struct {
+	m    *entry
 	body []byte
 }
 

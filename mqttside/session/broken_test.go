@@ -11,7 +11,7 @@ import (
 // An answer of another kind than was asked for ends the connection, and answers nothing.
 func TestOtherAnswer(t *testing.T) {
 	for name, ask := range map[string]func(*Conn) (<-chan []byte, error){
-		"\xb0\x02\xff\x00":     func(c *Conn) (<-chan []byte, error) { return c.Subscribe("a/+", 2) },
+		"\xb0\x02\xff\x00":     func(c *Conn) (<-chan []byte, error) { return c.Subscribe(Filter{Topic: "a/+", QoS: 2}) },
 		"\x90\x03\xff\x00\x01": func(c *Conn) (<-chan []byte, error) { return c.Unsubscribe("a/+") },
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestBehindDisconnect(t *testing.T) {
 		j := newMemory()
 		s, c, f, _ := begun(t, j)
 		done := make(chan struct{})
-		go func() { defer close(done); c.Disconnect(errTest, time.Second) }()
+		go func() { defer close(done); c.Disconnect(Parting{Why: errTest, Linger: time.Second}) }()
 		synctest.Wait()
 		if s.Send(c, message(1, 1)) || len(j.bound) > 0 {
 			t.Error("a message was taken")

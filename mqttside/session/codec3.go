@@ -11,10 +11,12 @@ import (
 // equal to the library by a fuzz test.
 type codec3 struct{}
 
+func (codec3) longest() int { return 1 << 10 }
+
 func (codec3) append(b []byte, p *packet) []byte {
 	switch p.kind {
 	case kindPublish:
-		return appendPublish(b, &p.Publish)
+		return appendPublish(b, &p.Publish, false)
 	case kindPuback, kindPubrec, kindPubcomp:
 		return append(b, p.kind<<4, 2, byte(p.id>>8), byte(p.id))
 	case kindPubrel: // MQTT-3.6.1-1
@@ -43,34 +45,11 @@ func library3(p *packet) packets.ControlPacket {
 			out.WillQos, out.WillRetain = w.QoS, w.Retain
 		}
 	case *packets.SubscribePacket:
-		out.MessageID, out.Topics, out.Qoss = p.id, []string{p.filter}, []byte{p.QoS}
+		out.MessageID, out.Topics, out.Qoss = p.id, []string{p.filter.Topic}, []byte{p.filter.QoS}
 	case *packets.UnsubscribePacket:
-		out.MessageID, out.Topics = p.id, []string{p.filter}
+		out.MessageID, out.Topics = p.id, []string{p.filter.Topic}
 	}
 	return out
-}
-
-// appendPublish writes a PUBLISH (MQTT-3.3).
-func appendPublish(b []byte, p *Publish) []byte {
-	length := 2 + len(p.Topic) + len(p.Payload)
-	if p.QoS > 0 {
-		length += 2
-	}
-	b = append(b, kindPublish<<4|flag(p.Dup)<<3|p.QoS<<1|flag(p.Retain))
-	b = binary.AppendUvarint(b, uint64(length))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(p.Topic)))
-	b = append(b, p.Topic...)
-	if p.QoS > 0 {
-		b = binary.BigEndian.AppendUint16(b, p.PacketID)
-	}
-	return append(b, p.Payload...)
-}
-
-func flag(b bool) byte {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func (codec3) parse(first byte, body []byte) (packet, error) {
@@ -78,7 +57,7 @@ func (codec3) parse(first byte, body []byte) (packet, error) {
 	switch p.kind {
 	case kindPublish:
 		var err error
-		p.Publish, err = parsePublish(first, body)
+		p.Publish, err = parsePublish(first, body, false)
 		return p, err
 	case kindPuback, kindPubrec, kindPubrel, kindPubcomp, kindUnsuback:
 		if len(body) != 2 {
@@ -96,32 +75,6 @@ func (codec3) parse(first byte, body []byte) (packet, error) {
 			return p, breachf("a malformed SUBACK")
 		}
 		p.id, p.codes = binary.BigEndian.Uint16(body), body[2:]
-	}
-	return p, nil
-}
-
-// parsePublish reads a PUBLISH (MQTT-3.3).
-func parsePublish(first byte, body []byte) (p Publish, err error) {
-	p.Dup, p.QoS, p.Retain = first&0x08 != 0, first>>1&3, first&1 != 0
-	if p.QoS == 3 { // MQTT-3.3.1-4
-		return p, breachf("a PUBLISH of QoS 3")
-	}
-	if len(body) < 2 {
-		return p, breachf("a malformed PUBLISH")
-	}
-	end := 2 + int(binary.BigEndian.Uint16(body))
-	rest := end
-	if p.QoS > 0 {
-		rest += 2
-	}
-	if len(body) < rest {
-		return p, breachf("a malformed PUBLISH")
-	}
-	p.Topic, p.Payload = string(body[2:end]), body[rest:]
-	if p.QoS > 0 {
-		if p.PacketID = binary.BigEndian.Uint16(body[end:]); p.PacketID == 0 { // MQTT-2.3.1-1
-			return p, breachf("a PUBLISH with the packet id 0")
-		}
 	}
 	return p, nil
 }

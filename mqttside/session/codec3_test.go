@@ -76,8 +76,8 @@ func TestWritten(t *testing.T) {
 	}{
 		"CONNECT":     {packet{kind: kindConnect, login: login}, "\x10\x19\x00\x04MQTT\x84\xec\x00\x0a\x00\x01c\x00\x01w\x00\x01x\x00\x01u\x00\x01p"},
 		"a clean one": {packet{kind: kindConnect, login: &Options{Level: Level3, ClientID: "c", CleanStart: true, Password: "p"}}, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01c"},
-		"SUBSCRIBE":   {packet{kind: kindSubscribe, id: 258, filter: "a/+", Publish: Publish{QoS: 2}}, "\x82\x08\x01\x02\x00\x03a/+\x02"},
-		"UNSUBSCRIBE": {packet{kind: kindUnsubscribe, id: 1, filter: "a"}, "\xa2\x05\x00\x01\x00\x01a"},
+		"SUBSCRIBE":   {packet{kind: kindSubscribe, id: 258, filter: Filter{Topic: "a/+", QoS: 2}}, "\x82\x08\x01\x02\x00\x03a/+\x02"},
+		"UNSUBSCRIBE": {packet{kind: kindUnsubscribe, id: 1, filter: Filter{Topic: "a"}}, "\xa2\x05\x00\x01\x00\x01a"},
 		"PINGREQ":     {packet{kind: kindPingreq}, "\xc0\x00"},
 		"DISCONNECT":  {packet{kind: kindDisconnect}, "\xe0\x00"},
 		"a long PUBLISH": {packet{kind: kindPublish, Publish: Publish{Topic: "t", Payload: bytes.Repeat([]byte("x"), 200)}},

@@ -26,6 +26,7 @@ type Level byte
 
 // Protocol levels.
 const (
+	Level5       Level = 5
 	Level3       Level = 4
 	Level3Bridge Level = 0x84
 )
@@ -37,6 +38,7 @@ type Options struct {
 	Username   string
 	Password   string
 	CleanStart bool
+	Expiry     time.Duration // of the session, by MQTT 5
 	Will       *Will
 	Longest    int // bytes of the longest PUBLISH, behind its fixed header, that is read whole; 0: any
 	Handler    Handler
@@ -55,20 +57,13 @@ type Handler interface {
 	// Received takes a message. While it waits nothing is read. The message is acknowledged by Conn.Ack, or comes
 	// again over the next connection. One longer than Options.Longest is cut, and still longer than that.
 	Received(p *Publish)
-	// Acked: the broker has a message that was sent. It must not call the session.
-	Acked(m Message)
+	// Answered: the broker has a message that was sent, or refuses it.
+	Answered(a Answer)
 	// Downgraded: the broker has answered PUBACK to QoS 2, which brokers do that have none.
 	Downgraded()
 	// Changed: there is room for more (Conn.Crowded), a place in flight is free, or no packet waits for its turn any
 	// more. It may be called from any goroutine, also under the session's lock.
 	Changed()
-}
-
-// Refused: the broker has answered CONNECT, and refuses it.
-type Refused struct{ Code byte }
-
-func (r Refused) Error() string {
-	return fmt.Sprintf("the broker refuses the login with code %#x", r.Code)
 }
 
 // Errors that end a connection.
@@ -81,7 +76,8 @@ var (
 
 // Conn is one login at a broker. One goroutine reads and one writes.
 type Conn struct {
-	Present bool // the broker had a session of our client id; never changes
+	Present bool   // the broker had a session of our client id; never changes
+	Limits  Limits // of the broker; likewise
 
 	raw     net.Conn
 	in      input
@@ -93,6 +89,8 @@ type Conn struct {
 	pings   pings
 	pace    pace
 	moved   atomic.Bool // the broker has acknowledged something
+
+	keepAlive time.Duration
 
 	mu       sync.Mutex // guards all below
 	ending   ending
@@ -141,6 +139,13 @@ func (e *ending) closeReason() error {
 	return e.why
 }
 
+func codecOf(l Level) codec {
+	if l == Level5 {
+		return codec5{}
+	}
+	return codec3{}
+}
+
 // Login sends CONNECT and waits for CONNACK. Nothing else is read or written before Start. It takes over raw, and closes
 // it when it fails: with Refused, a Breach, ctx's error or the network's.
 func Login(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
@@ -150,7 +155,7 @@ func Login(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
 	}
 	c.out.wrote = time.Now()
 	c.pace.read.Store(c.out.wrote.UnixNano())
-	c.in = input{bufio.NewReaderSize(pacedReader{raw, &c.pace}, readBuffer), codec3{}, o.Longest}
+	c.in = input{bufio.NewReaderSize(pacedReader{raw, &c.pace}, readBuffer), codecOf(o.Level), o.Longest}
 	stop := context.AfterFunc(ctx, func() { c.Close(ctx.Err()) })
 	err := c.login()
 	if !stop() && err == nil {
@@ -177,9 +182,12 @@ func (c *Conn) login() error {
 	case p.kind != kindConnack: // MQTT-3.2.0-1
 		return breachf("a packet of type %d before CONNACK", p.kind)
 	case p.code != 0:
-		return Refused{p.code}
+		return Refused{c.o.Level, p.code, p.reason}
 	}
-	c.Present = p.present
+	c.Present, c.Limits, c.keepAlive = p.present, p.limits, KeepAlive
+	if p.keepAlive > 0 {
+		c.keepAlive = min(c.keepAlive, p.keepAlive)
+	}
 	return c.raw.SetDeadline(time.Time{})
 }
 
@@ -213,13 +221,13 @@ func (c *Conn) Ack(p *Publish) {
 }
 
 // Subscribe asks for a filter. The channel gets the code of the answer (MQTT-3.9.3); it has room for it.
-func (c *Conn) Subscribe(filter string, qos byte) (<-chan []byte, error) {
-	return c.ask(packet{kind: kindSubscribe, filter: filter, Publish: Publish{QoS: qos}}, kindSuback)
+func (c *Conn) Subscribe(f Filter) (<-chan []byte, error) {
+	return c.ask(packet{kind: kindSubscribe, filter: f}, kindSuback)
 }
 
-// Unsubscribe takes a filter back. The channel gets nil, once that is done.
+// Unsubscribe takes a filter back. The channel gets what the broker answers, which is nothing by MQTT 3.1.1.
 func (c *Conn) Unsubscribe(filter string) (<-chan []byte, error) {
-	return c.ask(packet{kind: kindUnsubscribe, filter: filter}, kindUnsuback)
+	return c.ask(packet{kind: kindUnsubscribe, filter: Filter{Topic: filter}}, kindUnsuback)
 }
 
 // firstRequest is the lowest packet id of requests: those below are for messages, so that the two never meet.
@@ -254,24 +262,31 @@ func (c *Conn) Fence(ctx context.Context) error {
 	return err
 }
 
+// Parting is how to say goodbye.
+type Parting struct {
+	Why        error
+	Linger     time.Duration // for the broker to close
+	EndSession bool          // the broker is to forget it; by MQTT 5
+}
+
 // Disconnect says goodbye behind all that was written, so that the will stays where it is, gives the broker some time to
 // close, and closes. What still waits for its turn does not leave: it comes again, and is known then.
-func (c *Conn) Disconnect(why error, linger time.Duration) {
+func (c *Conn) Disconnect(p Parting) {
 	c.mu.Lock()
-	c.ending.parting = why
-	err := c.add(packet{kind: kindDisconnect})
+	c.ending.parting = p.Why
+	err := c.add(packet{kind: kindDisconnect, end: p.EndSession})
 	c.ending.leaving = true
 	c.mu.Unlock()
 	if err == nil {
 		c.settle(leaveTimeout)
-		t := time.NewTimer(linger)
+		t := time.NewTimer(p.Linger)
 		defer t.Stop()
 		select {
 		case <-c.closed:
 		case <-t.C:
 		}
 	}
-	c.Close(why)
+	c.Close(p.Why)
 }
 
 // Close ends the connection, for a reason of our own.

@@ -36,7 +36,7 @@ func TestBarrier(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := newMemory()
 				c, f := logIn(t, &user{}, false)
-				New(j).Resume(c, StateGone, false)
+				New(j).Resume(c, StateGone, false, 0)
 				j.hold(true) // all is in line before anything is decided
 				for _, s := range tc.steps {
 					switch v := s.(type) {
@@ -79,7 +79,7 @@ func TestBarrierInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newMemory()
 		c, f := logIn(t, &user{}, false)
-		New(j).Resume(c, StateGone, false)
+		New(j).Resume(c, StateGone, false, 0)
 		j.hold(true)
 		c.Start()
 		c.Raise(1)
@@ -285,7 +285,7 @@ func TestDisconnect(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan struct{})
-		go func() { defer close(done); c.Disconnect(errTest, time.Second) }()
+		go func() { defer close(done); c.Disconnect(Parting{Why: errTest, Linger: time.Second}) }()
 		f.wants(want{0, kindPublish}, want{0, kindDisconnect})
 		_ = f.conn.Close()
 		<-done
@@ -325,8 +325,8 @@ func TestSubscribe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := logIn(t, &user{}, false)
 		c.Start()
-		one, err1 := c.Subscribe("a/+", 2)
-		two, err2 := c.Subscribe("b/+", 1)
+		one, err1 := c.Subscribe(Filter{Topic: "a/+", QoS: 2})
+		two, err2 := c.Subscribe(Filter{Topic: "b/+", QoS: 1})
 		if err1 != nil || err2 != nil {
 			t.Fatal(err1, err2)
 		}

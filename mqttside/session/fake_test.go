@@ -95,6 +95,7 @@ type user struct {
 	mu         sync.Mutex // guards all below
 	got        []*Publish
 	acked      []any
+	refused    []byte // codes
 	downgrades int
 	received   func(*Publish) // called without the lock
 }
@@ -109,10 +110,12 @@ func (u *user) Received(p *Publish) {
 	}
 }
 
-func (u *user) Acked(m Message) {
+func (u *user) Answered(a Answer) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.acked = append(u.acked, m.Tag)
+	if u.acked = append(u.acked, a.Tag); a.Code >= refusedFrom {
+		u.refused = append(u.refused, a.Code)
+	}
 }
 
 func (u *user) Downgraded() {
@@ -229,7 +232,7 @@ func (f *far) acks(kind byte, id uint16) {
 
 func (f *far) publishes(p Publish) {
 	f.t.Helper()
-	if _, err := f.conn.Write(appendPublish(nil, &p)); err != nil {
+	if _, err := f.conn.Write(appendPublish(nil, &p, false)); err != nil {
 		f.t.Error(err)
 	}
 }

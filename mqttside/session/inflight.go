@@ -9,6 +9,18 @@ func (s *Session) InFlight() (inside, beside int) {
 	return s.inside, s.beside
 }
 
+// Count is how many messages in flight are such.
+func (s *Session) Count(such func(Message) bool) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.byID {
+		if such(d.Message) {
+			n++
+		}
+	}
+	return n
+}
+
 // Empty tells whether nothing is in flight.
 func (s *Session) Empty() bool {
 	s.mu.Lock()
@@ -47,15 +59,15 @@ func (s *Session) Oldest() (tag any, ok bool) {
 	return all[0].Tag, true
 }
 
-// Remove takes out what Oldest has given, between connections; false: it is not there any more.
-func (s *Session) Remove(tag any) bool {
+// Withdraw takes out, between connections, what is such and was not acknowledged in any way.
+func (s *Session) Withdraw(such func(Message) bool) (out []Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range s.byID {
-		if d.Tag == tag && s.conn == nil {
+	for _, d := range s.ordered() {
+		if s.conn == nil && d.phase == published && such(d.Message) {
 			s.remove(d)
-			return true
+			out = append(out, d.Message)
 		}
 	}
-	return false
+	return out
 }

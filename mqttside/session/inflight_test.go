@@ -79,22 +79,48 @@ func TestPacketIDs(t *testing.T) {
 func TestOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c, f, _ := begun(t, newMemory())
+		isOne := func(m Message) bool { return m.Tag == 1 }
 		if _, ok := s.Oldest(); ok {
 			t.Error("there is none")
 		}
 		s.Send(c, message(1, 2))
 		s.Send(c, message(2, 2))
 		f.wants(want{1, kindPublish}, want{2, kindPublish})
-		if tag, ok := s.Oldest(); !ok || tag != 1 || s.Remove(1) {
+		if tag, ok := s.Oldest(); !ok || tag != 1 || len(s.Withdraw(isOne)) > 0 {
 			t.Errorf("the oldest is %v; it stays while there is a connection", tag)
 		}
 		f.leave(c)
 		s.End(c)
-		if !s.Remove(1) || s.Remove(1) {
+		if len(s.Withdraw(isOne)) != 1 || len(s.Withdraw(isOne)) != 0 {
 			t.Error("not removed")
 		}
 		if tag, _ := s.Oldest(); tag != 2 {
 			t.Errorf("the oldest is %v", tag)
 		}
+	})
+}
+
+// TestWithdraw: what was not acknowledged in any way can be taken out between connections, and is not resumed.
+func TestWithdraw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newMemory()
+		s, c, f, _ := begun(t, j)
+		for n := 1; n <= 3; n++ {
+			s.Send(c, message(n, 2))
+			f.wants(want{uint16(n), kindPublish})
+		}
+		f.acks(kindPubrec, 1)
+		f.wants(want{1, kindPubrel})
+		notThree := func(m Message) bool { return m.Tag != 3 }
+		if out := s.Withdraw(notThree); len(out) != 0 {
+			t.Errorf("withdrawn on a connection: %v", out)
+		}
+		s.End(c)
+		if out := s.Withdraw(notThree); len(out) != 1 || out[0].Tag != 2 {
+			t.Errorf("withdrawn %v", out)
+		}
+		c2, f2, _, _ := again(t, s, c, f, StatePresent)
+		f2.wants(want{1, kindPubrel}, want{3, kindPublish})
+		f2.leave(c2)
 	})
 }

@@ -24,7 +24,7 @@ func (in *input) next() (packet, error) {
 	kind := first >> 4
 	skip := 0
 	switch {
-	case kind != kindPublish && length > longestAnswer:
+	case kind != kindPublish && length > in.codec.longest():
 		return packet{}, breachf("a packet of type %d with %d bytes", kind, length)
 	case in.longest > 0 && length > in.longest:
 		// What is left is still too long, so that it is refused and acknowledged; to end the connection would bring the
@@ -37,6 +37,10 @@ func (in *input) next() (packet, error) {
 	}
 	if err != nil {
 		return packet{}, fmt.Errorf("read: %w", err)
+	}
+	if skip > 0 { // properties may be cut, too: they count as payload
+		p, err := parsePublish(first, body, false)
+		return packet{kind: kind, Publish: p}, err
 	}
 	return in.codec.parse(first, body)
 }

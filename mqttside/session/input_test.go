@@ -10,7 +10,7 @@ import (
 // TestInput: what a broker says of a length makes no room before it has come, and a long message is whole.
 func TestInput(t *testing.T) {
 	long := &Publish{Topic: "t", Payload: bytes.Repeat([]byte("0123456789"), 50_000)}
-	in := input{bufio.NewReader(bytes.NewReader(appendPublish(nil, long))), codec3{}, 0}
+	in := input{bufio.NewReader(bytes.NewReader(appendPublish(nil, long, false))), codec3{}, 0}
 	if p, err := in.next(); err != nil || !bytes.Equal(p.Payload, long.Payload) {
 		t.Errorf("%d bytes, %v", len(p.Payload), err)
 	}

@@ -59,7 +59,7 @@ func TestEndsInOrder(t *testing.T) {
 		s := New(newMemory())
 		s.Renew(NewID())
 		c, f := logIn(t, u, false)
-		s.Resume(c, StateGone, false)
+		s.Resume(c, StateGone, false, 0)
 		u.received = c.Ack
 		c.Start()
 		f.publishes(Publish{Topic: "t", QoS: 2, PacketID: 1})

@@ -37,11 +37,7 @@ func (c *Conn) act(p *packet) error {
 		if c.session == nil {
 			return nil
 		}
-		downgraded, err := c.session.answered(c, p.kind, p.id)
-		if downgraded {
-			c.o.Handler.Downgraded()
-		}
-		return err
+		return c.session.tell(c, p)
 	case kindPubrel:
 		c.moved.Store(true)
 		if c.session == nil { // the id may be in the journal of the session's owner: it is he who says that it is free
@@ -56,11 +52,30 @@ func (c *Conn) act(p *packet) error {
 		return c.requests.answered(p)
 	case kindPingresp:
 		c.pings.answer()
+	case kindDisconnect:
+		if c.o.Level != Level5 {
+			return breachf("a packet of type %d, which no broker sends", p.kind)
+		}
+		return Ended{p.code, p.reason}
 	case kindConnack:
 		return breachf("a second CONNACK") // MQTT-3.2.0-2
 	default:
 		return breachf("a packet of type %d, which no broker sends", p.kind)
 	}
+	return nil
+}
+
+// tell tells the user what the broker has decided.
+func (s *Session) tell(c *Conn, p *packet) error {
+	a, err := s.answered(c, p)
+	if !a.decided {
+		return err
+	}
+	c.o.Handler.Answered(a.Answer)
+	if a.downgraded {
+		c.o.Handler.Downgraded()
+	}
+	c.o.Handler.Changed()
 	return nil
 }
 

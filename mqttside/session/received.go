@@ -134,11 +134,15 @@ func (r *ReceivedIDs) Close(id uint16, x *ReceivedID, err error) {
 // that of a repeated PUBREL: the first removal may not be committed yet.
 func (r *ReceivedIDs) release(c *Conn, id uint16) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if found := r.byID[id]; found != nil && found.qos != 2 {
+	found := r.byID[id]
+	other := found != nil && found.qos != 2
+	if !other {
+		delete(r.byID, id)
+	}
+	r.mu.Unlock()
+	if other {
 		return
 	}
-	delete(r.byID, id)
 	c.Raise(r.journal.Save(Row{Key: rowKey(id)}))
 }
 

@@ -50,6 +50,15 @@ const (
 	StateGone
 )
 
+// Answer is what the broker has decided of a message.
+type Answer struct {
+	Message
+	Code   byte   // from 0x80 on it refuses (MQTT 5, 2.4)
+	Reason string // what it says to it, by MQTT 5
+	// Place is that of the message in the order of sending, Newest that of the last one that was sent before the answer.
+	Place, Newest uint64
+}
+
 // delivery is a message in flight: a packet id is taken for it.
 type delivery struct {
 	Message
@@ -81,6 +90,9 @@ type Session struct {
 	beside   int  // the others
 	gaveBack bool // since GaveBack was asked last
 	moved    time.Time
+	// waiting is what is resumed, and sent after that, while the broker has as many as it may at once.
+	waiting []*delivery
+	free    int // places that the broker has for them; below 0: it has more than it may
 }
 
 // New makes a session without a name. Load, Renew or both come before the first Resume.
@@ -125,52 +137,6 @@ func (s *Session) Renew(id ID) []Row {
 	return s.Received.renew(id)
 }
 
-// Resume makes a connection the one that counts and puts in line what is in flight, in order, before anything new. onlyQoS1:
-// the broker has no QoS 2. It returns how many go out again although the broker may have had them.
-func (s *Session) Resume(c *Conn, state State, onlyQoS1 bool) (maybe int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.session = s
-	s.conn, s.moved = c, time.Now()
-	if s.undone() {
-		s.giveBack()
-	}
-	for _, d := range s.ordered() {
-		if s.resume(d, state, onlyQoS1 && d.qos == 2) {
-			maybe++
-		}
-		s.write(d, true)
-	}
-	return maybe
-}
-
-// resume makes a delivery ready; true: the broker may have had it and will take it for a new one. lower: it goes on at
-// QoS 1, and what had become of it at QoS 2 counts no more.
-func (s *Session) resume(d *delivery, state State, lower bool) (maybe bool) {
-	anew := d.uncertain || d.session != s.id
-	switch {
-	case state == StateGone, // the packet ids mean nothing to the broker any more
-		state == StateUnknown && d.phase == released, // PUBREL to a session that is new would lose it
-		lower:
-		maybe, anew = d.written, true
-		d.phase = published
-	case d.qos == 1 && !d.Repeatable:
-		maybe = d.written // a broker may take a repeated PUBLISH for another one (MQTT-4.3.2)
-	}
-	if !anew {
-		s.conn.Raise(d.ticket) // the last connection may have ended before the commit
-		return maybe
-	}
-	if lower {
-		s.count(d, -1)
-		d.qos = 1
-		s.count(d, 1)
-	}
-	d.session = s.id
-	s.bind(d)
-	return maybe
-}
-
 // write puts the packet of a delivery in line. A connection that has closed takes nothing, and the next one resumes.
 func (s *Session) write(d *delivery, again bool) {
 	if d.phase == released {
@@ -200,7 +166,11 @@ func (s *Session) Send(c *Conn, m Message) bool {
 	d := &delivery{Message: m, binding: binding{session: s.id, id: s.last, qos: m.QoS, phase: published}}
 	s.bind(d)
 	s.add(d)
-	s.write(d, false)
+	if len(s.waiting) > 0 { // nothing overtakes what is resumed
+		s.waiting = append(s.waiting, d)
+	} else {
+		s.write(d, false)
+	}
 	return true
 }
 
@@ -228,23 +198,38 @@ func (s *Session) count(d *delivery, n int) {
 	s.inside += n
 }
 
-// answered takes in PUBACK, PUBREC or PUBCOMP. downgraded: PUBACK came to QoS 2. An error: the answer does not fit.
-func (s *Session) answered(c *Conn, kind byte, id uint16) (downgraded bool, err error) {
+// refusedFrom is the lowest code by which a broker refuses (MQTT 5, 2.4).
+const refusedFrom = 0x80
+
+// answer is what a packet of the broker comes to.
+type answer struct {
+	Answer
+	decided    bool
+	downgraded bool // PUBACK came to QoS 2
+}
+
+// answered takes in PUBACK, PUBREC or PUBCOMP. An error: it does not fit.
+func (s *Session) answered(c *Conn, p *packet) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn != c {
-		return false, nil
+		return answer{}, nil
 	}
-	d := s.byID[id]
+	d := s.byID[p.id]
 	if d == nil {
-		if kind == kindPubrec { // MQTT-4.3.3: the broker is to end what it still has
-			_ = c.send(packet{kind: kindPubrel, id: id})
+		if p.kind == kindPubrec && p.code < refusedFrom { // MQTT-4.3.3: the broker is to end what it still has
+			_ = c.send(packet{kind: kindPubrel, id: p.id})
 		}
-		return false, nil
+		return answer{}, nil
 	}
 	s.moved = time.Now()
+	refused := p.code >= refusedFrom && p.kind != kindPubcomp
 	switch {
-	case kind == kindPubrec:
+	case refused && p.code == CodeIDInUse: // the broker's session is not what we take it for
+		return answer{}, Ended{p.code, p.reason}
+	case refused && d.phase == published: // MQTT 5, 4.3: the exchange is over
+		return s.decide(d, p, p.code), nil
+	case p.kind == kindPubrec:
 		// MQTT-4.3.3: from here on PUBREL is resumed.
 		if d.qos == 2 && d.phase == published {
 			d.phase = released
@@ -252,16 +237,30 @@ func (s *Session) answered(c *Conn, kind byte, id uint16) (downgraded bool, err 
 				s.bind(d)
 			}
 		}
-		_ = c.send(packet{kind: kindPubrel, id: id})
-	case kind == kindPuback && d.phase == published, kind == kindPubcomp && d.phase == released:
-		s.remove(d)
-		c.o.Handler.Acked(d.Message)
-		c.o.Handler.Changed()
-		return kind == kindPuback && d.qos == 2, nil
-	default:
-		return false, breachf("it answered a message of QoS %d out of turn, with packet type %d", d.qos, kind)
+		_ = c.send(packet{kind: kindPubrel, id: p.id})
+		return answer{}, nil
+	case p.kind == kindPuback && d.phase == published, p.kind == kindPubcomp && d.phase == released:
+		return s.decide(d, p, 0), nil // PUBCOMP decides nothing: the broker had the message
 	}
-	return false, nil
+	return answer{}, breachf("it answered a message of QoS %d out of turn, with packet type %d", d.qos, p.kind)
+}
+
+func (s *Session) decide(d *delivery, p *packet, code byte) answer {
+	s.remove(d)
+	s.follow()
+	return answer{Answer{d.Message, code, p.reason, d.seq, s.seq}, true, p.kind == kindPuback && code == 0 && d.qos == 2}
+}
+
+// follow sends the next one that waits, as one has ended. Such as were given back meanwhile do not go.
+func (s *Session) follow() {
+	s.free++
+	for len(s.waiting) > 0 && s.free > 0 {
+		d := s.waiting[0]
+		if s.waiting = s.waiting[1:]; s.byID[d.id] == d {
+			s.free--
+			s.write(d, true)
+		}
+	}
 }
 
 func (s *Session) remove(d *delivery) {

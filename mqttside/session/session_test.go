@@ -15,7 +15,7 @@ func begun(t *testing.T, j *memory) (*Session, *Conn, *far, *user) {
 	s, u := New(j), &user{}
 	s.Renew(NewID())
 	c, f := logIn(t, u, false)
-	s.Resume(c, StateGone, false)
+	s.Resume(c, StateGone, false, 0)
 	c.Start()
 	return s, c, f, u
 }
@@ -27,7 +27,7 @@ func again(t *testing.T, s *Session, old *Conn, oldFar *far, state State) (*Conn
 	s.End(old)
 	u := &user{}
 	c, f := logIn(t, u, state != StateGone)
-	maybe := s.Resume(c, state, false)
+	maybe := s.Resume(c, state, false, 0)
 	c.Start()
 	return c, f, u, maybe
 }
@@ -202,7 +202,7 @@ func TestNewProcess(t *testing.T) {
 			t.Errorf("of an older session: known %v, maybe %v", known, maybe)
 		}
 		c2, f2 := logIn(t, &user{}, true)
-		if maybe := next.Resume(c2, StatePresent, false); maybe != 0 {
+		if maybe := next.Resume(c2, StatePresent, false, 0); maybe != 0 {
 			t.Errorf("%d may be doubled", maybe)
 		}
 		c2.Start()
@@ -222,7 +222,7 @@ func TestLower(t *testing.T) {
 		f.leave(c)
 		s.End(c)
 		c2, f2 := logIn(t, &user{}, true)
-		if maybe := s.Resume(c2, StatePresent, true); maybe != 1 {
+		if maybe := s.Resume(c2, StatePresent, true, 0); maybe != 1 {
 			t.Errorf("%d may be doubled, want 1", maybe)
 		}
 		c2.Start()
@@ -304,7 +304,7 @@ func TestTakenOver(t *testing.T) {
 		s.Send(c, message(1, 1))
 		f.wants(want{1, kindPublish})
 		c2, f2 := logIn(t, &user{}, true)
-		s.Resume(c2, StatePresent, false)
+		s.Resume(c2, StatePresent, false, 0)
 		c2.Start()
 		f2.wants(want{1, kindPublish})
 		f.acks(kindPuback, 1)

@@ -143,7 +143,7 @@ func (c *Conn) check(now time.Time) {
 	_ = c.add(c.order.skipStalled(now)...) // closed: the end of write is near
 	held = held && !c.order.holds()
 	// MQTT-3.1.2-23: something of ours goes out, also while an answer waits behind a backlog.
-	if now.Sub(c.out.wrote) >= KeepAlive || c.pace.quiet(now, KeepAlive) && !c.pings.open(now, 0) {
+	if now.Sub(c.out.wrote) >= c.keepAlive || c.pace.quiet(now, c.keepAlive) && !c.pings.open(now, 0) {
 		c.pings.ask()
 		_ = c.add(packet{kind: kindPingreq})
 	}

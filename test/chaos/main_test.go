@@ -15,6 +15,7 @@ var (
 	binary string  // the relay with fail points
 	every  bool    // every row, against both servers
 	full   bool    // at full length
+	mqtt   string  // version that the relay speaks; empty: the best that the broker knows
 	report results // what the rows found
 )
 
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) int {
 	flag.Parse()
 	full = os.Getenv("CHATRELAY_CHAOS") == "full"
+	mqtt = os.Getenv("CHATRELAY_CHAOS_MQTT")
 	every = full || os.Getenv("CHATRELAY_CHAOS") == "all"
 	dir, err := os.MkdirTemp("", "chatrelay-chaos-")
 	if err != nil {

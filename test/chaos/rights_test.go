@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 const (
 	mayAll     = "topic readwrite #\n\nuser chatrelay\ntopic readwrite chatrelay/#\ntopic readwrite /chat/#"
 	mayRead    = "topic readwrite #\n\nuser chatrelay\ntopic readwrite chatrelay/#\ntopic read /chat/#"
+	mayNotOne  = "topic readwrite #\n\nuser chatrelay\ntopic readwrite chatrelay/#\ntopic deny /chat/1003\ntopic readwrite /chat/#"
 	mayPublish = "topic readwrite #\n\nuser chatrelay\ntopic readwrite chatrelay/#\ntopic write /chat/#"
 )
 
@@ -94,19 +96,24 @@ type rights struct {
 	ids []string
 }
 
-func newRights(t *testing.T, cfg servers.MosquittoConfig) *rights {
+func newRights(t *testing.T, cfg servers.MosquittoConfig, version string) *rights {
 	t.Helper()
-	cfg.ACL, cfg.MaxQueued = mayAll, 100_000
+	cfg.ACL, cfg.MaxQueued = cmp.Or(cfg.ACL, mayAll), 100_000
 	n := &news{arrived: map[string]int{}, told: map[string][]string{}}
-	s := stage.New(t, stage.Plan{Binary: binary, Start: servers.NewProsody, Broker: cfg, Heard: n, Env: map[string]string{"MQTT_USERNAME": "chatrelay"}})
+	s := stage.New(t, stage.Plan{Binary: binary, Start: servers.NewProsody, Broker: cfg, Heard: n, Env: map[string]string{"MQTT_USERNAME": "chatrelay", "MQTT_VERSION": version}})
 	return &rights{Stage: s, news: n, t: t}
 }
 
-// send says something by XMPP, with a receipt asked for; its id.
+// send says something to 1002 by XMPP, with a receipt asked for; its id.
 func (r *rights) send(long int) string {
 	r.t.Helper()
+	return r.sendTo("1002", long)
+}
+
+func (r *rights) sendTo(to string, long int) string {
+	r.t.Helper()
 	id := fmt.Sprintf("m%d", len(r.ids))
-	e := stage.Direct("1001", "1002", strings.TrimSpace(id+" "+strings.Repeat("x", long)))
+	e := stage.Direct("1001", to, strings.TrimSpace(id+" "+strings.Repeat("x", long)))
 	raw := fmt.Sprintf("<message to='%s' type='chat' id='%s'><body>%s</body><request xmlns='urn:xmpp:receipts'/></message>",
 		r.Receiver(), id, clients.Escape(e.String()))
 	if err := r.Person("1001").X.Raw(raw); err != nil {
@@ -166,10 +173,21 @@ func amount(short, long int) int {
 // TestRights: a broker that acknowledges what it drops. None is sent and missing; the relay says what is wrong, and goes
 // on by itself when it is right.
 func TestRights(t *testing.T) {
+	for _, version := range []string{"5", "3.1.1"} {
+		t.Run("MQTT "+version, func(t *testing.T) { rightsFromTheStart(t, version) })
+	}
+	t.Run("one inbox", oneInbox)
+	t.Run("taken away, MQTT 5", takenAwayAndTold)
+	t.Run("taken away, then killed", takenAwayThenKilled)
+	t.Run("taken away under load", takenAwayUnderLoad)
+}
+
+// rightsFromTheStart: a right is missing, or a limit low, from the first login on.
+func rightsFromTheStart(t *testing.T, version string) {
 	for name, acl := range map[string]string{"no publish right": mayRead, "no subscribe right": mayPublish} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRights(t, servers.MosquittoConfig{})
+			r := newRights(t, servers.MosquittoConfig{}, version)
 			r.Relay.Stop()
 			r.must(r.MQTT.SetACL(acl))
 			r.Relay.Launch()
@@ -191,7 +209,7 @@ func TestRights(t *testing.T) {
 	}
 	t.Run("size limit", func(t *testing.T) {
 		t.Parallel()
-		r := newRights(t, servers.MosquittoConfig{MessageSizeLimit: 2000})
+		r := newRights(t, servers.MosquittoConfig{MessageSizeLimit: 2000}, version)
 		var long []string
 		for i := range amount(50, 1000) {
 			if i%10 == 0 {
@@ -209,38 +227,82 @@ func TestRights(t *testing.T) {
 		last := r.send(3000)
 		r.until("a long one arrives", 4*time.Second, func() bool { return r.count([]string{last}, arrived) == 1 })
 	})
-	t.Run("taken away, then killed", func(t *testing.T) {
-		t.Parallel()
-		r := newRights(t, servers.MosquittoConfig{})
-		for range 10 {
-			r.send(0)
-		}
-		r.until("the first arrived", stage.Patience, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
-		r.must(r.MQTT.SetACL(mayRead))
-		for range amount(40, 990) {
-			r.send(0)
-		}
-		r.until("all are said to be sent", time.Minute, func() bool { return r.count(r.ids, saidSent) == len(r.ids) })
-		r.Relay.Kill()
-		r.Relay.Launch()
-		r.until("it says what is wrong", 10*time.Second, r.unready)
-		lost := r.ids[10:]
-		r.until("the senders of all that is missing know, by XMPP", 3*time.Minute, func() bool { return r.count(lost, failed) == len(lost) })
-		r.must(r.MQTT.SetACL(mayAll))
-		r.must(r.Relay.Ready(15 * time.Second))
-		r.send(0)
-		r.end()
-	})
-	t.Run("taken away under load", takenAwayUnderLoad)
 }
 
-// takenAwayUnderLoad takes a right away while messages flow: it is seen by the next probe.
+// oneInbox: by MQTT 5 a right that is missing for one inbox is seen. Its messages fail, each at once, and nothing else does.
+func oneInbox(t *testing.T) {
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{ACL: mayNotOne}, "5")
+	var denied []string
+	for range 10 {
+		r.send(0)
+		id := r.sendTo("1003", 0)
+		denied = append(denied, id)
+		r.until("the sender of "+id+" knows", 3*time.Second, func() bool { return r.count([]string{id}, failed) == 1 })
+		r.send(0)
+	}
+	r.end()
+	if n, m := r.count(r.ids, arrived), r.count(r.ids, failed); n != len(r.ids)-len(denied) || m != len(denied) {
+		t.Errorf("%d arrived, %d failed", n, m)
+	}
+	if r.unready() {
+		t.Error("not ready")
+	}
+}
+
+// takenAwayAndTold: by MQTT 5 the broker says so. Nothing is said to be sent that did not arrive, and all arrives once it may.
+func takenAwayAndTold(t *testing.T) {
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{}, "5")
+	for range 10 {
+		r.send(0)
+	}
+	r.until("the first arrived", stage.Patience, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
+	r.must(r.MQTT.SetACL(mayRead))
+	for range amount(40, 990) {
+		r.send(0)
+	}
+	r.until("it says what is wrong", 15*time.Second, r.unready)
+	if n := r.count(r.ids, liedTo) + r.count(r.ids, failed); n > 0 {
+		t.Errorf("%d were told what is not so", n)
+	}
+	r.must(r.MQTT.SetACL(mayAll))
+	r.must(r.Relay.Ready(15 * time.Second))
+	r.until("all arrived once", time.Minute, func() bool { return r.count(r.ids, func(n int, _ []string) bool { return n == 1 }) == len(r.ids) })
+	r.end()
+}
+
+// takenAwayThenKilled: by MQTT 3.1.1 the broker acknowledges what it drops, until the next probe.
+func takenAwayThenKilled(t *testing.T) {
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{}, "3.1.1")
+	for range 10 {
+		r.send(0)
+	}
+	r.until("the first arrived", stage.Patience, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
+	r.must(r.MQTT.SetACL(mayRead))
+	for range amount(40, 990) {
+		r.send(0)
+	}
+	r.until("all are said to be sent", time.Minute, func() bool { return r.count(r.ids, saidSent) == len(r.ids) })
+	r.Relay.Kill()
+	r.Relay.Launch()
+	r.until("it says what is wrong", 10*time.Second, r.unready)
+	lost := r.ids[10:]
+	r.until("the senders of all that is missing know, by XMPP", 3*time.Minute, func() bool { return r.count(lost, failed) == len(lost) })
+	r.must(r.MQTT.SetACL(mayAll))
+	r.must(r.Relay.Ready(15 * time.Second))
+	r.send(0)
+	r.end()
+}
+
+// takenAwayUnderLoad takes a right away while messages flow: by MQTT 3.1.1 it is seen by the next probe.
 func takenAwayUnderLoad(t *testing.T) {
 	if !full {
 		t.Skip("half a minute: mqttside's TestRightTakenAway has it in small")
 	}
 	t.Parallel()
-	r := newRights(t, servers.MosquittoConfig{})
+	r := newRights(t, servers.MosquittoConfig{}, "3.1.1")
 	send := func(d time.Duration) {
 		for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(25 * time.Millisecond) { // the pace of the load
 			r.send(0)

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,8 +108,15 @@ func (f *fault) set(t *testing.T, x stage.XMPPServer) *trial {
 	if xmpp.SMQueue == 0 {
 		xmpp.SMQueue = 100000
 	}
+	env := maps.Clone(f.env)
+	if mqtt != "" {
+		if env == nil {
+			env = map[string]string{}
+		}
+		env["MQTT_VERSION"] = mqtt
+	}
 	r.door = filepath.Join(t.TempDir(), "door")
-	p := stage.Plan{Besides: map[string]string{"CHAOS_DOOR": r.door}, Binary: binary, Start: x.Start, Broker: broker, XMPP: xmpp, Env: f.env, Heard: r.o, Senders: true}
+	p := stage.Plan{Besides: map[string]string{"CHAOS_DOOR": r.door}, Binary: binary, Start: x.Start, Broker: broker, XMPP: xmpp, Env: env, Heard: r.o, Senders: true}
 	if f.wire != nil {
 		p.Wire = func(s *stage.Stage) map[string]string { return f.wire(r, s) }
 	}

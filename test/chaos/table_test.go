@@ -96,7 +96,7 @@ func (r *results) write() error {
 	if err := os.WriteFile(lastRun, []byte(r.table()), 0o644); err != nil {
 		return err
 	}
-	if !full || len(r.rows) != len(faults())*len(stage.XMPPServers()) {
+	if !full || mqtt != "" || len(r.rows) != len(faults())*len(stage.XMPPServers()) {
 		return nil
 	}
 	if err := between(document, r.table()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type link struct {
 	n      int // first connection: 1
 	client *net.TCPConn
 	done   chan struct{} // closed by cut
+	five   atomic.Bool   // the client speaks MQTT 5
 
 	mu     sync.Mutex // guards server, half and gone
 	server *net.TCPConn

@@ -18,7 +18,7 @@ const (
 	CutAfter          // it arrives, then the connection is cut
 )
 
-// MQTT 3.1.1 control packet types (MQTT-2.2.1).
+// MQTT control packet types (MQTT-2.2.1).
 const (
 	CONNECT     = 1
 	CONNACK     = 2
@@ -45,7 +45,7 @@ type Packet struct {
 	ID    uint16 // 0 where the packet has none
 
 	Topic   string // of a PUBLISH
-	Payload []byte // of a PUBLISH
+	Payload []byte // of a PUBLISH, without the properties of MQTT 5
 	Raw     []byte // all of it
 }
 
@@ -64,7 +64,10 @@ func (l *link) packets(d Direction, r *bufio.Reader) func() ([]byte, Verdict, er
 		if err != nil {
 			return nil, Drop, err
 		}
-		p := parse(raw, body)
+		if d == Up && raw[0]>>4 == CONNECT && len(raw) > body+6 { // MQTT-3.1.2.2: behind the name
+			l.five.Store(raw[body+6] == 5)
+		}
+		p := parse(raw, body, l.five.Load())
 		p.Conn, p.Dir = l.n, d
 		return raw, l.p.filter(p), nil
 	}
@@ -98,7 +101,7 @@ func readPacket(r *bufio.Reader) (raw []byte, body int, err error) {
 	return raw, body, err
 }
 
-func parse(raw []byte, body int) Packet {
+func parse(raw []byte, body int, five bool) Packet {
 	p := Packet{Type: raw[0] >> 4, Flags: raw[0] & 15, Raw: raw}
 	rest := raw[body:]
 	switch p.Type {
@@ -113,6 +116,9 @@ func parse(raw []byte, body int) Packet {
 		p.Topic, rest = string(rest[:n]), rest[n:]
 		if p.QoS() > 0 && len(rest) >= 2 {
 			p.ID, rest = binary.BigEndian.Uint16(rest), rest[2:]
+		}
+		if size, n := binary.Uvarint(rest); five && n > 0 && size <= uint64(len(rest)-n) { // MQTT 5, 2.2.2
+			rest = rest[n+int(size):]
 		}
 		p.Payload = rest
 	case PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK:

@@ -28,6 +28,7 @@ type MosquittoConfig struct {
 	Users                  map[string]string // name to password; empty: anonymous clients are allowed
 	ACL                    string            // content of the acl_file
 	UsernameAsClientID     bool              // each client gets its user name for its client id
+	Listener               string            // further lines of the listener at Addr
 	Extra                  string            // further lines of mosquitto.conf, before the first listener
 }
 
@@ -147,6 +148,7 @@ func (m *Mosquitto) listeners(cfg MosquittoConfig, ports *portSet, line func(str
 	m.Addr = loopback(port)
 	m.URL = "tcp://" + m.Addr
 	line("listener %d 127.0.0.1\nuse_username_as_clientid %t", port, cfg.UsernameAsClientID)
+	line("%s", cfg.Listener)
 	if cfg.Websockets {
 		port := ports.take()
 		m.WSAddr = loopback(port)
