@@ -14,11 +14,11 @@ const softwareName = "chatrelay" // XEP-0092
 // iq answers what others ask and takes the answers to what we asked. Everything is dealt with here, so that
 // mellium does not: it would end the stream over an address that it cannot parse.
 func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e *stanza.Element, version string, who asker) {
+	sm.Void(t, start)
 	switch e.Get("type") {
 	case "result", "error":
 		k.answered(e)
 	case "get", "set":
-		sm.Void(t, start)
 		switch {
 		case len(e.Get("id")) > stanza.MostID:
 		case who.self || k.ours(e.Get("from")):

@@ -143,6 +143,7 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	case !ok:
 		void(t, start)
 	case l.fenced(start):
+		void(t, start)
 		m.Done()
 	default:
 		l.handler(m, t, start)
@@ -265,20 +266,38 @@ const voidAttr = "sm-void"
 func Void(t xmlstream.TokenReadEncoder, start *xml.StartElement) { void(t, start) }
 
 // void keeps mellium from answering a request that nobody handles, by an answer that conn drops: a
-// repeated request was answered when it was handed over.
+// repeated request was answered when it was handed over. Whether something is a request is mellium's to say: it looks at attributes of
+// any namespace, which anybody may set, and ends the stream over an address among them that is none.
 func void(t xmlstream.TokenReadEncoder, start *xml.StartElement) {
-	typ := attr(start, "type")
+	id, typ := requestOf(start)
 	if start.Name.Local != "iq" || typ != string(stanza.GetIQ) && typ != string(stanza.SetIQ) {
 		return
 	}
 	iq := xml.StartElement{Name: xml.Name{Local: "iq"}, Attr: []xml.Attr{
-		{Name: xml.Name{Local: "id"}, Value: attr(start, "id")},
+		{Name: xml.Name{Local: "id"}, Value: id},
 		{Name: xml.Name{Local: "type"}, Value: string(stanza.ResultIQ)},
 		{Name: xml.Name{Local: voidAttr}, Value: "1"},
 	}}
 	if t.EncodeToken(iq) == nil {
 		_ = t.EncodeToken(iq.End()) // the connection is over then, and Serve will say so
 	}
+}
+
+// requestOf is what mellium 0.23 takes for id and type of a stanza (getIDTyp).
+func requestOf(start *xml.StartElement) (id, typ string) {
+	hasID, hasType := false, false
+	for _, a := range start.Attr {
+		switch a.Name.Local {
+		case "id":
+			id, hasID = a.Value, true
+		case "type":
+			typ, hasType = a.Value, true
+		}
+		if hasID && hasType {
+			break
+		}
+	}
+	return id, typ
 }
 
 // isVoid recognises such an answer as encoding/xml writes it. Text cannot look like it: its quotes are escaped.
