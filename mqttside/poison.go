@@ -1,6 +1,8 @@
 package mqttside
 
 import (
+	"errors"
+
 	"chatrelay/bridge"
 	"chatrelay/mqttside/session"
 )
@@ -15,12 +17,23 @@ type poison struct {
 	deaths int // of connections in a row that ended soon and did not get this one acknowledged
 }
 
+// otherwise tells whether the broker says, by MQTT 5, that it ends the connection for something else than a message.
+func otherwise(why error) bool {
+	e, _ := errors.AsType[session.Ended](why)
+	switch e.Code {
+	case session.CodeUnavailable, session.CodeBusy, session.CodeShutdown, session.CodeKeepAlive, session.CodeTakenOver, session.CodeRateTooHigh,
+		session.CodeQuota, session.CodeAdministrative, session.CodeOtherServer, session.CodeMoved, session.CodeRate, session.CodeConnectTime:
+		return true
+	}
+	return false
+}
+
 // blame looks at how a connection ended: what was sent and acknowledged before the culprit has left the outbox,
 // so the culprit is the oldest there, and stays it.
 // true: the culprit is set aside.
 func (p *poison) blame(k *link, s *Side) bool {
 	quick, theirs := k.ended(provenLife)
-	if quick && !theirs {
+	if quick && (!theirs || otherwise(k.conn.Reason())) {
 		return false // it says nothing about any message
 	}
 	tag, ok := s.session.Oldest()

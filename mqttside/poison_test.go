@@ -1,6 +1,8 @@
 package mqttside
 
 import (
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -65,5 +67,20 @@ func TestPoison(t *testing.T) {
 		if !strings.Contains(got[i], body("x", n)) {
 			t.Errorf("heard %d: %s", i, got[i])
 		}
+	}
+}
+
+// TestOtherwise: by MQTT 5 a broker that is busy, or goes away, says so. No message is to blame for that.
+func TestOtherwise(t *testing.T) {
+	for code, want := range map[byte]bool{
+		session.CodeBusy: true, session.CodeShutdown: true, session.CodeTakenOver: true, session.CodeRateTooHigh: true, session.CodeQuota: true,
+		session.CodePacketTooLarge: false, session.CodeNotAuthorized: false, session.CodeBadTopic: false, session.CodeUnspecified: false, 0: false,
+	} {
+		if got := otherwise(fmt.Errorf("read: %w", session.Ended{Code: code})); got != want {
+			t.Errorf("%#x: %v", code, got)
+		}
+	}
+	if otherwise(io.EOF) || otherwise(nil) {
+		t.Error("it has not said anything")
 	}
 }

@@ -18,17 +18,21 @@ const (
 	CodeBanned         = 0x8a
 	CodeShutdown       = 0x8b
 	CodeBadMethod      = 0x8c
+	CodeKeepAlive      = 0x8d
 	CodeTakenOver      = 0x8e
 	CodeBadTopic       = 0x90
 	CodeIDInUse        = 0x91
 	CodePacketTooLarge = 0x95
+	CodeRateTooHigh    = 0x96
 	CodeQuota          = 0x97
+	CodeAdministrative = 0x98
 	CodeBadPayload     = 0x99
 	CodeNoRetain       = 0x9a
 	CodeNoQoS          = 0x9b
 	CodeOtherServer    = 0x9c
 	CodeMoved          = 0x9d
 	CodeRate           = 0x9f
+	CodeConnectTime    = 0xa0
 )
 
 // NameOf is what MQTT 5 calls a code (2.4), with the code.
