@@ -48,8 +48,8 @@ func TestFive(t *testing.T) {
 			subs++
 		}
 	}
-	if subs != 1+3 {
-		t.Errorf("%d SUBSCRIBE, want one for the inboxes and one a process for its probes", subs)
+	if subs != 3+3 {
+		t.Errorf("%d SUBSCRIBE, want one for the inboxes and one for the probes at each login", subs)
 	}
 }
 

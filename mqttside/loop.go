@@ -168,9 +168,6 @@ func (s *Side) sayConnected(k *link) {
 
 // prepare waits until what was resumed is acknowledged, then subscribes: nothing new overtakes it.
 func (s *Side) prepare(ctx context.Context, k *link) error {
-	if !k.sure {
-		s.filterAt = ""
-	}
 	if err := s.watch(ctx, k, s.session.Empty); err != nil {
 		return err
 	}

@@ -149,7 +149,9 @@ func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) 
 	if !quiet.denied && (!quiet.in || quiet.out && (!k.hearsItself() || attempt%4 != 0)) {
 		return nil
 	}
-	s.filterAt = ""
+	if k.level != level5 { // there it asks again anyway
+		s.filterAt = ""
+	}
 	return s.subscribe(ctx, k)
 }
 

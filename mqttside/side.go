@@ -201,9 +201,12 @@ func (s *Side) begin(k *link) (sure bool) {
 	s.mu.Unlock()
 	home := bridge.StateRow{Key: stateSession, Value: append(id[:], k.url.Host...)}
 	if f == session.StateGone {
+		s.filterAt = ""
 		k.conn.Raise(s.journal.SetState(bridge.MQTT, append(stateRows(s.session.Renew(id)), home, bridge.StateRow{Key: stateFilter})...))
 	}
 	if moved {
+		s.filterAt = "" // it is of the other broker's
+		s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter})
 		s.trust.disown()
 	}
 	s.trust.begin(k.level)

@@ -44,48 +44,81 @@ func (s subscribed) sameInboxes(o subscribed) bool {
 	return s.inboxes == o.inboxes && s.level == o.level
 }
 
-// subscribe asks for all inboxes, unless the session does already, and by MQTT 5 for the probes: of the inboxes it is not
-// brought what it publishes itself. What is subscribed to is remembered with the session.
+// former is the filter that is to be taken back before the inboxes are subscribed to; empty: none, as a SUBSCRIBE takes the
+// place of one to the same filter (MQTT-3.8.4-3). But Mosquitto changes nothing by that but the QoS, so one that brings us
+// what we publish does not come in the place of one that does not, nor the other way round.
+func (s subscribed) former(have subscribed, present bool) string {
+	deaf := func(level string) bool { return level == string(rune(level5)) || level == string(rune(levelBridge)) }
+	switch {
+	case have.inboxes == "" && present && s.level != string(rune(levelBridge)):
+		return s.inboxes // the session may have them in any way
+	case have.inboxes == s.inboxes && (have.level == s.level || deaf(have.level) && deaf(s.level)):
+		return ""
+	}
+	return have.inboxes
+}
+
+// subscribe asks for all inboxes, and by MQTT 5 for the probes: of the inboxes it is not brought what it publishes itself.
+// What is subscribed to is remembered with the session. By MQTT 3.1.1 that is relied on, for a probe that is not heard shows
+// that it is not true. By MQTT 5 the probes have a subscription of their own: somebody else may have had our session, or the
+// broker lost what it did last, so the inboxes are asked for at each login. It brings nothing that is retained.
 func (s *Side) subscribe(ctx context.Context, k *link) error {
 	want, have := s.subscription(k.level), parseSubscribed(s.filterAt)
-	if want == have {
+	five := k.level == level5
+	if !five && k.sure && want == have {
 		return nil
 	}
-	if !want.sameInboxes(have) {
-		// One of another level goes, too: Mosquitto changes nothing at a second SUBSCRIBE but the QoS. The two packets go
-		// one behind the other.
-		former := have.inboxes
-		if former == "" && (k.level == levelPlain || k.level == level5 && k.conn.Present && !k.sure) {
-			former = want.inboxes // the session may have it of another level
+	if five || !k.sure || !want.sameInboxes(have) {
+		former := want.former(have, k.conn.Present)
+		if former != "" { // should we die between the two, neither is believed
+			s.filterAt = ""
+			k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter}))
 		}
 		code, err := k.exchange(ctx, former, session.Filter{Topic: want.inboxes, QoS: 2, NoLocal: true, NoRetained: true})
 		if err != nil {
 			return err
 		}
 		s.granted(k, code)
+		s.remember(k, subscribed{want.inboxes, want.level, have.probes})
 	}
-	if want.probes != have.probes {
-		if _, err := k.exchange(ctx, have.probes, session.Filter{Topic: want.probes}); err != nil {
+	if five || want.probes != have.probes {
+		former := have.probes
+		if former == want.probes {
+			former = ""
+		}
+		if _, err := k.exchange(ctx, former, session.Filter{Topic: want.probes}); err != nil {
 			return err
 		}
 	}
-	s.filterAt = want.String()
-	k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
+	s.remember(k, want)
 	return nil
+}
+
+// remember keeps what the session subscribes to.
+func (s *Side) remember(k *link, have subscribed) {
+	if text := have.String(); text != s.filterAt {
+		s.filterAt = text
+		k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(text)}))
+	}
 }
 
 // exchange unsubscribes from what was before and subscribes to something else; empty: to, or from, nothing. What is not
 // taken back is refused as bad_topic.
 func (k *link) exchange(ctx context.Context, former string, f session.Filter) (qos byte, err error) {
-	if former != "" {
+	var answer <-chan []byte
+	switch {
+	case f.Topic == "" && former == "":
+		return 0, nil
+	case f.Topic == "":
 		if _, err := k.conn.Unsubscribe(former); err != nil {
 			return 0, fmt.Errorf("unsubscribe: %w", err)
 		}
-	}
-	if f.Topic == "" {
 		return 0, nil
+	case former == "":
+		answer, err = k.conn.Subscribe(f)
+	default:
+		answer, err = k.conn.Resubscribe(former, f)
 	}
-	answer, err := k.conn.Subscribe(f)
 	if err != nil {
 		return 0, fmt.Errorf("subscribe: %w", err)
 	}

@@ -222,20 +222,33 @@ func (c *Conn) Ack(p *Publish) {
 
 // Subscribe asks for a filter. The channel gets the code of the answer (MQTT-3.9.3); it has room for it.
 func (c *Conn) Subscribe(f Filter) (<-chan []byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.ask(packet{kind: kindSubscribe, filter: f}, kindSuback)
 }
 
 // Unsubscribe takes a filter back. The channel gets what the broker answers, which is nothing by MQTT 3.1.1.
 func (c *Conn) Unsubscribe(filter string) (<-chan []byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.ask(packet{kind: kindUnsubscribe, filter: Filter{Topic: filter}}, kindUnsuback)
+}
+
+// Resubscribe is Unsubscribe and Subscribe in one write: what others publish between the two reaches nobody.
+func (c *Conn) Resubscribe(former string, f Filter) (<-chan []byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, err := c.ask(packet{kind: kindUnsubscribe, filter: Filter{Topic: former}}, kindUnsuback); err != nil {
+		return nil, err
+	}
+	return c.ask(packet{kind: kindSubscribe, filter: f}, kindSuback)
 }
 
 // firstRequest is the lowest packet id of requests: those below are for messages, so that the two never meet.
 const firstRequest = 0xff00
 
+// ask puts a request in line. c.mu is held.
 func (c *Conn) ask(p packet, answeredBy byte) (<-chan []byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for p.id = firstRequest; c.requests[p.id].answer != nil; p.id++ {
 		if p.id == 0xffff {
 			return nil, errors.New("too many requests are open")

@@ -342,3 +342,26 @@ func TestSubscribe(t *testing.T) {
 		f.leave(c)
 	})
 }
+
+// TestResubscribe: a filter is taken back and asked for anew in one write.
+func TestResubscribe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f := logIn(t, &user{}, true)
+		c.Start()
+		answer, err := c.Resubscribe("a/+", Filter{Topic: "a/+", QoS: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 100)
+		n, err := f.conn.Read(b)
+		if want := "\xa2\x07\xff\x00\x00\x03a/+\x82\x08\xff\x01\x00\x03a/+\x02"; err != nil || string(b[:n]) != want {
+			t.Errorf("wrote %q, %v; want %q", b[:n], err, want)
+		}
+		if _, err := f.conn.Write([]byte("\xb0\x02\xff\x00\x90\x03\xff\x01\x02")); err != nil {
+			t.Error(err)
+		}
+		if codes := <-answer; len(codes) != 1 || codes[0] != 2 {
+			t.Errorf("answered by %v", codes)
+		}
+	})
+}
