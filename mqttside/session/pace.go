@@ -29,19 +29,29 @@ type pace struct {
 	listens atomic.Bool  // the reader waits for bytes
 	read    atomic.Int64 // when the last bytes came, or the reader began to wait; ns
 	busy    atomic.Int64 // until when what was written may keep the line; ns
+	long    atomic.Int64 // packet id of the last long one
 }
 
 // sends makes allowance for a packet of n bytes.
-func (p *pace) sends(n int, now time.Time) {
+func (p *pace) sends(n int, id uint16, now time.Time) {
 	if n < longPacket {
 		return
 	}
+	p.long.Store(int64(id))
 	for {
 		was := p.busy.Load()
 		until := max(was, now.UnixNano()) + int64(LineTime(n))
 		if p.busy.CompareAndSwap(was, min(until, now.Add(mostBusy).UnixNano())) {
 			return
 		}
+	}
+}
+
+// answered ends the allowance: the last long packet has arrived, and so has all before it.
+func (p *pace) answered(id uint16) {
+	until := p.busy.Load()
+	if p.long.Load() == int64(id) {
+		p.busy.CompareAndSwap(until, 0) // fails if another long one left meanwhile
 	}
 }
 

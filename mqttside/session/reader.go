@@ -34,6 +34,7 @@ func (c *Conn) act(p *packet) error {
 		c.o.Handler.Received(&p.Publish)
 	case kindPuback, kindPubrec, kindPubcomp:
 		c.moved.Store(true)
+		c.pace.answered(p.id)
 		if c.session == nil {
 			return nil
 		}

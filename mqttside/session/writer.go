@@ -62,7 +62,7 @@ func (c *Conn) add(ps ...packet) error {
 		n := len(c.out.buf) - before
 		c.out.segs = append(c.out.segs, segment{n: n, need: c.out.raised, at: now, id: p.PacketID})
 		c.out.pending += n
-		c.pace.sends(n, now)
+		c.pace.sends(n, p.PacketID, now)
 		c.wake.Set()
 	}
 	return nil
