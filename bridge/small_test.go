@@ -108,7 +108,7 @@ func TestGiveUpTriesFit(t *testing.T) {
 	}
 }
 
-func TestHush(t *testing.T) {
+func TestLogThrottle(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out)
 	c := newClock()
@@ -125,27 +125,17 @@ func TestHush(t *testing.T) {
 	}{
 		{0, "a", `{"level":"warn","suppressed":0,"message":"a"}` + "\n"},
 		{0, "a", ""},
-		{throttleFor - 1, "a", ""},
+		{time.Minute - 1, "a", ""},
 		{0, "b", `{"level":"warn","suppressed":0,"message":"b"}` + "\n"},
 		{1, "a", `{"level":"warn","suppressed":2,"message":"a"}` + "\n"},
 		{0, "a", ""},
-		{throttleFor, "a", `{"level":"warn","suppressed":1,"message":"a"}` + "\n"},
+		{time.Minute, "a", `{"level":"warn","suppressed":1,"message":"a"}` + "\n"},
 	}
 	for n, s := range steps {
 		c.add(s.after)
 		if got := say(s.key); got != s.want {
 			t.Errorf("step %d: logged %q, want %q", n, got, s.want)
 		}
-	}
-}
-
-func TestHushIsBounded(t *testing.T) {
-	h := newLogThrottle(newClock().now)
-	for n := range 3 * throttleKeys {
-		h.event(fmt.Sprint(n), func() *zerolog.Event { return nil })
-	}
-	if len(h.last) > throttleKeys {
-		t.Errorf("%d keys are kept, want at most %d", len(h.last), throttleKeys)
 	}
 }
 

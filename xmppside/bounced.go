@@ -11,22 +11,14 @@ import (
 // returned counts what was given back to us, by the word for why, so that each word is in the log once a minute.
 type returned struct {
 	mu sync.Mutex // guards by
-	by map[string]*wait.Throttle
+	by wait.Throttles
 }
 
 // add counts one; it tells how many are to be named in the log now, 0: none.
 func (r *returned) add(word string, now time.Time) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.by == nil {
-		r.by = map[string]*wait.Throttle{}
-	}
-	u := r.by[word]
-	if u == nil {
-		u = &wait.Throttle{}
-		r.by[word] = u
-	}
-	return u.Add(now)
+	return r.by.Add(word, now)
 }
 
 // gaveBack says that a message of ours is dead because it was given back: when a reason is new, and then once a minute.

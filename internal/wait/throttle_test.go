@@ -1,6 +1,7 @@
 package wait
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -20,5 +21,28 @@ func TestThrottle(t *testing.T) {
 	}
 	if u.Total != 6 {
 		t.Errorf("%d in all", u.Total)
+	}
+}
+
+// Each cause is throttled on its own, and their number is bounded.
+func TestThrottles(t *testing.T) {
+	var u Throttles
+	now := time.Now()
+	for i, c := range []struct {
+		cause string
+		want  int64
+	}{{"a", 1}, {"a", 0}, {"b", 1}, {"b", 0}} {
+		if got := u.Add(c.cause, now); got != c.want {
+			t.Errorf("%d: %d, want %d", i, got, c.want)
+		}
+	}
+	if got := u.Add("a", now.Add(throttleEvery)); got != 2 {
+		t.Errorf("%d, want 2", got)
+	}
+	for n := range 3 * throttleCauses {
+		u.Add(fmt.Sprint(n), now)
+	}
+	if len(u.by) > throttleCauses {
+		t.Errorf("%d causes are kept, want at most %d", len(u.by), throttleCauses)
 	}
 }
