@@ -9,8 +9,8 @@ import (
 const (
 	backoffFirst = 250 * time.Millisecond
 	backoffMost  = time.Minute
-	// A delivery that a working wire keeps turning away is given up after so long and so many attempts. Both are
-	// asked for, as a side that is down counts for nothing: it may be down for days, and makes no attempts.
+	// A delivery that a working wire keeps turning away is given up when it has waited for so long between so many
+	// attempts. A side that is down counts for nothing: it may be down for days, and makes no attempts.
 	giveUpAfter = 24 * time.Hour
 	giveUpTries = int(giveUpAfter / backoffMost)
 )

@@ -101,8 +101,8 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 
 // deferTemporary holds the delivery's lane, and nothing else, for a while.
 func (c *Dispatcher) deferTemporary(out Outbound, err error) {
-	n, since := c.queue.Attempts(out.Ref)
-	if n >= giveUpTries && since > giveUpAfter {
+	n, waited := c.queue.Attempts(out.Ref)
+	if n >= giveUpTries && waited > giveUpAfter {
 		c.bury(out, Refuse("gave_up", "it could not be delivered for %d hours: %v", int(giveUpAfter.Hours()), err))
 		return
 	}

@@ -167,14 +167,13 @@ type Queue interface {
 	// Release gives an unbound delivery back, first in its lane.
 	Release(ref Ref)
 	// Defer gives an unbound delivery back and holds its lane for a while, which no step of the clock makes longer
-	// or shorter; reason is kept with it. The attempt is counted.
+	// or shorter; reason is kept with it. The attempt is counted, and the while.
 	Defer(ref Ref, wait time.Duration, reason string)
 	// Hold is Defer for a delivery that was not tried, as it is not known yet whether it may leave: no attempt is
 	// counted, and what Attempts says begins anew.
 	Hold(ref Ref, wait time.Duration, reason string)
-	// Attempts says how often a delivery was deferred, and how long ago, in the relay's running time, it was first
-	// handed out.
-	Attempts(ref Ref) (n int, since time.Duration)
+	// Attempts says how often a delivery was deferred, and for how long in all: time in which its side was down is not in it.
+	Attempts(ref Ref) (n int, waited time.Duration)
 	// Settle closes deliveries, bound or handed out. See Inflight.Settle.
 	Settle(results ...Result)
 	// Delayed adds one "delayed" notice for each message that is pending for at least so long. Cheap when

@@ -73,12 +73,12 @@ func newStatements() *statements {
 		cut:            newBulk("UPDATE messages SET body=? WHERE id=?", "", ""),
 		deleteMessages: newBulk("DELETE FROM messages WHERE id IN (", "?", ")"),
 
-		deliveries: newBulk("INSERT INTO legs (seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, next_at, note) VALUES ",
+		deliveries: newBulk("INSERT INTO legs (seq, msg, leg, side, kind, dest, lane, state, attempts, waited, next_at, note) VALUES ",
 			"(?,?,?,?,?,?,?,0,0,0,0,?)", ""),
 		deleteDeliveries: newBulk("DELETE FROM legs WHERE seq IN (", "?", ")"),
 		dead:             newBulk("UPDATE legs SET state=1, attempts=?, reason=?, note=? WHERE seq=?", "", ""),
-		revive:           newBulk("UPDATE legs SET state=0, attempts=0, first_at=0, next_at=0, reason=NULL, note=? WHERE seq=?", "", ""),
-		deferred:         newBulk("UPDATE legs SET attempts=?, first_at=?, next_at=?, reason=? WHERE seq=?", "", ""),
+		revive:           newBulk("UPDATE legs SET state=0, attempts=0, waited=0, next_at=0, reason=NULL, note=? WHERE seq=?", "", ""),
+		deferred:         newBulk("UPDATE legs SET attempts=?, waited=?, next_at=?, reason=? WHERE seq=?", "", ""),
 
 		bound:        newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),
 		deleteBound:  newBulk("DELETE FROM bound WHERE seq IN (", "?", ")"),

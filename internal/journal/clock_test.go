@@ -1,9 +1,14 @@
 package journal
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"chatrelay/bridge"
 )
@@ -79,4 +84,79 @@ func TestNextThroughAClockStep(t *testing.T) {
 	b.Defer(b.next(bridge.MQTT).Ref, 100*time.Millisecond, "busy")
 	c.add(-time.Hour)
 	b.next(bridge.MQTT) // within five seconds
+}
+
+// soon is an error of a side that knows when to try again.
+type soon struct{}
+
+func (soon) Error() string          { return "the room says nothing yet" }
+func (soon) RetryIn() time.Duration { return 0 }
+
+// deferrals shows what the dispatcher does with a delivery that cannot leave.
+type deferrals struct {
+	bridge.Queue
+	said chan string
+}
+
+func (d deferrals) Defer(ref bridge.Ref, wait time.Duration, reason string) {
+	d.Queue.Defer(ref, wait, reason)
+	if reason != (soon{}).Error() {
+		d.said <- reason
+	}
+}
+
+func (d deferrals) Settle(results ...bridge.Result) {
+	d.said <- fmt.Sprint("dead: ", results[0].Err)
+	d.Queue.Settle(results...)
+}
+
+// turningSide answers Send with what send says.
+type turningSide struct {
+	bridge.Side
+	send func() error
+}
+
+func (s turningSide) ID() bridge.SideID                           { return bridge.XMPP }
+func (s turningSide) Send(context.Context, bridge.Outbound) error { return s.send() }
+
+// A post waits for its room's word, asked again and again, and then its side is away for more than a day, also across a
+// restart: the first error after that makes no dead letter of it.
+func TestAwayIsNotWaiting(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		c := &steppable{clock: newClock()}
+		o := options(t.TempDir())
+		o.Clock, o.Elapsed = c.Now, c.elapsed
+		b := openTest(t, o)
+		b.want(direct(bridge.MQTT, "1001", "1002", "a"), bridge.OutcomeTaken)
+		run := func(send func() error) string {
+			ctx, end := context.WithCancel(t.Context())
+			q := deferrals{b, make(chan string, 10)}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_ = bridge.NewDispatcher(q, turningSide{send: send}, nil, c.Now, zerolog.Nop()).Run(ctx)
+			}()
+			said := <-q.said
+			end()
+			<-done
+			return said
+		}
+		n := 0
+		turned := func() error {
+			if n++; n <= 2000 {
+				return soon{}
+			}
+			return errors.New("turned away")
+		}
+		if got := run(turned); got != "turned away" {
+			t.Fatal(got)
+		}
+		c.pass(30 * time.Hour) // nothing is tried
+		if restart {
+			b = b.reopen(o)
+		}
+		if got := run(turned); got != "turned away" {
+			t.Errorf("restart %v: %s", restart, got)
+		}
+	}
 }

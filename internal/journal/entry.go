@@ -81,7 +81,7 @@ type delivery struct {
 
 	state    deliveryState
 	attempts uint32
-	first    int64  // running ms, when it was first handed out; 0: never
+	waited   int64  // ms, for which it was deferred in all
 	epoch    uint32 // how often a wire gave it back; a bind of an earlier epoch says nothing any more
 
 	durable durableDelivery

@@ -84,7 +84,7 @@ func (t *txn) writeDeliveries() error {
 		if d.l.durable.gone || d.l.durable.dead {
 			continue
 		}
-		if err := t.j.stmts.deferred.one(t.j.conn, d.attempts, d.first, d.until, d.reason, int64(d.l.seq)); err != nil {
+		if err := t.j.stmts.deferred.one(t.j.conn, d.attempts, d.waited, d.until, d.reason, int64(d.l.seq)); err != nil {
 			return err
 		}
 	}

@@ -160,14 +160,14 @@ type loadedDelivery struct {
 	to, lane string
 	dead     bool
 	attempts uint32
-	first    int64
+	waited   int64
 	note     sql.NullString
 }
 
-const deliveryColumns = "seq, msg, leg, side, kind, dest, lane, state, attempts, first_at, note"
+const deliveryColumns = "seq, msg, leg, side, kind, dest, lane, state, attempts, waited, note"
 
 func (r *loadedDelivery) scan(scan func(...any) error) error {
-	err := scan(&r.seq, &r.msg, &r.num, &r.side, &r.kind, &r.to, &r.lane, &r.dead, &r.attempts, &r.first, &r.note)
+	err := scan(&r.seq, &r.msg, &r.num, &r.side, &r.kind, &r.to, &r.lane, &r.dead, &r.attempts, &r.waited, &r.note)
 	if err == nil && r.side != bridge.MQTT && r.side != bridge.XMPP {
 		return fmt.Errorf("%w: delivery %d.%d is for side %d", ErrDamaged, r.msg, r.num, r.side)
 	}
@@ -176,7 +176,7 @@ func (r *loadedDelivery) scan(scan func(...any) error) error {
 
 // join puts a delivery from the file into its message.
 func (j *Journal) join(m *entry, r *loadedDelivery) (*delivery, error) {
-	d := &delivery{entry: m, seq: r.seq, num: r.num, kind: r.kind, attempts: r.attempts, first: r.first}
+	d := &delivery{entry: m, seq: r.seq, num: r.num, kind: r.kind, attempts: r.attempts, waited: r.waited}
 	d.durable = durableDelivery{row: true, dead: r.dead}
 	if r.note.Valid {
 		note, err := j.notes.parse(r.note.String)

@@ -146,9 +146,6 @@ func (j *Journal) next(c *readyQueue) (d *delivery, due int64) {
 		n.until = max(n.until, now+n.pace)
 		j.markReady(n)
 		d.state = handedOut
-		if d.first == 0 {
-			d.first = max(now, 1)
-		}
 		return d, 0
 	}
 	return nil, due
@@ -172,9 +169,10 @@ func (j *Journal) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 		return
 	}
 	d.attempts++
+	d.waited += max(0, wait.Milliseconds())
 	d.lane.until = max(d.lane.until, j.running()+wait.Milliseconds())
 	j.queueDelivery(d)
-	j.put(&deferred{d, int64(d.attempts), d.first, j.nowMS() + wait.Milliseconds(), reason})
+	j.put(&deferred{d, int64(d.attempts), d.waited, j.nowMS() + wait.Milliseconds(), reason})
 }
 
 // Hold implements bridge.Queue.
@@ -185,7 +183,7 @@ func (j *Journal) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 	if d == nil || d.state != handedOut {
 		return
 	}
-	d.attempts, d.first = 0, 0
+	d.attempts, d.waited = 0, 0
 	d.lane.until = max(d.lane.until, j.running()+wait.Milliseconds())
 	j.queueDelivery(d)
 	j.put(&deferred{d, 0, 0, j.nowMS() + wait.Milliseconds(), reason})
@@ -193,10 +191,10 @@ func (j *Journal) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 
 // deferred is kept for people, and so that a delivery does not begin anew with each start of the relay.
 type deferred struct {
-	l               *delivery
-	attempts, first int64
-	until           int64 // by the clock, for people
-	reason          string
+	l                *delivery
+	attempts, waited int64
+	until            int64 // by the clock, for people
+	reason           string
 }
 
 func (o *deferred) size() (int, int)               { return 1, 0 }
@@ -211,10 +209,7 @@ func (j *Journal) Attempts(ref bridge.Ref) (int, time.Duration) {
 	if d == nil {
 		return 0, 0
 	}
-	if d.first == 0 {
-		return int(d.attempts), 0
-	}
-	return int(d.attempts), time.Duration(max(0, j.running()-d.first)) * time.Millisecond
+	return int(d.attempts), time.Duration(d.waited) * time.Millisecond
 }
 
 // outbound makes what travels of a delivery.

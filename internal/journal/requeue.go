@@ -218,7 +218,7 @@ func (t *txn) requeue(m *entry, d *delivery) {
 		if d.finished() {
 			return // closed in the same breath
 		}
-		d.attempts, d.first = 0, 0
+		d.attempts, d.waited = 0, 0
 		t.j.queueDelivery(d)
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	applicationID = 0x63726c79 // "crly"
-	schemaVersion = 3          // 2: messages.receipt; deliveries.first_at is running time. 3: messages.expires
+	schemaVersion = 4          // 2: messages.receipt. 3: messages.expires. 4: legs.waited
 	oldestVersion = 1
 )
 
@@ -21,7 +21,8 @@ const (
 // finished: so closing a message never rewrites the page that holds its body. receipt tells whether one is due
 // at reply; NULL, in rows of version 1: where there is a reply. expires is when the message is worth nothing any more, in
 // running time; NULL: never.
-// deliveries: open (state 0) or dead (state 1); a settled delivery's row is gone. seq is the order within a lane.
+// deliveries: open (state 0) or dead (state 1); a settled delivery's row is gone. seq is the order within a lane. waited is for
+// how many ms it was deferred.
 // bound: deliveries that a wire holds, in the order of binding.
 // seen: the keys of one commit, packed, appended in order (dedup.go); failed: the messages a retry of which
 // is answered with failed.
@@ -34,7 +35,7 @@ CREATE TABLE messages (
 CREATE TABLE legs (
 	seq INTEGER PRIMARY KEY, msg INTEGER NOT NULL, leg INTEGER NOT NULL, side INTEGER NOT NULL,
 	kind INTEGER NOT NULL, dest TEXT NOT NULL, lane TEXT NOT NULL, state INTEGER NOT NULL,
-	attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, next_at INTEGER NOT NULL, reason TEXT, note TEXT);
+	attempts INTEGER NOT NULL, waited INTEGER NOT NULL, next_at INTEGER NOT NULL, reason TEXT, note TEXT);
 CREATE INDEX dead ON legs (msg, leg) WHERE state = 1;
 CREATE TABLE bound (seq INTEGER PRIMARY KEY, ord INTEGER NOT NULL, how BLOB NOT NULL);
 CREATE TABLE seen (n INTEGER PRIMARY KEY, gen INTEGER NOT NULL, ran INTEGER NOT NULL, keys BLOB NOT NULL);
@@ -135,6 +136,11 @@ func stepsFrom(version int64) []string {
 		}
 	case 2:
 		return []string{"ALTER TABLE messages ADD COLUMN expires INTEGER"}
+	case 3:
+		return []string{
+			"ALTER TABLE legs RENAME COLUMN first_at TO waited",
+			"UPDATE legs SET waited = 0 WHERE waited <> 0", // was when it was first tried
+		}
 	}
 	return nil
 }
