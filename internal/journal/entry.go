@@ -98,6 +98,8 @@ type durableDelivery struct {
 	gone  bool // settled, or dropped
 }
 
+func (d *delivery) finished() bool { return d.durable.gone || d.durable.dead }
+
 func (d *delivery) ref() bridge.Ref { return bridge.Ref{Msg: d.entry.id, Delivery: d.num} }
 
 // delivery finds a delivery by its number; nil: unknown, or settled before the last start.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,12 +37,16 @@ type bindOp struct {
 	epoch  uint32
 	data   []byte
 	ticket uint64
+	void   bool // it would overtake one of its lane: it counts as not committed
 }
+
+// errOvertakes: the bind of one before it in its lane has failed, and that one is not bound again.
+var errOvertakes = errors.New("one before it in its lane is not bound")
 
 func (o *bindOp) size() (int, int) { return 1, len(o.data) }
 func (o *bindOp) number() uint64   { return o.ticket }
-func (d *delivery) finished() bool { return d.durable.gone || d.durable.dead }
 func (o *bindOp) end(j *Journal, err error) bool {
+	err = o.outcome(err)
 	if err == nil || o.l == nil || o.l.finished() || o.l.epoch != o.epoch {
 		return false
 	}
@@ -50,8 +55,17 @@ func (o *bindOp) end(j *Journal, err error) bool {
 	}
 	if o.l.state == inflight {
 		j.giveBack(o.l)
+		j.ready[o.l.lane.side].bindFailed(o.l)
 	}
 	return false
+}
+
+// outcome is what the commit that took it along means for its ticket.
+func (o *bindOp) outcome(err error) error {
+	if o.void && err == nil {
+		return errOvertakes
+	}
+	return err
 }
 
 // giveBack puts a delivery that a wire held back into its lane. What was said of it before counts no more: a bind
@@ -64,6 +78,9 @@ func (j *Journal) giveBack(d *delivery) {
 func (o *bindOp) apply(t *txn) {
 	if o.l == nil || o.l.finished() || o.l.epoch != o.epoch || o.l.state != inflight && o.l.state != settling {
 		return // closed, or undone by an earlier operation of the wire
+	}
+	if o.void = t.j.ready[o.l.lane.side].overtakes(o.l); o.void {
+		return
 	}
 	t.bind(o.l, o.data, o.epoch)
 }

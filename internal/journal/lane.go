@@ -2,6 +2,7 @@ package journal
 
 import (
 	"container/heap"
+	"slices"
 
 	"chatrelay/bridge"
 	"chatrelay/internal/wait"
@@ -58,6 +59,29 @@ type readyQueue struct {
 	turns                     // of the lanes that are ready
 	backingOff backoffHeap    // back off
 	wakeup     wait.Broadcast // something may have become ready
+	// unbound are deliveries whose bind has failed, by lane, until they are bound or closed.
+	unbound map[*lane][]*delivery
+}
+
+func (c *readyQueue) bindFailed(d *delivery) {
+	if c.unbound == nil {
+		c.unbound = map[*lane][]*delivery{}
+	}
+	c.unbound[d.lane] = append(c.unbound[d.lane], d)
+}
+
+// overtakes tells whether the bind of one before it in its lane has failed, and that one is not bound again yet. The wire hears of
+// that failure later than this one may be asked for: killed in between, it would resume the newer one alone.
+func (c *readyQueue) overtakes(d *delivery) bool {
+	failed, some := c.unbound[d.lane]
+	if !some {
+		return false
+	}
+	failed = slices.DeleteFunc(failed, func(x *delivery) bool { return x == d || x.durable.bound || x.finished() })
+	if c.unbound[d.lane] = failed; len(failed) == 0 {
+		delete(c.unbound, d.lane)
+	}
+	return !d.durable.bound && slices.ContainsFunc(failed, func(x *delivery) bool { return x.seq < d.seq })
 }
 
 // lane finds or makes the lane of a delivery that is being made; the delivery counts from then on.
@@ -87,6 +111,9 @@ func (j *Journal) unref(n *lane) {
 
 // forgetLane lets go of a lane, unless another one has its name by now: that one's order must be kept.
 func (j *Journal) forgetLane(n *lane) {
+	if c := j.ready[n.side]; c != nil {
+		delete(c.unbound, n)
+	}
 	if key := (laneKey{n.side, n.name}); j.lanes[key] == n {
 		delete(j.lanes, key)
 	}

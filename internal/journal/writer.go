@@ -144,7 +144,10 @@ func (j *Journal) abandon() {
 // notifyWaiters answers those who wait for tickets, and lets them look.
 func (j *Journal) notifyWaiters(batch []op, err error) {
 	for _, o := range batch {
-		if n, ok := o.(numbered); ok {
+		switch n := o.(type) {
+		case *bindOp:
+			j.resolve(n.number(), n.outcome(err))
+		case numbered:
 			j.resolve(n.number(), err)
 		}
 	}
