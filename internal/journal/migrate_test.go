@@ -23,8 +23,13 @@ import (
 // as its room is not joined.
 func oldFolder(t testing.TB) (dir string) {
 	t.Helper()
+	return unpack(t, "testdata/3f1b3b0.tar.gz")
+}
+
+func unpack(t testing.TB, archive string) (dir string) {
+	t.Helper()
 	dir = t.TempDir()
-	f, err := os.Open("testdata/3f1b3b0.tar.gz")
+	f, err := os.Open(archive)
 	must(t, err)
 	defer f.Close() // read only
 	z, err := gzip.NewReader(f)
@@ -147,6 +152,41 @@ func oldEnvelopes(text, from, to string) (keys []message.Key) {
 	return keys
 }
 
+// A folder of schema 3, of a process that was killed: one message is bound, one was turned away three times and expires,
+// one is dead and has its notice, one waits.
+func TestFolderOfSchema3(t *testing.T) {
+	dir := unpack(t, "testdata/d1cc981.tar.gz")
+	r, err := OpenReadOnly(dir)
+	must(t, err)
+	if v, err := pragma(r.db, "user_version"); err != nil || v != 3 {
+		t.Errorf("version %d (%v)", v, err)
+	}
+	must(t, r.Close())
+	b := openTest(t, oldOptions(dir))
+	if v, err := pragma(b.conn, "user_version"); err != nil || v != schemaVersion {
+		t.Errorf("version %d (%v), want %d", v, err, schemaVersion)
+	}
+	b.sum()
+	bound, err := b.Bound(t.Context(), bridge.MQTT)
+	if err != nil || len(bound) != 1 || string(bound[0].Binding) != "how" {
+		t.Fatalf("bound: %+v (%v)", bound, err)
+	}
+	b.settle(bound[0].Ref)
+	if dead, err := b.List(t.Context(), Filter{Dead: true}); err != nil || len(dead) != 1 || dead[0].Reason != "no" {
+		t.Errorf("dead letters %+v (%v)", dead, err)
+	}
+	for _, to := range []string{"1004", "1008"} {
+		o := b.next(bridge.XMPP)
+		n, waited := b.Attempts(o.Ref)
+		if wasTurnedAway := to == "1004"; o.To != to || waited != 0 || (n == 3) != wasTurnedAway || (o.Left > 0) != wasTurnedAway {
+			t.Errorf("%+v, %d attempts, deferred for %v", o, n, waited)
+		}
+		b.settle(o.Ref)
+	}
+	b.nothing(bridge.XMPP)
+	b.sum()
+}
+
 // Looking does not migrate: an old relay may be running on it.
 func TestLookingDoesNotMigrate(t *testing.T) {
 	dir := oldFolder(t)
@@ -168,14 +208,14 @@ func TestMigrationStopsAnywhere(t *testing.T) {
 	o.driver = name
 	var copies []string
 	f.set(func(query string, _ bool) error {
-		if strings.HasPrefix(query, "ALTER") || strings.HasPrefix(query, "UPDATE legs") || strings.HasPrefix(query, "PRAGMA user_version =") || query == "COMMIT" && len(copies) < 10 {
+		if strings.HasPrefix(query, "ALTER") || strings.HasPrefix(query, "UPDATE legs") || strings.HasPrefix(query, "PRAGMA user_version =") || query == "COMMIT" && len(copies) < 22 {
 			copies = append(copies, copyFolder(t, o.Dir))
 		}
 		return nil
 	})
 	openTest(t, o).end()
 	f.set(nil)
-	if len(copies) < 8 {
+	if len(copies) < 22 {
 		t.Fatalf("%d stops, want one before and after each statement", len(copies))
 	}
 	for i, dir := range copies {
