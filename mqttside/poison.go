@@ -22,7 +22,8 @@ func otherwise(why error) bool {
 	e, _ := errors.AsType[session.Ended](why)
 	switch e.Code {
 	case session.CodeUnavailable, session.CodeBusy, session.CodeShutdown, session.CodeKeepAlive, session.CodeTakenOver, session.CodeRateTooHigh,
-		session.CodeQuota, session.CodeAdministrative, session.CodeOtherServer, session.CodeMoved, session.CodeRate, session.CodeConnectTime:
+		session.CodeQuota, session.CodeAdministrative, session.CodeOtherServer, session.CodeMoved, session.CodeRate, session.CodeConnectTime,
+		session.CodeIDInUse: // of another message
 		return true
 	}
 	return false

@@ -73,7 +73,7 @@ func TestPoison(t *testing.T) {
 // TestOtherwise: by MQTT 5 a broker that is busy, or goes away, says so. No message is to blame for that.
 func TestOtherwise(t *testing.T) {
 	for code, want := range map[byte]bool{
-		session.CodeBusy: true, session.CodeShutdown: true, session.CodeTakenOver: true, session.CodeRateTooHigh: true, session.CodeQuota: true,
+		session.CodeBusy: true, session.CodeShutdown: true, session.CodeTakenOver: true, session.CodeRateTooHigh: true, session.CodeQuota: true, session.CodeIDInUse: true,
 		session.CodePacketTooLarge: false, session.CodeNotAuthorized: false, session.CodeBadTopic: false, session.CodeUnspecified: false, 0: false,
 	} {
 		if got := otherwise(fmt.Errorf("read: %w", session.Ended{Code: code})); got != want {

@@ -42,6 +42,7 @@ func (s *Session) Resume(c *Conn, state State, onlyQoS1 bool, most int) (maybe i
 // QoS 1, and what had become of it at QoS 2 counts no more.
 func (s *Session) resume(d *delivery, state State, lower bool) (maybe bool) {
 	anew := d.uncertain || d.session != s.id
+	maybe, d.renamed = d.renamed, false
 	switch {
 	case state == StateGone, // the packet ids mean nothing to the broker any more
 		state == StateUnknown && d.phase == released, // PUBREL to a session that is new would lose it
@@ -51,6 +52,7 @@ func (s *Session) resume(d *delivery, state State, lower bool) (maybe bool) {
 	case d.qos == 1 && !d.Repeatable:
 		maybe = d.written // a broker may take a repeated PUBLISH for another one (MQTT-4.3.2)
 	}
+	d.resumed = d.written && !anew && !maybe && state == StatePresent
 	if !anew {
 		s.conn.Raise(d.ticket) // the last connection may have ended before the commit
 		return maybe

@@ -69,6 +69,10 @@ type delivery struct {
 	written bool
 	// uncertain: it is not known whether the last Bind was committed. It is bound again before it is resumed.
 	uncertain bool
+	// resumed: it went out before, under this packet id in this session.
+	resumed bool
+	// renamed: it has a new packet id, as another message had the last one; the broker may have it by that.
+	renamed bool
 }
 
 // outside tells what has no part in the window.
@@ -158,12 +162,7 @@ func (s *Session) Send(c *Conn, m Message) bool {
 	if s.conn != c || closed != nil || len(s.byID) >= firstRequest-1 {
 		return false
 	}
-	for ok := true; ok; _, ok = s.byID[s.last] {
-		if s.last++; s.last >= firstRequest {
-			s.last = 1
-		}
-	}
-	d := &delivery{Message: m, binding: binding{session: s.id, id: s.last, qos: m.QoS, phase: published}}
+	d := &delivery{Message: m, binding: binding{session: s.id, id: s.freeID(), qos: m.QoS, phase: published}}
 	s.bind(d)
 	s.add(d)
 	if len(s.waiting) > 0 { // nothing overtakes what is resumed
@@ -172,6 +171,16 @@ func (s *Session) Send(c *Conn, m Message) bool {
 		s.write(d, false)
 	}
 	return true
+}
+
+// freeID takes a packet id. There is one.
+func (s *Session) freeID() uint16 {
+	for ok := true; ok; _, ok = s.byID[s.last] {
+		if s.last++; s.last >= firstRequest {
+			s.last = 1
+		}
+	}
+	return s.last
 }
 
 func (s *Session) add(d *delivery) {
@@ -223,9 +232,10 @@ func (s *Session) answered(c *Conn, p *packet) (answer, error) {
 		return answer{}, nil
 	}
 	s.moved = time.Now()
-	refused := p.code >= refusedFrom && p.kind != kindPubcomp
+	refused := p.code >= refusedFrom && p.kind != kindPubcomp && !d.known(p)
 	switch {
-	case refused && p.code == CodeIDInUse: // the broker's session is not what we take it for
+	case refused && p.code == CodeIDInUse && d.phase == published: // the broker's session is not what we take it for
+		s.rename(d)
 		return answer{}, Ended{p.code, p.reason}
 	case refused && d.phase == published: // MQTT 5, 4.3: the exchange is over
 		return s.decide(d, p, p.code), nil
@@ -243,6 +253,18 @@ func (s *Session) answered(c *Conn, p *packet) (answer, error) {
 		return s.decide(d, p, 0), nil // PUBCOMP decides nothing: the broker had the message
 	}
 	return answer{}, breachf("it answered a message of QoS %d out of turn, with packet type %d", d.qos, p.kind)
+}
+
+// rename gives a delivery another packet id: the broker says that this one is taken, which it does not say of this message.
+func (s *Session) rename(d *delivery) {
+	if len(s.byID) >= firstRequest-1 {
+		return
+	}
+	before := d.id
+	d.id, d.renamed = s.freeID(), true
+	delete(s.byID, before)
+	s.byID[d.id] = d
+	s.bind(d)
 }
 
 func (s *Session) decide(d *delivery, p *packet, code byte) answer {

@@ -203,3 +203,61 @@ func TestLongProperties(t *testing.T) {
 		}
 	}
 }
+
+// TestInUse: a packet id that the broker says is in use, is so for a message that went out under it in this session: the broker
+// has that. For any other it is not, and the message takes another one on the next connection.
+func TestInUse(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		qos   byte
+		sent  bool // before, and resumed
+		state State
+		has   bool // the broker, the message
+	}{
+		{"resumed", 2, true, StatePresent, true},
+		{"new", 2, false, StatePresent, false},
+		{"resumed in a session that may be another", 2, true, StateUnknown, false},
+		{"at QoS 1", 1, true, StatePresent, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, u := New(newMemory()), &user{}
+				c, f := logIn5(t, s, u, "")
+				s.Send(c, message(7, tc.qos))
+				f.wants(want{1, kindPublish})
+				if tc.sent {
+					f.leave(c)
+					c, f = greet5(t, u, "")
+					s.Resume(c, tc.state, false, 10)
+					c.Start()
+					f.wants(want{1, kindPublish})
+				}
+				f.says(map[byte]string{1: "\x40\x03\x00\x01\x91", 2: "\x50\x03\x00\x01\x91"}[tc.qos])
+				if tc.has {
+					f.wants(want{1, kindPubrel})
+					f.says("\x70\x02\x00\x01")
+					synctest.Wait()
+					if !slices.Equal(u.acked, []any{7}) || len(u.refused) > 0 || c.Reason() != nil {
+						t.Errorf("answered %v, refused by %x, closed with %v", u.acked, u.refused, c.Reason())
+					}
+					f.leave(c)
+					return
+				}
+				<-c.Closed()
+				if !errors.As(c.Reason(), new(Ended)) || len(u.acked) > 0 {
+					t.Errorf("closed with %v, answered %v", c.Reason(), u.acked)
+				}
+				f.leave(c)
+				for first := range 2 { // what is in use then is this message's own
+					c, f = greet5(t, u, "")
+					if maybe := s.Resume(c, StatePresent, false, 10); maybe != 1-first && tc.qos == 2 {
+						t.Errorf("resumed: %d may be doubled", maybe)
+					}
+					c.Start()
+					f.wants(want{2, kindPublish})
+					f.leave(c)
+				}
+			})
+		})
+	}
+}
