@@ -101,6 +101,10 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 
 // deferTemporary holds the delivery's lane, and nothing else, for a while.
 func (c *Dispatcher) deferTemporary(out Outbound, err error) {
+	if soon, ok := errors.AsType[Untried](err); ok {
+		c.queue.Rest(out.Ref, soon.RetryIn())
+		return
+	}
 	n, waited := c.queue.Attempts(out.Ref)
 	if n >= giveUpTries && waited > giveUpAfter {
 		c.bury(out, Refuse("gave_up", "it could not be delivered for %d hours: %v", int(giveUpAfter.Hours()), err))

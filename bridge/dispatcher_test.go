@@ -56,6 +56,7 @@ func TestCourierOutcomes(t *testing.T) {
 		{"anything else waits", errBroken, 0, 0, []string{"defer 1.0: the disk is gone"}},
 		{"another's context is no end of ours", context.Canceled, 0, 0, []string{"defer 1.0: context canceled"}},
 		{"tried for a day", errBroken, giveUpTries, long, []string{"close 1.0: gave_up: it could not be delivered for 24 hours: the disk is gone"}},
+		{"it was not tried", untried{}, giveUpTries, long, []string{"rest 1.0: 7ms"}},
 		{"tried for less than a day", errBroken, giveUpTries, short, []string{"defer 1.0: the disk is gone"}},
 		{"in hand for days because the side was down", errBroken, 3, long, []string{"defer 1.0: the disk is gone"}},
 		{"nobody knows for how long", errBroken, giveUpTries, 0, []string{"defer 1.0: the disk is gone"}},
@@ -335,3 +336,9 @@ func TestExpired(t *testing.T) {
 		})
 	}
 }
+
+type untried struct{}
+
+func (untried) Error() string          { return "another one of its lane is under way" }
+func (untried) RetryIn() time.Duration { return 7 * time.Millisecond }
+func (untried) Untried()               {}

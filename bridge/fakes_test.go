@@ -213,6 +213,8 @@ func (l *fakeQueue) Hold(ref Ref, wait time.Duration, reason string) {
 	l.deferred = wait
 }
 
+func (l *fakeQueue) Rest(ref Ref, wait time.Duration) { l.say("rest %v: %v", ref, wait) }
+
 func (l *fakeQueue) Attempts(Ref) (int, time.Duration) { return l.tries, l.since }
 
 func (l *fakeQueue) Settle(results ...Result) {

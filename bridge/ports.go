@@ -67,6 +67,12 @@ type RetryLater interface {
 	RetryIn() time.Duration
 }
 
+// Untried is a RetryLater for a delivery that was not tried: it waits for another one of its lane. Nothing is written of it.
+type Untried interface {
+	RetryLater
+	Untried()
+}
+
 // Side is one wire.
 type Side interface {
 	ID() SideID
@@ -79,7 +85,7 @@ type Side interface {
 	// (Inflight.Bind) and the side will Settle or Unbind it. Any error means that it was never bound:
 	// ErrDown: send the same delivery again, first in its lane; *Refusal: dead letter; ctx's error: give it
 	// back; anything else: temporary, its lane alone backs off, or waits for as long as the error's
-	// RetryIn says (RetryLater).
+	// RetryIn says (RetryLater; Untried: and nothing is written of it).
 	Send(ctx context.Context, out Outbound) error
 	// Up tells whether the wire is logged in and ready, and in a few words why not.
 	Up() (bool, string)
@@ -172,6 +178,8 @@ type Queue interface {
 	// Hold is Defer for a delivery that was not tried, as it is not known yet whether it may leave: no attempt is
 	// counted, and what Attempts says begins anew.
 	Hold(ref Ref, wait time.Duration, reason string)
+	// Rest gives an unbound delivery back and lets its lane rest for a moment. Nothing is written, and nothing counted.
+	Rest(ref Ref, wait time.Duration)
 	// Attempts says how often a delivery was deferred, and for how long in all: time in which its side was down is not in it.
 	Attempts(ref Ref) (n int, waited time.Duration)
 	// Settle closes deliveries, bound or handed out. See Inflight.Settle.

@@ -39,12 +39,13 @@ type refusals struct {
 	changed *wait.Broadcast
 	log     zerolog.Logger
 
-	mu       sync.Mutex       // guards all below
-	denied   []session.Answer // not authorized: the next probe decides
-	first    map[lane]postponed
-	single   map[string]time.Time // since when, by broker
-	said     map[string]time.Time // by broker and code
-	gaveBack bool                 // since it was asked last
+	mu     sync.Mutex       // guards all below
+	denied []session.Answer // not authorized: the next probe decides
+	first  map[lane]postponed
+	single map[string]time.Time // since when, by broker
+	said   map[string]time.Time // by broker and code
+	back   map[lane]bool        // of what went back, and was not asked about since
+	swept  int                  // how many of first were left by the last look at whether they are of use
 }
 
 // postponed is the message of a lane that was refused first, and is not settled.
@@ -61,6 +62,14 @@ type errLane struct{ time.Duration }
 func (e errLane) Error() string          { return "mqtt: the broker refused a message of this lane for now" }
 func (e errLane) RetryIn() time.Duration { return e.Duration }
 
+// laneBusy: it waits for another message of its lane, and was not tried.
+type laneBusy struct{ errLane }
+
+func (laneBusy) Error() string { return "mqtt: another message of this lane is under way" }
+
+// Untried is bridge.Untried.
+func (laneBusy) Untried() {}
+
 // gate tells whether a message may leave now. inFlight is how many of its lane do.
 func (r *refusals) gate(host string, h handle, inFlight func() int, now time.Time) error {
 	r.mu.Lock()
@@ -73,11 +82,11 @@ func (r *refusals) gate(host string, h handle, inFlight func() int, now time.Tim
 	r.mu.Unlock()
 	switch {
 	case denied:
-		return errLane{singleWait}
+		return laneBusy{errLane{singleWait}}
 	case p.ref == h.ref && now.Before(p.until):
 		return errLane{p.until.Sub(now)}
 	case single && now.Sub(since) < singleFor && inFlight() > 0:
-		return errLane{singleWait}
+		return laneBusy{errLane{singleWait}}
 	}
 	return nil
 }
@@ -112,14 +121,15 @@ func (r *refusals) take(host string, a session.Answer, limit int, now time.Time)
 	}
 	if r.first == nil {
 		r.first, r.single = map[lane]postponed{}, map[string]time.Time{}
+		r.back = map[lane]bool{}
 	}
-	r.single[host] = now
 	r.postpone(h, a, now)
-	if a.Code == session.CodeNotAuthorized {
+	if a.Code == session.CodeNotAuthorized { // of one inbox, or of all: then nothing leaves. The broker can take more at a time
 		r.denied = append(r.denied, a)
 		return
 	}
-	r.gaveBack = true
+	r.single[host] = now
+	r.back[h.lane] = true
 	r.journal.Unbind(h.ref)
 }
 
@@ -139,8 +149,9 @@ func (r *refusals) postpone(h handle, a session.Answer, now time.Time) {
 		p.until = now.Add(min(laterMost, laterFirst<<min(p.tries, 6)))
 		p.tries++
 	}
-	if len(r.first) >= postponeMost {
+	if len(r.first) >= max(postponeMost, 2*r.swept) {
 		maps.DeleteFunc(r.first, func(_ lane, p postponed) bool { return now.Sub(p.until) > singleFor })
+		r.swept = len(r.first)
 	}
 	r.first[h.lane] = p
 }
@@ -223,20 +234,21 @@ func (r *refusals) decide(n int, heard bool, fix string) {
 		if _, some := r.first[h.lane]; !some { // the one before it is dead
 			r.first[h.lane] = postponed{ref: h.ref, place: a.Place, newest: a.Newest}
 		}
-		r.gaveBack = true
+		r.back[h.lane] = true
 		r.journal.Unbind(h.ref)
 	}
 	r.denied = r.denied[n:]
 	r.changed.Wake()
 }
 
-// gone tells, once, that messages went back to the journal.
-func (r *refusals) gone() bool {
+// overtakes tells, once, that something of its lane went back to the journal while Send had a message, which may belong behind
+// that. Nothing else is held up.
+func (r *refusals) overtakes(h handle) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was := r.gaveBack
-	r.gaveBack = false
-	return was
+	was := r.back[h.lane]
+	delete(r.back, h.lane)
+	return was && r.first[h.lane].ref != h.ref
 }
 
 // answered takes in what the broker has decided of a message.

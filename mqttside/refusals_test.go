@@ -72,13 +72,16 @@ func TestRefusedForNow(test *testing.T) {
 	t.reordered(0)
 	t.r.settled(c)
 	t.reordered(1)
-	if !t.r.gone() || t.r.gone() {
-		t.Error("told not once that they went back")
+	if t.r.overtakes(handleOf(other.Message)) || !t.r.overtakes(handleOf(b.Message)) || t.r.overtakes(handleOf(b.Message)) {
+		t.Error("not told once, and in its lane alone, that something went back")
 	}
 	t.waits("refused first", a, 0, laterFirst)
 	t.waits("refused behind it: the journal has it behind", b, 0, 0)
 	t.waits("another lane, nothing in flight", other, 0, 0)
 	t.waits("another lane, one in flight", other, 1, singleWait)
+	if _, ok := errors.AsType[bridge.Untried](t.r.gate("h", handleOf(other.Message), func() int { return 1 }, t.now)); !ok {
+		t.Error("a message that was not tried is written down")
+	}
 	t.now = t.now.Add(laterFirst)
 	t.waits("its time has come", a, 0, 0)
 	a.Place = 6
@@ -113,10 +116,11 @@ func TestDenied(test *testing.T) {
 	t.r.take("h", refused5(a, session.CodeNotAuthorized, 2), 0, t.now)
 	asked := t.r.asks()
 	t.r.take("h", refused5(b, session.CodeNotAuthorized, 3), 0, t.now)
-	if asked != 1 || t.r.asks() != 2 || t.r.gone() {
+	if asked != 1 || t.r.asks() != 2 || t.r.overtakes(handleOf(c.Message)) {
 		t.Errorf("asks about %d, then %d", asked, t.r.asks())
 	}
 	t.waits("behind both", c, 0, singleWait)
+	t.waits("another lane, one in flight: none of its business", t.add("2002", 4), 1, 0)
 	t.r.decide(asked, true, "the line")
 	t.waits("behind the second", c, 0, singleWait)
 	t.r.release()
@@ -125,7 +129,7 @@ func TestDenied(test *testing.T) {
 	if _, err := t.m.Delivery(handleOf(a.Message).ref); err == nil {
 		t.Error("the first is not dead")
 	}
-	if _, err := t.m.Delivery(handleOf(b.Message).ref); err != nil || !t.r.gone() {
+	if _, err := t.m.Delivery(handleOf(b.Message).ref); err != nil || !t.r.overtakes(handleOf(c.Message)) {
 		t.Errorf("the second: %v", err)
 	}
 	t.reordered(0)

@@ -26,8 +26,8 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	length := s.probeLength(topic, len(out.Body))
 	for {
 		change := s.changed.Wait()
-		if gaveBack(s) {
-			return bridge.ErrDown // first in its lane may be another now
+		if err := gaveBack(s, out); err != nil {
+			return err // first in its lane may be another now
 		}
 		k, qos, err := s.ready(out.Kind)
 		if err != nil {
@@ -50,8 +50,8 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		if k != nil && s.session.Send(k.conn, outbound(out, topic, qos)) {
 			return nil
 		}
-		if gaveBack(s) {
-			return bridge.ErrDown
+		if err := gaveBack(s, out); err != nil {
+			return err
 		}
 		if k != nil && k.alive() {
 			return errors.New("mqtt: no packet id is free")
@@ -70,7 +70,7 @@ func (k *link) allows(topic string, out bridge.Outbound) error {
 	if limit := s.brokers.longest(k.url.Host, topic); limit > 0 && len(out.Body) > limit {
 		return bridge.Refuse("too_large", "the MQTT broker takes no message longer than %d bytes", limit)
 	}
-	h := handle{out.Ref, lane{out.From, out.To}}
+	h := handleFor(out)
 	return s.refusals.gate(k.url.Host, h, func() int { return s.session.Count(sameLane(h.lane)) }, time.Now())
 }
 
@@ -136,8 +136,16 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 // go where there is room for many beside half of it.
 func beside(kind bridge.Kind, qos byte) bool { return kind == bridge.KindNotice && qos == 1 }
 
-// gaveBack tells, once, that deliveries went back to the journal. Whatever Send holds then may belong behind them.
-func gaveBack(s *Side) bool {
-	byTrust, bySession, byRefusal := s.trust.gone(), s.session.GaveBack(), s.refusals.gone()
-	return byTrust || bySession || byRefusal
+// gaveBack tells, once, that deliveries went back to the journal. What Send holds then may belong behind them.
+func gaveBack(s *Side, out bridge.Outbound) error {
+	byTrust, bySession := s.trust.gone(), s.session.GaveBack()
+	switch {
+	case byTrust || bySession: // many may have
+		return bridge.ErrDown
+	case s.refusals.overtakes(handleFor(out)):
+		return laneBusy{}
+	}
+	return nil
 }
+
+func handleFor(out bridge.Outbound) handle { return handle{out.Ref, lane{out.From, out.To}} }

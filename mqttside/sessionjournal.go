@@ -31,7 +31,7 @@ func stateRows(rows []session.Row) []bridge.StateRow {
 
 // outbound is a delivery as a session sends it. That a notice comes twice harms nobody.
 func outbound(out bridge.Outbound, topic string, qos byte) session.Message {
-	return session.Message{Topic: topic, Payload: out.Body, QoS: qos, Tag: handle{out.Ref, lane{out.From, out.To}},
+	return session.Message{Topic: topic, Payload: out.Body, QoS: qos, Tag: handleFor(out),
 		Repeatable: out.Kind == bridge.KindNotice}
 }
 

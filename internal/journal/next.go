@@ -189,6 +189,16 @@ func (j *Journal) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 	j.put(&deferred{d, 0, 0, j.nowMS() + wait.Milliseconds(), reason})
 }
 
+// Rest implements bridge.Queue.
+func (j *Journal) Rest(ref bridge.Ref, wait time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if d := j.deliveryOf(ref); d != nil && d.state == handedOut {
+		d.lane.until = max(d.lane.until, j.running()+wait.Milliseconds())
+		j.queueDelivery(d)
+	}
+}
+
 // deferred is kept for people, and so that a delivery does not begin anew with each start of the relay.
 type deferred struct {
 	l                *delivery
