@@ -58,7 +58,7 @@ type answer byte
 
 const (
 	answerNone   answer = iota // the connection ended without a CONNACK
-	answerLevel                // a code that refuses the version, or one that the level does not know
+	answerLevel                // a code that refuses the version, or what we say by it, or one that the level does not know
 	answerLogin                // the login is refused: the level was understood
 	answerOther                // so it was here
 	answerRetain               // and here: the broker takes no will that is to be kept
@@ -85,8 +85,11 @@ func answerOf(err error) answer {
 		return answerRetain
 	case session.CodeBadLogin, session.CodeNotAuthorized, session.CodeBanned, session.CodeBadMethod:
 		return answerLogin
-	case session.CodeClientID, session.CodeUnavailable, session.CodeBusy, session.CodeQuota, session.CodeNoQoS,
-		session.CodeOtherServer, session.CodeMoved, session.CodeRate:
+	case session.CodeNoVersion, session.CodeMalformed, session.CodeProtocol:
+		return answerLevel
+	case session.CodeUnspecified, session.CodeOwnReasons, session.CodeClientID, session.CodeUnavailable, session.CodeBusy, session.CodeShutdown,
+		session.CodeBadTopic, session.CodePacketTooLarge, session.CodeQuota, session.CodeBadPayload, session.CodeNoQoS,
+		session.CodeOtherServer, session.CodeMoved, session.CodeRate: // all that MQTT 5 has (3.2.2.2)
 		return answerOther
 	}
 	return answerLevel

@@ -84,6 +84,8 @@ var (
 	errClientID    error = &fix.Error{Kind: fix.BadClientID, Err: errors.New("the broker does not accept the client id")}
 	errUnavailable error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker is not available")}
 	errNoQoS       error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker confirms nothing: it takes no QoS above 0")}
+	errRetain      error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker keeps no messages, as the status of the relay would be: set CHATRELAY_STATUS_TOPIC=off, or allow retained messages at the broker")}
+	errWill        error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker does not take the status that the login of the relay brings: set CHATRELAY_STATUS_TOPIC=off, or let the broker take it")}
 	errLevel             = errors.New("the broker refuses the protocol level")
 )
 
@@ -106,6 +108,10 @@ func explain(err error) error {
 		why = errClientID
 	case r.Code == session.CodeNoQoS:
 		why = errNoQoS
+	case answerOf(err) == answerRetain:
+		why = errRetain
+	case r.Level == level5 && (r.Code == session.CodePacketTooLarge || r.Code == session.CodeBadPayload || r.Code == session.CodeBadTopic):
+		why = errWill
 	case answerOf(err) == answerOther:
 		why = errUnavailable
 	}

@@ -60,3 +60,23 @@ func TestRestOutlivesItsLane(t *testing.T) {
 		}
 	}
 }
+
+// TestRest: a delivery that was not tried is first in its lane again, soon, and nothing is written of it.
+func TestRest(t *testing.T) {
+	c := &steppable{clock: newClock()}
+	o := options("memory")
+	o.Clock, o.Elapsed = c.Now, c.elapsed
+	b := openTest(t, o)
+	b.append(direct(bridge.XMPP, "1001", "1002", "one"), direct(bridge.XMPP, "1001", "1002", "two"))
+	first := b.next(bridge.MQTT).Ref
+	b.Rest(first, 50*time.Millisecond)
+	c.pass(49 * time.Millisecond)
+	b.nothing(bridge.MQTT)
+	c.pass(time.Millisecond)
+	if o := b.next(bridge.MQTT); o.Ref != first {
+		t.Errorf("next is %v, want %v", o.Ref, first)
+	}
+	if n, since := b.Attempts(first); n != 0 || since != 0 {
+		t.Errorf("%d attempts, %v", n, since)
+	}
+}

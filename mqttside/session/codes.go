@@ -8,6 +8,8 @@ import (
 // Codes by which a broker refuses, or ends a connection (MQTT 5, 2.4).
 const (
 	CodeUnspecified    = 0x80
+	CodeMalformed      = 0x81
+	CodeProtocol       = 0x82
 	CodeOwnReasons     = 0x83
 	CodeNoVersion      = 0x84
 	CodeClientID       = 0x85
