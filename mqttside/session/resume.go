@@ -27,10 +27,10 @@ func (s *Session) Resume(c *Conn, state State, onlyQoS1 bool, most int) (maybe i
 		}
 		switch {
 		case most == 0 || d.phase == released:
-			s.write(d, true)
+			s.write(d, d.written)
 		case s.free > 0 && len(s.waiting) == 0:
 			s.free--
-			s.write(d, true)
+			s.write(d, d.written)
 		default:
 			s.waiting = append(s.waiting, d)
 		}

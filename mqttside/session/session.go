@@ -280,7 +280,7 @@ func (s *Session) follow() {
 		d := s.waiting[0]
 		if s.waiting = s.waiting[1:]; s.byID[d.id] == d {
 			s.free--
-			s.write(d, true)
+			s.write(d, d.written)
 		}
 	}
 }

@@ -261,3 +261,28 @@ func TestInUse(t *testing.T) {
 		})
 	}
 }
+
+// TestFirstDup: what was bound and never left is not said to be a repetition, when it leaves on another connection
+// (MQTT-3.3.1-1).
+func TestFirstDup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		s, u := New(m), &user{}
+		c, f := logIn5(t, s, u, "")
+		m.hold(true)
+		s.Send(c, message(7, 2))
+		synctest.Wait()
+		f.leave(c)
+		m.hold(false)
+		for _, dup := range []bool{false, true} {
+			c, f = greet5(t, u, "")
+			s.Resume(c, StatePresent, false, 10)
+			c.Start()
+			if p, err := f.in.next(); err != nil || p.kind != kindPublish || p.Dup != dup {
+				t.Errorf("got %+v, %v; want DUP %v", p, err, dup)
+			}
+			synctest.Wait()
+			f.leave(c)
+		}
+	})
+}
