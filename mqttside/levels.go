@@ -42,15 +42,19 @@ func nameOfLevel(l session.Level) string {
 // muteLimit is how many connections in a row may end without a CONNACK before a plainer level is tried.
 const muteLimit = 2
 
-// provenMuteLimit is muteLimit for a level that a CONNACK has proven: a broker that is restarted behind a balancer looks like
-// one that does not know it.
-const provenMuteLimit = 6
+// A level that a CONNACK has proven is not left before so many, and not before so long: a broker that is restarted behind a balancer, which
+// takes connections all the time, looks like one that does not know it.
+const (
+	provenMuteLimit = 6
+	provenMuteTime  = time.Minute
+)
 
 // attempt is the search for a level that a broker knows, between two accepted logins.
 type attempt struct {
 	trying session.Level // 0: nothing has failed yet
 	once   bool          // a plainer one is tried once
 	silent int           // connections in a row without a CONNACK
+	since  time.Time     // when the first of them ended
 }
 
 // answer is how a CONNECT ended that was not accepted.
@@ -133,7 +137,7 @@ func (b *brokers) accepted(host string, level session.Level, now time.Time) (say
 
 // refused takes in how a CONNECT ended that was not accepted. again: another one is to be tried at once, as a rule of a plainer
 // level. say is what a person should know of it.
-func (b *brokers) refused(host string, level session.Level, got answer) (again bool, say string) {
+func (b *brokers) refused(host string, level session.Level, got answer, now time.Time) (again bool, say string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
@@ -149,11 +153,14 @@ func (b *brokers) refused(host string, level session.Level, got answer) (again b
 		at.silent, at.once, at.noRetain = 0, false, true
 		return again, say
 	case answerNone:
-		limit := muteLimit
-		if level == at.facts.level {
-			limit = provenMuteLimit
+		if at.silent++; at.silent == 1 {
+			at.since = now
 		}
-		if at.silent++; at.silent < limit && !at.once {
+		enough := at.silent >= muteLimit
+		if level == at.facts.level {
+			enough = at.silent >= provenMuteLimit && now.Sub(at.since) >= provenMuteTime
+		}
+		if !enough && !at.once {
 			return false, ""
 		}
 	}

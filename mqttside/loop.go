@@ -117,7 +117,7 @@ func (s *Side) plainer(ctx context.Context, k *link, err error) bool {
 	if !k.asked || ctx.Err() != nil {
 		return false // the broker has not seen our CONNECT, or not been given the time to answer
 	}
-	again, say := s.brokers.refused(k.url.Host, k.level, answerOf(err))
+	again, say := s.brokers.refused(k.url.Host, k.level, answerOf(err), time.Now())
 	if say != "" {
 		s.log.Info().Str("broker", k.url.Host).Msg(say)
 	}

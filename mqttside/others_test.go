@@ -222,7 +222,7 @@ func TestLevelSearch(t *testing.T) {
 	}
 	refused := func(t *testing.T, b *brokers, how answer, again bool) {
 		t.Helper()
-		if got, _ := b.refused("h", b.level("h", now), how); got != again {
+		if got, _ := b.refused("h", b.level("h", now), how, now); got != again {
 			t.Errorf("again %v, want %v", got, again)
 		}
 	}
@@ -238,7 +238,7 @@ func TestLevelSearch(t *testing.T) {
 		if got := b.level("h", again); got != levelBridge {
 			t.Errorf("after an hour level %#x", got)
 		}
-		b.refused("h", levelBridge, answerLevel)
+		b.refused("h", levelBridge, answerLevel, now)
 		b.accepted("h", levelPlain, again)
 		if got := b.level("h", again.Add(factLife/2)); got != levelPlain {
 			t.Errorf("level %#x right after it was tried in vain", got)
@@ -258,11 +258,18 @@ func TestLevelSearch(t *testing.T) {
 	t.Run("a proven level is not given up at once", func(t *testing.T) {
 		b := newOne()
 		b.accepted("h", levelBridge, now)
-		for range provenMuteLimit - 1 {
+		for range 10 * provenMuteLimit { // within a moment
 			refused(t, b, answerNone, false)
 		}
-		refused(t, b, answerNone, true)
+		if again, _ := b.refused("h", levelBridge, answerNone, now.Add(provenMuteTime)); !again {
+			t.Error("it is never given up")
+		}
 		want(t, b, levelPlain)
+		refused(t, b, answerNone, false)
+		want(t, b, levelBridge) // once only
+		if again, _ := b.refused("h", levelBridge, answerNone, now.Add(3*provenMuteTime)); again {
+			t.Error("given up after one")
+		}
 	})
 	t.Run("a refused login is no refused level", func(t *testing.T) {
 		b := newOne()
@@ -273,7 +280,7 @@ func TestLevelSearch(t *testing.T) {
 	})
 	t.Run("each address by itself", func(t *testing.T) {
 		b := newOne()
-		b.refused("other", levelBridge, answerLevel)
+		b.refused("other", levelBridge, answerLevel, now)
 		b.accepted("other", levelPlain, now)
 		want(t, b, levelBridge)
 	})
@@ -324,7 +331,7 @@ func TestCanary(t *testing.T) {
 		t.Error("our own was not tried yet")
 	}
 	for range 2 {
-		b.refused("h", level5, answerLogin)
+		b.refused("h", level5, answerLogin, time.Now())
 		for n, want := range []bool{true, true, true, false} {
 			if got := b.canary("h"); got != want {
 				t.Errorf("attempt %d: %v", n, got)
@@ -382,12 +389,12 @@ func TestSideLevel(t *testing.T) {
 		}
 	}
 	wants("at first", level5, level5)
-	b.refused("h", level5, answerLevel)
+	b.refused("h", level5, answerLevel, now)
 	wants("MQTT 5 is refused", levelBridge, levelPlain)
 	b.accepted("h", levelBridge, now)
 	now = now.Add(factLife)
 	wants("after an hour", level5, levelPlain)
-	b.refused("h", level5, answerLevel)
+	b.refused("h", level5, answerLevel, now)
 	wants("refused again", levelBridge, levelPlain)
 	b.accepted("h", level5, now)
 	wants("MQTT 5 is proven", level5, level5)
