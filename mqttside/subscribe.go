@@ -64,14 +64,14 @@ func (s subscribed) former(have subscribed, present bool) string {
 // broker lost what it did last, so the inboxes are asked for at each login. It brings nothing that is retained.
 func (s *Side) subscribe(ctx context.Context, k *link) error {
 	want, have := s.subscription(k.level), parseSubscribed(s.filterAt)
-	five := k.level == level5
+	five, written := k.level == level5, s.filterAt
 	if !five && k.sure && want == have {
 		return nil
 	}
 	if five || !k.sure || !want.sameInboxes(have) {
 		former := want.former(have, k.conn.Present)
-		if former != "" { // should we die between the two, neither is believed
-			s.filterAt = ""
+		if former != "" && written != "" { // should we die between the two, neither is believed
+			written, s.filterAt = "", ""
 			k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter}))
 		}
 		code, err := k.exchange(ctx, former, session.Filter{Topic: want.inboxes, QoS: 2, NoLocal: true, NoRetained: true})
@@ -79,7 +79,7 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 			return err
 		}
 		s.granted(k, code)
-		s.remember(k, subscribed{want.inboxes, want.level, have.probes})
+		s.filterAt = subscribed{want.inboxes, want.level, have.probes}.String()
 	}
 	if five || want.probes != have.probes {
 		former := have.probes
@@ -90,16 +90,10 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 			return err
 		}
 	}
-	s.remember(k, want)
-	return nil
-}
-
-// remember keeps what the session subscribes to.
-func (s *Side) remember(k *link, have subscribed) {
-	if text := have.String(); text != s.filterAt {
-		s.filterAt = text
-		k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(text)}))
+	if s.filterAt = want.String(); s.filterAt != written { // behind all: a journal in trouble keeps nobody from connecting
+		k.conn.Raise(s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateFilter, Value: []byte(s.filterAt)}))
 	}
+	return nil
 }
 
 // exchange unsubscribes from what was before and subscribes to something else; empty: to, or from, nothing. What is not
