@@ -99,22 +99,15 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 // exchange unsubscribes from what was before and subscribes to something else; empty: to, or from, nothing. What is not
 // taken back is refused as bad_topic.
 func (k *link) exchange(ctx context.Context, former string, f session.Filter) (qos byte, err error) {
-	var answer <-chan []byte
-	switch {
-	case f.Topic == "" && former == "":
+	if f.Topic == "" && former == "" {
 		return 0, nil
-	case f.Topic == "":
-		if _, err := k.conn.Unsubscribe(former); err != nil {
-			return 0, fmt.Errorf("unsubscribe: %w", err)
-		}
-		return 0, nil
-	case former == "":
-		answer, err = k.conn.Subscribe(f)
-	default:
-		answer, err = k.conn.Resubscribe(former, f)
 	}
+	answer, err := k.conn.Exchange(former, f)
 	if err != nil {
 		return 0, fmt.Errorf("subscribe: %w", err)
+	}
+	if f.Topic == "" {
+		return 0, nil
 	}
 	code, err := k.suback(ctx, answer)
 	if err != nil {

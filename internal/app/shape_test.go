@@ -28,7 +28,7 @@ type ceiling struct{ fields, methods, back, sql int }
 // session.
 func ceilings() map[string]ceiling {
 	return map[string]ceiling{
-		"internal/journal": {fields: 65, methods: 133, back: 25, sql: 16},
+		"internal/journal": {fields: 65, methods: 132, back: 25, sql: 16},
 		"mqttside":         {fields: 30, methods: 91},
 		"xmppside/sm":      {fields: 34, methods: 45, back: 10},
 	}

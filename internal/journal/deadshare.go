@@ -124,7 +124,7 @@ func (o *shedOp) apply(t *txn) {
 // logShed logs what was put away, not more often than once a minute.
 func (j *Journal) logShed() {
 	if now := j.opt.Clock(); j.shed > 0 && now.Sub(j.shedAt) >= warnAgain {
-		j.logLater(j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+		j.logLines.later(j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
 			"dead letters were over their quarter of the journal: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
 		j.shed, j.shedAt = 0, now
 	}

@@ -134,7 +134,7 @@ type Journal struct {
 	space     space
 
 	// The writer's own.
-	logLines         []logLine // for the log, once the lock is free
+	logLines         lateLog // for the log, once the lock is free
 	tx               uint32
 	lastBinding      uint64 // last binding
 	lease            uint64 // numbers below it are covered by meta

@@ -2,23 +2,22 @@ package journal
 
 import "github.com/rs/zerolog"
 
-// logLine is a line for the log that was made under the lock.
+// lateLog keeps lines for the log that are made under the lock until it is free: a log that is slow, or stands still, must not hold up
+// dispatchers, sides and the status page. The writer's own.
+type lateLog []logLine
+
 type logLine struct {
 	event *zerolog.Event
 	text  string
 }
 
-// logLater has a line written once the lock is free: a log that is slow, or stands still, must not hold up dispatchers,
-// sides and the status page. The writer's own.
-func (j *Journal) logLater(event *zerolog.Event, text string) {
-	j.logLines = append(j.logLines, logLine{event, text})
-}
+func (l *lateLog) later(event *zerolog.Event, text string) { *l = append(*l, logLine{event, text}) }
 
-// flushLog writes what is to be said. Not under the lock; by the writer, when all that waited has its answer.
-func (j *Journal) flushLog() {
-	for _, s := range j.logLines {
+// flush writes what is to be said. Not under the lock; by the writer, when all that waited has its answer.
+func (l *lateLog) flush() {
+	for _, s := range *l {
 		s.event.Msg(s.text)
 	}
-	clear(j.logLines)
-	j.logLines = j.logLines[:0]
+	clear(*l)
+	*l = (*l)[:0]
 }

@@ -237,7 +237,7 @@ func (t *txn) rememberRequeued(m *entry) {
 	var packed []byte
 	err := t.j.conn.QueryRowContext(context.Background(), "SELECT keys FROM messages WHERE id = ?", int64(m.id)).Scan(&packed)
 	if err != nil {
-		t.j.logLater(t.j.log.Warn().Err(err).Uint64("msg", m.id), "the keys of a requeued message cannot be read")
+		t.j.logLines.later(t.j.log.Warn().Err(err).Uint64("msg", m.id), "the keys of a requeued message cannot be read")
 		return
 	}
 	for ; len(packed) >= len(message.Key{}); packed = packed[len(message.Key{}):] {

@@ -40,7 +40,7 @@ func (j *Journal) rotate() error {
 	j.dedup.recount()
 	if early > 0 {
 		j.counts[bridge.Counter{Name: evicted}] += int64(early)
-		j.logLater(j.log.Warn().Int("keys", early).Int("limit", j.opt.DedupMaxKeys),
+		j.logLines.later(j.log.Warn().Int("keys", early).Int("limit", j.opt.DedupMaxKeys),
 			"more keys than may be kept: the oldest are forgotten before their time")
 	}
 	j.ranSaved, j.checkpointed = ran, false

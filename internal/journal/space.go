@@ -93,13 +93,13 @@ func (j *Journal) logFull() {
 		if full {
 			e, text = j.log.Error(), "journal full: new messages are refused"
 		}
-		j.logLater(e.Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).
+		j.logLines.later(e.Int64("bytes", j.space.used).Int64("limit", j.opt.MaxBytes).
 			Int("deliveries", j.waiting).Int("max_pending", j.opt.MaxPending), text)
 	}
 	j.logShed()
 	if warn := j.dead.bytes > j.opt.MaxBytes/deadShare/2; warn != j.deadWarned {
 		if j.deadWarned = warn; warn {
-			j.logLater(j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+			j.logLines.later(j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
 				"dead letters fill more than half of their quarter of the journal; beyond it the oldest are put away: look at them, requeue or drop them")
 		}
 	}

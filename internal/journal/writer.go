@@ -18,7 +18,7 @@ const (
 // with an error that ends the process.
 func (j *Journal) write() {
 	defer close(j.ended)
-	defer j.flushLog()
+	defer j.logLines.flush()
 	tick := time.NewTimer(idleEvery)
 	defer tick.Stop()
 	wait, hurry := idleEvery, false
@@ -27,7 +27,7 @@ func (j *Journal) write() {
 			j.fail(err)
 			return
 		}
-		j.flushLog()
+		j.logLines.flush()
 		idle, over := j.pause()
 		if over {
 			j.finalCommit()
@@ -53,7 +53,7 @@ func (j *Journal) write() {
 			j.fail(err)
 			return
 		}
-		j.flushLog()
+		j.logLines.flush()
 		if hurry {
 			wait = min(wait*2, retryMost)
 		}
@@ -219,11 +219,11 @@ func (j *Journal) finalCommit() {
 		}
 	}
 	if lost > 0 {
-		j.logLater(j.log.Warn().Int("deliveries", lost),
+		j.logLines.later(j.log.Warn().Int("deliveries", lost),
 			"disk still full at shutdown: finished deliveries are not recorded and may be sent again")
 		return
 	}
 	if err := j.saveRan(); err != nil {
-		j.logLater(j.log.Warn().Err(err), "the running time could not be written")
+		j.logLines.later(j.log.Warn().Err(err), "the running time could not be written")
 	}
 }

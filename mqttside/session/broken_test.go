@@ -12,7 +12,7 @@ import (
 func TestOtherAnswer(t *testing.T) {
 	for name, ask := range map[string]func(*Conn) (<-chan []byte, error){
 		"\xb0\x02\xff\x00":     func(c *Conn) (<-chan []byte, error) { return c.Subscribe(Filter{Topic: "a/+", QoS: 2}) },
-		"\x90\x03\xff\x00\x01": func(c *Conn) (<-chan []byte, error) { return c.Unsubscribe("a/+") },
+		"\x90\x03\xff\x00\x01": func(c *Conn) (<-chan []byte, error) { return c.Exchange("a/+", Filter{}) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c, f := logIn(t, &user{}, false)

@@ -227,21 +227,18 @@ func (c *Conn) Subscribe(f Filter) (<-chan []byte, error) {
 	return c.ask(packet{kind: kindSubscribe, filter: f}, kindSuback)
 }
 
-// Unsubscribe takes a filter back. The channel gets what the broker answers, which is nothing by MQTT 3.1.1.
-func (c *Conn) Unsubscribe(filter string) (<-chan []byte, error) {
+// Exchange takes a filter back and asks for another, in one write: what others publish between the two reaches nobody. An empty one is
+// left out. The channel gets the code of the last answer, which to a filter that is taken back is none by MQTT 3.1.1.
+func (c *Conn) Exchange(former string, f Filter) (answer <-chan []byte, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ask(packet{kind: kindUnsubscribe, filter: Filter{Topic: filter}}, kindUnsuback)
-}
-
-// Resubscribe is Unsubscribe and Subscribe in one write: what others publish between the two reaches nobody.
-func (c *Conn) Resubscribe(former string, f Filter) (<-chan []byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, err := c.ask(packet{kind: kindUnsubscribe, filter: Filter{Topic: former}}, kindUnsuback); err != nil {
-		return nil, err
+	if former != "" {
+		answer, err = c.ask(packet{kind: kindUnsubscribe, filter: Filter{Topic: former}}, kindUnsuback)
 	}
-	return c.ask(packet{kind: kindSubscribe, filter: f}, kindSuback)
+	if f.Topic != "" && err == nil {
+		answer, err = c.ask(packet{kind: kindSubscribe, filter: f}, kindSuback)
+	}
+	return answer, err
 }
 
 // firstRequest is the lowest packet id of requests: those below are for messages, so that the two never meet.

@@ -84,11 +84,10 @@ type Session struct {
 	Received *ReceivedIDs
 	journal  Journal
 
-	mu       sync.Mutex // guards all below
-	id       ID
-	conn     *Conn // nil: none is logged in
-	byID     map[uint16]*delivery
-	last     uint16 // packet id that was taken last
+	mu   sync.Mutex // guards all below
+	id   ID
+	conn *Conn // nil: none is logged in
+	packetIDs
 	seq      uint64
 	inside   int  // deliveries that count against the window
 	beside   int  // the others
@@ -101,7 +100,7 @@ type Session struct {
 
 // New makes a session without a name. Load, Renew or both come before the first Resume.
 func New(journal Journal) *Session {
-	return &Session{journal: journal, byID: map[uint16]*delivery{},
+	return &Session{journal: journal, packetIDs: packetIDs{byID: map[uint16]*delivery{}},
 		Received: &ReceivedIDs{journal: journal, byID: map[uint16]*ReceivedID{}}}
 }
 
@@ -173,16 +172,6 @@ func (s *Session) Send(c *Conn, m Message) bool {
 	return true
 }
 
-// freeID takes a packet id. There is one.
-func (s *Session) freeID() uint16 {
-	for ok := true; ok; _, ok = s.byID[s.last] {
-		if s.last++; s.last >= firstRequest {
-			s.last = 1
-		}
-	}
-	return s.last
-}
-
 func (s *Session) add(d *delivery) {
 	if len(s.byID) == 0 {
 		s.moved = time.Now()
@@ -235,7 +224,9 @@ func (s *Session) answered(c *Conn, p *packet) (answer, error) {
 	refused := p.code >= refusedFrom && p.kind != kindPubcomp && !d.known(p)
 	switch {
 	case refused && p.code == CodeIDInUse && d.phase == published: // the broker's session is not what we take it for
-		s.rename(d)
+		if s.rename(d) {
+			s.bind(d)
+		}
 		return answer{}, Ended{p.code, p.reason}
 	case refused && d.phase == published: // MQTT 5, 4.3: the exchange is over
 		return s.decide(d, p, p.code), nil
@@ -253,18 +244,6 @@ func (s *Session) answered(c *Conn, p *packet) (answer, error) {
 		return s.decide(d, p, 0), nil // PUBCOMP decides nothing: the broker had the message
 	}
 	return answer{}, breachf("it answered a message of QoS %d out of turn, with packet type %d", d.qos, p.kind)
-}
-
-// rename gives a delivery another packet id: the broker says that this one is taken, which it does not say of this message.
-func (s *Session) rename(d *delivery) {
-	if len(s.byID) >= firstRequest-1 {
-		return
-	}
-	before := d.id
-	d.id, d.renamed = s.freeID(), true
-	delete(s.byID, before)
-	s.byID[d.id] = d
-	s.bind(d)
 }
 
 func (s *Session) decide(d *delivery, p *packet, code byte) answer {
