@@ -250,10 +250,8 @@ func oneInbox(t *testing.T) {
 	}
 }
 
-// takenAwayAndTold: by MQTT 5 the broker says so. Nothing is said to be sent that did not arrive, and all arrives once it may.
-func takenAwayAndTold(t *testing.T) {
-	t.Parallel()
-	r := newRights(t, servers.MosquittoConfig{}, "5")
+// takeAway takes away the right to publish when ten messages have arrived, and sends more.
+func (r *rights) takeAway() {
 	for range 10 {
 		r.send(0)
 	}
@@ -262,6 +260,13 @@ func takenAwayAndTold(t *testing.T) {
 	for range amount(40, 990) {
 		r.send(0)
 	}
+}
+
+// takenAwayAndTold: by MQTT 5 the broker says so. Nothing is said to be sent that did not arrive, and all arrives once it may.
+func takenAwayAndTold(t *testing.T) {
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{}, "5")
+	r.takeAway()
 	r.until("it says what is wrong", 15*time.Second, r.unready)
 	if n := r.count(r.ids, liedTo) + r.count(r.ids, failed); n > 0 {
 		t.Errorf("%d were told what is not so", n)
@@ -276,14 +281,7 @@ func takenAwayAndTold(t *testing.T) {
 func takenAwayThenKilled(t *testing.T) {
 	t.Parallel()
 	r := newRights(t, servers.MosquittoConfig{}, "3.1.1")
-	for range 10 {
-		r.send(0)
-	}
-	r.until("the first arrived", stage.Patience, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
-	r.must(r.MQTT.SetACL(mayRead))
-	for range amount(40, 990) {
-		r.send(0)
-	}
+	r.takeAway()
 	r.until("all are said to be sent", time.Minute, func() bool { return r.count(r.ids, saidSent) == len(r.ids) })
 	r.Relay.Kill()
 	r.Relay.Launch()
