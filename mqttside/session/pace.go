@@ -10,6 +10,7 @@ import (
 
 const (
 	slowestLine = 8 << 10  // bytes a second: the slowest line that allowance is made for
+	unsteady    = 8        // times slower than its last long packet a line may become
 	longPacket  = 16 << 10 // shorter ones take no time that is worth an allowance
 	mostBusy    = time.Minute
 )
@@ -30,6 +31,9 @@ type pace struct {
 	read    atomic.Int64 // when the last bytes came, or the reader began to wait; ns
 	busy    atomic.Int64 // until when what was written may keep the line; ns
 	long    atomic.Int64 // packet id of the last long one
+	length  atomic.Int64 // its bytes
+	left    atomic.Int64 // when it was written; ns
+	speed   atomic.Int64 // bytes a second that the line is good for, as the last long one showed; 0: not known
 }
 
 // sends makes allowance for a packet of n bytes.
@@ -38,9 +42,11 @@ func (p *pace) sends(n int, id uint16, now time.Time) {
 		return
 	}
 	p.long.Store(int64(id))
+	p.length.Store(int64(n))
+	p.left.Store(now.UnixNano())
 	for {
 		was := p.busy.Load()
-		until := max(was, now.UnixNano()) + int64(LineTime(n))
+		until := max(was, now.UnixNano()) + int64(n)*int64(time.Second)/max(p.speed.Load(), slowestLine)
 		if p.busy.CompareAndSwap(was, min(until, now.Add(mostBusy).UnixNano())) {
 			return
 		}
@@ -48,10 +54,11 @@ func (p *pace) sends(n int, id uint16, now time.Time) {
 }
 
 // answered ends the allowance: the last long packet has arrived, and so has all before it.
+// It shows how fast the line is, so that one that is broken under the next long packet is not mistaken for a slow one.
 func (p *pace) answered(id uint16) {
-	until := p.busy.Load()
-	if p.long.Load() == int64(id) {
-		p.busy.CompareAndSwap(until, 0) // fails if another long one left meanwhile
+	until, length, left := p.busy.Load(), p.length.Load(), p.left.Load()
+	if p.long.Load() == int64(id) && p.busy.CompareAndSwap(until, 0) { // fails if another long one left meanwhile
+		p.speed.Store(length * int64(time.Second) / max(time.Now().UnixNano()-left, 1) / unsteady)
 	}
 }
 

@@ -7,37 +7,60 @@ import (
 	"time"
 )
 
-// TestSilentBehindLong: a long packet that the broker has answered for is no longer on the line; until then it may be.
+// TestSilentBehindLong: a long packet that the broker has not answered for may be on the line still, as long as a slow one
+// takes for it, or an eighth of the speed that the line has shown.
 func TestSilentBehindLong(t *testing.T) {
-	for _, answered := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			s, c, f, _ := begun(t, newMemory())
-			began := time.Now()
-			const size = 200 << 10
-			m := message(1, 1)
-			m.Payload = make([]byte, size)
-			if !s.Send(c, m) {
-				t.Fatal("not taken")
-			}
-			f.wants(want{1, kindPublish})
-			ends := LineTime(size) + pingTimeout
-			if answered {
-				f.acks(kindPuback, 1)
-				ends = KeepAlive + pingTimeout
-			}
-			go func() { // ends with far
-				for f.reads() != nil {
-				}
-			}()
-			select {
-			case <-c.Closed():
-			case <-time.After(time.Minute):
-			}
-			if took := time.Since(began); !errors.Is(c.Reason(), ErrSilent) || took < ends-time.Second || took > ends+2*time.Second {
-				t.Errorf("answered %v: after %v: %v, want %v", answered, took, c.Reason(), ends)
-			}
-			f.leave(c)
-			synctest.Wait()
+	const size = 200 << 10
+	for _, c := range []struct {
+		name     string
+		answered []time.Duration // how long the broker takes to answer each; the last one if it has no answer
+		last     bool            // which has one
+		within   time.Duration   // of the last one
+	}{
+		{"answered", []time.Duration{0}, true, KeepAlive},
+		{"not answered", nil, false, LineTime(size)},
+		{"not answered on a fast line", []time.Duration{time.Second / 8}, false, KeepAlive},
+		{"not answered on a middling line", []time.Duration{2 * time.Second}, false, 8 * 2 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { silentBehindLong(t, size, c.answered, c.last, c.within) })
 		})
 	}
+}
+
+func silentBehindLong(t *testing.T, size int, answered []time.Duration, last bool, within time.Duration) {
+	s, c, f, _ := begun(t, newMemory())
+	send := func(id uint16) {
+		m := message(int(id), 1)
+		m.Payload = make([]byte, size)
+		if !s.Send(c, m) {
+			t.Fatal("not taken")
+		}
+		f.wants(want{id, kindPublish})
+	}
+	began := time.Now()
+	for i, d := range answered {
+		send(uint16(i + 1))
+		time.Sleep(d)
+		f.acks(kindPuback, uint16(i+1))
+	}
+	if !last {
+		synctest.Wait()
+		began = time.Now()
+		send(uint16(len(answered) + 1))
+	}
+	go func() { // ends with far
+		for f.reads() != nil {
+		}
+	}()
+	select {
+	case <-c.Closed():
+	case <-time.After(time.Minute):
+	}
+	ends := within + pingTimeout
+	if took := time.Since(began); !errors.Is(c.Reason(), ErrSilent) || took < ends-time.Second || took > ends+2*time.Second {
+		t.Errorf("after %v: %v, want %v", took, c.Reason(), ends)
+	}
+	f.leave(c)
+	synctest.Wait()
 }
