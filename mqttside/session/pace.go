@@ -30,18 +30,15 @@ type pace struct {
 	listens atomic.Bool  // the reader waits for bytes
 	read    atomic.Int64 // when the last bytes came, or the reader began to wait; ns
 	busy    atomic.Int64 // until when what was written may keep the line; ns
-	long    atomic.Int64 // packet id of the last long one
+	long    atomic.Int64 // what ends with its answer, for the last long one: its packet id, or minus the number of a ping behind it
 	length  atomic.Int64 // its bytes
 	left    atomic.Int64 // when it was written; ns
 	speed   atomic.Int64 // bytes a second that the line is good for, as the last long one showed; 0: not known
 }
 
-// sends makes allowance for a packet of n bytes.
-func (p *pace) sends(n int, id uint16, now time.Time) {
-	if n < longPacket {
-		return
-	}
-	p.long.Store(int64(id))
+// sends makes allowance for a long packet of n bytes, until what is known by answer has come.
+func (p *pace) sends(n int, answer int64, now time.Time) {
+	p.long.Store(answer)
 	p.length.Store(int64(n))
 	p.left.Store(now.UnixNano())
 	for {
@@ -55,9 +52,9 @@ func (p *pace) sends(n int, id uint16, now time.Time) {
 
 // answered ends the allowance: the last long packet has arrived, and so has all before it.
 // It shows how fast the line is, so that one that is broken under the next long packet is not mistaken for a slow one.
-func (p *pace) answered(id uint16) {
+func (p *pace) answered(answer int64) {
 	until, length, left := p.busy.Load(), p.length.Load(), p.left.Load()
-	if p.long.Load() == int64(id) && p.busy.CompareAndSwap(until, 0) { // fails if another long one left meanwhile
+	if p.long.Load() == answer && p.busy.CompareAndSwap(until, 0) { // fails if another long one left meanwhile
 		p.speed.Store(length * int64(time.Second) / max(time.Now().UnixNano()-left, 1) / unsteady)
 	}
 }

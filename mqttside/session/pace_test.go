@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // TestSilentBehindLong: a long packet that the broker has not answered for may be on the line still, as long as a slow one
@@ -63,4 +65,27 @@ func silentBehindLong(t *testing.T, size int, answered []time.Duration, last boo
 	}
 	f.leave(c)
 	synctest.Wait()
+}
+
+// TestSilentBehindProbe: nothing answers a long PUBLISH of QoS 0; the answer to the ping behind it ends the allowance.
+func TestSilentBehindProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, c, f, _ := begun(t, newMemory())
+		if err := c.Publish("p", make([]byte, 200<<10), false); err != nil {
+			t.Fatal(err)
+		}
+		f.wants(want{0, kindPublish}, want{0, kindPingreq})
+		f.says(packets.NewControlPacket(packets.Pingresp))
+		began := time.Now()
+		go func() { // ends with far
+			for f.reads() != nil {
+			}
+		}()
+		<-c.Closed()
+		if took, ends := time.Since(began), KeepAlive+pingTimeout; !errors.Is(c.Reason(), ErrSilent) || took > ends+2*time.Second {
+			t.Errorf("after %v: %v, want %v", took, c.Reason(), ends)
+		}
+		f.leave(c)
+		synctest.Wait()
+	})
 }

@@ -27,12 +27,15 @@ func (p *pings) ask() uint64 {
 	return p.asked
 }
 
-func (p *pings) answer() {
+// answer counts a PINGRESP; its number.
+func (p *pings) answer() uint64 {
 	p.mu.Lock()
 	p.came++
+	came := p.came
 	p.moved = time.Now()
 	p.mu.Unlock()
 	p.changed.Wake()
+	return came
 }
 
 // open tells whether one has been unanswered for so long.

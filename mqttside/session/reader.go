@@ -34,7 +34,7 @@ func (c *Conn) act(p *packet) error {
 		c.o.Handler.Received(&p.Publish)
 	case kindPuback, kindPubrec, kindPubcomp:
 		c.moved.Store(true)
-		c.pace.answered(p.id)
+		c.pace.answered(int64(p.id))
 		if c.session == nil {
 			return nil
 		}
@@ -52,7 +52,7 @@ func (c *Conn) act(p *packet) error {
 		defer c.mu.Unlock()
 		return c.requests.answered(p)
 	case kindPingresp:
-		c.pings.answer()
+		c.pace.answered(-int64(c.pings.answer()))
 	case kindDisconnect:
 		if c.o.Level != Level5 {
 			return breachf("a packet of type %d, which no broker sends", p.kind)
