@@ -43,7 +43,7 @@ func BenchmarkRelay(b *testing.B) {
 	}
 	for _, x := range stage.XMPPServers() {
 		b.Run(x.Name, func(b *testing.B) {
-			h := newHouse(b, binary, naive, x.Start)
+			h := newRig(b, binary, naive, x.Start)
 			for b.Loop() {
 				h.measure(b)
 			}
@@ -59,8 +59,8 @@ const (
 	plainTopic = "alone/"
 )
 
-// house is servers, relays and clients.
-type house struct {
+// rig is servers, relays and clients.
+type rig struct {
 	relay *stage.Relay
 
 	xmpp, mqtt     *path    // the servers alone
@@ -70,7 +70,7 @@ type house struct {
 	toMQTT, toXMPP heard
 }
 
-func newHouse(b *testing.B, binary, naive string, start func(testing.TB, servers.XMPPConfig) *servers.XMPP) *house {
+func newRig(b *testing.B, binary, naive string, start func(testing.TB, servers.XMPPConfig) *servers.XMPP) *rig {
 	b.Helper()
 	users := map[string]string{"receiver": "pw-receiver", "naive": "pw-naive"}
 	for i := range 2 * senders {
@@ -78,7 +78,7 @@ func newHouse(b *testing.B, binary, naive string, start func(testing.TB, servers
 	}
 	x := start(b, servers.XMPPConfig{Users: users, PlainAllowed: true, SMQueue: 100000})
 	m := servers.NewMosquitto(b, servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000, Extra: "set_tcp_nodelay true"})
-	h := &house{toMQTT: newHeard(), toXMPP: newHeard(), relay: stage.NewRelay(b, binary, map[string]string{
+	h := &rig{toMQTT: newHeard(), toXMPP: newHeard(), relay: stage.NewRelay(b, binary, map[string]string{
 		"MQTT_URL": m.URL, "XMPP_JID": x.JID("receiver"), "XMPP_PASSWORD": x.Password("receiver"), "XMPP_ADDR": x.Addr,
 		"XMPP_TLS": "off",
 	})}
@@ -106,7 +106,7 @@ func newHouse(b *testing.B, binary, naive string, start func(testing.TB, servers
 }
 
 // connect logs senders and receivers in.
-func (h *house) connect(b *testing.B, x *servers.XMPP, m *servers.Mosquitto) {
+func (h *rig) connect(b *testing.B, x *servers.XMPP, m *servers.Mosquitto) {
 	b.Helper()
 	for i := range 2 * senders {
 		mc := clients.MQTTConfig{Addr: m.Addr, ClientID: name(i), Subscribe: []string{relayInbox + name(i)}}
@@ -131,12 +131,12 @@ func (h *house) connect(b *testing.B, x *servers.XMPP, m *servers.Mosquitto) {
 }
 
 // paths are all of them, in the order in which they are measured.
-func (h *house) paths() []*path {
+func (h *rig) paths() []*path {
 	return []*path{h.xmpp, h.mqtt, h.naive[0], h.ours[0], h.naive[1], h.ours[1]}
 }
 
 // measure runs all paths in turn, several times, and reports medians and ratios.
-func (h *house) measure(b *testing.B) {
+func (h *rig) measure(b *testing.B) {
 	for range rounds {
 		for _, p := range h.paths() {
 			h.load(b, p)
@@ -149,7 +149,7 @@ func (h *house) measure(b *testing.B) {
 }
 
 // load is one closed load.
-func (h *house) load(b *testing.B, p *path) {
+func (h *rig) load(b *testing.B, p *path) {
 	if p.pid == nil {
 		p.rates = append(p.rates, p.run(b, each, 0).rate)
 		return
@@ -161,7 +161,7 @@ func (h *house) load(b *testing.B, p *path) {
 }
 
 // report writes a table of all paths, and the relay's ratios as metrics.
-func (h *house) report(b *testing.B) {
+func (h *rig) report(b *testing.B) {
 	alone := min(median(h.xmpp.rates), median(h.mqtt.rates))
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -32,7 +32,7 @@ func (c *Config) check() (out Problems) {
 	out = append(out, c.HTTP.check()...)
 	out.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	out.oneOf("LOG_FORMAT", c.Log.Format, "auto", "json", "console")
-	out.say(c.Life.Drain <= 0 || c.Life.Drain > mostDrain, "DRAIN_TIMEOUT", "is "+c.Life.Drain.String(), "it must be more than 0 and at most 10m")
+	out.say(c.Process.Drain <= 0 || c.Process.Drain > mostDrain, "DRAIN_TIMEOUT", "is "+c.Process.Drain.String(), "it must be more than 0 and at most 10m")
 	return out
 }
 

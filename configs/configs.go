@@ -17,7 +17,7 @@ type Config struct {
 	Store    Store
 	HTTP     HTTP
 	Log      Log
-	Life     Life
+	Process  Process
 
 	Files
 }
@@ -95,7 +95,7 @@ type Log struct {
 	Format string `env:"LOG_FORMAT" envDefault:"auto" desc:"json, console, or auto: console on a terminal, else JSON."`
 }
 
-// Life is the process.
-type Life struct {
+// Process says how the process stops.
+type Process struct {
 	Drain time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s" desc:"How long SIGTERM waits for what is in flight."`
 }

@@ -20,7 +20,7 @@ type field struct {
 
 // rooms are the structs that hold settings, in the order of the table.
 func (c *Config) rooms() []any {
-	return []any{&c.MQTT, &c.XMPP, &c.Messages, &c.Store, &c.HTTP, &c.Log, &c.Life}
+	return []any{&c.MQTT, &c.XMPP, &c.Messages, &c.Store, &c.HTTP, &c.Log, &c.Process}
 }
 
 func fieldsOf(room any) []field {

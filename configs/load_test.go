@@ -43,7 +43,7 @@ func TestDefaults(t *testing.T) {
 		XMPP:     XMPP{JID: "receiver@example.org", Password: "hunter2", TLS: "starttls", Resource: "chatrelay", Nick: "chatrelay"},
 		Messages: Messages{LandlinePattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", MaxMessage: 192 << 10, GroupSenders: "members", Notices: Notices{true, true, true}},
 		Store:    Store{Dir: "./data", Sync: "full", MaxBytes: 1 << 30, DedupWindow: 24 * time.Hour, DedupMaxKeys: 1_000_000},
-		HTTP:     HTTP{Addr: "127.0.0.1:8080"}, Log: Log{Level: "info", Format: "auto"}, Life: Life{Drain: 10 * time.Second},
+		HTTP:     HTTP{Addr: "127.0.0.1:8080"}, Log: Log{Level: "info", Format: "auto"}, Process: Process{Drain: 10 * time.Second},
 		Files: Files{Groups: map[string][]string{}, Identity: map[string]string{}},
 	}
 	if d := cmp.Diff(want, c); d != "" {
@@ -98,7 +98,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		Messages: Messages{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
 			GroupsFile: groups, GroupSenders: "any", Trusted: JIDList{"bot@example.org"}},
 		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, DedupWindow: time.Hour, DedupMaxKeys: 5},
-		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Log: Log{Level: "debug", Format: "json"}, Life: Life{Drain: 3 * time.Second},
+		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Log: Log{Level: "debug", Format: "json"}, Process: Process{Drain: 3 * time.Second},
 		Files: Files{Groups: map[string][]string{"hall@rooms.example.org": nil, "team@rooms.example.org": {"1001", "1002"}, "club@rooms.example.org": {"1001"}},
 			Identity: map[string]string{"Desk": "desk-one@example.org", "1001": "alice@other.example"}},
 	}

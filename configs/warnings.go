@@ -9,15 +9,15 @@ import (
 
 // Warnings are what the relay runs with, though somebody should look at it. They never show a secret.
 func (c *Config) Warnings() (out Problems) {
-	out.loose("MQTT_PASSWORD", c.MQTT.Password, c.MQTT.PasswordFile)
-	out.loose("XMPP_PASSWORD", c.XMPP.Password, c.XMPP.PasswordFile)
-	out.loose("HTTP_TOKEN", c.HTTP.Token, c.HTTP.TokenFile)
+	out.weak("MQTT_PASSWORD", c.MQTT.Password, c.MQTT.PasswordFile)
+	out.weak("XMPP_PASSWORD", c.XMPP.Password, c.XMPP.PasswordFile)
+	out.weak("HTTP_TOKEN", c.HTTP.Token, c.HTTP.TokenFile)
 	out.open("MQTT_KEY_FILE", c.MQTT.KeyFile)
 	return out
 }
 
-// loose looks at one secret and its source.
-func (p *Problems) loose(name string, value Secret, file string) {
+// weak looks at one secret and its source.
+func (p *Problems) weak(name string, value Secret, file string) {
 	text, where := string(value), name
 	if file != "" {
 		where = name + "_FILE"

@@ -62,7 +62,7 @@ func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.D
 		s.prover.deaf = true
 		return err
 	}
-	return &silence{out: !r.out, in: !r.in, unsure: true}
+	return &silence{out: !r.out, in: !r.in, untrusted: true}
 }
 
 // tried is which probes were heard with the help of a second login.

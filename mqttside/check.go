@@ -75,7 +75,7 @@ func checkLogin(ctx context.Context, cfg *Config, u *url.URL) (level session.Lev
 		if level == levelBridge { // a side login has no use for it
 			continue
 		}
-		var t *talk
+		var t *sideConn
 		if t, err = sideLogin(ctx, cfg, u, level); err == nil {
 			limits = t.conn.Limits
 			t.end()
@@ -107,7 +107,7 @@ func checkLimits(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 // checkLevel falls back as the relay does. Some brokers refuse the bridge bit, others hang up.
 func checkLevel(ctx context.Context, cfg *Config, u *url.URL) (note string) {
 	for range muteLimit {
-		t, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true}, levelBridge)
+		t, err := loginBeside(ctx, cfg, u, client{id: sideID(cfg), clean: true}, levelBridge)
 		if err == nil {
 			t.end()
 			return " with the bridge bit"

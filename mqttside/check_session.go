@@ -16,7 +16,7 @@ import (
 func (s *Side) checkSession(ctx context.Context, u *url.URL) session.State {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	ours, err := greet(ctx, &s.cfg, u, client{id: s.cfg.ClientID}, s.brokers.level(u.Host, time.Now()))
+	ours, err := loginBeside(ctx, &s.cfg, u, client{id: s.cfg.ClientID}, s.brokers.level(u.Host, time.Now()))
 	if err != nil {
 		return session.StateUnknown
 	}
@@ -29,8 +29,8 @@ func (s *Side) checkSession(ctx context.Context, u *url.URL) session.State {
 		return session.StateUnknown
 	}
 	defer other.end()
-	mark := newNonce()
-	if err := other.conn.Publish(s.prover.topic, probeBody(mark, 0), false); err != nil {
+	nonce := newNonce()
+	if err := other.conn.Publish(s.prover.topic, probeBody(nonce, 0), false); err != nil {
 		return session.StateUnknown
 	}
 	for {
@@ -38,7 +38,7 @@ func (s *Side) checkSession(ctx context.Context, u *url.URL) session.State {
 		if err != nil {
 			return session.StateUnknown
 		}
-		if p.Topic == s.prover.topic && string(p.Payload) == string(probeBody(mark, 0)) {
+		if p.Topic == s.prover.topic && string(p.Payload) == string(probeBody(nonce, 0)) {
 			return session.StatePresent
 		}
 	}

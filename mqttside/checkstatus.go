@@ -26,7 +26,7 @@ func checkStatus(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 	id := newNonce()
 	word := fmt.Sprintf("check-%x", id[:])
 	body, _ := json.Marshal(presence{word, cfg.ClientID, time.Now().UnixMilli(), word, cfg.Prefix}) // strings and a number never err
-	hearer, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true}, level)
+	hearer, err := loginBeside(ctx, cfg, u, client{id: sideID(cfg), clean: true}, level)
 	if err == nil {
 		defer hearer.end()
 		err = hearer.subscribe(cfg.StatusTopic)
@@ -35,7 +35,7 @@ func checkStatus(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 		st.OK, st.Note = false, remedy(ctx, err)
 		return st
 	}
-	leaver, err := greet(ctx, cfg, u, client{id: sideID(cfg), clean: true, will: &session.Will{Topic: cfg.StatusTopic, Payload: body}}, level)
+	leaver, err := loginBeside(ctx, cfg, u, client{id: sideID(cfg), clean: true, will: &session.Will{Topic: cfg.StatusTopic, Payload: body}}, level)
 	if err != nil {
 		st.OK, st.Fatal = false, true // the relay logs in with it
 		st.Note = fmt.Sprintf("the broker takes no login whose will is for %s (%v): %s", cfg.StatusTopic, err, statusFix(cfg, u))
@@ -56,14 +56,14 @@ func statusFix(cfg *Config, u *url.URL) string {
 }
 
 // vanish ends the connection without a goodbye, so that the broker publishes the will.
-func (t *talk) vanish() {
+func (t *sideConn) vanish() {
 	t.stop()
 	t.conn.Close(errParted)
 	t.conn.Join()
 }
 
 // hears waits until a text comes in by a topic. An error: it did not in time.
-func (t *talk) hears(topic, text string) error {
+func (t *sideConn) hears(topic, text string) error {
 	late := time.AfterFunc(probePatience, func() { t.conn.Close(errUnheard) })
 	defer late.Stop()
 	for {

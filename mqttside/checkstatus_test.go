@@ -77,7 +77,7 @@ func TestRetainedBeforeSuback(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	side, err := greet(ctx, &cfg, urls[0], client{id: "c", clean: true}, levelPlain)
+	side, err := loginBeside(ctx, &cfg, urls[0], client{id: "c", clean: true}, levelPlain)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func mayLeave(id string, err error) error {
 func removeSession(ctx context.Context, cfg *Config, u *url.URL, id string, level session.Level) error {
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
-	t, err := greet(ctx, cfg, u, client{id: id, clean: true}, level)
+	t, err := loginBeside(ctx, cfg, u, client{id: id, clean: true}, level)
 	if err == nil {
 		t.end()
 	}

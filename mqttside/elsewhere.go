@@ -22,14 +22,14 @@ const (
 // this broker says nothing of it. It is on the journal's list of unproven deliveries, in front of what came after it.
 type elsewhere struct {
 	host string
-	mark uint64    // the last one's (LastUnproven)
+	last uint64    // the last one's (LastUnproven)
 	left time.Time // when the relay was let in by another broker; of this process, after a restart
 }
 
 // leaveBroker notes that the relay goes on at another broker. s.mu is held.
 func (s *Side) leaveBroker(host string, now time.Time) {
 	if mark := s.journal.LastUnproven(); mark > s.settled {
-		s.elsewhere = append(s.elsewhere, elsewhere{host: host, mark: mark, left: now})
+		s.elsewhere = append(s.elsewhere, elsewhere{host: host, last: mark, left: now})
 		s.settled = mark
 		s.keepElsewhere()
 	}
@@ -39,7 +39,7 @@ func (s *Side) leaveBroker(host string, now time.Time) {
 func (s *Side) keepElsewhere() {
 	var b strings.Builder
 	for _, e := range s.elsewhere {
-		fmt.Fprintf(&b, "%s %d\n", e.host, e.mark)
+		fmt.Fprintf(&b, "%s %d\n", e.host, e.last)
 	}
 	row := bridge.StateRow{Key: stateElsewhere}
 	if b.Len() > 0 {
@@ -78,9 +78,9 @@ func (s *Side) settleElsewhere(e elsewhere, why *bridge.Refusal) {
 	}
 	s.elsewhere = s.elsewhere[1:]
 	if why == nil {
-		s.journal.Confirm(bridge.MQTT, e.mark)
+		s.journal.Confirm(bridge.MQTT, e.last)
 	} else {
-		s.journal.BounceUnconfirmed(bridge.MQTT, e.mark, 0, why)
+		s.journal.BounceUnconfirmed(bridge.MQTT, e.last, 0, why)
 	}
 	s.keepElsewhere()
 }

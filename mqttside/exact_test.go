@@ -99,7 +99,7 @@ func exactlyOnce(t *testing.T, bc servers.MosquittoConfig, version byte, window 
 func (s *Side) doubts() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.unsure
+	return s.uncertain
 }
 
 // current is the link that is up; nil: none.

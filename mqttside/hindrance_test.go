@@ -46,9 +46,9 @@ func TestFullAndNothingComes(t *testing.T) {
 		if !ok || s.Topics[0] != "/chat/+" {
 			return polite(p), false
 		}
-		mail := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-		mail.Qos, mail.MessageID, mail.TopicName, mail.Payload = 1, 1, "/chat/1001", []byte(body("y", 0))
-		return append(polite(p), mail), false
+		messages := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		messages.Qos, messages.MessageID, messages.TopicName, messages.Payload = 1, 1, "/chat/1001", []byte(body("y", 0))
+		return append(polite(p), messages), false
 	})
 	f.setMute(true)
 	m := bridgetest.NewMemory(t)

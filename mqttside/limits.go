@@ -28,7 +28,7 @@ func (s *Side) learn(ctx context.Context, u *url.URL) error {
 		case errors.Is(err, errLogin):
 			return nil // our own is to be tried
 		default:
-			s.brokers.told(u.Host, limits, err, time.Now())
+			s.brokers.noteLimits(u.Host, limits, err, time.Now())
 		}
 	}
 	if s.brokers.sideSafe(u.Host) || s.brokers.replaces(u.Host) {
@@ -73,7 +73,7 @@ func askLimits(ctx context.Context, cfg *Config, u *url.URL) (session.Limits, er
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	id := sideID(cfg)
-	t, err := greet(ctx, cfg, u, client{id: id}, level5)
+	t, err := loginBeside(ctx, cfg, u, client{id: id}, level5)
 	if err != nil {
 		return session.Limits{}, mayLeave(id, err)
 	}
@@ -96,9 +96,9 @@ func (b *brokers) asks(host string, now time.Time) bool {
 	return !at.replaced && !(at.silent5 >= muteLimit && now.Sub(at.asked5) < factLife)
 }
 
-// told notes what a broker has answered to that. One that has not is asked again soon, but not for ever: it may not know
+// noteLimits notes what a broker has answered to that. One that has not is asked again soon, but not for ever: it may not know
 // MQTT 5. What it told once counts on.
-func (b *brokers) told(host string, l session.Limits, err error, now time.Time) {
+func (b *brokers) noteLimits(host string, l session.Limits, err error, now time.Time) {
 	if err == nil {
 		b.setSafe(host)
 		b.setLimits(host, l, now)

@@ -51,7 +51,7 @@ func (k *link) connect(ctx context.Context) error {
 		return err
 	}
 	s.ask(ctx)
-	s.doubt(ctx, k.url)
+	s.verifySession(ctx, k.url)
 	raw, err := transport(ctx, &s.cfg, k.url)
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.url.Host, err)

@@ -207,7 +207,7 @@ func (s *Side) inspect(k *link, now time.Time) {
 		k.fail(doomed)
 		return
 	}
-	if s.session.Stuck(now, stuckAfter) && !s.inbox.pressed(stuckAfter) {
+	if s.session.Stalled(now, stuckAfter) && !s.inbox.pressed(stuckAfter) {
 		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stuckAfter))
 		return
 	}

@@ -357,21 +357,21 @@ func TestAsks(t *testing.T) {
 		}
 	}
 	wants("at first", true)
-	b.told("h", none, errors.New("hung up"), now)
+	b.noteLimits("h", none, errors.New("hung up"), now)
 	wants("once without an answer", true)
-	b.told("h", session.Limits{Receive: 20, QoS: 2}, nil, now)
+	b.noteLimits("h", session.Limits{Receive: 20, QoS: 2}, nil, now)
 	if window, _ := b.window("h", 0); window != 10 || !b.sideSafe("h") {
 		t.Errorf("the window is %d", window)
 	}
-	b.told("h", none, errors.New("hung up"), now)
-	b.told("h", none, errors.New("hung up"), now)
+	b.noteLimits("h", none, errors.New("hung up"), now)
+	b.noteLimits("h", none, errors.New("hung up"), now)
 	wants("twice without", false)
 	if window, _ := b.window("h", 0); window != 10 {
 		t.Errorf("forgotten: the window is %d", window)
 	}
 	now = now.Add(factLife)
 	wants("after an hour", true)
-	b.told("h", none, refused{errLevel}, now)
+	b.noteLimits("h", none, refused{errLevel}, now)
 	wants("refused", false)
 }
 

@@ -27,10 +27,10 @@ const (
 
 // silence says what probes were not heard although the broker works.
 type silence struct {
-	out, in bool // what we say; what we are to hear
-	long    bool // only the long one
-	denied  bool // the SUBSCRIBE itself was refused
-	unsure  bool // the second login does not even hear itself: it may lack the right that the relay has
+	out, in   bool // what we say; what we are to hear
+	long      bool // only the long one
+	denied    bool // the SUBSCRIBE itself was refused
+	untrusted bool // the second login does not even hear itself: it may lack the right that the relay has
 }
 
 func (e *silence) Error() string {
@@ -62,7 +62,7 @@ type prover struct {
 	last     time.Time          // when a probe was heard, or failed to tell
 	tried    time.Time          // when one was tried last on a connection in use
 	untried  time.Time          // since when none could be tried on a connection in use; zero: it could
-	told     string             // silence that was said last
+	warned   string             // silence that was said last
 	took     time.Duration      // how long the last small probes took that were heard
 	shorter  bool               // a long probe was missed: messages as long may have been dropped
 }
@@ -184,21 +184,21 @@ func (s *Side) tryAll(ctx context.Context, k *link, patience time.Duration) erro
 }
 
 // proven: the broker passes on what we publish, and brings it. What was settled before the probe went out is certain.
-func (s *Side) proven(k *link, mark uint64, denied int) {
+func (s *Side) proven(k *link, settled uint64, denied int) {
 	p := &s.prover
-	if p.told != "" {
+	if p.warned != "" {
 		s.log.Info().Str("broker", k.url.Host).Msg("probes are heard again: messages leave")
-		p.told = ""
+		p.warned = ""
 	}
 	p.last = time.Now()
 	limit := s.prover.lengths.known(k.url.Host, time.Now())
 	if limit < s.cfg.longest() && p.shorter {
 		s.bounceUnconfirmed(limit, bridge.Refuse("too_large", "it may not have arrived: the MQTT broker takes no message longer than %d bytes", limit))
 	} else {
-		s.confirm(k.url.Host, mark)
+		s.confirm(k.url.Host, settled)
 	}
 	p.shorter = false
-	s.trust.prove()
+	s.trust.proven()
 	s.refusals.decide(denied, true, aclLine(&s.cfg, k.url))
 }
 
@@ -214,10 +214,10 @@ func (s *Side) unproven(k *link, e *silence) {
 	s.setLive(nil, text)
 	maybe := 0
 	switch {
-	case e.unsure: // nor was anything shown against it: nothing is settled, and nothing bounced, until it is known
+	case e.untrusted: // nor was anything shown against it: nothing is settled, and nothing bounced, until it is known
 		s.trust.suspend()
 	case e.in && !e.out && !e.denied: // what we publish was heard
-		s.trust.prove()
+		s.trust.proven()
 	case e.long:
 		maybe = s.trust.distrust()
 		p.shorter = true
@@ -227,10 +227,10 @@ func (s *Side) unproven(k *link, e *silence) {
 		s.refusals.release()
 		s.bounceUnconfirmed(0, bridge.Refuse("no_right", "it may not have arrived: %s", e.Error()))
 	}
-	if p.told == text {
+	if p.warned == text {
 		return
 	}
-	p.told = text
+	p.warned = text
 	s.log.Error().Str("broker", k.url.Host).Str("fix", fix).Int("maybe_duplicate", maybe).
 		Msg(e.Error() + ": messages to MQTT are kept until a probe of the relay is heard")
 }
@@ -333,7 +333,7 @@ func (s *Side) hopeless(k *link, settled int, why error) bool {
 func (s *Side) tryAgain(ctx context.Context, k *link, long int) error {
 	err := s.tryProbes(ctx, k, long, probePatience)
 	var quiet *silence
-	if long <= probeLeast || !errors.As(err, &quiet) || !quiet.out || quiet.unsure {
+	if long <= probeLeast || !errors.As(err, &quiet) || !quiet.out || quiet.untrusted {
 		return err
 	}
 	if err := s.tryProbes(ctx, k, probeLeast, probeSooner); err != nil {

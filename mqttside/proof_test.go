@@ -348,7 +348,7 @@ func TestSelfHearing(t *testing.T) {
 	for _, unsure := range []bool{true, false} { // whether it is known what the session subscribes to
 		before := l.current()
 		l.mu.Lock()
-		l.unsure = unsure
+		l.uncertain = unsure
 		l.mu.Unlock()
 		before.conn.Close(errors.New("cut by the test"))
 		l.within(t, 10*time.Second, "up", func() bool { k := l.current(); return k != nil && k != before })

@@ -260,8 +260,8 @@ func (k *link) answered(a session.Answer) {
 		return
 	}
 	limit := s.prover.lengths.known(k.url.Host, time.Now())
-	if told := s.brokers.longest(k.url.Host, a.Topic); told > 0 {
-		limit = told
+	if longest := s.brokers.longest(k.url.Host, a.Topic); longest > 0 {
+		limit = longest
 	}
 	s.refusals.take(k.url.Host, a, limit, time.Now())
 	if a.Code == session.CodeNotAuthorized {

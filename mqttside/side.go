@@ -55,16 +55,16 @@ type Side struct {
 
 	changed wait.Broadcast // rings when anything that Send or Run waits for may have changed
 
-	mu       sync.Mutex // guards all below
-	id       session.ID
-	known    bool          // the journal knows of a session
-	home     string        // broker that has it
-	settled  uint64        // LastUnproven of what is known to be true or bounced, or stands in elsewhere
-	unsure   bool          // the broker may have begun a new session without our knowing
-	verdict  session.State // of checkSession, when it was asked just now; else unknown
-	live     *link
-	stopping bool
-	why      string // not up because
+	mu        sync.Mutex // guards all below
+	id        session.ID
+	known     bool          // the journal knows of a session
+	home      string        // broker that has it
+	settled   uint64        // LastUnproven of what is known to be true or bounced, or stands in elsewhere
+	uncertain bool          // the broker may have begun a new session without our knowing
+	verdict   session.State // of checkSession, when it was asked just now; else unknown
+	live      *link
+	stopping  bool
+	why       string // not up because
 
 	elsewhere []elsewhere
 }
@@ -129,7 +129,7 @@ func (s *Side) restore(ctx context.Context) error {
 	if v := state[stateSession]; len(v) >= len(s.id) {
 		s.id, s.known, s.home = session.ID(v[:len(s.id)]), true, string(v[len(s.id):])
 	}
-	s.unsure = state[stateLogin] != nil
+	s.uncertain = state[stateLogin] != nil
 	s.restoreElsewhere(state[stateElsewhere], time.Now())
 	id := s.id
 	s.mu.Unlock()
@@ -158,10 +158,10 @@ func (s *Side) ask(ctx context.Context) {
 	_ = s.journal.Wait(limited, s.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateLogin, Value: []byte{1}}))
 }
 
-// doubt settles, where it matters and can be settled, whether the broker's session is ours.
-func (s *Side) doubt(ctx context.Context, u *url.URL) {
+// verifySession settles, where it matters and can be settled, whether the broker's session is ours.
+func (s *Side) verifySession(ctx context.Context, u *url.URL) {
 	s.mu.Lock()
-	ask := s.unsure && s.home == u.Host
+	ask := s.uncertain && s.home == u.Host
 	s.mu.Unlock()
 	f := session.StateUnknown
 	if ask && s.subscription(s.brokers.level(u.Host, time.Now())).sameInboxes(parseSubscribed(s.filterAt)) && s.session.Released() {
@@ -176,7 +176,7 @@ func (s *Side) doubt(ctx context.Context, u *url.URL) {
 func (s *Side) unanswered() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unsure = true
+	s.uncertain = true
 }
 
 // begin acts on an accepted login, and resumes what is in flight. It tells whether the session is the one that the journal knows.
@@ -185,18 +185,18 @@ func (s *Side) begin(k *link) (sure bool) {
 	s.mu.Lock()
 	expected, f := s.known, session.StatePresent
 	switch {
-	case s.unsure && s.verdict == session.StatePresent && present && s.home == k.url.Host:
-	case !present || !expected || s.unsure && s.verdict == session.StateGone:
+	case s.uncertain && s.verdict == session.StatePresent && present && s.home == k.url.Host:
+	case !present || !expected || s.uncertain && s.verdict == session.StateGone:
 		f = session.StateGone
 		s.id, s.known = session.NewID(), true
-	case s.unsure || s.home != k.url.Host:
+	case s.uncertain || s.home != k.url.Host:
 		f = session.StateUnknown
 	}
 	moved := expected && s.home != k.url.Host
 	if moved {
 		s.leaveBroker(s.home, time.Now()) // in front of the row that names the new one
 	}
-	s.home, s.unsure = k.url.Host, false
+	s.home, s.uncertain = k.url.Host, false
 	id := s.id
 	s.mu.Unlock()
 	home := bridge.StateRow{Key: stateSession, Value: append(id[:], k.url.Host...)}

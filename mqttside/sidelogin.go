@@ -21,9 +21,9 @@ var errReplaced = errors.New("the broker replaces client ids (Mosquitto: use_use
 // sideLogin logs in to a broker beside the relay, with a session that ends with the connection. It never wipes or shortens
 // the session of the relay: first it asks, under an id that never was, whether there is a session of that id. There can be
 // none, unless ids are replaced; then it is the relay's, and is left alone (errReplaced).
-func sideLogin(ctx context.Context, cfg *Config, u *url.URL, level session.Level) (*talk, error) {
+func sideLogin(ctx context.Context, cfg *Config, u *url.URL, level session.Level) (*sideConn, error) {
 	id := sideID(cfg)
-	asked, err := greet(ctx, cfg, u, client{id: id}, level)
+	asked, err := loginBeside(ctx, cfg, u, client{id: id}, level)
 	switch {
 	case err != nil:
 		return nil, mayLeave(id, err)
@@ -33,7 +33,7 @@ func sideLogin(ctx context.Context, cfg *Config, u *url.URL, level session.Level
 	}
 	asked.temporary = true
 	asked.end()
-	t, err := greet(ctx, cfg, u, client{id: id, clean: true}, level) // removes what asked has left
+	t, err := loginBeside(ctx, cfg, u, client{id: id, clean: true}, level) // removes what asked has left
 	if err != nil {
 		return nil, leftSession{id, err}
 	}
@@ -67,7 +67,7 @@ func sideID(cfg *Config) string {
 }
 
 // sideLogin is sideLogin where it disturbs nobody. It may be called from several goroutines.
-func (s *Side) sideLogin(ctx context.Context, u *url.URL) (*talk, error) {
+func (s *Side) sideLogin(ctx context.Context, u *url.URL) (*sideConn, error) {
 	if s.brokers.replaces(u.Host) {
 		return nil, errReplaced
 	}

@@ -13,8 +13,8 @@ import (
 // partTimeout is how long a goodbye waits for the broker to close.
 const partTimeout = 300 * time.Millisecond
 
-// talk is a conversation with a broker beside the relay's own connection, or one before it in its session.
-type talk struct {
+// sideConn is a conversation with a broker beside the relay's own connection, or one before it in its session.
+type sideConn struct {
 	echoes
 	conn      *session.Conn
 	heard     chan *session.Publish // without room: what nobody asks for waits
@@ -43,8 +43,8 @@ type unreachable struct{ error }
 
 func (e unreachable) Unwrap() error { return e.error }
 
-// greet dials and logs in. ctx must have a deadline; it ends the talk.
-func greet(ctx context.Context, cfg *Config, u *url.URL, who client, level session.Level) (*talk, error) {
+// loginBeside dials and logs in. ctx must have a deadline; it ends the talk.
+func loginBeside(ctx context.Context, cfg *Config, u *url.URL, who client, level session.Level) (*sideConn, error) {
 	user, password, err := cfg.login(u)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func greet(ctx context.Context, cfg *Config, u *url.URL, who client, level sessi
 	if err != nil {
 		return nil, unreachable{err}
 	}
-	t := &talk{heard: make(chan *session.Publish)}
+	t := &sideConn{heard: make(chan *session.Publish)}
 	t.conn, err = login(ctx, raw, session.Options{Level: level, ClientID: who.id, CleanStart: who.clean, Will: who.will, Expiry: who.expiry(cfg),
 		Username: user, Password: password, Longest: cfg.longestPublish(), Handler: t})
 	if err != nil {
@@ -65,7 +65,7 @@ func greet(ctx context.Context, cfg *Config, u *url.URL, who client, level sessi
 }
 
 // Received keeps a message until it is asked for. Nothing is acknowledged: it is for somebody else.
-func (t *talk) Received(p *session.Publish) {
+func (t *sideConn) Received(p *session.Publish) {
 	if t.listening.Load() {
 		t.hear(p.Payload)
 		return
@@ -77,16 +77,16 @@ func (t *talk) Received(p *session.Publish) {
 }
 
 // Answered is of no use here: all goes out at QoS 0.
-func (t *talk) Answered(session.Answer) {}
+func (t *sideConn) Answered(session.Answer) {}
 
 // Downgraded likewise.
-func (t *talk) Downgraded() {}
+func (t *sideConn) Downgraded() {}
 
 // Changed likewise.
-func (t *talk) Changed() {}
+func (t *sideConn) Changed() {}
 
 // subscribe asks for one filter and waits for the answer.
-func (t *talk) subscribe(filter string) error {
+func (t *sideConn) subscribe(filter string) error {
 	answer, err := t.conn.Subscribe(session.Filter{Topic: filter, QoS: 1})
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (t *talk) subscribe(filter string) error {
 }
 
 // next waits for a message.
-func (t *talk) next() (*session.Publish, error) {
+func (t *sideConn) next() (*session.Publish, error) {
 	select {
 	case p := <-t.heard:
 		return p, nil
@@ -116,7 +116,7 @@ func (t *talk) next() (*session.Publish, error) {
 }
 
 // end says goodbye, and waits a moment until the broker has taken note: it closes then.
-func (t *talk) end() {
+func (t *sideConn) end() {
 	t.stop()
 	t.conn.Disconnect(session.Parting{Why: errParted, Linger: partTimeout, EndSession: t.temporary})
 	t.conn.Join()

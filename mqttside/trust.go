@@ -77,8 +77,8 @@ func (t *trust) gone() bool {
 	return was
 }
 
-// prove: a probe was heard on the connection. What was acknowledged on it before is settled.
-func (t *trust) prove() {
+// proven: a probe was heard on the connection. What was acknowledged on it before is settled.
+func (t *trust) proven() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.worth = trusted

@@ -25,7 +25,7 @@ func (h archiveHost) Contested() bool { return h.s.others.contested() }
 func (c *connection) WalkedAll() { c.holdback.archiveRead() }
 
 // Take implements mam.Login: it hands on one archived message, if it was for us.
-func (c *connection) Take(m sm.Handle, r *mam.Result, w mam.Walked) {
+func (c *connection) Take(m sm.Handle, r *mam.Result, w mam.Position) {
 	s := c.s
 	c.holdback.meet(r, w.ByTime, s.inbox.push)
 	if w.Again || r.Msg == nil || s.addr.self(r.Msg.Get("from")) || !s.forUs(r) {

@@ -21,7 +21,7 @@ type inbox struct {
 	mu      sync.Mutex  // guards all below
 	period  int         // each wait begins a new one
 	open    map[int]int // how many are not settled, by the period they came in
-	trouble string      // said last
+	problem string      // said last
 }
 
 func newInbox(s *Side) *inbox {
@@ -125,8 +125,8 @@ func (b *inbox) reject(it *item) {
 // say logs trouble when it starts or changes.
 func (b *inbox) say(err error) {
 	b.mu.Lock()
-	said, kind := b.trouble, fix.Shape(err)
-	b.trouble = kind
+	said, kind := b.problem, fix.Shape(err)
+	b.problem = kind
 	b.mu.Unlock()
 	if said != kind && !errors.Is(err, context.Canceled) {
 		b.s.log.Error().Err(err).Msg("a message could not be taken; the connection is renewed and it comes again")

@@ -262,8 +262,8 @@ func checkEnvironment(t *testing.T, all []object, p pod, c container) {
 	if cfg.Store.Dir != "/data" {
 		t.Errorf("the journal is in %s", cfg.Store.Dir)
 	}
-	if float64(p.Grace) < cfg.Life.Drain.Seconds()+5+5 {
-		t.Errorf("%d s of grace are too short for a drain of %v", p.Grace, cfg.Life.Drain)
+	if float64(p.Grace) < cfg.Process.Drain.Seconds()+5+5 {
+		t.Errorf("%d s of grace are too short for a drain of %v", p.Grace, cfg.Process.Drain)
 	}
 }
 

@@ -65,7 +65,7 @@ func RunWith(p Process, hooks Hooks) error {
 	}
 	log.Info().Str("version", p.Version).Str("status_page", r.http.Addr()).Str("store", c.Store.Dir).
 		Int("rooms", len(c.Groups)).Int64("max_pending", r.journal.Totals().MaxDeliveries).Msg("chatrelay starts")
-	l := group{stages: r.stages(), stopPolicy: stopPolicy{grace: c.Life.Drain + stopMargin, force: force, fatal: r.journal.Fatal()}}
+	l := group{stages: r.stages(), stopPolicy: stopPolicy{grace: c.Process.Drain + stopMargin, force: force, fatal: r.journal.Fatal()}}
 	err = l.run(ctx)
 	if errors.Is(err, errForced) {
 		return err // parts still run: the journal is read as after kill -9
@@ -197,7 +197,7 @@ func mqttConfig(c *configs.Config, files func() *configs.Files, log zerolog.Logg
 		Roots:        func() *x509.CertPool { return files().MQTTRoots },
 		Certificates: func() []tls.Certificate { return files().MQTTCertificates },
 		QoS:          byte(c.MQTT.QoS), Window: int(c.MQTT.Window), Version: c.MQTT.Level(), SessionExpiry: c.MQTT.SessionExpiry, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
-		MaxMessage: int(c.Messages.MaxMessage), Drain: c.Life.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
+		MaxMessage: int(c.Messages.MaxMessage), Drain: c.Process.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
 	}, err
 }
 
@@ -207,7 +207,7 @@ func xmppConfig(c *configs.Config, files func() *configs.Files, version string, 
 		JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.TLS, Roots: func() *x509.CertPool { return files().XMPPRoots },
 		UserDomain: c.XMPP.Domain(), Resource: c.XMPP.Resource, Nick: c.XMPP.Nick,
 		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Messages.Trusted, Landline: landline,
-		MaxMessage: int(c.Messages.MaxMessage), Version: version, Drain: c.Life.Drain, Log: log,
+		MaxMessage: int(c.Messages.MaxMessage), Version: version, Drain: c.Process.Drain, Log: log,
 	}, err
 }
 

@@ -40,8 +40,8 @@ func (s *Session) Released() bool {
 	return false
 }
 
-// Stuck tells whether the broker has acknowledged nothing for long, although it has something to.
-func (s *Session) Stuck(now time.Time, limit time.Duration) bool {
+// Stalled tells whether the broker has acknowledged nothing for long, although it has something to.
+func (s *Session) Stalled(now time.Time, limit time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.byID) > 0 && now.Sub(s.moved) > limit

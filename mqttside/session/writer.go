@@ -57,26 +57,26 @@ func (c *Conn) add(ps ...packet) error {
 	}
 	now := time.Now()
 	for _, p := range ps {
-		switch n := c.put(&p, now); {
+		switch n := c.out.put(c.in.codec, &p, now); {
 		case n < longPacket:
 		case p.PacketID != 0:
 			c.pace.sends(n, int64(p.PacketID), now)
 		default: // nothing answers it, but a ping behind it
 			c.pace.sends(n, -int64(c.pings.ask()), now)
-			c.put(&packet{kind: kindPingreq}, now)
+			c.out.put(c.in.codec, &packet{kind: kindPingreq}, now)
 		}
 		c.wake.Set()
 	}
 	return nil
 }
 
-// put puts one packet in line; its bytes. c.mu is held.
-func (c *Conn) put(p *packet, now time.Time) int {
-	before := len(c.out.buf)
-	c.out.buf = c.in.codec.append(c.out.buf, p)
-	n := len(c.out.buf) - before
-	c.out.segs = append(c.out.segs, segment{n: n, need: c.out.raised, at: now, id: p.PacketID})
-	c.out.pending += n
+// put puts one packet in line; its bytes.
+func (o *outgoing) put(by codec, p *packet, now time.Time) int {
+	before := len(o.buf)
+	o.buf = by.append(o.buf, p)
+	n := len(o.buf) - before
+	o.segs = append(o.segs, segment{n: n, need: o.raised, at: now, id: p.PacketID})
+	o.pending += n
 	return n
 }
 

@@ -11,7 +11,7 @@ import (
 // noted at its door; counted as the oracle counts.
 func (r *trial) inverted() int {
 	r.t.Helper()
-	f, err := os.Open(r.door)
+	f, err := os.Open(r.listener)
 	if err != nil {
 		r.t.Error(err)
 		return 0

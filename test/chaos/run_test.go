@@ -59,14 +59,14 @@ type trial struct {
 	xp  *proxy.Proxy // to the XMPP server
 	ctx context.Context
 
-	heals  []time.Time
-	notes  []string
-	poison []*stage.Item
-	frames *scissors // of the proxy before the broker
-	tap    *tap      // likewise
-	disk   *powercut.Disk
-	door   string // the file in which the relay notes what comes in
-	clock  string // the file that steps the relay's clock
+	heals    []time.Time
+	notes    []string
+	poison   []*stage.Item
+	frames   *scissors // of the proxy before the broker
+	tap      *tap      // likewise
+	disk     *powercut.Disk
+	listener string // the file in which the relay notes what comes in
+	clock    string // the file that steps the relay's clock
 }
 
 // run is the whole of a row.
@@ -115,8 +115,8 @@ func (f *fault) set(t *testing.T, x stage.XMPPServer) *trial {
 		}
 		env["MQTT_VERSION"] = mqtt
 	}
-	r.door = filepath.Join(t.TempDir(), "door")
-	p := stage.Plan{Besides: map[string]string{"CHAOS_DOOR": r.door}, Binary: binary, Start: x.Start, Broker: broker, XMPP: xmpp, Env: env, Heard: r.o, Senders: true}
+	r.listener = filepath.Join(t.TempDir(), "door")
+	p := stage.Plan{Besides: map[string]string{"CHAOS_DOOR": r.listener}, Binary: binary, Start: x.Start, Broker: broker, XMPP: xmpp, Env: env, Heard: r.o, Senders: true}
 	if f.wire != nil {
 		p.Wire = func(s *stage.Stage) map[string]string { return f.wire(r, s) }
 	}

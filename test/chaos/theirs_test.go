@@ -94,7 +94,7 @@ func (r *trial) ours(c stage.Counts, server string) stage.Counts {
 // atDoor is what was offered to the relay, in whatever life.
 func (r *trial) atDoor() map[string]bool {
 	r.t.Helper()
-	f, err := os.Open(r.door)
+	f, err := os.Open(r.listener)
 	if err != nil {
 		r.t.Error(err)
 		return nil

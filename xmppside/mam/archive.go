@@ -30,13 +30,13 @@ type Login interface {
 	// Context ends with the login.
 	Context() context.Context
 	// Take is given each message behind the cursor, in order, on the goroutine that reads.
-	Take(m sm.Handle, r *Result, w Walked)
+	Take(m sm.Handle, r *Result, w Position)
 	// WalkedAll: the archive was read from the cursor to its end.
 	WalkedAll()
 }
 
-// Walked says where a message stands in a walk through the archive.
-type Walked struct {
+// Position says where a message stands in a walk through the archive.
+type Position struct {
 	Cursor Cursor // behind it
 	ByTime bool   // the archive's beginning is behind where we were
 	Again  bool   // the journal has it
@@ -69,8 +69,8 @@ type Archive struct {
 	walking chan struct{} // capacity 1: one walk at a time, as they share the pending cursor
 	emptied bool          // the offline store, once; owned by the goroutine that logs in
 
-	mu    sync.Mutex // guards ahead
-	ahead readAheadState
+	mu     sync.Mutex // guards ahead
+	unread readAheadState
 }
 
 // New makes the archive of an account (a bare JID).
@@ -194,7 +194,7 @@ func (a *Archive) Fill(ctx context.Context, c Login, f *Search) error {
 	q := query{after: at.ID, max: PageSize}
 	err := a.queries.each(ctx, c, &q, at.Since(), func(m sm.Handle, r Result) bool {
 		f.match(r)
-		c.Take(m, &r, Walked{a.Place.read(&r), at.ID == "" || q.byTime(), taken[r.Hash[:hashBytes]]})
+		c.Take(m, &r, Position{a.Place.read(&r), at.ID == "" || q.byTime(), taken[r.Hash[:hashBytes]]})
 		return true
 	})
 	if err != nil {

@@ -33,8 +33,8 @@ const (
 // error: the archive cannot be read now.
 func (a *Archive) Begin(ctx context.Context, c Login, f *Search) (Stage, error) {
 	a.mu.Lock()
-	before := a.ahead
-	a.ahead = readAheadState{}
+	before := a.unread
+	a.unread = readAheadState{}
 	a.mu.Unlock()
 	if err := a.service.discover(ctx, c); err != nil {
 		return StagePlain, err
@@ -61,7 +61,7 @@ func (a *Archive) Begin(ctx context.Context, c Login, f *Search) (Stage, error) 
 	walked := a.readAhead(ctx, c, f, at)
 	if ctx.Err() == nil {
 		a.mu.Lock()
-		a.ahead = readAheadState{done: true, walked: walked}
+		a.unread = readAheadState{done: true, walked: walked}
 		a.mu.Unlock()
 	}
 	return StageRead, nil
@@ -83,7 +83,7 @@ func (a *Archive) readAhead(ctx context.Context, c Login, f *Search, at Cursor) 
 func (a *Archive) ReadAll() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.ahead.walked
+	return a.unread.walked
 }
 
 // Emptied tells whether a login has taken the offline store. One that a relay of before has left may have the messages of years, which

@@ -45,7 +45,7 @@ func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
 	ctx := c.Context()
 	log := rs.cfg.Log.With().Str("room", r.jid).Logger()
 	var failures wait.Backoff
-	trouble, check := "", resumed
+	problem, check := "", resumed
 	for ctx.Err() == nil {
 		if rs.closing(r) {
 			if r.retire(ctx, rs, c) {
@@ -65,9 +65,9 @@ func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && fix.Shape(err) != trouble:
+		case err != nil && fix.Shape(err) != problem:
 			log.Warn().Err(err).Msg(notInRoom(err))
-			trouble = fix.Shape(err)
+			problem = fix.Shape(err)
 		case err == nil && !check:
 			log.Info().Msg("in the room")
 			r.warn(rs)
@@ -81,9 +81,9 @@ func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
 				return // the room only says goodbye
 			}
 			rs.setWhy(r, err)
-			if err != nil && fix.Shape(err) != trouble {
+			if err != nil && fix.Shape(err) != problem {
 				log.Warn().Err(err).Msg("no longer in the room; joining again")
-				trouble = fix.Shape(err)
+				problem = fix.Shape(err)
 			}
 		}
 		check = false

@@ -32,29 +32,29 @@ type Link struct {
 	handler   Handler
 
 	// Guarded by st.mu.
-	ready    bool // negotiated
-	records  bool // a write is a TLS record
-	managed  bool // with XEP-0198
-	resumed  bool // not bound anew
-	proving  bool // resumed, and no <a/> yet: stanzas are held back
-	dead     bool
-	err      error  // why it is dead
-	refuse   bool   // Redo: nothing more is handed over
-	loose    []byte // to be written, not counted
-	owesA    bool   // <r/> came
-	gaveWay  bool   // a stanza went first last time
-	told     uint64 // last <a h>
-	toldOut  uint64 // the same, of those that have left
-	wantsR   bool   // ask whatever was asked before
-	awaiting bool   // asked, no answer yet
-	unread   unread // of what the server has read
-	asked    uint64 // number of the last stanza that was asked for
-	askedAt  time.Time
-	fence    string    // prefix of the pings' ids where there is no XEP-0198
-	waiting  time.Time // since when the gate waits; zero: it does not
-	final    []byte    // written last
-	finalErr error     // why
-	closed   bool      // final is on its way
+	ready      bool // negotiated
+	records    bool // a write is a TLS record
+	managed    bool // with XEP-0198
+	resumed    bool // not bound anew
+	proving    bool // resumed, and no <a/> yet: stanzas are held back
+	dead       bool
+	err        error  // why it is dead
+	refuse     bool   // Redo: nothing more is handed over
+	nonzaBytes []byte // to be written, not counted
+	owesA      bool   // <r/> came
+	gaveWay    bool   // a stanza went first last time
+	told       uint64 // last <a h>
+	toldOut    uint64 // the same, of those that have left
+	wantsR     bool   // ask whatever was asked before
+	awaiting   bool   // asked, no answer yet
+	unread     unread // of what the server has read
+	asked      uint64 // number of the last stanza that was asked for
+	askedAt    time.Time
+	fence      string    // prefix of the pings' ids where there is no XEP-0198
+	waiting    time.Time // since when the gate waits; zero: it does not
+	final      []byte    // written last
+	finalErr   error     // why
+	closed     bool      // final is on its way
 }
 
 func newLink(s *Stream, nc net.Conn) *Link {

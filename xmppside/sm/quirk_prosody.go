@@ -74,7 +74,7 @@ func (l *Link) room() (n int, block bool) {
 	}
 	unread := l.unread.bytes()
 	most := bound - 2*nonzaSize // an <r/> is always possible, and to repeat it
-	fill := most - nonzaSize - len(l.loose)
+	fill := most - nonzaSize - len(l.nonzaBytes)
 	full := !l.proving && !s.single && l.records && s.out.fills(s.committed, fill, bound*3/4)
 	switch {
 	case full && (unread == 0 || l.unread.blocks && unread < l.unread.most*bound):

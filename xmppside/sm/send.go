@@ -60,7 +60,7 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	room, block := l.room()
 	alone := l.unread.bytes() == 0
 	// A stanza that has room only on its own and what else there is take turns.
-	tight := alone && !block && len(l.loose)+nonzaSize+s.out.first(s.committed) > room
+	tight := alone && !block && len(l.nonzaBytes)+nonzaSize+s.out.first(s.committed) > room
 	if first := tight && !l.gaveWay && !l.proving; first {
 		l.gaveWay = true
 	} else if buf = l.nonzas(buf, room, alone); len(buf) > 0 {
@@ -88,9 +88,9 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 // nonzas appends what is not counted, as far as there is room. It comes first, or stanzas could take all the room each
 // time.
 func (l *Link) nonzas(buf []byte, room int, alone bool) []byte {
-	if alone || len(l.loose) <= room {
-		buf = append(buf, l.loose...)
-		l.loose = l.loose[:0]
+	if alone || len(l.nonzaBytes) <= room {
+		buf = append(buf, l.nonzaBytes...)
+		l.nonzaBytes = l.nonzaBytes[:0]
 	}
 	if h := l.st.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= room {
 		buf = appendA(buf, h)

@@ -231,7 +231,7 @@ func (c *transport) enqueue(p []byte) (int, error) {
 		between := c.out.depth == 1 && c.out.state == inText && b != '<'
 		ev := c.out.step(b)
 		if between { // a whitespace keepalive
-			l.loose = append(l.loose, b)
+			l.nonzaBytes = append(l.nonzaBytes, b)
 			continue
 		}
 		c.part = append(c.part, b)
@@ -259,6 +259,6 @@ func (c *transport) element() {
 	case c.out.isStanza():
 		c.link.st.out.add(part, nil)
 	default:
-		c.link.loose = append(c.link.loose, part...)
+		c.link.nonzaBytes = append(c.link.nonzaBytes, part...)
 	}
 }

@@ -22,11 +22,11 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 		return app.ExitConfiguration
 	}
-	if p.door, err = openDoor(os.Getenv("CHAOS_DOOR")); err != nil {
+	if p.listener, err = openDoor(os.Getenv("CHAOS_DOOR")); err != nil {
 		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 		return app.ExitConfiguration
 	}
-	err = app.RunWith(app.Process{Environ: os.Environ(), Out: os.Stdout, Err: os.Stderr, Version: "chaos"}, p.seams())
+	err = app.RunWith(app.Process{Environ: os.Environ(), Out: os.Stdout, Err: os.Stderr, Version: "chaos"}, p.hooks())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 	}

@@ -14,9 +14,9 @@ import (
 
 // point is the fail point of this life. The zero value never fails.
 type point struct {
-	door *offers // nil: nothing is noted
-	name string
-	left atomic.Int64
+	listener *offers // nil: nothing is noted
+	name     string
+	left     atomic.Int64
 }
 
 // parsePoint reads name:k.
@@ -44,7 +44,7 @@ func (p *point) pass(side fmt.Stringer, step string) {
 	time.Sleep(time.Hour)
 }
 
-func (p *point) seams() app.Hooks {
+func (p *point) hooks() app.Hooks {
 	if p.name == "" {
 		return app.Hooks{Side: p.side} // for the door
 	}

@@ -44,7 +44,7 @@ type inlet struct {
 
 // Offer implements bridge.Inlet.
 func (i *inlet) Offer(ctx context.Context, in bridge.Inbound) error {
-	i.p.door.note(&in)
+	i.p.listener.note(&in)
 	i.p.pass(i.id, "receive")
 	ack := in.Ack
 	in.Ack = func(err error) {
