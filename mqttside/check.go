@@ -121,7 +121,7 @@ func checkLevel(ctx context.Context, cfg *Config, u *url.URL) (note string) {
 
 // remedy adds to an error which setting mends it, where it does not say so.
 func remedy(ctx context.Context, err error) string {
-	if errors.Is(err, errSubscribe) {
+	if errors.As(err, new(refusedFilter)) {
 		return err.Error()
 	}
 	return fix.Text(fix.MQTT, fix.Explain(ctx, err))

@@ -127,10 +127,10 @@ func (s *Side) plainer(ctx context.Context, k *link, err error) bool {
 // serve makes a logged-in link useful and watches it until it closes or ctx ends.
 func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()) error {
 	var known *silence
-	if err := s.prepare(ctx, k); errors.Is(err, errSubscribe) {
-		known = &silence{in: true, denied: true}
-	} else if err != nil {
-		return err
+	if err := s.prepare(ctx, k); err != nil {
+		if known = deniedBy(err); known == nil {
+			return err
+		}
 	}
 	s.announce(k, "online")
 	if s.brokers.toRemove(k.url.Host) != "" {
@@ -235,7 +235,7 @@ func (s *Side) idle(ctx context.Context, d time.Duration, err error) {
 
 // floor is the least delay after a failure.
 func floor(err error) time.Duration {
-	if errors.Is(err, errLogin) || errors.Is(err, errSubscribe) || fix.Certificate(err) {
+	if errors.Is(err, errLogin) || errors.As(err, new(refusedFilter)) || fix.Certificate(err) {
 		return loginDelay
 	}
 	return 0

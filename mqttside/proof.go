@@ -27,15 +27,23 @@ const (
 
 // silence says what probes were not heard although the broker works.
 type silence struct {
-	out, in   bool // what we say; what we are to hear
-	long      bool // only the long one
-	denied    bool // the SUBSCRIBE itself was refused
-	untrusted bool // the second login does not even hear itself: it may lack the right that the relay has
+	out, in   bool           // what we say; what we are to hear
+	long      bool           // only the long one
+	denied    *refusedFilter // the SUBSCRIBE itself was refused
+	untrusted bool           // the second login does not even hear itself: it may lack the right that the relay has
+}
+
+// deniedBy is what a refused SUBSCRIBE says; nil: err is none.
+func deniedBy(err error) *silence {
+	if denied, ok := errors.AsType[refusedFilter](err); ok {
+		return &silence{in: true, denied: &denied}
+	}
+	return nil
 }
 
 func (e *silence) Error() string {
 	switch {
-	case e.denied:
+	case e.denied != nil:
 		return "the broker does not let us subscribe to the inboxes"
 	case e.long:
 		return "the broker drops messages as long as those it took before"
@@ -110,9 +118,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 			s.log.Debug().Err(verdict).Msg("a probe could not be tried")
 		}
 		err := s.again(ctx, k, known, attempt)
-		if known = nil; errors.Is(err, errSubscribe) {
-			known = &silence{in: true, denied: true}
-		} else if err != nil {
+		if known = deniedBy(err); known == nil && err != nil {
 			return err
 		}
 		patience = probeSooner
@@ -146,7 +152,7 @@ func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) 
 		return nil
 	}
 	s.prover.close()
-	if !quiet.denied && (!quiet.in || quiet.out && (!k.hearsItself() || attempt%4 != 0)) {
+	if quiet.denied == nil && (!quiet.in || quiet.out && (!k.hearsItself() || attempt%4 != 0)) {
 		return nil
 	}
 	if k.level != level5 { // there it asks again anyway
@@ -207,8 +213,11 @@ func (s *Side) proven(k *link, settled uint64, denied int) {
 func (s *Side) unproven(k *link, e *silence) {
 	p := &s.prover
 	fix := aclLine(&s.cfg, k.url)
-	if e.long {
+	switch {
+	case e.long:
 		fix = longFix
+	case e.denied != nil:
+		fix = e.denied.fix(fix)
 	}
 	text := e.Error() + ": " + fix
 	s.setLive(nil, text)
@@ -216,7 +225,7 @@ func (s *Side) unproven(k *link, e *silence) {
 	switch {
 	case e.untrusted: // nor was anything shown against it: nothing is settled, and nothing bounced, until it is known
 		s.trust.suspend()
-	case e.in && !e.out && !e.denied: // what we publish was heard
+	case e.in && !e.out && e.denied == nil: // what we publish was heard
 		s.trust.proven()
 	case e.long:
 		maybe = s.trust.distrust()

@@ -13,7 +13,25 @@ import (
 
 const answerTimeout = 10 * time.Second // for a SUBACK
 
-var errSubscribe = errors.New("the broker does not let us subscribe: allow it in the broker's ACL, or change CHATRELAY_TOPIC_PREFIX")
+// refusedFilter: a SUBACK refuses, by this code (MQTT-3.9.3; more of them by MQTT 5).
+type refusedFilter struct{ code byte }
+
+func (e refusedFilter) Error() string {
+	return "the broker does not let us subscribe: " + e.fix(aclSubscribe)
+}
+
+const aclSubscribe = "allow it in the broker's ACL, or change CHATRELAY_TOPIC_PREFIX"
+
+// fix says what mends it: what the broker's ACL must have, unless the code says that it is another thing.
+func (e refusedFilter) fix(acl string) string {
+	switch e.code {
+	case session.CodeUnspecified, session.CodeNotAuthorized:
+		return acl
+	case session.CodeNoWildcards:
+		return "inboxes are found by a wildcard, which it does not support: allow wildcard subscriptions in its settings"
+	}
+	return session.NameOf(e.code) + ": look at the broker's settings and log"
+}
 
 // filterEnd stands between the parts of what is remembered. No filter holds it.
 const filterEnd = "\x00"
@@ -113,8 +131,8 @@ func (k *link) exchange(ctx context.Context, former string, f session.Filter) (q
 	if err != nil {
 		return 0, err
 	}
-	if code > 2 { // 0x80: MQTT-3.9.3; others by MQTT 5
-		return 0, fmt.Errorf("%s: %w", f.Topic, errSubscribe)
+	if code > 2 {
+		return 0, fmt.Errorf("%s: %w", f.Topic, refusedFilter{code})
 	}
 	return code, nil
 }

@@ -1,7 +1,9 @@
 package mqttside
 
 import (
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -70,5 +72,24 @@ func TestFormer(t *testing.T) {
 		if got := tc.want.former(tc.have, tc.present); got != tc.taken {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.taken)
 		}
+	}
+}
+
+// TestRefusedFilter: what is said to be mended is what the broker has against the filter.
+func TestRefusedFilter(t *testing.T) {
+	for code, want := range map[byte]string{
+		session.CodeUnspecified:   "the ACL",
+		session.CodeNotAuthorized: "the ACL",
+		session.CodeNoWildcards:   "allow wildcard subscriptions",
+		session.CodeQuota:         "quota exceeded (0x97)",
+		session.CodeNoQoS:         "QoS not supported (0x9b)",
+	} {
+		err := fmt.Errorf("/chat/+: %w", refusedFilter{code})
+		if got := deniedBy(err); got == nil || !strings.Contains(got.denied.fix("the ACL"), want) {
+			t.Errorf("%#x: %+v, want %q", code, got, want)
+		}
+	}
+	if got := deniedBy(errRenewed); got != nil {
+		t.Errorf("%+v, and nothing was refused", got)
 	}
 }

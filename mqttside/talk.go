@@ -95,7 +95,7 @@ func (t *sideConn) subscribe(filter string) error {
 		select {
 		case codes := <-answer:
 			if codes[0] > 2 {
-				return errSubscribe
+				return refusedFilter{codes[0]}
 			}
 			return nil
 		case <-t.heard: // it may come before the answer (MQTT-3.8.4-3), and again to who subscribes anew

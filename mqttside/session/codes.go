@@ -35,6 +35,7 @@ const (
 	CodeMoved          = 0x9d
 	CodeRate           = 0x9f
 	CodeConnectTime    = 0xa0
+	CodeNoWildcards    = 0xa2
 )
 
 // NameOf is what MQTT 5 calls a code (2.4), with the code.
