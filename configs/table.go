@@ -12,6 +12,24 @@ func Table() string {
 	return b.String()
 }
 
+// Description is what is told of a setting.
+type Description struct{ Name, Default, Text string }
+
+// Describe tells of every setting, in the order of the table.
+func Describe() (out []Description) {
+	for _, f := range new(Config).fields() {
+		d := Description{Name: f.name, Default: f.fallback, Text: f.desc}
+		switch {
+		case f.required:
+			d.Default = "required"
+		case f.shown != "":
+			d.Default = f.shown
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
 func (f *field) defaultCell() string {
 	switch {
 	case f.required:

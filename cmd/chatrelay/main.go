@@ -43,7 +43,7 @@ func run(args []string) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: chatrelay [command]\n\n")
 	for _, c := range app.Commands() {
-		fmt.Fprintf(w, "  %-8s  %s\n", c.Name, c.Summary)
+		fmt.Fprintf(w, "  %-10s  %s\n", c.Name, c.Summary)
 	}
 	fmt.Fprint(w, "\nConfigured by CHATRELAY_… environment variables; see README.md and example.env. chatrelay COMMAND -h tells more.\n")
 }

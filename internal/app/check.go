@@ -23,8 +23,7 @@ import (
 // Check tries what the configuration names and says of each step ok or how to mend it. It may run beside a relay that
 // works.
 func Check(p Process) error {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "write one JSON document instead of lines")
+	flags, asJSON := checkFlags()
 	if helped, err := p.parse(flags, p.Args, checkUsage); helped || err != nil {
 		return err
 	}
@@ -33,6 +32,11 @@ func Check(p Process) error {
 		return err
 	}
 	return report(p.Out, check(p), *asJSON)
+}
+
+func checkFlags() (flags *flag.FlagSet, asJSON *bool) {
+	flags = flag.NewFlagSet("check", flag.ContinueOnError)
+	return flags, flags.Bool("json", false, "write one JSON document instead of lines")
 }
 
 func check(p Process) []step {

@@ -8,24 +8,32 @@ import (
 	"strings"
 )
 
-// Command is one of the binary's.
+// Command is one of the binary's. What it takes is written here once: help, the manual page and shell completion
+// are made of it.
 type Command struct {
 	Name    string
-	Summary string // one line
-	usage   string // behind the summary: arguments and exit codes
+	Summary string                          // one line
+	usage   string                          // behind the summary: arguments and exit codes
+	words   []string                        // one of them stands first
+	flags   func(word string) *flag.FlagSet // that may follow; nil: none
 	run     func(Process) error
 }
 
 // Commands are all of them.
 func Commands() []Command {
 	return []Command{
-		{"run", "relay until SIGTERM (the default)", runUsage, Run},
-		{"check", "test the configuration and both logins, with a fix for each problem", checkUsage, Check},
-		{"health", "ask the running relay whether it is alive", healthUsage, Health},
-		{"journal", "inspect the journal: ls, show, requeue, drop", journalHelp, Journal},
-		{"version", "say what this is", "usage: chatrelay version\n", Version},
+		{"run", "relay until SIGTERM (the default)", runUsage, nil, noFlags, Run},
+		{"check", "test the configuration and both logins, with a fix for each problem", checkUsage, nil,
+			func(string) *flag.FlagSet { f, _ := checkFlags(); return f }, Check},
+		{"health", "ask the running relay whether it is alive", healthUsage, nil, noFlags, Health},
+		{"journal", "inspect the journal: ls, show, requeue, drop", journalHelp, journalWords(), journalFlags, Journal},
+		{"completion", "write what makes a shell complete its commands", completionUsage, shells(), noFlags, Completion},
+		{"man", "write its manual page", manUsage, nil, noFlags, Manual},
+		{"version", "say what this is", "usage: chatrelay version\n", nil, noFlags, Version},
 	}
 }
+
+func noFlags(string) *flag.FlagSet { return nil }
 
 // Run does what the command is for, or tells how it is used.
 func (c *Command) Run(p Process) error {
@@ -62,6 +70,20 @@ func (p *Process) parse(f *flag.FlagSet, args []string, usage string) (helped bo
 }
 
 const (
+	completionUsage = `usage: chatrelay completion bash | zsh | fish
+
+It writes a script for the shell to standard output. For the shell that runs:
+
+  bash  source <(chatrelay completion bash)
+  zsh   source <(chatrelay completion zsh)
+  fish  chatrelay completion fish | source
+
+The Debian package brings all three.
+`
+	manUsage = `usage: chatrelay man
+
+It writes the manual page, with every setting, to standard output; to read it: chatrelay man | man -l -
+`
 	runUsage = `usage: chatrelay run
 
 It is configured by CHATRELAY_… environment variables alone: docs/CONFIGURATION.md and example.env have them all.

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,13 +54,7 @@ func Journal(p Process) error {
 }
 
 func journalList(ctx context.Context, c *configs.Config, p Process, args []string) error {
-	var f journal.Filter
-	flags := flag.NewFlagSet("journal ls", flag.ContinueOnError)
-	flags.BoolVar(&f.Dead, "dead", false, "dead letters only")
-	pick := pickFlags(flags)
-	flags.BoolVar(&f.Pending, "pending", false, "what is still to be delivered only")
-	flags.Uint64Var(&f.After, "after", 0, "go on behind this SEQ")
-	flags.IntVar(&f.Limit, "limit", 100, "at most so many")
+	flags, f, pick := listFlags()
 	if helped, err := p.parse(flags, args, journalUsage); helped || err != nil {
 		return err
 	}
@@ -74,7 +67,7 @@ func journalList(ctx context.Context, c *configs.Config, p Process, args []strin
 	if err != nil {
 		return err
 	}
-	found, err := r.List(ctx, f)
+	found, err := r.List(ctx, *f)
 	if err := errors.Join(err, r.Close()); err != nil {
 		return err
 	}
@@ -129,9 +122,7 @@ func journalShow(ctx context.Context, c *configs.Config, out io.Writer, args []s
 
 // journalChange asks the running relay, or changes the journal itself when none runs.
 func journalChange(ctx context.Context, c *configs.Config, p Process, verb string, args []string) error {
-	flags := flag.NewFlagSet("journal "+verb, flag.ContinueOnError)
-	pick := pickFlags(flags)
-	all := flags.Bool("all", false, "all dead letters")
+	flags, pick, all := changeFlags(verb)
 	if helped, err := p.parse(flags, args, journalUsage); helped || err != nil {
 		return err
 	}

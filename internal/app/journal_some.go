@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,15 +15,6 @@ import (
 	"chatrelay/internal/admin"
 	"chatrelay/internal/journal"
 )
-
-func pickFlags(flags *flag.FlagSet) *admin.Pick {
-	p := &admin.Pick{}
-	flags.StringVar(&p.Reason, "reason", "", "those with this reason, such as too_large")
-	flags.StringVar(&p.From, "sender", "", "those from this landline")
-	flags.StringVar(&p.To, "to", "", "those to this landline or room")
-	flags.DurationVar(&p.Older, "older", 0, "those of messages that were taken longer ago, such as 36h")
-	return p
-}
 
 // changeSome changes all dead letters that are picked, a batch at a time, and says how many in any case.
 func changeSome(ctx context.Context, c *configs.Config, out io.Writer, verb string, p admin.Pick) error {

@@ -54,7 +54,7 @@ func sources(t *testing.T) (all []*source) {
 // product tells whether a folder belongs to the relay: what only tests and the demo need has a shape of its own.
 func product(folder string) bool {
 	top, _, _ := strings.Cut(folder, "/")
-	return !slices.Contains([]string{"test", "demo", "bench", "deploy"}, top) && !strings.HasSuffix(folder, "test")
+	return !slices.Contains([]string{"test", "demo", "bench", "deploy", "tools"}, top) && !strings.HasSuffix(folder, "test")
 }
 
 // goFiles lists all Go files by folder.
