@@ -5,9 +5,11 @@
 # make bench       benchmarks
 # make chaos       all faults, in full length (make test has a short part of it)
 # make lint        the checks of make test that run nothing
+# make packages    binaries, Debian packages, image archive and checksums, in dist/
+# make packages-check  does the same and installs the package in an empty Debian (as root)
 # make docker      the image chatrelay:latest
 # make clean       removes what the others made
-.PHONY: demo demo-check test build bench chaos lint docker clean deps-build deps-demo deps-check deps-test
+.PHONY: demo demo-check test build bench chaos lint packages packages-check docker clean deps-build deps-demo deps-check deps-packages deps-packages-check deps-test
 
 # The machine's Go, or, where that is too old, one that it fetches.
 GO ?= $(CURDIR)/scripts/go
@@ -41,11 +43,17 @@ bench: deps-test
 chaos: deps-test
 	CHATRELAY_CHAOS=full $(GO) test -count=1 -timeout 6h -v ./test/chaos
 
+packages: deps-packages
+	GO=$(GO) $(GO) run -C tools ./packages -root .. -out ../dist
+
+packages-check: packages deps-packages-check
+	CHATRELAY_PACKAGES=full GO=$(GO) $(GO) test -C tools -count=1 -v ./packages
+
 docker:
 	docker build -t chatrelay:latest .
 
 clean:
-	rm -rf bin demo/node_modules demo/out
+	rm -rf bin dist demo/node_modules demo/out
 
 # Each installs only what is missing, and says nothing when nothing is.
 deps-build:
@@ -56,6 +64,12 @@ deps-demo:
 
 deps-check:
 	scripts/deps build demo check
+
+deps-packages:
+	scripts/deps build packages
+
+deps-packages-check: deps-test
+	scripts/deps packages-check
 
 deps-test:
 	scripts/deps build demo check test

@@ -19,22 +19,6 @@ type Command struct {
 	run     func(Process) error
 }
 
-// Commands are all of them.
-func Commands() []Command {
-	return []Command{
-		{"run", "relay until SIGTERM (the default)", runUsage, nil, noFlags, Run},
-		{"check", "test the configuration and both logins, with a fix for each problem", checkUsage, nil,
-			func(string) *flag.FlagSet { f, _ := checkFlags(); return f }, Check},
-		{"health", "ask the running relay whether it is alive", healthUsage, nil, noFlags, Health},
-		{"journal", "inspect the journal: ls, show, requeue, drop", journalHelp, journalWords(), journalFlags, Journal},
-		{"completion", "write what makes a shell complete its commands", completionUsage, shells(), noFlags, Completion},
-		{"man", "write its manual page", manUsage, nil, noFlags, Manual},
-		{"version", "say what this is", "usage: chatrelay version\n", nil, noFlags, Version},
-	}
-}
-
-func noFlags(string) *flag.FlagSet { return nil }
-
 // Run does what the command is for, or tells how it is used.
 func (c *Command) Run(p Process) error {
 	if len(p.Args) > 0 && helpWanted(p.Args[0]) {

@@ -11,7 +11,7 @@ import (
 func shells() []string { return []string{"bash", "zsh", "fish"} }
 
 // Completion writes what makes a shell complete the command line.
-func Completion(p Process) error {
+func Completion(p Process, all []Command) error {
 	if len(p.Args) != 1 {
 		return fmt.Errorf("%w: completion takes one shell: %s", errUsage, strings.Join(shells(), ", "))
 	}
@@ -19,7 +19,7 @@ func Completion(p Process) error {
 	if !ok {
 		return fmt.Errorf("%w: completion knows %s, and got %q", errUsage, strings.Join(shells(), ", "), p.Args[0])
 	}
-	_, err := io.WriteString(p.Out, write(Commands()))
+	_, err := io.WriteString(p.Out, write(all))
 	return err
 }
 

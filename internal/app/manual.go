@@ -9,11 +9,11 @@ import (
 )
 
 // Manual writes the manual page in the language of man(7).
-func Manual(p Process) error {
+func Manual(p Process, all []Command) error {
 	if err := p.noArguments("man"); err != nil {
 		return err
 	}
-	_, err := fmt.Fprint(p.Out, manual(p.Version))
+	_, err := fmt.Fprint(p.Out, manual(p.Version, all))
 	return err
 }
 
@@ -46,18 +46,18 @@ Read the groups, identity and TLS files now, not within a second of their change
 .BR systemd.exec (5)
 `
 
-func manual(version string) string {
+func manual(version string, all []Command) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "'\\\" -*- coding: utf-8 -*-\n.TH CHATRELAY 1 \"\" \"chatrelay %s\" \"User Commands\"\n", roff(version))
 	b.WriteString(".SH NAME\nchatrelay \\- relay between MQTT inboxes and XMPP accounts\n.SH SYNOPSIS\n.nf\n")
-	for _, c := range Commands() {
+	for _, c := range all {
 		calls, _, _ := strings.Cut(strings.TrimPrefix(c.usage, "usage: "), "\n\n")
 		for line := range strings.Lines(strings.TrimSpace(calls) + "\n") {
 			b.WriteString(roff(strings.TrimSpace(line)) + "\n")
 		}
 	}
 	b.WriteString(".fi\n.SH " + manualHead + ".SH COMMANDS\n")
-	for _, c := range Commands() {
+	for _, c := range all {
 		c.manual(&b)
 	}
 	b.WriteString(".SH ENVIRONMENT\n")

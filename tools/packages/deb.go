@@ -43,7 +43,7 @@ func writeDeb(root, out string, p *program, texts []text) (err error) {
 			Depends: []string{"adduser"}, Recommends: []string{"ca-certificates"}, Suggests: []string{"mosquitto", "prosody | ejabberd"},
 			Contents: contents,
 			Scripts:  nfpm.Scripts{PostInstall: scripts("postinst"), PreRemove: scripts("prerm"), PostRemove: scripts("postrm")},
-			Deb:      nfpm.Deb{Compression: "xz"},
+			Deb:      nfpm.Deb{Compression: "gzip"},
 		},
 	})
 	var b bytes.Buffer

@@ -14,20 +14,18 @@ import (
 func main() {
 	root := flag.String("root", "..", "folder of the repository")
 	out := flag.String("out", "../dist", "folder for the packages; what it holds of an earlier run is replaced")
+	archs := flag.String("arch", "amd64,arm64", "architectures, separated by commas")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := build(ctx, *root, *out); err != nil {
+	if err := build(ctx, *root, *out, strings.Split(*archs, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "packages:", err)
 		os.Exit(1)
 	}
 }
 
-// architectures are those that packages are made for.
-func architectures() []string { return []string{"amd64", "arm64"} }
-
 // build makes everything anew in a folder.
-func build(ctx context.Context, root, out string) error {
+func build(ctx context.Context, root, out string, archs []string) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return err
@@ -39,7 +37,7 @@ func build(ctx context.Context, root, out string) error {
 		return err
 	}
 	var all []*program
-	for _, arch := range architectures() {
+	for _, arch := range archs {
 		p, err := compile(ctx, root, out, arch)
 		if err != nil {
 			return err
@@ -49,7 +47,7 @@ func build(ctx context.Context, root, out string) error {
 			return err
 		}
 	}
-	texts, err := makeTexts(ctx, root, all[0])
+	texts, err := makeTexts(ctx, root, all)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,9 @@ func writeBillOfMaterials(p *program, file string) error {
 	}
 	sum := sha256.Sum256(binary)
 	b := cyclonedx.NewBOM()
-	b.SerialNumber = fmt.Sprintf("urn:uuid:%x-%x-5%x-a%x-%x", sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])[:9+36]
+	id := sum // the same for the same bytes: a UUID of version 8 (RFC 9562 §5.8)
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	b.SerialNumber = fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:16])
 	relay := component(cyclonedx.ComponentTypeApplication, p.info.Main.Path, p.release.version)
 	relay.Hashes = &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}}
 	relay.Licenses = &cyclonedx.Licenses{{License: &cyclonedx.License{ID: "Apache-2.0"}}}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -21,14 +22,14 @@ type text struct {
 
 // makeTexts makes the texts that are not in the repository: those that the relay itself writes, and the licences of
 // what is built into it.
-func makeTexts(ctx context.Context, root string, p *program) (all []text, err error) {
+func makeTexts(ctx context.Context, root string, programs []*program) (all []text, err error) {
 	dir, err := os.MkdirTemp("", "chatrelay-texts-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	relay := filepath.Join(dir, "chatrelay") // for this machine: those in the packages may be for others
-	if err := goBuild(ctx, root, relay); err != nil {
+	relay, err := runnable(ctx, root, dir, programs)
+	if err != nil {
 		return nil, err
 	}
 	for name, words := range map[string][]string{
@@ -43,7 +44,7 @@ func makeTexts(ctx context.Context, root string, p *program) (all []text, err er
 		}
 		all = append(all, text{name, body})
 	}
-	foreign, err := licences(ctx, root, p)
+	foreign, err := licences(ctx, root, programs[0])
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +61,17 @@ func makeTexts(ctx context.Context, root string, p *program) (all []text, err er
 		}
 	}
 	return all, nil
+}
+
+// runnable is the relay for this machine.
+func runnable(ctx context.Context, root, dir string, programs []*program) (string, error) {
+	for _, p := range programs {
+		if runtime.GOOS == "linux" && runtime.GOARCH == p.arch {
+			return filepath.Abs(p.file)
+		}
+	}
+	file := filepath.Join(dir, "chatrelay")
+	return file, goBuild(ctx, root, file)
 }
 
 // licences are those of every module that the binary is made of.
