@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -156,6 +157,12 @@ func checkPorts(t *testing.T, pod *core.PodSpec, service *core.Service, network 
 		}
 	}
 	for _, rule := range network.Spec.Ingress {
+		for _, from := range rule.From {
+			s, err := meta.LabelSelectorAsSelector(from.PodSelector)
+			if err != nil || !s.Matches(labels.Set{"app.kubernetes.io/name": "prometheus"}) {
+				t.Errorf("the network policy does not let Prometheus in, but %v, %v", s, err)
+			}
+		}
 		for _, p := range rule.Ports {
 			if !has(*p.Port) {
 				t.Errorf("the network policy lets in %v, which is nobody's", p.Port)
@@ -221,12 +228,12 @@ func checkNamed(t *testing.T, set *apps.StatefulSet, maps []core.ConfigMap) {
 // TestMonitoring: the component adds what the Prometheus operator looks for, and that means the service.
 func TestMonitoring(t *testing.T) {
 	for _, name := range overlays() {
-		dir, err := os.MkdirTemp(folder, ".test-")
+		dir := t.TempDir() // not in the repository: the tests of packages copy that at the same time
+		up, err := relative(dir, folder)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer os.RemoveAll(dir)
-		text := "resources: [../overlays/" + name + "]\ncomponents: [../components/monitoring]\n"
+		text := "resources: [" + up + "/overlays/" + name + "]\ncomponents: [" + up + "/components/monitoring]\n"
 		if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -240,4 +247,18 @@ func TestMonitoring(t *testing.T) {
 			t.Errorf("%v, %v does not mean %+v", selector, err, s)
 		}
 	}
+}
+
+// relative is the way from one folder to another, as kustomize walks it: without symbolic links.
+func relative(from, to string) (string, error) {
+	from, err1 := filepath.EvalSymlinks(from)
+	to, err2 := filepath.Abs(to)
+	if err := errors.Join(err1, err2); err != nil {
+		return "", err
+	}
+	to, err := filepath.EvalSymlinks(to)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(from, to)
 }

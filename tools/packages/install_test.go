@@ -48,8 +48,8 @@ func life(t *testing.T, lower string) {
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "testdata/within.sh", lower, files, "install.sh")
 	said, err := cmd.CombinedOutput()
 	t.Logf("%s", said)
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 77 && os.Getenv("CI") == "" {
-		t.Skip("no overlay can be mounted here")
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 77 {
+		t.Skip("no overlay can be mounted here: it is NOT tested")
 	}
 	if err != nil || !strings.HasSuffix(string(said), "ALL WELL\n") {
 		t.Fatalf("%v\n%s", err, said)
@@ -78,8 +78,8 @@ func needsRoot(t *testing.T) {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		t.Skip("only root on Linux can do that: it is NOT tested here")
 	}
-	if said, err := exec.Command("unshare", "--mount", "true").CombinedOutput(); err != nil {
-		t.Skipf("no mount namespaces, it is NOT tested here: %v %s", err, said)
+	if said, err := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "none", t.TempDir()).CombinedOutput(); err != nil {
+		t.Skipf("nothing can be mounted, it is NOT tested here: %v %s", err, said)
 	}
 }
 

@@ -4,6 +4,9 @@ export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 fail() { echo "FAILED: $*"; exit 1; }
 same() { [ "$1" = "$2" ] || fail "$3: got '$1', want '$2'"; }
 
+# Images for containers leave out documentation, which dpkg -V then misses.
+rm -f /etc/dpkg/dpkg.cfg.d/*
+
 # What is asked of systemd is written down.
 mkdir -p /run/systemd/system
 cat >/run/systemctl <<'END'
@@ -42,20 +45,29 @@ END
 cat >/run/service <<'END'
 #!/bin/sh
 cd /var/lib/chatrelay
-exec env -i $(grep -v '^#' /etc/chatrelay/chatrelay.env) CHATRELAY_STORE=/var/lib/chatrelay \
+exec env -i $(sed -n 's/^Environment=//p' /usr/lib/systemd/system/chatrelay.service) $(grep -v '^#' /etc/chatrelay/chatrelay.env) \
 	setpriv --reuid=chatrelay --regid=chatrelay --clear-groups --no-new-privs /usr/bin/chatrelay "$@"
 END
 chmod +x /run/service
-/run/service run 2>/run/log &
-waited=0
-until grep -q '"chatrelay starts"' /run/log; do
-	waited=$((waited + 1))
-	[ $waited -lt 300 ] || { cat /run/log; fail "it does not start"; }
-	sleep 0.1
-done
+start() {
+	/run/service run 2>/run/log &
+	waited=0
+	until grep -q '"chatrelay starts"' /run/log; do
+		waited=$((waited + 1))
+		[ $waited -lt 300 ] || { cat /run/log; fail "it does not start"; }
+		sleep 0.1
+	done
+}
+start
 kill -TERM $!
 wait $! || { cat /run/log; fail "it does not end in peace"; }
 same "$(stat -c '%a %U' /var/lib/chatrelay/journal.db)" "600 chatrelay" "the journal's file"
+# A panic, which SIGQUIT is like, must not look like a wrong setting: after that it is not started again.
+start
+kill -QUIT $!
+ended=0
+wait $! || ended=$?
+[ $ended -gt 128 ] || fail "a panic ends it with $ended"
 /run/service journal ls >/dev/null || fail "journal ls"
 
 echo "upgrade"
