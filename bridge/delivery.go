@@ -73,4 +73,6 @@ type Outbound struct {
 	Note Note
 	// Left is how long the message is worth anything, from when it was handed out; 0: for ever, below 0: no more.
 	Left time.Duration
+	// Age is how long ago the message was taken, when it was handed out. Only a message delivery has one.
+	Age time.Duration
 }

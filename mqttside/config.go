@@ -26,6 +26,8 @@ type Config struct {
 	// Roots and Certificates are asked for at each connect, so that renewed ones count. nil: the system's, and none.
 	Roots        func() *x509.CertPool
 	Certificates func() []tls.Certificate
+	// Verified is called in each TLS handshake once the broker's certificate is found right. nil: nobody looks.
+	Verified func(tls.ConnectionState) error
 
 	QoS         byte   // of what is published to inboxes: 1 or 2
 	Window      int    // messages in flight, at most; 0: half of the broker's limit up to 400, 10 where it is not told

@@ -34,7 +34,7 @@ func transport(ctx context.Context, cfg *Config, u *url.URL) (net.Conn, error) {
 	case u.Scheme == "ws":
 		expected = fix.HTTP
 	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots(), Certificates: cfg.Certificates()}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots(), Certificates: cfg.Certificates(), VerifyConnection: cfg.Verified}
 	conn, err := session.Dial(ctx, u, conf, func(ctx context.Context, address string) (net.Conn, error) {
 		conn, err := dial.TCP(ctx, address, peerSilence)
 		if err != nil {

@@ -2,6 +2,7 @@ package xmppside
 
 import (
 	"cmp"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type Config struct {
 	TLS      string // "starttls" (also empty), "direct", "off"
 	// Roots is asked for at each connect, so that renewed ones count. nil: the system's.
 	Roots func() *x509.CertPool
+	// Verified is called in each TLS handshake once the server's certificate is found right. nil: nobody looks.
+	Verified func(tls.ConnectionState) error
 
 	UserDomain     string            // where landlines live; empty: the domain of JID
 	Resource, Nick string            // empty: "chatrelay"

@@ -49,7 +49,7 @@ func withPort(address string) string {
 
 // tlsConfig holds the certificate against the JID's domain, whatever host was dialled (RFC 6120 §13.7.2).
 func tlsConfig(cfg *Config, domain string) *tls.Config {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: domain, RootCAs: cfg.Roots(),
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: domain, RootCAs: cfg.Roots(), VerifyConnection: cfg.Verified,
 		// One write, one record: crypto/tls cuts the first 128 KiB of a connection into small ones, and a connection that
 		// breaks between two leaves half a stanza with the server, after which Prosody 0.12 cannot resume.
 		DynamicRecordSizingDisabled: true}

@@ -80,9 +80,14 @@ type Config struct {
 	Balance bridge.Balance
 	Offers  OfferCounter
 	Dead    Dead
-	Alive   func() error // nil error: the journal's writer does its work
-	Clock   func() time.Time
-	Log     zerolog.Logger
+	// Timings, InFlight (deliveries that a side has on its wire) and Certificates (by name, until when they are good) are
+	// shown in the metrics.
+	Timings      *Timings
+	InFlight     func(bridge.SideID) int
+	Certificates func() map[string]time.Time
+	Alive        func() error // nil error: the journal's writer does its work
+	Clock        func() time.Time
+	Log          zerolog.Logger
 }
 
 // Server is the HTTP page.

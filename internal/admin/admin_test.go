@@ -35,6 +35,7 @@ type world struct {
 	now         time.Time
 	rooms       []bridge.RoomState
 	log         bytes.Buffer
+	timings     *Timings
 }
 
 type fakeSide struct {
@@ -72,8 +73,9 @@ func (w *world) change(what string, ref bridge.Ref) error {
 
 func newWorld() *world {
 	return &world{
-		rooms: []bridge.RoomState{{Room: "team@rooms.example.org", Up: true}},
-		now:   time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), mqtt: fakeSide{id: bridge.MQTT}, xmpp: fakeSide{id: bridge.XMPP},
+		timings: NewTimings(),
+		rooms:   []bridge.RoomState{{Room: "team@rooms.example.org", Up: true}},
+		now:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), mqtt: fakeSide{id: bridge.MQTT}, xmpp: fakeSide{id: bridge.XMPP},
 		account: bridge.Totals{Counts: map[bridge.Counter]int64{}, Pending: map[bridge.SideID]int64{}, Open: map[bridge.SideID]int64{}},
 	}
 }
@@ -81,7 +83,9 @@ func newWorld() *world {
 func (w *world) config() Config {
 	return Config{
 		Addr: "127.0.0.1:0", Loopback: true, Version: "v1", Sides: []Side{&w.mqtt, &w.xmpp}, Rooms: w, Balance: w, Offers: w, Dead: w,
-		Alive: func() error { return w.alive }, Clock: func() time.Time { return w.now }, Log: zerolog.New(&w.log),
+		Timings: w.timings, InFlight: func(side bridge.SideID) int { return int(side) * 3 },
+		Certificates: func() map[string]time.Time { return map[string]time.Time{"xmpp_server": w.now.Add(time.Hour)} },
+		Alive:        func() error { return w.alive }, Clock: func() time.Time { return w.now }, Log: zerolog.New(&w.log),
 	}
 }
 

@@ -102,6 +102,8 @@ func TestMetrics(t *testing.T) {
 	w := newWorld()
 	w.account, w.xmpp.why = busy(), "logging in"
 	w.rooms = append(w.rooms, bridge.RoomState{Room: "b@rooms.example.org", Why: "no such room", Unheard: 3})
+	w.timings.Observe(DeliverySeconds, bridge.XMPP, 0.3)
+	w.timings.Observe(DeliverySeconds, bridge.XMPP, 40)
 	code, body := get(t, w.page(t, false), "/metrics")
 	if code != 200 {
 		t.Fatalf("%d %s", code, body)
@@ -117,6 +119,10 @@ func TestMetrics(t *testing.T) {
 		`chatrelay_oldest_pending_seconds 5`, `chatrelay_side_up{side="mqtt"} 1`, `chatrelay_side_up{side="xmpp"} 0`, `chatrelay_ready 0`,
 		`chatrelay_room_up{room="team@rooms.example.org"} 1`, `chatrelay_room_up{room="b@rooms.example.org"} 0`,
 		`chatrelay_room_refused_total{room="b@rooms.example.org"} 3`,
+		`chatrelay_delivery_seconds_bucket{side="xmpp",le="0.25"} 0`, `chatrelay_delivery_seconds_bucket{side="xmpp",le="0.5"} 1`,
+		`chatrelay_delivery_seconds_count{side="xmpp"} 2`, `chatrelay_commit_seconds_count{side="mqtt"} 0`, `chatrelay_queue_seconds_count{side="mqtt"} 0`,
+		`chatrelay_in_flight{side="mqtt"} 3`, `chatrelay_in_flight{side="xmpp"} 6`,
+		`chatrelay_certificate_expiry_timestamp_seconds{certificate="xmpp_server"} 1.767326645e+09`,
 		`chatrelay_known_keys 17`, `chatrelay_store_bytes 4096`, `chatrelay_store_limit_bytes 1.073741824e+09`, `chatrelay_store_full 0`,
 		`chatrelay_store_pending 9`, `chatrelay_store_pending_limit 100`,
 		`chatrelay_store_write_error 0`, `chatrelay_build_info{go="go1.`, `version="v1"} 1`, "go_goroutines ", "process_open_fds ",
@@ -128,6 +134,11 @@ func TestMetrics(t *testing.T) {
 	for _, m := range table() {
 		if strings.Count(body, "# HELP chatrelay_"+m.name+" "+m.help+"\n") != 1 {
 			t.Errorf("%s is not on the page", m.name)
+		}
+	}
+	for _, h := range histograms() {
+		if strings.Count(body, "# HELP chatrelay_"+h.name+" "+h.help+"\n") != 1 {
+			t.Errorf("%s is not on the page", h.name)
 		}
 	}
 	if t.Failed() {

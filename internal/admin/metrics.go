@@ -40,6 +40,7 @@ func table() []metric {
 		{"offered_total", "Offers since the process started, counted apart from the journal.", counter, side},
 		{"pending", "Messages taken and not yet settled, by the side they came from.", gauge, side},
 		{"open_deliveries", "Deliveries that are not settled, by the side they go to.", gauge, side},
+		{"in_flight", "Deliveries that are on the wire to this side and not confirmed, those of notices and other answers too.", gauge, side},
 		{"oldest_pending_seconds", "How long the oldest pending message has waited.", gauge, nil},
 		{"side_up", "1: the side is logged in and ready.", gauge, side},
 		{"room_up", "1: the relay is in this served room.", gauge, []string{"room"}},
@@ -52,6 +53,7 @@ func table() []metric {
 		{"store_pending_limit", "CHATRELAY_STORE_MAX_PENDING, or what was made of the memory limit; 0: none.", gauge, nil},
 		{"store_full", "1: nothing is taken until messages have gone out.", gauge, nil},
 		{"store_write_error", "1: the journal cannot be written.", gauge, nil},
+		{"certificate_expiry_timestamp_seconds", "Until when the certificate is good: mqtt_broker and xmpp_server as last shown to the relay, mqtt_client is its own.", gauge, []string{"certificate"}},
 		{"build_info", "1, with what is running.", gauge, []string{"version", "go"}},
 	}
 }
@@ -59,8 +61,11 @@ func table() []metric {
 // registry is our own: nothing that a library registers by itself gets in.
 func (s *Server) registry() (*prometheus.Registry, error) {
 	r := prometheus.NewRegistry()
-	for _, c := range []prometheus.Collector{newCollector(s), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+	all := []prometheus.Collector{newCollector(s), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})}
+	for _, h := range histograms() {
+		all = append(all, s.cfg.Timings.vecs[h.name])
+	}
+	for _, c := range all {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("admin: metrics: %w", err)
 		}
@@ -107,10 +112,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		put("offered_total", float64(cfg.Offers.Offered(id)), name)
 		put("pending", float64(a.Pending[id]), name)
 		put("open_deliveries", float64(a.Open[id]), name)
+		put("in_flight", float64(cfg.InFlight(id)), name)
 	}
 	for _, r := range c.server.rooms() {
 		put("room_up", number(r.Up), r.Room)
 		put("room_refused_total", float64(r.Unheard), r.Room)
+	}
+	for name, end := range cfg.Certificates() {
+		put("certificate_expiry_timestamp_seconds", float64(end.Unix()), name)
 	}
 	put("oldest_pending_seconds", a.Oldest.Seconds())
 	put("ready", number(c.server.ready(a).OK))

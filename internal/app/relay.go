@@ -86,6 +86,9 @@ type relay struct {
 	intakes     map[bridge.SideID]*bridge.Intake
 	dispatchers []*bridge.Dispatcher
 	rooms       *xmppside.Side
+	timings     *admin.Timings
+	meter       *meter
+	expiry      expiry
 	http        *admin.Server
 }
 
@@ -94,7 +97,8 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	if why := storageWarning(c.Store.Dir); why != "" {
 		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
 	}
-	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}}
+	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}, timings: admin.NewTimings()}
+	r.meter = newMeter(r.timings.Observe, time.Now)
 	r.files.Store(&c.Files)
 	if r.journal, err = journal.Open(ctx, journalOptions(c, log)); err != nil {
 		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
@@ -113,7 +117,9 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	r.http, err = admin.New(admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
 		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal},
-		Alive: func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
+		Timings: r.timings, InFlight: r.meter.InFlight,
+		Certificates: func() map[string]time.Time { return r.expiry.all(r.files.Load().MQTTCertificates) },
+		Alive:        func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
 	})
 	return r, err
 }
@@ -135,14 +141,16 @@ func journalOptions(c *configs.Config, log zerolog.Logger) journal.Options {
 // openSides makes the two counters; all that is wrong with either is said at once.
 func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger, hooks Hooks) error {
 	sideJournal := func(id bridge.SideID) bridge.SideJournal {
+		metered := meteredSideJournal{r.journal, id, r.meter}
 		if hooks.SideJournal != nil {
-			return hooks.SideJournal(id, r.journal)
+			return hooks.SideJournal(id, metered)
 		}
-		return r.journal
+		return metered
 	}
 	mc, err1 := mqttConfig(c, r.files.Load, log)
-	mc.HasSpace = r.journal.HasSpace
+	mc.HasSpace, mc.Verified = r.journal.HasSpace, r.expiry.seen("mqtt_broker")
 	xc, err2 := xmppConfig(c, r.files.Load, version, log)
+	xc.Verified = r.expiry.seen("xmpp_server")
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
@@ -166,11 +174,11 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, hooks Hooks) e
 	if err != nil {
 		return err
 	}
-	var appender bridge.Appender = r.journal
+	var appender bridge.Appender = meteredAppender{r.journal, r.meter}
 	if hooks.Appender != nil {
 		appender = hooks.Appender(appender)
 	}
-	r.queue = r.journal
+	r.queue = meteredQueue{r.journal, r.meter}
 	if hooks.Queue != nil {
 		r.queue = hooks.Queue(r.queue)
 	}

@@ -227,7 +227,9 @@ func (j *Journal) outbound(ctx context.Context, d *delivery) (bridge.Outbound, e
 	o := bridge.Outbound{Ref: d.ref(), Kind: d.kind, From: d.entry.from, To: d.to}
 	if d.kind.IsMessage() {
 		o.Note.Post = d.post
-		o.Left = d.entry.left(j.running())
+		now := j.running()
+		o.Left = d.entry.left(now)
+		o.Age = time.Duration(max(0, now-d.entry.ran)) * time.Millisecond
 	} else if d.note != nil {
 		o.Note = *d.note
 	}

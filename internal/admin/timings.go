@@ -1,0 +1,51 @@
+package admin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chatrelay/bridge"
+)
+
+// What is measured, by the name of its histogram.
+const (
+	CommitSeconds   = "commit_seconds"
+	QueueSeconds    = "queue_seconds"
+	DeliverySeconds = "delivery_seconds"
+)
+
+// histogram declares one. All have the label side.
+type histogram struct{ name, help string }
+
+// histograms are all of them.
+func histograms() []histogram {
+	return []histogram{
+		{CommitSeconds, "From when messages were given to the journal until they were on disk, by the side they came from."},
+		{QueueSeconds, "From when a message was taken until it went out to a destination, by the side it went to. A second try counts again."},
+		{DeliverySeconds, "From when a message was taken until the far server had taken responsibility for it, by the side it went to."},
+	}
+}
+
+// Timings are how long things take, since the process started.
+type Timings struct {
+	vecs map[string]*prometheus.HistogramVec
+}
+
+// NewTimings has every histogram from the start, so that a rate can be taken of them.
+func NewTimings() *Timings {
+	t := &Timings{vecs: map[string]*prometheus.HistogramVec{}}
+	for _, h := range histograms() {
+		t.vecs[h.name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "chatrelay_" + h.name, Help: h.help,
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400},
+		}, []string{"side"})
+		for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+			t.vecs[h.name].WithLabelValues(side.String())
+		}
+	}
+	return t
+}
+
+// Observe adds one measurement; name is one of the constants. It may be called from any goroutine.
+func (t *Timings) Observe(name string, side bridge.SideID, seconds float64) {
+	t.vecs[name].WithLabelValues(side.String()).Observe(seconds)
+}

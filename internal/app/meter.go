@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/internal/admin"
+)
+
+// meter measures messages as they pass between the bridge, the journal and the sides. It remembers only what is handed
+// out or on a wire, so what waits costs nothing.
+type meter struct {
+	observe func(name string, side bridge.SideID, seconds float64)
+	clock   func() time.Time
+
+	mu       sync.Mutex // guards all below
+	out      map[bridge.Ref]departure
+	inFlight map[bridge.SideID]int
+}
+
+// departure is a delivery that a dispatcher or a wire has in hand.
+type departure struct {
+	side  bridge.SideID
+	taken time.Time // zero: not measured, as it is no message, or of an earlier life
+	bound bool
+}
+
+func newMeter(observe func(string, bridge.SideID, float64), clock func() time.Time) *meter {
+	return &meter{observe: observe, clock: clock, out: map[bridge.Ref]departure{}, inFlight: map[bridge.SideID]int{}}
+}
+
+// InFlight is how many deliveries a wire has in hand.
+func (m *meter) InFlight(side bridge.SideID) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.inFlight[side]
+}
+
+func (m *meter) handedOut(side bridge.SideID, o *bridge.Outbound) {
+	d := departure{side: side}
+	if o.Kind.IsMessage() {
+		d.taken = m.clock().Add(-o.Age)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(o.Ref) // a commit that failed has undone its binding
+	m.out[o.Ref] = d
+}
+
+func (m *meter) bound(side bridge.SideID, ref bridge.Ref) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d, known := m.out[ref]
+	if d.bound {
+		return // another phase of it
+	}
+	if !known {
+		d.side = side
+	}
+	d.bound = true
+	m.out[ref] = d
+	m.inFlight[d.side]++
+	if !d.taken.IsZero() {
+		m.observe(admin.QueueSeconds, d.side, m.clock().Sub(d.taken).Seconds())
+	}
+}
+
+// givenBack: the delivery is not on its way any more.
+func (m *meter) givenBack(refs ...bridge.Ref) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, ref := range refs {
+		m.forget(ref)
+	}
+}
+
+func (m *meter) settled(results []bridge.Result) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range results {
+		if d := m.out[r.Ref]; r.Err == nil && d.bound && !d.taken.IsZero() {
+			m.observe(admin.DeliverySeconds, d.side, m.clock().Sub(d.taken).Seconds())
+		}
+		m.forget(r.Ref)
+	}
+}
+
+// forget is called with m.mu held.
+func (m *meter) forget(ref bridge.Ref) {
+	if d := m.out[ref]; d.bound {
+		m.inFlight[d.side]--
+	}
+	delete(m.out, ref)
+}
+
+// meteredAppender measures commits.
+type meteredAppender struct {
+	bridge.Appender
+	m *meter
+}
+
+func (a meteredAppender) Append(ctx context.Context, recs []*bridge.Record) error {
+	begun := a.m.clock()
+	err := a.Appender.Append(ctx, recs)
+	if err == nil && len(recs) > 0 {
+		a.m.observe(admin.CommitSeconds, recs[0].Origin, a.m.clock().Sub(begun).Seconds())
+	}
+	return err
+}
+
+// meteredQueue sees what dispatchers get and give back.
+type meteredQueue struct {
+	bridge.Queue
+	m *meter
+}
+
+func (q meteredQueue) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound, error) {
+	o, err := q.Queue.Next(ctx, side)
+	if err == nil {
+		q.m.handedOut(side, &o)
+	}
+	return o, err
+}
+
+func (q meteredQueue) Release(ref bridge.Ref) {
+	q.m.givenBack(ref)
+	q.Queue.Release(ref)
+}
+
+func (q meteredQueue) Defer(ref bridge.Ref, wait time.Duration, reason string) {
+	q.m.givenBack(ref)
+	q.Queue.Defer(ref, wait, reason)
+}
+
+func (q meteredQueue) Hold(ref bridge.Ref, wait time.Duration, reason string) {
+	q.m.givenBack(ref)
+	q.Queue.Hold(ref, wait, reason)
+}
+
+func (q meteredQueue) Settle(results ...bridge.Result) {
+	q.m.settled(results)
+	q.Queue.Settle(results...)
+}
+
+// meteredSideJournal sees what a side has on its wire.
+type meteredSideJournal struct {
+	bridge.SideJournal
+	side bridge.SideID
+	m    *meter
+}
+
+func (j meteredSideJournal) Bind(ref bridge.Ref, binding []byte) uint64 {
+	j.m.bound(j.side, ref)
+	return j.SideJournal.Bind(ref, binding)
+}
+
+func (j meteredSideJournal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.BoundDelivery, error) {
+	found, err := j.SideJournal.Bound(ctx, side)
+	for _, d := range found {
+		j.m.bound(side, d.Ref)
+	}
+	return found, err
+}
+
+func (j meteredSideJournal) Unbind(refs ...bridge.Ref) {
+	j.m.givenBack(refs...)
+	j.SideJournal.Unbind(refs...)
+}
+
+func (j meteredSideJournal) Settle(results ...bridge.Result) {
+	j.m.settled(results)
+	j.SideJournal.Settle(results...)
+}
