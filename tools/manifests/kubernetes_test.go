@@ -25,7 +25,7 @@ import (
 
 // What comes of the overlays is written anew by `go generate -C tools ./manifests`.
 //
-//go:generate go test . -run ^TestWritten$ -update
+//go:generate go test . -run "^(TestWritten|TestAlerts)$" -update
 var update = flag.Bool("update", false, "write what comes of the overlays")
 
 const folder = "../../deploy/k8s/"
@@ -47,20 +47,42 @@ func built(t *testing.T, dir string) []byte {
 	return b
 }
 
+// TestAlerts: the alerts that the Prometheus operator gets are those of deploy/prometheus.
+func TestAlerts(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/prometheus/chatrelay.rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := monitoring.PrometheusRule{TypeMeta: meta.TypeMeta{APIVersion: "monitoring.coreos.com/v1", Kind: "PrometheusRule"},
+		ObjectMeta: meta.ObjectMeta{Name: "chatrelay", Labels: map[string]string{"app.kubernetes.io/name": "chatrelay"}}}
+	if err := yaml.UnmarshalStrict(text, &rule.Spec); err != nil {
+		t.Fatal(err)
+	}
+	want, err := yaml.Marshal(rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written(t, folder+"components/monitoring/alerts.yaml", append([]byte("# Made of deploy/prometheus/chatrelay.rules.yaml: change it there.\n"), want...))
+}
+
+// written compares a file with what it is made of, or writes it.
+func written(t *testing.T, file string, want []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what it is made of (%v): run go generate -C tools ./manifests", file, err)
+	}
+}
+
 // TestWritten: deploy/k8s/*.yaml are what the overlays say today.
 func TestWritten(t *testing.T) {
 	for _, name := range overlays() {
-		file := folder + name + ".yaml"
-		want := append([]byte("# Made of deploy/k8s/overlays/"+name+": read that, or change it there.\n"), built(t, folder+"overlays/"+name)...)
-		if *update {
-			if err := os.WriteFile(file, want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(file)
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not what its overlay says (%v): run go generate -C tools ./manifests", file, err)
-		}
+		written(t, folder+name+".yaml", append([]byte("# Made of deploy/k8s/overlays/"+name+": read that, or change it there.\n"), built(t, folder+"overlays/"+name)...))
 	}
 }
 
@@ -238,8 +260,8 @@ func TestMonitoring(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := read(t, built(t, dir))
-		if len(o.monitors) != 1 || len(o.services) != 1 {
-			t.Fatalf("%d monitors, %d services", len(o.monitors), len(o.services))
+		if len(o.monitors) != 1 || len(o.services) != 1 || len(o.rules) != 1 || len(o.rules[0].Spec.Groups) == 0 {
+			t.Fatalf("%d monitors, %d services, %d rules", len(o.monitors), len(o.services), len(o.rules))
 		}
 		m, s := o.monitors[0], o.services[0]
 		selector, err := meta.LabelSelectorAsSelector(&m.Spec.Selector)
