@@ -6,7 +6,7 @@
 # make chaos       all faults, in full length (make test has a short part of it)
 # make lint        the checks of make test that run nothing
 # make packages    binaries, Debian packages, image archive and checksums, in dist/
-# make packages-check  does the same and installs the package in an empty Debian (as root)
+# make packages-check  does the same, tests what it made and deploy/k8s, and installs the package in an empty Debian (as root)
 # make docker      the image chatrelay:latest
 # make clean       removes what the others made
 .PHONY: demo demo-check test build bench chaos lint packages packages-check docker clean deps-build deps-demo deps-check deps-packages deps-packages-check deps-test
@@ -47,7 +47,8 @@ packages: deps-packages
 	GO=$(GO) $(GO) run -C tools ./packages -root .. -out ../dist
 
 packages-check: packages deps-packages-check
-	CHATRELAY_PACKAGES=full GO=$(GO) $(GO) test -C tools -count=1 -v ./packages
+	GO=$(GO) scripts/lint tools
+	CHATRELAY_PACKAGES=full GO=$(GO) $(GO) test -C tools -count=1 -v ./...
 
 docker:
 	docker build -t chatrelay:latest .
@@ -68,8 +69,8 @@ deps-check:
 deps-packages:
 	scripts/deps build packages
 
-deps-packages-check: deps-test
-	scripts/deps packages-check
+deps-packages-check:
+	scripts/deps build packages packages-check
 
 deps-test:
 	scripts/deps build demo check test

@@ -139,6 +139,11 @@ func (q meteredQueue) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 	q.Queue.Hold(ref, wait, reason)
 }
 
+func (q meteredQueue) Rest(ref bridge.Ref, wait time.Duration) {
+	q.m.givenBack(ref)
+	q.Queue.Rest(ref, wait)
+}
+
 func (q meteredQueue) Settle(results ...bridge.Result) {
 	q.m.settled(results)
 	q.Queue.Settle(results...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	stdmaps "maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,9 +16,11 @@ import (
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -132,9 +135,13 @@ func read(t *testing.T, text []byte) (out objects) {
 
 func add[T any](text []byte, to *[]T) error {
 	var one T
-	err := yaml.UnmarshalStrict(text, &one)
+	asJSON, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return err
+	}
+	wrong, err := json.UnmarshalStrict(asJSON, &one) // as the API server does: the names of fields have their case
 	*to = append(*to, one)
-	return err
+	return errors.Join(append(wrong, err)...)
 }
 
 // TestOverlays: each has all parts, and they mean each other.
@@ -161,6 +168,7 @@ func TestOverlays(t *testing.T) {
 			}
 			checkPorts(t, &set.Spec.Template.Spec, &service, &network)
 			checkNamed(t, &set, o.maps)
+			checkRelay(t, &set.Spec.Template.Spec, o.maps)
 		})
 	}
 }
@@ -244,6 +252,34 @@ func checkNamed(t *testing.T, set *apps.StatefulSet, maps []core.ConfigMap) {
 	}
 	if !*pod.SecurityContext.RunAsNonRoot || *pod.AutomountServiceAccountToken || *pod.EnableServiceLinks {
 		t.Errorf("the pod: %+v", pod.SecurityContext)
+	}
+}
+
+// checkRelay: Go keeps below the container's memory, probes ask what the relay answers, and the volumes are its user's.
+func checkRelay(t *testing.T, pod *core.PodSpec, maps []core.ConfigMap) {
+	t.Helper()
+	c := &pod.Containers[slices.IndexFunc(pod.Containers, func(c core.Container) bool { return c.Name == "chatrelay" })]
+	env := map[string]string{}
+	for _, m := range maps {
+		stdmaps.Copy(env, m.Data)
+	}
+	memory, err := resource.ParseQuantity(strings.TrimSuffix(env["GOMEMLIMIT"], "B"))
+	if limit := c.Resources.Limits.Memory().Value(); err != nil || memory.Value() < limit*8/10 || memory.Value() > limit*9/10 {
+		t.Errorf("GOMEMLIMIT is %s (%v) of %d bytes", env["GOMEMLIMIT"], err, limit)
+	}
+	for _, p := range []struct {
+		probe *core.Probe
+		path  string
+	}{{c.LivenessProbe, "/livez"}, {c.ReadinessProbe, "/readyz"}, {c.StartupProbe, "/livez"}} {
+		if p.probe == nil || p.probe.HTTPGet == nil || p.probe.HTTPGet.Path != p.path || p.probe.HTTPGet.Port.String() != "http" {
+			t.Errorf("the probe of %s is %+v", p.path, p.probe)
+		}
+	}
+	if s := pod.SecurityContext; s.FSGroup == nil || *s.FSGroup != *s.RunAsGroup || *s.RunAsUser == 0 {
+		t.Errorf("whose are the volumes? %+v", s)
+	}
+	if c.ImagePullPolicy != core.PullIfNotPresent {
+		t.Errorf("an image that was loaded into the nodes is not used: %s", c.ImagePullPolicy)
 	}
 }
 

@@ -42,6 +42,9 @@ func build(ctx context.Context, root, out string, archs []string) error {
 		if err != nil {
 			return err
 		}
+		if len(all) > 0 && p.release != all[0].release {
+			return fmt.Errorf("the repository has changed during the build: %s is %s, %s is %s", all[0].arch, all[0].release.version, arch, p.release.version)
+		}
 		all = append(all, p)
 		if err := writeBillOfMaterials(p, p.file+".cdx.json"); err != nil {
 			return err
