@@ -85,7 +85,7 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 	switch {
 	case err == nil: // bound: only the side may close it now
 		if e := c.log.Debug(); e.Enabled() {
-			e.Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).Msg("on the wire")
+			e.Uint64("msg", out.Ref.Msg).Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).Msg("on the wire")
 		}
 	case errors.As(err, &why):
 		c.bury(out, why)
@@ -114,7 +114,7 @@ func (c *Dispatcher) deferTemporary(out Outbound, err error) {
 	if soon, ok := errors.AsType[RetryLater](err); ok {
 		wait, level = soon.RetryIn(), zerolog.DebugLevel
 	}
-	c.event("later "+err.Error(), level).Err(err).Stringer("ref", out.Ref).Str("to", out.To).
+	c.event("later "+err.Error(), level).Err(err).Uint64("msg", out.Ref.Msg).Stringer("ref", out.Ref).Str("to", out.To).
 		Int("attempt", n+1).Dur("wait", wait).Msg("cannot be sent now; its lane waits")
 	c.queue.Defer(out.Ref, wait, err.Error())
 }
@@ -134,7 +134,7 @@ func (c *Dispatcher) holdUndecided(out Outbound) {
 		c.undecided[room] = now
 	}
 	wait := min(max(now.Sub(since)/2, backoffFirst), holdMost)
-	c.event("undecided", zerolog.InfoLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("room", room).
+	c.event("undecided", zerolog.InfoLevel).Uint64("msg", out.Ref.Msg).Stringer("ref", out.Ref).Str("from", out.From).Str("room", room).
 		Msg("the room's state is not known: what its sender says to this group waits")
 	c.queue.Hold(out.Ref, wait, "it is not known yet who may post to the group")
 }
@@ -152,7 +152,7 @@ func (c *Dispatcher) bury(out Outbound, why *Refusal) {
 // close makes a dead letter, whose Err is a *Refusal.
 func (c *Dispatcher) close(out Outbound, dead Result) {
 	why := dead.Err.(*Refusal)
-	c.event("dead "+why.Reason, zerolog.WarnLevel).Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).
+	c.event("dead "+why.Reason, zerolog.WarnLevel).Uint64("msg", out.Ref.Msg).Stringer("ref", out.Ref).Str("from", out.From).Str("to", out.To).
 		Str("reason", why.Reason).Str("why", why.Text).Msg("dead letter")
 	c.queue.Settle(dead)
 }

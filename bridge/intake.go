@@ -224,13 +224,14 @@ func (i *Intake) outcome(o offer) error {
 			why = Refuse("not_taken", "the journal does not take it")
 		}
 		i.event("refused "+why.Reason, zerolog.InfoLevel).Str("reason", why.Reason).Str("why", why.Text).
+			Uint64("msg", o.rec.Number).Str("id", o.rec.SenderID).
 			Str("from", o.rec.From).Str("to", o.in.To).Str("wire_from", o.in.From).Int("bytes", len(o.in.Body)).Msg("refused")
 		return why
 	case OutcomeUnknown:
 		return errors.New("the journal gave no outcome")
 	}
 	if e := i.log.Debug(); e.Enabled() {
-		e.Uint64("msg", o.rec.ID).Str("from", o.rec.From).Str("to", o.in.To).Uint8("outcome", uint8(o.rec.Outcome)).Msg("taken in")
+		e.Uint64("msg", o.rec.Number).Str("id", o.rec.SenderID).Str("from", o.rec.From).Str("to", o.in.To).Stringer("outcome", o.rec.Outcome).Msg("taken in")
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func (j judge) record(in *Inbound) (*Record, *Refusal) {
 		return j.ignore(rec, in.Ignored), nil
 	}
 	env, err := message.Parse(in.Body, &j.rules)
+	rec.SenderID = env.ID
 	if err != nil && chatter(in, err) {
 		return j.ignore(rec, "no_envelope"), nil // whoever the side takes the speaker for
 	}
@@ -111,7 +112,7 @@ func (j *judge) identify(rec *Record, env *message.Envelope) {
 	}
 	var id string
 	rec.ID, id = j.journal.NewID()
-	rec.Body = message.WithID(rec.Body, id)
+	rec.Body, rec.SenderID = message.WithID(rec.Body, id), id
 	rec.Keys = []message.Key{env.KeyWithID(id)}
 }
 

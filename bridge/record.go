@@ -29,6 +29,31 @@ const (
 	OutcomeFull // no room: nothing was written for it, no key kept, not counted as received
 )
 
+// String names an outcome in logs.
+func (o Outcome) String() string {
+	switch o {
+	case OutcomeTaken:
+		return "taken"
+	case OutcomeDuplicate:
+		return "duplicate"
+	case OutcomeIgnored:
+		return "ignored"
+	case OutcomeRefused:
+		return "refused"
+	case OutcomeFull:
+		return "full"
+	}
+	return "unknown"
+}
+
+// Names are what people call a message.
+type Names struct {
+	SenderID string // the envelope's id
+	// Number is set by Append: the message's number in the journal, of a duplicate the first one's, of a refusal that of
+	// its answer. 0: nothing of it is there.
+	Number uint64
+}
+
 // Record is one offer on its way into the journal.
 type Record struct {
 	Origin  SideID
@@ -56,6 +81,7 @@ type Record struct {
 	State      []StateRow // of side Origin
 
 	Outcome Outcome // set by Append
+	Names
 	// Why is set by Append with Full or Refused where the journal itself refuses this one message: its sender, or
 	// who it is for, has its share of the journal already.
 	Why *Refusal

@@ -17,6 +17,7 @@ const (
 	leastMessage   = 1 << 10
 	mostMessage    = 16 << 20
 	leastStore     = 4 << 20
+	leastTrace     = 1 << 20
 	mostDrain      = 10 * time.Minute
 	longestTopic   = 65_535 - 1 - longestLandline // MQTT-4.7.3-3
 	longestClient  = 200
@@ -56,6 +57,8 @@ func (s *Store) check() (out Problems) {
 	out.say(s.MaxPending < 0, "STORE_MAX_PENDING", fmt.Sprintf("is %d", s.MaxPending), "it must be at least 1; leave it out to have it made from the memory limit")
 	out.say(s.DedupWindow < time.Second, "DEDUP_WINDOW", "is "+s.DedupWindow.String(), "it must be at least 1s; it should be longer than any outage")
 	out.say(s.DedupMaxKeys < 1, "DEDUP_MAX_KEYS", fmt.Sprintf("is %d", s.DedupMaxKeys), "it must be at least 1")
+	out.say(s.TraceMaxBytes > 0 && s.TraceMaxBytes < leastTrace, "TRACE_MAX_BYTES", "is "+s.TraceMaxBytes.String(),
+		"it must be 0 (nothing is kept) or at least "+Size(leastTrace).String())
 	return out
 }
 

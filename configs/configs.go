@@ -74,12 +74,13 @@ const GroupMembers = "members"
 
 // Store is the journal.
 type Store struct {
-	Dir          string        `env:"STORE" envDefault:"./data" desc:"Folder of the journal; memory: nothing outlives the process (tests only)."`
-	Sync         string        `env:"STORE_SYNC" envDefault:"full" desc:"full survives power loss; os survives kill -9 only."`
-	MaxBytes     Size          `env:"STORE_MAX_BYTES" envDefault:"1GiB" desc:"Above it nothing new is taken until messages have gone out."`
-	MaxPending   int           `env:"STORE_MAX_PENDING" shown:"from the memory limit" desc:"Deliveries that may wait, notices too: they cost memory. Above it nothing new is taken until some have gone out. By default as many as fit in GOMEMLIMIT or the cgroup's limit; without either, any number."`
-	DedupWindow  time.Duration `env:"DEDUP_WINDOW" envDefault:"24h" desc:"How long a repeated message is recognised; only time the relay runs counts."`
-	DedupMaxKeys int           `env:"DEDUP_MAX_KEYS" envDefault:"1000000" desc:"How many messages are recognised when they are repeated, at most."`
+	Dir           string        `env:"STORE" envDefault:"./data" desc:"Folder of the journal; memory: nothing outlives the process (tests only)."`
+	Sync          string        `env:"STORE_SYNC" envDefault:"full" desc:"full survives power loss; os survives kill -9 only."`
+	MaxBytes      Size          `env:"STORE_MAX_BYTES" envDefault:"1GiB" desc:"Above it nothing new is taken until messages have gone out."`
+	MaxPending    int           `env:"STORE_MAX_PENDING" shown:"from the memory limit" desc:"Deliveries that may wait, notices too: they cost memory. Above it nothing new is taken until some have gone out. By default as many as fit in GOMEMLIMIT or the cgroup's limit; without either, any number."`
+	TraceMaxBytes Size          `env:"TRACE_MAX_BYTES" envDefault:"256MiB" desc:"What happened to each message is kept beside the journal for chatrelay trace, up to this size and for DEDUP_WINDOW; 0: not at all."`
+	DedupWindow   time.Duration `env:"DEDUP_WINDOW" envDefault:"24h" desc:"How long a repeated message is recognised; only time the relay runs counts."`
+	DedupMaxKeys  int           `env:"DEDUP_MAX_KEYS" envDefault:"1000000" desc:"How many messages are recognised when they are repeated, at most."`
 }
 
 // HTTP is the page for health, metrics and dead letters.

@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 		MQTT:     MQTT{URLs: []BrokerURL{"tcp://localhost:1883"}, ClientID: "chatrelay", QoS: 2, Version: "auto", SessionExpiry: 336 * time.Hour, Prefix: "/chat"},
 		XMPP:     XMPP{JID: "receiver@example.org", Password: "hunter2", TLS: "starttls", Resource: "chatrelay", Nick: "chatrelay"},
 		Messages: Messages{LandlinePattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", MaxMessage: 192 << 10, GroupSenders: "members", Notices: Notices{true, true, true}},
-		Store:    Store{Dir: "./data", Sync: "full", MaxBytes: 1 << 30, DedupWindow: 24 * time.Hour, DedupMaxKeys: 1_000_000},
+		Store:    Store{Dir: "./data", Sync: "full", MaxBytes: 1 << 30, TraceMaxBytes: 256 << 20, DedupWindow: 24 * time.Hour, DedupMaxKeys: 1_000_000},
 		HTTP:     HTTP{Addr: "127.0.0.1:8080"}, Log: Log{Level: "info", Format: "auto"}, Process: Process{Drain: 10 * time.Second},
 		Files: Files{Groups: map[string][]string{}, Identity: map[string]string{}},
 	}
@@ -76,7 +76,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"CHATRELAY_XMPP_RESOURCE=r1", "CHATRELAY_XMPP_NICK=post", "CHATRELAY_XMPP_ROOMS=hall@rooms.example.org, team@rooms.example.org",
 		"CHATRELAY_LANDLINE_PATTERN=[A-Za-z0-9]{1,9}", "CHATRELAY_MAX_MESSAGE=64KiB", "CHATRELAY_NOTICES=failed", "CHATRELAY_IDENTITY_FILE=" + identity,
 		"CHATRELAY_GROUPS_FILE=" + groups, "CHATRELAY_GROUP_SENDERS=any", "CHATRELAY_TRUSTED_JIDS=bot@example.org", "CHATRELAY_STORE=memory", "CHATRELAY_STORE_SYNC=os",
-		"CHATRELAY_STORE_MAX_BYTES=8MiB", "CHATRELAY_STORE_MAX_PENDING=77", "CHATRELAY_DEDUP_WINDOW=1h", "CHATRELAY_DEDUP_MAX_KEYS=5", "CHATRELAY_HTTP_ADDR=0.0.0.0:80",
+		"CHATRELAY_STORE_MAX_BYTES=8MiB", "CHATRELAY_STORE_MAX_PENDING=77", "CHATRELAY_DEDUP_WINDOW=1h", "CHATRELAY_DEDUP_MAX_KEYS=5", "CHATRELAY_TRACE_MAX_BYTES=2MiB", "CHATRELAY_HTTP_ADDR=0.0.0.0:80",
 		"CHATRELAY_HTTP_TOKEN=t", "CHATRELAY_LOG_LEVEL=debug", "CHATRELAY_LOG_FORMAT=json", "CHATRELAY_DRAIN_TIMEOUT=3s",
 	})
 	if err != nil {
@@ -97,7 +97,7 @@ func TestEverySettingIsRead(t *testing.T) {
 			Resource: "r1", Nick: "post", Rooms: JIDList{"hall@rooms.example.org", "team@rooms.example.org"}},
 		Messages: Messages{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
 			GroupsFile: groups, GroupSenders: "any", Trusted: JIDList{"bot@example.org"}},
-		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, DedupWindow: time.Hour, DedupMaxKeys: 5},
+		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, TraceMaxBytes: 2 << 20, DedupWindow: time.Hour, DedupMaxKeys: 5},
 		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Log: Log{Level: "debug", Format: "json"}, Process: Process{Drain: 3 * time.Second},
 		Files: Files{Groups: map[string][]string{"hall@rooms.example.org": nil, "team@rooms.example.org": {"1001", "1002"}, "club@rooms.example.org": {"1001"}},
 			Identity: map[string]string{"Desk": "desk-one@example.org", "1001": "alice@other.example"}},

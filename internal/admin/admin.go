@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/trace"
 )
 
 // OfferCounter counts offers on its own, apart from the journal, from the start of the process.
@@ -80,6 +81,8 @@ type Config struct {
 	Balance bridge.Balance
 	Offers  OfferCounter
 	Dead    Dead
+	// Trace finds messages by number, sender's id, landline or room; the newest comes last.
+	Trace func(context.Context, trace.Query) ([]*trace.Message, error)
 	// Timings, InFlight (deliveries that a side has on its wire) and Certificates (by name, until when they are good) are
 	// shown in the metrics.
 	Timings      *Timings

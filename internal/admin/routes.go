@@ -23,6 +23,7 @@ func (s *Server) handler() (http.Handler, error) {
 		DisableCompression: true, // it costs more memory for each connection than all the rest
 	}))
 	mux.HandleFunc("GET /statusz", s.guarded(s.statusz))
+	mux.HandleFunc("GET /trace", s.guarded(s.trace))
 	mux.HandleFunc("GET /dead", s.guarded(s.list))
 	mux.HandleFunc("POST /dead/requeue", s.guarded(s.changeSome("requeued", s.cfg.Dead.RequeueSome)))
 	mux.HandleFunc("POST /dead/drop", s.guarded(s.changeSome("dropped", s.cfg.Dead.DropSome)))

@@ -28,10 +28,11 @@ func mayUse() map[string][]string {
 		"xmppside/muc":     append([]string{"internal/fix", "xmppside/stanza"}, core...),
 		"xmppside/mam":     append([]string{"internal/fix", "xmppside/sm", "xmppside/stanza"}, core...),
 		"internal/journal": core,
-		"internal/admin":   core,
+		"internal/admin":   append([]string{"internal/trace"}, core...),
+		"internal/trace":   core,
 		"configs":          {},
-		"internal/app":     append([]string{"configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
-		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin"}, core...),
+		"internal/app":     append([]string{"configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin", "internal/trace"}, core...),
+		"cmd/chatrelay":    append([]string{"internal/app", "configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin", "internal/trace"}, core...),
 	}
 }
 

@@ -5,13 +5,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"chatrelay/bridge"
 	"chatrelay/internal/admin"
+	"chatrelay/internal/trace"
 )
 
-// meter measures messages as they pass between the bridge, the journal and the sides. It remembers only what is handed
-// out or on a wire, so what waits costs nothing.
+// meter measures messages as they pass between the bridge, the journal and the sides, and has it written down what happens to
+// each (trace, debug log). It remembers only what is handed out or on a wire, so what waits costs nothing.
 type meter struct {
+	trace   *trace.Recorder // nil: nothing is written down
+	log     zerolog.Logger
 	observe func(name string, side bridge.SideID, seconds float64)
 	clock   func() time.Time
 
@@ -22,9 +27,11 @@ type meter struct {
 
 // departure is a delivery that a dispatcher or a wire has in hand.
 type departure struct {
-	side  bridge.SideID
-	taken time.Time // zero: not measured, as it is no message, or of an earlier life
-	bound bool
+	side       bridge.SideID
+	kind       bridge.Kind
+	to, status string
+	taken      time.Time // zero: not measured, as it is no message, or of an earlier life
+	bound      bool
 }
 
 func newMeter(observe func(string, bridge.SideID, float64), clock func() time.Time) *meter {
@@ -39,7 +46,7 @@ func (m *meter) InFlight(side bridge.SideID) int {
 }
 
 func (m *meter) handedOut(side bridge.SideID, o *bridge.Outbound) {
-	d := departure{side: side}
+	d := departure{side: side, kind: o.Kind, to: o.To, status: o.Note.Status}
 	if o.Kind.IsMessage() {
 		d.taken = m.clock().Add(-o.Age)
 	}
@@ -62,6 +69,9 @@ func (m *meter) bound(side bridge.SideID, ref bridge.Ref) {
 	d.bound = true
 	m.out[ref] = d
 	m.inFlight[d.side]++
+	if known {
+		m.trace.Bound(ref, d.side, d.kind, d.to, d.status)
+	}
 	if !d.taken.IsZero() {
 		m.observe(admin.QueueSeconds, d.side, m.clock().Sub(d.taken).Seconds())
 	}
@@ -79,11 +89,20 @@ func (m *meter) givenBack(refs ...bridge.Ref) {
 func (m *meter) settled(results []bridge.Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.trace.Settled(results)
 	for _, r := range results {
+		m.say(r.Ref, "settled", r.Err)
 		if d := m.out[r.Ref]; r.Err == nil && d.bound && !d.taken.IsZero() {
 			m.observe(admin.DeliverySeconds, d.side, m.clock().Sub(d.taken).Seconds())
 		}
 		m.forget(r.Ref)
+	}
+}
+
+// say logs what became of a delivery, for who follows one message by its number.
+func (m *meter) say(ref bridge.Ref, what string, why error) {
+	if e := m.log.Debug(); e.Enabled() {
+		e.Uint64("msg", ref.Msg).Stringer("ref", ref).Err(why).Msg(what)
 	}
 }
 
@@ -104,6 +123,9 @@ type meteredAppender struct {
 func (a meteredAppender) Append(ctx context.Context, recs []*bridge.Record) error {
 	begun := a.m.clock()
 	err := a.Appender.Append(ctx, recs)
+	if err == nil {
+		a.m.trace.Offered(recs)
+	}
 	if err == nil && len(recs) > 0 {
 		a.m.observe(admin.CommitSeconds, recs[0].Origin, a.m.clock().Sub(begun).Seconds())
 	}
@@ -131,11 +153,13 @@ func (q meteredQueue) Release(ref bridge.Ref) {
 
 func (q meteredQueue) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	q.m.givenBack(ref)
+	q.m.trace.Deferred(ref, wait, reason)
 	q.Queue.Defer(ref, wait, reason)
 }
 
 func (q meteredQueue) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 	q.m.givenBack(ref)
+	q.m.trace.Held(ref, wait, reason)
 	q.Queue.Hold(ref, wait, reason)
 }
 
@@ -163,15 +187,26 @@ func (j meteredSideJournal) Bind(ref bridge.Ref, binding []byte) uint64 {
 
 func (j meteredSideJournal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.BoundDelivery, error) {
 	found, err := j.SideJournal.Bound(ctx, side)
-	for _, d := range found {
-		j.m.bound(side, d.Ref)
+	for i := range found {
+		j.m.trace.Resumed(&found[i].Outbound, side)
+		j.m.bound(side, found[i].Ref)
 	}
 	return found, err
 }
 
 func (j meteredSideJournal) Unbind(refs ...bridge.Ref) {
 	j.m.givenBack(refs...)
+	j.m.trace.Unbound(refs...)
+	for _, ref := range refs {
+		j.m.say(ref, "the wire has lost it; it waits again", nil)
+	}
 	j.SideJournal.Unbind(refs...)
+}
+
+func (j meteredSideJournal) Bounce(ref bridge.Ref, why *bridge.Refusal) {
+	j.m.trace.Bounced(ref, why)
+	j.m.say(ref, "bounced", why)
+	j.SideJournal.Bounce(ref, why)
 }
 
 func (j meteredSideJournal) Settle(results ...bridge.Result) {

@@ -18,6 +18,7 @@ import (
 	"chatrelay/configs"
 	"chatrelay/internal/admin"
 	"chatrelay/internal/journal"
+	"chatrelay/internal/trace"
 	"chatrelay/message"
 	"chatrelay/mqttside"
 	"chatrelay/xmppside"
@@ -70,7 +71,7 @@ func RunWith(p Process, hooks Hooks) error {
 	if errors.Is(err, errForced) {
 		return err // parts still run: the journal is read as after kill -9
 	}
-	err = errors.Join(err, r.journal.Close())
+	err = errors.Join(err, r.meter.trace.Close(), r.journal.Close())
 	log.Info().Err(err).Msg("chatrelay has stopped")
 	return err
 }
@@ -99,6 +100,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	}
 	r := &relay{intakes: map[bridge.SideID]*bridge.Intake{}, timings: admin.NewTimings()}
 	r.meter = newMeter(r.timings.Observe, time.Now)
+	r.meter.log = log
 	r.files.Store(&c.Files)
 	if r.journal, err = journal.Open(ctx, journalOptions(c, log)); err != nil {
 		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
@@ -108,6 +110,9 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 			err = errors.Join(err, r.journal.Close())
 		}
 	}()
+	if r.meter.trace, err = openTrace(c, trace.Options{Clock: time.Now, Log: log}); err != nil {
+		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
+	}
 	if err := r.openSides(c, version, log, hooks); err != nil {
 		return nil, err
 	}
@@ -117,6 +122,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	r.http, err = admin.New(admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
 		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal},
+		Trace:   tracer{traceDir(c), running{r.journal}}.Trace,
 		Timings: r.timings, InFlight: r.meter.InFlight,
 		Certificates: func() map[string]time.Time { return r.expiry.all(r.files.Load().MQTTCertificates) },
 		Alive:        func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
@@ -228,7 +234,7 @@ func (r *relay) stages() [][]part {
 		room = append(room, part{s.ID().String() + " intake", in.Run}, part{s.ID().String() + " dispatcher", r.dispatchers[i].Run})
 	}
 	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.queue, nil) }})
-	return [][]part{counters, room, {{"status page", r.http.Run}, {"reload", r.reloader.run}}}
+	return [][]part{counters, room, {{"status page", r.http.Run}, {"reload", r.reloader.run}, {"trace", r.meter.trace.Run}}}
 }
 
 func (r *relay) shownSides() []admin.Side {

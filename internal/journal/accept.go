@@ -29,7 +29,7 @@ func (j *Journal) Append(ctx context.Context, recs []*bridge.Record) error {
 	if len(recs) == 0 {
 		return nil
 	}
-	o := &appendOp{recs: recs, outcomes: make([]bridge.Outcome, len(recs)), done: make(chan error, 1)}
+	o := &appendOp{recs: recs, outcomes: make([]bridge.Outcome, len(recs)), numbers: make([]uint64, len(recs)), done: make(chan error, 1)}
 	for _, r := range recs {
 		r.Outcome = bridge.OutcomeUnknown
 		o.bytes += len(r.Body)
@@ -50,7 +50,7 @@ func (j *Journal) Append(ctx context.Context, recs []*bridge.Record) error {
 		return fmt.Errorf("journal: append: %w", err)
 	}
 	for i, r := range recs {
-		r.Outcome = o.outcomes[i]
+		r.Outcome, r.Number = o.outcomes[i], o.numbers[i]
 	}
 	return nil
 }
@@ -58,6 +58,7 @@ func (j *Journal) Append(ctx context.Context, recs []*bridge.Record) error {
 type appendOp struct {
 	recs     []*bridge.Record
 	outcomes []bridge.Outcome
+	numbers  []uint64 // Record.Number
 	bytes    int
 	done     chan error // capacity 1: the writer never waits
 }
@@ -71,7 +72,9 @@ func (o *appendOp) apply(t *txn) {
 			o.outcomes[i] = bridge.OutcomeFull
 			continue
 		}
-		if o.outcomes[i] = t.record(r); o.outcomes[i] == bridge.OutcomeFull && r.Redelivers {
+		t.about = 0
+		o.outcomes[i] = t.record(r)
+		if o.numbers[i] = t.about; o.outcomes[i] == bridge.OutcomeFull && r.Redelivers {
 			turned = append(turned, r.Gen)
 		}
 	}
@@ -140,7 +143,8 @@ func (t *txn) refuse(r *bridge.Record) bridge.Outcome {
 // repeats tells whether the journal knows the record, and answers a sender's retry.
 func (t *txn) repeats(r *bridge.Record) bool {
 	if r.WireKey != (message.Key{}) {
-		if _, ok := t.j.dedup.find(r.Origin, r.WireKey); ok {
+		if first, ok := t.j.dedup.find(r.Origin, r.WireKey); ok {
+			t.about = first.msg()
 			return true
 		}
 	}
@@ -149,6 +153,7 @@ func (t *txn) repeats(r *bridge.Record) bool {
 		if !ok {
 			continue
 		}
+		t.about = first.msg()
 		if echo {
 			return true
 		}
@@ -164,7 +169,8 @@ func (t *txn) repeats(r *bridge.Record) bool {
 // knows tells whether the journal knows a key of a refusal.
 func (t *txn) knows(r *bridge.Record) bool {
 	for _, key := range r.Keys {
-		if _, _, ok := t.j.known(r.Origin, key); ok {
+		if first, _, ok := t.j.known(r.Origin, key); ok {
+			t.about = first.msg()
 			return true
 		}
 	}
@@ -251,6 +257,7 @@ func brief(r *bridge.Record) *bridge.Record {
 // take writes a message with its keys and deliveries.
 func (t *txn) take(r *bridge.Record) {
 	m := t.newEntry(r, r.ID)
+	t.about = m.id
 	m.copies, m.reply, m.receipt = uint16(len(r.Deliveries)), r.Reply.Stored(), r.Receipt
 	if r.Expires > 0 {
 		m.expires = t.ran + max(1, r.Expires.Milliseconds())
@@ -275,6 +282,9 @@ func (t *txn) takeAnswers(r *bridge.Record, deliveries []bridge.Delivery) {
 		return
 	}
 	m := t.newEntry(r, 0)
+	if t.about == 0 { // a refusal's
+		t.about = m.id
+	}
 	m.durable.answers = uint16(len(deliveries))
 	m.durable.delayed = true // there is nothing to be delayed
 	t.insert(m, r.Body, nil)

@@ -44,6 +44,7 @@ type txn struct {
 	bytes           int64
 	lease           uint64
 	after           []func()
+	about           uint64   // Record.Number of the record that is being taken in
 	undo            []func() // newest last
 }
 
