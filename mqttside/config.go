@@ -28,6 +28,8 @@ type Config struct {
 	Certificates func() []tls.Certificate
 	// Verified is called in each TLS handshake once the broker's certificate is found right. nil: nobody looks.
 	Verified func(tls.ConnectionState) error
+	// Lost is called with one of few fixed words each time a connection ends that was in use. nil: nobody counts.
+	Lost func(reason string)
 
 	QoS         byte   // of what is published to inboxes: 1 or 2
 	Window      int    // messages in flight, at most; 0: half of the broker's limit up to 400, 10 where it is not told

@@ -33,6 +33,9 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 				return k
 			}
 			s.lose(k, err)
+			if ctx.Err() == nil {
+				s.cfg.lost(err)
+			}
 			if !errors.Is(err, errRenewed) {
 				s.prover.drop()
 			}

@@ -28,6 +28,8 @@ type Config struct {
 	Roots func() *x509.CertPool
 	// Verified is called in each TLS handshake once the server's certificate is found right. nil: nobody looks.
 	Verified func(tls.ConnectionState) error
+	// Lost is called with one of few fixed words each time a connection ends that was in use. nil: nobody counts.
+	Lost func(reason string)
 
 	UserDomain     string            // where landlines live; empty: the domain of JID
 	Resource, Nick string            // empty: "chatrelay"

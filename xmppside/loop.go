@@ -66,6 +66,9 @@ func (o *loop) once(ctx context.Context, w *backoffs, up func()) error {
 	}
 	c.s = s
 	end := o.serve(ctx, c)
+	if ctx.Err() == nil && !o.relogin {
+		s.cfg.lost(end)
+	}
 	o.redone = errors.Is(end.Err, sm.ErrRedo)
 	if errors.Is(end.Err, sm.ErrTooLarge) {
 		s.journal.Count(bridge.XMPP, "oversized", 1)

@@ -88,9 +88,16 @@ type Config struct {
 	Timings      *Timings
 	InFlight     func(bridge.SideID) int
 	Certificates func() map[string]time.Time
-	Alive        func() error // nil error: the journal's writer does its work
+	Losses       func() map[Loss]int64 // nil: nobody counts
+	Alive        func() error          // nil error: the journal's writer does its work
 	Clock        func() time.Time
 	Log          zerolog.Logger
+}
+
+// Loss is why a connection of a side has ended: one of few fixed words.
+type Loss struct {
+	Side   bridge.SideID
+	Reason string
 }
 
 // Server is the HTTP page.

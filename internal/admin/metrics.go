@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 
@@ -43,6 +44,7 @@ func table() []metric {
 		{"in_flight", "Deliveries that are on the wire to this side and not confirmed, those of notices and other answers too.", gauge, side},
 		{"oldest_pending_seconds", "How long the oldest pending message has waited.", gauge, nil},
 		{"side_up", "1: the side is logged in and ready.", gauge, side},
+		{"connections_lost_total", "Connections to this side that ended while they were in use, since the process started.", counter, why},
 		{"room_up", "1: the relay is in this served room.", gauge, []string{"room"}},
 		{"room_refused_total", "Messages refused in the room whose speakers cannot be told, since the process started.", counter, []string{"room"}},
 		{"ready", "1: as /readyz.", gauge, nil},
@@ -114,6 +116,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		put("open_deliveries", float64(a.Open[id]), name)
 		put("in_flight", float64(cfg.InFlight(id)), name)
 	}
+	for loss, n := range c.server.losses() {
+		put("connections_lost_total", float64(n), loss.Side.String(), word(loss.Reason))
+	}
 	for _, r := range c.server.rooms() {
 		put("room_up", number(r.Up), r.Room)
 		put("room_refused_total", float64(r.Unheard), r.Room)
@@ -131,6 +136,20 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	put("store_full", number(a.Full))
 	put("store_write_error", number(a.WriteErr != ""))
 	put("build_info", 1, cfg.Version, runtime.Version())
+}
+
+// losses has each side from the start, so that a rate can be taken of the first one, too.
+func (s *Server) losses() map[Loss]int64 {
+	out := map[Loss]int64{}
+	if s.cfg.Losses != nil {
+		maps.Copy(out, s.cfg.Losses())
+	}
+	for _, side := range s.cfg.Sides {
+		for _, reason := range []string{"closed", "reset", "silent"} {
+			out[Loss{side.ID(), reason}] += 0
+		}
+	}
+	return out
 }
 
 type tally struct{ metric, side, second string }

@@ -90,6 +90,7 @@ type relay struct {
 	timings     *admin.Timings
 	meter       *meter
 	expiry      expiry
+	losses      losses
 	http        *admin.Server
 }
 
@@ -123,6 +124,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
 		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal},
 		Trace:   tracer{traceDir(c), running{r.journal}}.Trace,
+		Losses:  r.losses.all,
 		Timings: r.timings, InFlight: r.meter.InFlight,
 		Certificates: func() map[string]time.Time { return r.expiry.all(r.files.Load().MQTTCertificates) },
 		Alive:        func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
@@ -157,6 +159,7 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 	mc.HasSpace, mc.Verified = r.journal.HasSpace, r.expiry.seen("mqtt_broker")
 	xc, err2 := xmppConfig(c, r.files.Load, version, log)
 	xc.Verified = r.expiry.seen("xmpp_server")
+	mc.Lost, xc.Lost = r.losses.of(bridge.MQTT), r.losses.of(bridge.XMPP)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +266,10 @@ func TestDelayed(t *testing.T) {
 	c.h.wantNotice(t, "1001", "delayed", e.Content)
 	if waited := time.Since(began); waited < 9*time.Second {
 		t.Errorf("said to be delayed after %v", waited)
+	}
+	lost := regexp.MustCompile(`(?m)^chatrelay_connections_lost_total\{reason="[a-z]+",side="xmpp"\} 1$`)
+	if code, page, err := c.Relay.Get(t.Context(), "/metrics"); err != nil || code != 200 || !lost.MatchString(page) {
+		t.Errorf("the lost connection is not counted: %d, %v, %s", code, err, regexp.MustCompile(`.*lost_total.*`).FindAllString(page, -1))
 	}
 	if err := c.XMPP.Start(); err != nil {
 		t.Fatal(err)
