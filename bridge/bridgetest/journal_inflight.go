@@ -20,6 +20,9 @@ func boundIsHeld(j *kit) {
 	if err != nil {
 		j.Fatal(err)
 	}
+	for i := range deliveries {
+		deliveries[i].Age = o.Age // it has grown since
+	}
 	if diff := cmp.Diff([]bridge.BoundDelivery{{Outbound: o, Binding: []byte("packet 1, released")}}, deliveries); diff != "" {
 		j.Error(diff)
 	}
