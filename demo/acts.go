@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"chatrelay/test/chromium"
 )
 
 // act is something a person does or sees.
@@ -29,13 +31,13 @@ func all(acts ...act) act {
 // checker drives the page, by what a person sees and touches.
 type checker struct {
 	stage *stage
-	b     *browser
+	b     *chromium.Browser
 	out   string // folder of the screenshots
 }
 
 // opens loads the page and waits until all wires of all phones are up.
 func (c *checker) opens(ctx context.Context) error {
-	if err := c.b.Look(1440, 900, "light"); err != nil {
+	if err := c.b.Look(1440, 900, density, "light"); err != nil {
 		return err
 	}
 	if err := c.b.Open(c.stage.page.URL()); err != nil {
@@ -117,8 +119,8 @@ func (c *checker) noErrors(context.Context) error {
 	if err := c.do("0"); err != nil { // reads what is under way
 		return err
 	}
-	if len(c.b.errors) > 0 {
-		return errors.New(strings.Join(c.b.errors, "\n"))
+	if len(c.b.Errors) > 0 {
+		return errors.New(strings.Join(c.b.Errors, "\n"))
 	}
 	return nil
 }

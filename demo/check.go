@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"chatrelay/test/chromium"
 )
 
 const (
 	stepTimeout  = 12 * time.Second
 	checkTimeout = 55 * time.Second
+	density      = 2 // of the pictures' pixels
 )
 
 // step is one thing that must be seen.
@@ -28,7 +31,11 @@ func check(ctx context.Context, s *stage) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := openBrowser(ctx, dir)
+	path, err := findBinary(chromium.Names()...)
+	if err != nil {
+		return err
+	}
+	b, err := chromium.Start(ctx, path, dir)
 	if err != nil {
 		return err
 	}
@@ -107,7 +114,7 @@ func (c *checker) shoot(context.Context) error {
 		file, scheme  string
 		width, height int
 	}{{"demo.png", "light", 1440, 900}, {"demo-dark.png", "dark", 1440, 900}, {"demo-small.png", "light", 412, 860}} {
-		if err := c.b.Look(shot.width, shot.height, shot.scheme); err != nil {
+		if err := c.b.Look(shot.width, shot.height, density, shot.scheme); err != nil {
 			return err
 		}
 		if err := c.b.Screenshot(filepath.Join(c.out, shot.file)); err != nil {

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"chatrelay/test/chromium"
 )
 
 // projectRoot is the folder of go.mod, here or above.
@@ -39,7 +41,7 @@ func needed(root string, check bool) error {
 	want("prosody", "prosody")
 	if check {
 		want("mosquitto-clients", "mosquitto_pub")
-		want("chromium", chromiumNames...)
+		want("chromium", chromium.Names()...)
 	}
 	for _, file := range libraries {
 		if _, err := os.Stat(modulePath(root, file)); err != nil {

@@ -1,4 +1,6 @@
-package main
+// Package chromium drives a headless Chromium with one page, by the DevTools protocol: for the demo's check and the
+// console's test.
+package chromium
 
 import (
 	"context"
@@ -11,52 +13,47 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-var chromiumNames = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
-
-const (
-	browserReady = 20 * time.Second
-	browserStop  = 5 * time.Second
-	callTimeout  = 10 * time.Second
-)
-
-// browser is a headless Chromium with one page, driven by the DevTools protocol. One goroutine uses it.
-type browser struct {
-	run    *child
-	conn   *websocket.Conn
-	lastID int
-	errors []string // what the page threw or logged as an error
+// Names are those that the program may have.
+func Names() []string {
+	return []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
 }
 
-// openBrowser starts Chromium with a profile of its own in dir.
-func openBrowser(ctx context.Context, dir string) (*browser, error) {
-	path, err := findBinary(chromiumNames...)
-	if err != nil {
-		return nil, err
-	}
+const (
+	ready       = 40 * time.Second
+	stop        = 5 * time.Second
+	callTimeout = 30 * time.Second
+	pollEvery   = 40 * time.Millisecond
+)
+
+// Browser is a Chromium with one page. One goroutine uses it.
+type Browser struct {
+	Errors []string // what the page threw or logged as an error
+
+	run    *process
+	conn   *websocket.Conn
+	lastID int
+}
+
+// Start starts the program at path with a profile of its own in dir.
+func Start(ctx context.Context, path, dir string) (*Browser, error) {
 	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--disable-background-timer-throttling", "--hide-scrollbars", "--remote-debugging-port=0",
 		"--user-data-dir="+filepath.Join(dir, "profile"), "about:blank")
 	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir)
-	run, err := startChild(cmd, filepath.Join(dir, "chromium.log"))
+	run, err := start(cmd, filepath.Join(dir, "chromium.log"))
 	if err != nil {
 		return nil, fmt.Errorf("start chromium: %w", err)
 	}
-	b := &browser{run: run}
-	ctx, cancel := context.WithTimeout(ctx, browserReady)
+	b := &Browser{run: run}
+	ctx, cancel := context.WithTimeout(ctx, ready)
 	defer cancel()
-	err = until(ctx, func(ctx context.Context) error {
-		if !run.running() {
-			return errFinal{errors.New("it ended at once")}
-		}
-		return b.attach(ctx, filepath.Join(dir, "profile", "DevToolsActivePort"))
-	})
+	err = b.await(ctx, filepath.Join(dir, "profile", "DevToolsActivePort"))
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
 		if err == nil {
 			_, err = b.call(domain+".enable", nil)
@@ -69,8 +66,23 @@ func openBrowser(ctx context.Context, dir string) (*browser, error) {
 	return b, nil
 }
 
+// await connects as soon as it can be done.
+func (b *Browser) await(ctx context.Context, portFile string) error {
+	for {
+		err := b.attach(ctx, portFile)
+		if err == nil || !b.run.running() {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
 // attach connects to the first page. Chromium writes its port into a file once it listens.
-func (b *browser) attach(ctx context.Context, portFile string) error {
+func (b *Browser) attach(ctx context.Context, portFile string) error {
 	content, err := os.ReadFile(portFile)
 	if err != nil {
 		return err
@@ -99,15 +111,15 @@ func (b *browser) attach(ctx context.Context, portFile string) error {
 }
 
 // Close ends Chromium and all its processes.
-func (b *browser) Close() error {
+func (b *Browser) Close() error {
 	if b.conn != nil {
 		_ = b.conn.Close() // the process goes next
 	}
-	return b.run.end(syscall.SIGTERM, browserStop)
+	return b.run.end(stop)
 }
 
 // Open loads a page. Times are written the same way on every machine.
-func (b *browser) Open(url string) error {
+func (b *Browser) Open(url string) error {
 	if _, err := b.call("Emulation.setLocaleOverride", map[string]any{"locale": "en-GB"}); err != nil {
 		return err
 	}
@@ -115,10 +127,10 @@ func (b *browser) Open(url string) error {
 	return err
 }
 
-// Look sets the window's size, at a high pixel density, and the colour scheme the page is asked for.
-func (b *browser) Look(width, height int, scheme string) error {
+// Look sets the window's size, its pixel density, and the colour scheme the page is asked for.
+func (b *Browser) Look(width, height int, density float64, scheme string) error {
 	_, err := b.call("Emulation.setDeviceMetricsOverride",
-		map[string]any{"width": width, "height": height, "deviceScaleFactor": 2, "mobile": false})
+		map[string]any{"width": width, "height": height, "deviceScaleFactor": density, "mobile": false})
 	if err != nil {
 		return err
 	}
@@ -128,7 +140,7 @@ func (b *browser) Look(width, height int, scheme string) error {
 }
 
 // Eval runs JavaScript and returns what it, or the promise it gives, came to.
-func (b *browser) Eval(script string) (any, error) {
+func (b *Browser) Eval(script string) (any, error) {
 	raw, err := b.call("Runtime.evaluate", map[string]any{"expression": script, "returnByValue": true, "awaitPromise": true})
 	if err != nil {
 		return nil, err
@@ -150,12 +162,23 @@ func (b *browser) Eval(script string) (any, error) {
 }
 
 // Type writes into the focused element, as a keyboard does, and presses Enter.
-func (b *browser) Type(text string) error {
+func (b *Browser) Type(text string) error {
 	if _, err := b.call("Input.insertText", map[string]any{"text": text}); err != nil {
 		return err
 	}
+	return b.Press("Enter")
+}
+
+// keys are those that Press knows, with their codes.
+func keys() map[string]int {
+	return map[string]int{"Enter": 13, "Tab": 9, "Escape": 27, " ": 32, "End": 35, "Home": 36, "PageDown": 34}
+}
+
+// Press presses a key and lets it go.
+func (b *Browser) Press(name string) error {
+	code, text := keys()[name], map[string]string{"Enter": "\r", " ": " "}[name]
 	for _, kind := range []string{"keyDown", "keyUp"} {
-		key := map[string]any{"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+		key := map[string]any{"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text}
 		if _, err := b.call("Input.dispatchKeyEvent", key); err != nil {
 			return err
 		}
@@ -164,7 +187,7 @@ func (b *browser) Type(text string) error {
 }
 
 // Screenshot writes a PNG of the window.
-func (b *browser) Screenshot(file string) error {
+func (b *Browser) Screenshot(file string) error {
 	raw, err := b.call("Page.captureScreenshot", map[string]any{"format": "png"})
 	if err != nil {
 		return err
@@ -184,7 +207,7 @@ func (b *browser) Screenshot(file string) error {
 }
 
 // call sends one command and reads up to its answer. Errors of the page that pass by are kept.
-func (b *browser) call(method string, params any) (json.RawMessage, error) {
+func (b *Browser) call(method string, params any) (json.RawMessage, error) {
 	b.lastID++
 	deadline := time.Now().Add(callTimeout)
 	if err := errors.Join(b.conn.SetWriteDeadline(deadline), b.conn.SetReadDeadline(deadline)); err != nil {
@@ -216,7 +239,7 @@ func (b *browser) call(method string, params any) (json.RawMessage, error) {
 }
 
 // note keeps an event that tells of an error.
-func (b *browser) note(method string, params json.RawMessage) {
+func (b *Browser) note(method string, params json.RawMessage) {
 	var p struct {
 		ExceptionDetails struct {
 			Text      string
@@ -229,8 +252,8 @@ func (b *browser) note(method string, params json.RawMessage) {
 	}
 	switch {
 	case method == "Runtime.exceptionThrown":
-		b.errors = append(b.errors, p.ExceptionDetails.Text+" "+p.ExceptionDetails.Exception.Description)
+		b.Errors = append(b.Errors, p.ExceptionDetails.Text+" "+p.ExceptionDetails.Exception.Description)
 	case method == "Log.entryAdded" && p.Entry.Level == "error":
-		b.errors = append(b.errors, p.Entry.Text+" "+p.Entry.URL)
+		b.Errors = append(b.Errors, p.Entry.Text+" "+p.Entry.URL)
 	}
 }
