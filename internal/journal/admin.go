@@ -67,8 +67,27 @@ func OpenReadOnly(dir string) (*Reader, error) {
 	return &Reader{db}, nil
 }
 
-// readers: one body for each dispatcher at a time is plenty.
-const readers = 2
+// bodyReaders: one body for each dispatcher at a time is plenty.
+const bodyReaders = 2
+
+// readers are the connections that read beside the writer. A list may go through all that there is: with one for the lists
+// alone, those who look never take the dispatchers' connections.
+type readers struct{ bodies, lists *sql.DB }
+
+func openReaders(path string) (*readers, error) {
+	bodies, err := openRead(path)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := openRead(path)
+	if err != nil {
+		return nil, errors.Join(err, bodies.Close())
+	}
+	lists.SetMaxOpenConns(1)
+	return &readers{bodies, lists}, nil
+}
+
+func (r *readers) close() error { return errors.Join(r.bodies.Close(), r.lists.Close()) }
 
 func openRead(path string) (*sql.DB, error) {
 	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}
@@ -76,7 +95,7 @@ func openRead(path string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(readers)
+	db.SetMaxOpenConns(bodyReaders)
 	if err := db.Ping(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -98,6 +117,9 @@ func (r *Reader) Show(ctx context.Context, msg uint64) ([]DeliveryInfo, []byte, 
 
 // List lists deliveries, oldest first.
 func (j *Journal) List(ctx context.Context, f Filter) ([]DeliveryInfo, error) {
+	if j.reader != nil {
+		return list(ctx, j.reader.lists, f)
+	}
 	return list(j.reading(ctx), j.read(), f)
 }
 

@@ -84,7 +84,7 @@ type Journal struct {
 	folder *folder
 	db     *sql.DB
 	conn   *sql.Conn // the writer's
-	reader *sql.DB   // reads bodies; nil in memory
+	reader *readers  // nil in memory
 	stmts  *statements
 	id     string
 
@@ -227,12 +227,12 @@ func open(o Options) (_ *Journal, err error) {
 	return j, j.openReader()
 }
 
-// openReader opens the connection that reads bodies beside the writer.
+// openReader opens the connections that read beside the writer.
 func (j *Journal) openReader() (err error) {
 	if j.folder.dir == "" {
 		return nil
 	}
-	j.reader, err = openRead(j.folder.path())
+	j.reader, err = openReaders(j.folder.path())
 	return err
 }
 
@@ -262,7 +262,7 @@ func (j *Journal) Close() error {
 func (j *Journal) closeFiles() error {
 	var errs []error
 	if j.reader != nil {
-		errs = append(errs, j.reader.Close())
+		errs = append(errs, j.reader.close())
 	}
 	errs = append(errs, j.stmts.close())
 	if j.conn != nil {

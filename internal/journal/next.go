@@ -283,7 +283,7 @@ func (j *Journal) reading(ctx context.Context) context.Context {
 // read is the connection for reading beside the writer. In memory there is only one.
 func (j *Journal) read() execer {
 	if j.reader != nil {
-		return j.reader
+		return j.reader.bodies
 	}
 	return j.conn
 }

@@ -100,7 +100,7 @@ func TestFinishedRowsGo(t *testing.T) {
 	b := openTest(t, o)
 	rows := func() (n int) {
 		b.sync()
-		if err := b.reader.QueryRow("SELECT count(*) FROM messages").Scan(&n); err != nil {
+		if err := b.reader.bodies.QueryRow("SELECT count(*) FROM messages").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n

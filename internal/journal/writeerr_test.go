@@ -365,7 +365,7 @@ func TestProbeIsTakenAway(t *testing.T) {
 	must(t, db.Close())
 	b = openTest(t, o)
 	var n int
-	must(t, b.reader.QueryRow("SELECT count(*) FROM meta WHERE k = ?", metaProbe).Scan(&n))
+	must(t, b.reader.bodies.QueryRow("SELECT count(*) FROM meta WHERE k = ?", metaProbe).Scan(&n))
 	if n != 0 {
 		t.Error("the probe is still there")
 	}

@@ -1,0 +1,40 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+)
+
+// TestListsKeepNobodyWaiting: however long those who look take, bodies are read beside them.
+func TestListsKeepNobodyWaiting(t *testing.T) {
+	b := openTest(t, options(t.TempDir()))
+	b.append(direct(bridge.XMPP, "1001", "1002", "x"))
+	first, err := b.List(t.Context(), Filter{})
+	if err != nil || len(first) != 1 {
+		t.Fatalf("%v, %v", first, err)
+	}
+	held, err := b.reader.lists.Conn(t.Context()) // as by a list that goes through a long journal
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if found, err := b.List(ctx, Filter{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a second list does not wait for the first: %v, %v", found, err)
+	}
+	for range 2 * bodyReaders { // none of the lists took their connections
+		if _, body, err := b.Show(t.Context(), first[0].Ref.Msg); err != nil || len(body) == 0 {
+			t.Errorf("%q, %v", body, err)
+		}
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := b.List(t.Context(), Filter{}); len(found) != 1 || err != nil {
+		t.Errorf("%v, %v", found, err)
+	}
+}
