@@ -29,7 +29,11 @@ demo/node_modules/.package-lock.json: demo/package-lock.json
 	cd demo && npm ci --no-audit --no-fund --silent
 	touch $@
 
-test: deps-test demo/node_modules/.package-lock.json
+test/console/node_modules/.package-lock.json: test/console/package-lock.json
+	cd test/console && npm ci --no-audit --no-fund --silent
+	touch $@
+
+test: deps-test demo/node_modules/.package-lock.json test/console/node_modules/.package-lock.json
 	GO=$(GO) scripts/test
 
 lint: deps-build
@@ -54,7 +58,7 @@ docker:
 	docker build -t chatrelay:latest .
 
 clean:
-	rm -rf bin dist demo/node_modules demo/out
+	rm -rf bin dist demo/node_modules demo/out test/console/node_modules
 
 # Each installs only what is missing, and says nothing when nothing is.
 deps-build:

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,24 +30,11 @@ func (c *Config) check() (out Problems) {
 	out = append(out, c.Messages.check()...)
 	out = append(out, c.Store.check()...)
 	out = append(out, c.HTTP.check()...)
+	out = append(out, c.Console.check()...)
 	out.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	out.oneOf("LOG_FORMAT", c.Log.Format, "auto", "json", "console")
 	out.say(c.Process.Drain <= 0 || c.Process.Drain > mostDrain, "DRAIN_TIMEOUT", "is "+c.Process.Drain.String(), "it must be more than 0 and at most 10m")
 	return out
-}
-
-func (p *Problems) oneOf(name, value string, words ...string) {
-	p.say(!slices.Contains(words, value), name, "is "+quoted(value), "write "+strings.Join(words[:len(words)-1], ", ")+" or "+words[len(words)-1])
-}
-
-// secret sees to it that there is one source, and that it can be read.
-func (p *Problems) secret(name string, value Secret, file string) {
-	p.say(value != "" && file != "", name, "and "+Prefix+name+"_FILE are both set", "set one of them")
-	if file == "" {
-		return
-	}
-	_, err := readSecret(file)
-	p.say(err != nil, name+"_FILE", fmt.Sprintf("cannot be read (%v)", err), "name a file that holds the secret and that the relay may read")
 }
 
 func (s *Store) check() (out Problems) {

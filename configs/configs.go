@@ -16,6 +16,7 @@ type Config struct {
 	Messages Messages
 	Store    Store
 	HTTP     HTTP
+	Console  Console
 	Log      Log
 	Process  Process
 
@@ -88,6 +89,15 @@ type HTTP struct {
 	Addr      string `env:"HTTP_ADDR" envDefault:"127.0.0.1:8080" desc:"Where /livez, /readyz, /metrics, /statusz and /dead are served."`
 	Token     Secret `env:"HTTP_TOKEN" desc:"Bearer token that /statusz and /dead ask for, on loopback too; without one they answer only who asks from the relay's own machine, and not through a proxy."`
 	TokenFile string `env:"HTTP_TOKEN_FILE" desc:"File that holds the token instead; read anew at each request."`
+}
+
+// Console is the page for people, at /console/ of the HTTP address.
+type Console struct {
+	Token         Secret   `env:"CONSOLE_TOKEN" desc:"Who logs in at /console/ with it sees all and may requeue and drop dead letters; 16 characters at least. Without it and the next there is no console."`
+	TokenFile     string   `env:"CONSOLE_TOKEN_FILE" desc:"File that holds the token instead; read anew at each request, so that a new token ends the sessions of the old one."`
+	ReadToken     Secret   `env:"CONSOLE_READ_TOKEN" desc:"Token of those who may look and change nothing."`
+	ReadTokenFile string   `env:"CONSOLE_READ_TOKEN_FILE" desc:"File that holds that token instead."`
+	Hosts         HostList `env:"CONSOLE_HOSTS" desc:"Names by which browsers reach the console, such as relay.example.org, separated by commas. localhost and plain addresses need no entry."`
 }
 
 // Log says what is logged, and how. It goes to standard error.

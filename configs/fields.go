@@ -1,10 +1,6 @@
 package configs
 
-import (
-	"fmt"
-	"reflect"
-	"strings"
-)
+import "reflect"
 
 // field is one setting as its tags describe it.
 type field struct {
@@ -20,7 +16,7 @@ type field struct {
 
 // rooms are the structs that hold settings, in the order of the table.
 func (c *Config) rooms() []any {
-	return []any{&c.MQTT, &c.XMPP, &c.Messages, &c.Store, &c.HTTP, &c.Log, &c.Process}
+	return []any{&c.MQTT, &c.XMPP, &c.Messages, &c.Store, &c.HTTP, &c.Console, &c.Log, &c.Process}
 }
 
 func fieldsOf(room any) []field {
@@ -50,31 +46,4 @@ func names() []string {
 		out = append(out, f.name)
 	}
 	return out
-}
-
-// Setting is one line of the configuration as it may be shown.
-type Setting struct{ Name, Value string }
-
-// Settings are all that are set or have a default, secrets redacted.
-func (c *Config) Settings() []Setting {
-	var out []Setting
-	for _, f := range c.fields() {
-		text := fmt.Sprint(f.value.Interface())
-		if list, ok := f.value.Interface().(JIDList); ok {
-			text = strings.Join(list, ",")
-		}
-		if text != "" && text != "[]" {
-			out = append(out, Setting{Name: f.name, Value: text})
-		}
-	}
-	return out
-}
-
-// String is the settings, one a line, secrets redacted.
-func (c Config) String() string {
-	var b strings.Builder
-	for _, s := range c.Settings() {
-		b.WriteString(s.Name + "=" + s.Value + "\n")
-	}
-	return b.String()
 }

@@ -135,7 +135,7 @@ func TestTags(t *testing.T) {
 			t.Errorf("%s is required and has no example", f.name)
 		}
 	}
-	for _, secret := range []string{"MQTT_PASSWORD", "XMPP_PASSWORD", "HTTP_TOKEN"} {
+	for _, secret := range []string{"MQTT_PASSWORD", "XMPP_PASSWORD", "HTTP_TOKEN", "CONSOLE_TOKEN", "CONSOLE_READ_TOKEN"} {
 		if !seen[Prefix+secret] || !seen[Prefix+secret+"_FILE"] {
 			t.Errorf("%s has no twin", secret)
 		}

@@ -77,7 +77,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"CHATRELAY_LANDLINE_PATTERN=[A-Za-z0-9]{1,9}", "CHATRELAY_MAX_MESSAGE=64KiB", "CHATRELAY_NOTICES=failed", "CHATRELAY_IDENTITY_FILE=" + identity,
 		"CHATRELAY_GROUPS_FILE=" + groups, "CHATRELAY_GROUP_SENDERS=any", "CHATRELAY_TRUSTED_JIDS=bot@example.org", "CHATRELAY_STORE=memory", "CHATRELAY_STORE_SYNC=os",
 		"CHATRELAY_STORE_MAX_BYTES=8MiB", "CHATRELAY_STORE_MAX_PENDING=77", "CHATRELAY_DEDUP_WINDOW=1h", "CHATRELAY_DEDUP_MAX_KEYS=5", "CHATRELAY_TRACE_MAX_BYTES=2MiB", "CHATRELAY_HTTP_ADDR=0.0.0.0:80",
-		"CHATRELAY_HTTP_TOKEN=t", "CHATRELAY_LOG_LEVEL=debug", "CHATRELAY_LOG_FORMAT=json", "CHATRELAY_DRAIN_TIMEOUT=3s",
+		"CHATRELAY_HTTP_TOKEN=t", "CHATRELAY_CONSOLE_TOKEN=0123456789abcdef", "CHATRELAY_CONSOLE_READ_TOKEN_FILE=" + file(t, "fedcba9876543210\n"), "CHATRELAY_CONSOLE_HOSTS=Relay.example.org, box", "CHATRELAY_LOG_LEVEL=debug", "CHATRELAY_LOG_FORMAT=json", "CHATRELAY_DRAIN_TIMEOUT=3s",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -85,12 +85,13 @@ func TestEverySettingIsRead(t *testing.T) {
 	if got := c.MQTT.Addresses(); !slices.Equal(got, []string{"ssl://u:pw@b1:8883", "wss://b2/mqtt"}) {
 		t.Errorf("brokers %q", got)
 	}
-	for name, read := range map[string]func() (string, error){" p ": c.MQTT.Secret(), "from file": c.XMPP.Secret(), "t": c.HTTP.Secret()} {
+	for name, read := range map[string]func() (string, error){" p ": c.MQTT.Secret(), "from file": c.XMPP.Secret(), "t": c.HTTP.Secret(),
+		"0123456789abcdef": c.Console.Secret(), "fedcba9876543210": c.Console.ReadSecret()} {
 		if got, err := read(); got != name || err != nil {
 			t.Errorf("secret %q, %v; want %q", got, err, name)
 		}
 	}
-	c.MQTT.URLs, c.MQTT.Password, c.XMPP.PasswordFile, c.HTTP.Token = nil, "", "", ""
+	c.MQTT.URLs, c.MQTT.Password, c.XMPP.PasswordFile, c.HTTP.Token, c.Console.Token, c.Console.ReadTokenFile = nil, "", "", "", "", ""
 	want := Config{
 		MQTT: MQTT{Username: "u", ClientID: "one", CAFile: cert, CertFile: cert, KeyFile: key, QoS: 1, Window: 500, Version: "3.1.1", SessionExpiry: 24 * time.Hour, Prefix: "in/box", StatusTopic: "off"},
 		XMPP: XMPP{JID: "receiver@example.org", Addr: "[::1]:5222", TLS: "direct", TLSInsecure: true, CAFile: cert, UserDomain: "users.example.org",
@@ -98,7 +99,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		Messages: Messages{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
 			GroupsFile: groups, GroupSenders: "any", Trusted: JIDList{"bot@example.org"}},
 		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, TraceMaxBytes: 2 << 20, DedupWindow: time.Hour, DedupMaxKeys: 5},
-		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Log: Log{Level: "debug", Format: "json"}, Process: Process{Drain: 3 * time.Second},
+		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Console: Console{Hosts: HostList{"relay.example.org", "box"}}, Log: Log{Level: "debug", Format: "json"}, Process: Process{Drain: 3 * time.Second},
 		Files: Files{Groups: map[string][]string{"hall@rooms.example.org": nil, "team@rooms.example.org": {"1001", "1002"}, "club@rooms.example.org": {"1001"}},
 			Identity: map[string]string{"Desk": "desk-one@example.org", "1001": "alice@other.example"}},
 	}
@@ -197,6 +198,12 @@ func TestProblems(t *testing.T) {
 		"dedup keys":               {[]string{"DEDUP_MAX_KEYS=0"}, "DEDUP_MAX_KEYS", []string{"at least 1"}},
 		"http addr":                {[]string{"HTTP_ADDR=8080"}, "HTTP_ADDR", []string{"host:port"}},
 		"token twice":              {[]string{"HTTP_TOKEN=sesame", "HTTP_TOKEN_FILE=" + file(t, "x")}, "HTTP_TOKEN", []string{"both set"}},
+		"console token short":      {[]string{"CONSOLE_TOKEN=sesame"}, "CONSOLE_TOKEN", []string{"16 characters"}},
+		"short in its file":        {[]string{"CONSOLE_READ_TOKEN_FILE=" + file(t, "sesame")}, "CONSOLE_READ_TOKEN_FILE", []string{"16 characters"}},
+		"console token twice":      {[]string{"CONSOLE_TOKEN=sesame-0123456789", "CONSOLE_TOKEN_FILE=" + file(t, "x")}, "CONSOLE_TOKEN", []string{"both set"}},
+		"both tokens the same":     {[]string{"CONSOLE_TOKEN=sesame-0123456789", "CONSOLE_READ_TOKEN_FILE=" + file(t, "sesame-0123456789")}, "CONSOLE_READ_TOKEN", []string{"another one"}},
+		"console hosts, no token":  {[]string{"CONSOLE_HOSTS=relay.example.org"}, "CONSOLE_HOSTS", []string{"there is no console"}},
+		"a URL as a host":          {[]string{"CONSOLE_TOKEN=sesame-0123456789", "CONSOLE_HOSTS=https://relay.example.org"}, "CONSOLE_HOSTS", []string{"without scheme"}},
 		"IPv6 without brackets":    {[]string{"MQTT_URL=tcp://u:hunter2@::1:1883"}, "MQTT_URL", []string{"tcp://[::1]:1883"}},
 		"that, without a port":     {[]string{"MQTT_URL=ssl://2001:db8::5:6:7/x"}, "MQTT_URL", []string{"ssl://[2001:db8::5:6]:7"}},
 		"client id a number":       {[]string{"MQTT_CLIENT_ID=1001"}, "MQTT_CLIENT_ID", []string{"a landline"}},
@@ -248,6 +255,7 @@ func TestAccepted(t *testing.T) {
 		"login over TLS":                     {"MQTT_URL=ssl://b,wss://u:p@b/mqtt", "MQTT_USERNAME=u"},
 		"login without TLS, asked for":       {"MQTT_URL=tcp://b", "MQTT_USERNAME=u", "MQTT_TLS_INSECURE=true"},
 		"empty means default":                {"MQTT_QOS=", "LOG_LEVEL=", "STORE_MAX_BYTES="},
+		"a console for reading only":         {"CONSOLE_READ_TOKEN=0123456789abcdef", "CONSOLE_HOSTS=relay,relay.example.org"},
 		"other schemes":                      {"MQTT_URL=mqtt://a,mqtts://b,tls://c,ws://d/p,tcp://[::1]:1883"},
 	} {
 		t.Run(name, func(t *testing.T) {

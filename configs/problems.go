@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +38,20 @@ func (p *Problems) say(bad bool, name, wrong, remedy string) {
 	if bad {
 		*p = append(*p, Problem{Variable: Prefix + name, Wrong: wrong, Remedy: remedy})
 	}
+}
+
+func (p *Problems) oneOf(name, value string, words ...string) {
+	p.say(!slices.Contains(words, value), name, "is "+quoted(value), "write "+strings.Join(words[:len(words)-1], ", ")+" or "+words[len(words)-1])
+}
+
+// secret sees to it that there is one source, and that it can be read.
+func (p *Problems) secret(name string, value Secret, file string) {
+	p.say(value != "" && file != "", name, "and "+Prefix+name+"_FILE are both set", "set one of them")
+	if file == "" {
+		return
+	}
+	_, err := readSecret(file)
+	p.say(err != nil, name+"_FILE", fmt.Sprintf("cannot be read (%v)", err), "name a file that holds the secret and that the relay may read")
 }
 
 const longestShown = 80

@@ -66,6 +66,12 @@ func (x *XMPP) Secret() func() (string, error) { return source(x.Password, x.Pas
 // Secret reads the bearer token; nil: there is none.
 func (h *HTTP) Secret() func() (string, error) { return source(h.Token, h.TokenFile) }
 
+// Secret reads the token of those who may change things; nil: there is none.
+func (c *Console) Secret() func() (string, error) { return source(c.Token, c.TokenFile) }
+
+// ReadSecret reads the token of those who may look; nil: there is none.
+func (c *Console) ReadSecret() func() (string, error) { return source(c.ReadToken, c.ReadTokenFile) }
+
 // BrokerURL is an address that may hold a password; printed, it does not.
 type BrokerURL string
 

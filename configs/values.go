@@ -128,6 +128,15 @@ func (l *JIDList) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// HostList is a comma-separated list of host names; case does not count in them.
+type HostList []string
+
+// UnmarshalText splits; what is in it is checked later, so that each name can be named.
+func (l *HostList) UnmarshalText(text []byte) error {
+	*l = fields(strings.ToLower(string(text)))
+	return nil
+}
+
 // fields splits at commas; blanks around and empty fields don't count.
 func fields(text string) []string {
 	var out []string

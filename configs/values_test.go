@@ -145,3 +145,30 @@ func TestDistance(t *testing.T) {
 		}
 	}
 }
+
+// TestSettings: what nobody has set is a default, and a secret is none.
+func TestSettings(t *testing.T) {
+	t.Setenv("CHATRELAY_MQTT_QOS", "1") // the process's own environment makes no default
+	c, err := Load(least("CHATRELAY_MQTT_QOS=1", "CHATRELAY_CONSOLE_TOKEN=0123456789abcdef", "CHATRELAY_CONSOLE_HOSTS=a,b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]Setting{}
+	for _, s := range c.Settings() {
+		if s.Meaning == "" {
+			t.Errorf("%s has no meaning", s.Name)
+		}
+		s.Meaning = ""
+		got[strings.TrimPrefix(s.Name, Prefix)] = s
+	}
+	for name, want := range map[string]Setting{
+		"MQTT_QOS": {Value: "1"}, "MQTT_URL": {Value: "tcp://localhost:1883", Default: true}, "XMPP_PASSWORD": {Value: redacted},
+		"CONSOLE_TOKEN": {Value: redacted}, "CONSOLE_HOSTS": {Value: "a,b"}, "NOTICES": {Value: "sent,delayed,failed", Default: true},
+		"MQTT_SESSION_EXPIRY": {Value: "336h0m0s", Default: true},
+	} {
+		want.Name = Prefix + name
+		if got[name] != want {
+			t.Errorf("%+v, want %+v", got[name], want)
+		}
+	}
+}

@@ -12,6 +12,8 @@ func (c *Config) Warnings() (out Problems) {
 	out.weak("MQTT_PASSWORD", c.MQTT.Password, c.MQTT.PasswordFile)
 	out.weak("XMPP_PASSWORD", c.XMPP.Password, c.XMPP.PasswordFile)
 	out.weak("HTTP_TOKEN", c.HTTP.Token, c.HTTP.TokenFile)
+	out.weak("CONSOLE_TOKEN", c.Console.Token, c.Console.TokenFile)
+	out.weak("CONSOLE_READ_TOKEN", c.Console.ReadToken, c.Console.ReadTokenFile)
 	out.open("MQTT_KEY_FILE", c.MQTT.KeyFile)
 	return out
 }

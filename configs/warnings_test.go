@@ -26,6 +26,7 @@ func TestWarnings(t *testing.T) {
 		"a blank at the end": {[]string{"HTTP_TOKEN=sesame "}, "CHATRELAY_HTTP_TOKEN begins or ends in blanks"},
 		"two line ends":      {[]string{"HTTP_TOKEN_FILE=" + secret("sesame\n\n", 0o600)}, "CHATRELAY_HTTP_TOKEN_FILE begins or ends in blanks"},
 		"a blank in a file":  {[]string{"MQTT_USERNAME=u", "MQTT_PASSWORD_FILE=" + secret("sesame \r\n", 0o600)}, "CHATRELAY_MQTT_PASSWORD_FILE begins or ends"},
+		"a console's token":  {[]string{"CONSOLE_TOKEN_FILE=" + secret("sesame-0123456789", 0o644)}, "CHATRELAY_CONSOLE_TOKEN_FILE names a file that everybody may read (mode 0644)"},
 		"readable by all":    {[]string{"HTTP_TOKEN_FILE=" + secret("sesame", 0o644)}, "CHATRELAY_HTTP_TOKEN_FILE names a file that everybody may read (mode 0644)"},
 	} {
 		env := least()

@@ -81,6 +81,7 @@ type Config struct {
 	Balance bridge.Balance
 	Offers  OfferCounter
 	Dead    Dead
+	Console http.Handler // of all below /console/; nil: there is none
 	// Trace finds messages by number, sender's id, landline or room; the newest comes last.
 	Trace func(context.Context, trace.Query) ([]*trace.Message, error)
 	// Timings, InFlight (deliveries that a side has on its wire) and Certificates (by name, until when they are good) are

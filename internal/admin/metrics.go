@@ -167,14 +167,14 @@ func (t tally) labels() []string {
 func tallies(a bridge.Totals) map[tally]int64 {
 	out := map[tally]int64{}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-		for _, name := range []string{received, delivered, duplicate, bridge.MaybeDuplicate, bridge.Unconfirmed} {
+		for _, name := range []string{Received, Delivered, duplicate, bridge.MaybeDuplicate, bridge.Unconfirmed} {
 			out[tally{name + "_total", side.String(), ""}] = 0
 		}
 	}
 	for c, n := range a.Counts {
 		t := tally{c.Name + "_total", c.Side.String(), ""}
 		switch c.Name {
-		case received, delivered, duplicate, bridge.MaybeDuplicate, bridge.Unconfirmed:
+		case Received, Delivered, duplicate, bridge.MaybeDuplicate, bridge.Unconfirmed:
 		case ignored, refused, dead, bounced:
 			t.second = word(c.Reason)
 		default:

@@ -29,6 +29,10 @@ func (s *Server) handler() (http.Handler, error) {
 	mux.HandleFunc("POST /dead/drop", s.guarded(s.changeSome("dropped", s.cfg.Dead.DropSome)))
 	mux.HandleFunc("POST /dead/{ref}/requeue", s.guarded(s.change("requeued", s.cfg.Dead.Requeue)))
 	mux.HandleFunc("POST /dead/{ref}/drop", s.guarded(s.change("dropped", s.cfg.Dead.Drop)))
+	if s.cfg.Console != nil {
+		mux.Handle("/console/", s.cfg.Console)
+		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusFound))
+	}
 	// A page in the operator's browser must not be able to post here.
 	protected := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,11 +66,11 @@ func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 func (s *Server) local(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	near := s.cfg.Loopback || err == nil && peer.Addr().Unmap().IsLoopback()
-	return near && localName(r.Host) && !forwarded(r.Header)
+	return near && localName(r.Host) && !Forwarded(r.Header)
 }
 
-// forwarded tells whether a proxy asks for somebody else (RFC 7239, RFC 9110 §7.6.3, and what is customary).
-func forwarded(h http.Header) bool {
+// Forwarded tells whether a proxy asks for somebody else (RFC 7239, RFC 9110 §7.6.3, and what is customary).
+func Forwarded(h http.Header) bool {
 	for name := range h {
 		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
 			return true

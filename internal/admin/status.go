@@ -9,8 +9,8 @@ import (
 
 // The words of the balance, as the journal counts them. received = the sum of settled and pending.
 const (
-	received  = "received"
-	delivered = "delivered"
+	Received  = "received"
+	Delivered = "delivered"
 	duplicate = "duplicate"
 	ignored   = "ignored"
 	refused   = "refused"
@@ -20,7 +20,7 @@ const (
 )
 
 // outcomes are the ways in which a message that was received can end.
-func outcomes() []string { return []string{delivered, duplicate, ignored, refused, dead} }
+func outcomes() []string { return []string{Delivered, duplicate, ignored, refused, dead} }
 
 // balance is one side's account, or that of both.
 type balance struct {
@@ -50,7 +50,8 @@ type storeStatus struct {
 	Oldest   float64 `json:"oldest_pending_seconds"`
 }
 
-type status struct {
+// Status is what /statusz says.
+type Status struct {
 	Version string  `json:"version"`
 	Started string  `json:"started"`
 	Uptime  float64 `json:"uptime_seconds"`
@@ -62,11 +63,14 @@ type status struct {
 }
 
 func (s *Server) statusz(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, s.status(s.cfg.Balance.Totals(), s.cfg.Clock()))
+	answer(w, http.StatusOK, s.Status())
 }
 
-func (s *Server) status(a bridge.Totals, now time.Time) status {
-	out := status{
+// Status may be called from any goroutine.
+func (s *Server) Status() Status { return s.status(s.cfg.Balance.Totals(), s.cfg.Clock()) }
+
+func (s *Server) status(a bridge.Totals, now time.Time) Status {
+	out := Status{
 		Version: s.cfg.Version, Started: s.started.UTC().Format(time.RFC3339), Uptime: now.Sub(s.started).Seconds(),
 		Ready: s.ready(a), balance: balanceOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)), Rooms: s.roomStatus(),
 		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Pending: a.Deliveries, Most: a.MaxDeliveries, Full: a.Full, WriteErr: a.WriteErr, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
@@ -84,7 +88,7 @@ func (s *Server) status(a bridge.Totals, now time.Time) status {
 
 // balanceOf adds up what came from the sides. Each of its words is there, be it 0.
 func balanceOf(a bridge.Totals, sides ...bridge.SideID) balance {
-	l := balance{Counts: map[string]int64{received: 0, pending: 0}, Reasons: map[string]int64{}}
+	l := balance{Counts: map[string]int64{Received: 0, pending: 0}, Reasons: map[string]int64{}}
 	for _, word := range outcomes() {
 		l.Counts[word] = 0
 	}
@@ -100,7 +104,7 @@ func balanceOf(a bridge.Totals, sides ...bridge.SideID) balance {
 			}
 		}
 	}
-	l.Difference = l.Counts[received] - l.Counts[pending]
+	l.Difference = l.Counts[Received] - l.Counts[pending]
 	for _, word := range outcomes() {
 		l.Difference -= l.Counts[word]
 	}

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"fmt"
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chatrelay/bridge"
@@ -28,11 +31,12 @@ func histograms() []histogram {
 // Timings are how long things take, since the process started.
 type Timings struct {
 	vecs map[string]*prometheus.HistogramVec
+	all  *prometheus.Registry // to read them by
 }
 
 // NewTimings has every histogram from the start, so that a rate can be taken of them.
 func NewTimings() *Timings {
-	t := &Timings{vecs: map[string]*prometheus.HistogramVec{}}
+	t := &Timings{vecs: map[string]*prometheus.HistogramVec{}, all: prometheus.NewRegistry()}
 	for _, h := range histograms() {
 		t.vecs[h.name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "chatrelay_" + h.name, Help: h.help,
@@ -41,6 +45,7 @@ func NewTimings() *Timings {
 		for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
 			t.vecs[h.name].WithLabelValues(side.String())
 		}
+		t.all.MustRegister(t.vecs[h.name]) // they differ by name
 	}
 	return t
 }
@@ -48,4 +53,33 @@ func NewTimings() *Timings {
 // Observe adds one measurement; name is one of the constants. It may be called from any goroutine.
 func (t *Timings) Observe(name string, side bridge.SideID, seconds float64) {
 	t.vecs[name].WithLabelValues(side.String()).Observe(seconds)
+}
+
+// Bucket says how many measurements were at most so large.
+type Bucket struct {
+	Most  float64 // seconds
+	Count uint64
+}
+
+// Buckets are those of one histogram by side, the smallest first, since the process started.
+func (t *Timings) Buckets(name string) (map[string][]Bucket, error) {
+	families, err := t.all.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("admin: timings: %w", err)
+	}
+	out := map[string][]Bucket{}
+	for _, f := range families {
+		if f.GetName() != "chatrelay_"+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			h := m.GetHistogram()
+			var all []Bucket
+			for _, b := range h.GetBucket() {
+				all = append(all, Bucket{b.GetUpperBound(), b.GetCumulativeCount()})
+			}
+			out[m.GetLabel()[0].GetValue()] = append(all, Bucket{math.Inf(1), h.GetSampleCount()})
+		}
+	}
+	return out, nil
 }

@@ -55,14 +55,17 @@ func (p *Process) noArguments(command string) error {
 	return nil
 }
 
-// logger writes to standard error as LOG_LEVEL and LOG_FORMAT say.
-func logger(c *configs.Log, w io.Writer, terminal bool) (zerolog.Logger, error) {
+// logger writes to standard error as LOG_LEVEL and LOG_FORMAT say, and beside that, as JSON, to others.
+func logger(c *configs.Log, w io.Writer, terminal bool, besides ...io.Writer) (zerolog.Logger, error) {
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil {
 		return zerolog.Nop(), fmt.Errorf("log: %w", err)
 	}
 	if c.Format == "console" || c.Format == "auto" && terminal {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !terminal}
+	}
+	if len(besides) > 0 {
+		w = zerolog.MultiLevelWriter(append([]io.Writer{w}, besides...)...)
 	}
 	return zerolog.New(w).Level(level).Hook(zerolog.HookFunc(stamp)), nil
 }

@@ -17,6 +17,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/configs"
 	"chatrelay/internal/admin"
+	"chatrelay/internal/admin/console"
 	"chatrelay/internal/journal"
 	"chatrelay/internal/trace"
 	"chatrelay/message"
@@ -48,7 +49,8 @@ func RunWith(p Process, hooks Hooks) error {
 	if err != nil {
 		return err
 	}
-	log, err := logger(&c.Log, p.Err, terminal(p.Err))
+	tail := newTail(&c)
+	log, err := logger(&c.Log, p.Err, terminal(p.Err), besides(tail)...)
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func RunWith(p Process, hooks Hooks) error {
 	defer release()
 	again, done := newReloader(&c, log)
 	defer done()
-	r, err := assemble(ctx, &c, p.Version, log, hooks)
+	r, err := assemble(ctx, &c, p.Version, tail, log, hooks)
 	if err != nil {
 		return err
 	}
@@ -92,10 +94,11 @@ type relay struct {
 	expiry      expiry
 	losses      losses
 	http        *admin.Server
+	console     *console.Console // nil: there is none
 }
 
 // assemble opens the journal and wires the rooms; nothing connects yet.
-func assemble(ctx context.Context, c *configs.Config, version string, log zerolog.Logger, hooks Hooks) (_ *relay, err error) {
+func assemble(ctx context.Context, c *configs.Config, version string, tail *console.Tail, log zerolog.Logger, hooks Hooks) (_ *relay, err error) {
 	if why := storageWarning(c.Store.Dir); why != "" {
 		log.Warn().Str("store", c.Store.Dir).Msg("CHATRELAY_STORE " + why)
 	}
@@ -120,7 +123,10 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 	if err := r.openBridge(c, log, hooks); err != nil {
 		return nil, err
 	}
-	r.http, err = admin.New(admin.Config{
+	if err := r.openConsole(c, tail, log); err != nil {
+		return nil, err
+	}
+	page := admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
 		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal},
 		Trace:   tracer{traceDir(c), running{r.journal}}.Trace,
@@ -128,7 +134,11 @@ func assemble(ctx context.Context, c *configs.Config, version string, log zerolo
 		Timings: r.timings, InFlight: r.meter.InFlight,
 		Certificates: func() map[string]time.Time { return r.expiry.all(r.files.Load().MQTTCertificates) },
 		Alive:        func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
-	})
+	}
+	if r.console != nil {
+		page.Console = r.console
+	}
+	r.http, err = admin.New(page)
 	return r, err
 }
 
@@ -237,7 +247,11 @@ func (r *relay) stages() [][]part {
 		room = append(room, part{s.ID().String() + " intake", in.Run}, part{s.ID().String() + " dispatcher", r.dispatchers[i].Run})
 	}
 	room = append(room, part{"watch", func(ctx context.Context) error { return bridge.Watch(ctx, r.queue, nil) }})
-	return [][]part{counters, room, {{"status page", r.http.Run}, {"reload", r.reloader.run}, {"trace", r.meter.trace.Run}}}
+	last := []part{{"status page", r.http.Run}, {"reload", r.reloader.run}, {"trace", r.meter.trace.Run}}
+	if r.console != nil {
+		last = append(last, part{"console", r.console.Run})
+	}
+	return [][]part{counters, room, last}
 }
 
 func (r *relay) shownSides() []admin.Side {

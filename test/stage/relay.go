@@ -126,6 +126,9 @@ func (r *Relay) Twin() *Relay {
 	return NewRelay(r.t, r.binary, env)
 }
 
+// URL is its status page's.
+func (r *Relay) URL() string { return "http://" + r.http }
+
 // Store is the folder of its journal.
 func (r *Relay) Store() string { return r.env["STORE"] }
 
