@@ -13,7 +13,7 @@ type Inbound struct {
 	// What the wire itself vouches for.
 	From    string // landline of the authenticated sender; empty: the wire cannot tell (MQTT)
 	Trusted bool   // the sender may speak for others; From is then not compared
-	To      string // landline of the inbox (topic) it arrived on; empty: none (XMPP)
+	To      string // landline of the inbox (topic) it arrived on, or to whose address it was sent (XMPP); empty: none
 	Room    string // served room in which it was heard; empty: not heard in a room
 
 	// A verdict that the side already came to; at most one of the two. The message is only counted

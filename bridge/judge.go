@@ -24,7 +24,8 @@ type judge struct {
 // the judge, with the directory of that moment.
 func (j judge) record(in *Inbound) (*Record, *Refusal) {
 	j.now = j.directory()
-	rec := &Record{Origin: j.side, Via: in.To, Body: in.Body, Redelivered: in.Redelivered, State: in.State,
+	via := j.inbox(in)
+	rec := &Record{Origin: j.side, Via: via, Body: in.Body, Redelivered: in.Redelivered, State: in.State,
 		Gen: in.Gen, Redelivers: in.Redelivers}
 	if in.WireID != "" {
 		rec.WireKey = message.WireKey(j.side.String(), in.WireID)
@@ -68,17 +69,25 @@ func (j judge) record(in *Inbound) (*Record, *Refusal) {
 		return j.ignore(rec, "no_members"), nil
 	}
 	if env.Group() && in.Room == "" { // what was heard in a room the room has let pass
-		switch j.senders.post(j.now, env.GroupJID, env.From, in.To) {
+		switch j.senders.post(j.now, env.GroupJID, env.From, via) {
 		case forbidden:
 			return j.outsider(rec, in, &env)
 		case undecided:
-			undecide(rec.Deliveries, &Post{Room: env.GroupJID, Via: in.To}, env.From)
+			undecide(rec.Deliveries, &Post{Room: env.GroupJID, Via: via}, env.From)
 		}
 	}
 	j.identify(rec, &env)
 	rec.Expires = in.Expires
 	rec.Reply, rec.Receipt = in.Reply, in.Receipt && !in.Reply.IsZero()
 	return rec, nil
+}
+
+// inbox is the landline of the inbox that a message was published to. Who writes there can, by the broker's leave; an address is nobody's.
+func (j *judge) inbox(in *Inbound) string {
+	if j.side == MQTT {
+		return in.To
+	}
+	return ""
 }
 
 // outsider refuses a group message of someone who may not post there, unless the journal knows it: it may be the relay's
@@ -118,7 +127,7 @@ func (j *judge) identify(rec *Record, env *message.Envelope) {
 
 // check holds the envelope against what the wire vouches for and what is served.
 func (j *judge) check(in *Inbound, env *message.Envelope) *Refusal {
-	if why := checkSender(in, env); why != nil {
+	if why := j.checkSender(in, env); why != nil {
 		return why
 	}
 	if env.Group() {
@@ -130,12 +139,12 @@ func (j *judge) check(in *Inbound, env *message.Envelope) *Refusal {
 	case in.To == "" && env.To == "":
 		return Refuse("bad_to", "\"to\" is missing: name the landline that the message is for")
 	case in.To != "" && env.To != "" && env.To != in.To:
-		return Refuse("to_mismatch", "\"to\" is not the landline whose inbox this was sent to")
+		return Refuse("to_mismatch", "\"to\" is not the landline that this was sent to")
 	}
 	return nil
 }
 
-func checkSender(in *Inbound, env *message.Envelope) *Refusal {
+func (j *judge) checkSender(in *Inbound, env *message.Envelope) *Refusal {
 	switch {
 	case in.Trusted:
 		return nil
@@ -143,7 +152,7 @@ func checkSender(in *Inbound, env *message.Envelope) *Refusal {
 		if env.From != in.From {
 			return Refuse("from_mismatch", "\"from\" is not the landline of the account that sent this")
 		}
-	case in.To == "":
+	case j.inbox(in) == "":
 		// Neither a proven sender nor an inbox: nobody vouches for anything.
 		return Refuse("unknown_sender", "the sender's account is not that of a landline")
 	}
@@ -158,7 +167,7 @@ func (j *judge) checkGroup(in *Inbound, env *message.Envelope) *Refusal {
 		return Refuse("unknown_room", "\"groupJid\" names a room that this relay does not serve")
 	}
 	if in.To != "" && env.To != "" && env.To != in.To {
-		return Refuse("to_mismatch", "\"to\" is not the landline whose inbox this was sent to")
+		return Refuse("to_mismatch", "\"to\" is not the landline that this was sent to")
 	}
 	return nil
 }

@@ -9,9 +9,32 @@ import (
 	"mellium.im/xmpp/jid"
 )
 
-// Account is the local part of the relay's address: a name that no landline may have.
+// The values of XMPP.Mode.
+const (
+	clientMode    = "client"
+	componentMode = "component"
+)
+
+// Component tells whether the relay is one (XEP-0114).
+func (x *XMPP) Component() bool { return x.Mode == componentMode }
+
+// Security is how the connection is encrypted: starttls, direct or off. A component that does not say is taken to be beside its server.
+func (x *XMPP) Security() string {
+	switch {
+	case x.TLS != "":
+		return x.TLS
+	case x.Component():
+		return "off"
+	}
+	return "starttls"
+}
+
+// Account is the local part of the relay's address: a name that no landline may have. A component has none.
 func (x *XMPP) Account() string {
 	name, _, _ := strings.Cut(x.JID, "@")
+	if x.Component() {
+		return ""
+	}
 	return name
 }
 
@@ -25,14 +48,11 @@ func (x *XMPP) Domain() string {
 }
 
 func (x *XMPP) check() (out Problems) {
-	if x.JID == "" {
-		out.say(true, "XMPP_JID", "is missing", "set it to the relay's own account, such as receiver@example.org")
+	out.oneOf("XMPP_MODE", x.Mode, clientMode, componentMode)
+	if x.Component() {
+		out.component(x)
 	} else {
-		wrong, remedy := bareJID(x.JID)
-		if wrong == "has a resource" {
-			remedy += ", and the resource in CHATRELAY_XMPP_RESOURCE"
-		}
-		out.say(wrong != "", "XMPP_JID", "is "+quoted(x.JID)+" and "+wrong, remedy)
+		out.account(x)
 	}
 	out.secret("XMPP_PASSWORD", x.Password, x.PasswordFile)
 	out.say(x.Secret() == nil, "XMPP_PASSWORD", "is missing", "set it, or CHATRELAY_XMPP_PASSWORD_FILE")
@@ -40,7 +60,7 @@ func (x *XMPP) check() (out Problems) {
 	n, _ := strconv.Atoi(port)
 	out.say(x.Addr != "" && (err != nil || host == "" || n < 1 || n > 65535), "XMPP_ADDR", "is "+quoted(x.Addr), "write host:port, such as chat.example.org:5222")
 	out.security(x)
-	out.say(x.CAFile != "" && x.TLS == "off", "XMPP_CA_FILE", "is set, but CHATRELAY_XMPP_TLS is off", "leave one of them out")
+	out.say(x.CAFile != "" && x.Security() == "off", "XMPP_CA_FILE", "is set, but CHATRELAY_XMPP_TLS is off", "leave one of them out")
 	out.say(x.UserDomain != "" && !isDomain(x.UserDomain), "XMPP_USER_DOMAIN", "is "+quoted(x.UserDomain), "write a domain in lower case, such as example.org")
 	out.name("XMPP_RESOURCE", x.Resource)
 	out.name("XMPP_NICK", x.Nick)
@@ -48,9 +68,31 @@ func (x *XMPP) check() (out Problems) {
 	return out
 }
 
+func (p *Problems) account(x *XMPP) {
+	if x.JID == "" {
+		p.say(true, "XMPP_JID", "is missing", "set it to the relay's own account, such as receiver@example.org")
+		return
+	}
+	wrong, remedy := bareJID(x.JID)
+	if wrong == "has a resource" {
+		remedy += ", and the resource in CHATRELAY_XMPP_RESOURCE"
+	}
+	p.say(wrong != "", "XMPP_JID", "is "+quoted(x.JID)+" and "+wrong, remedy)
+}
+
+// component wants what nothing else tells of one.
+func (p *Problems) component(x *XMPP) {
+	p.say(x.JID == "", "XMPP_JID", "is missing", "set it to the component's domain, such as relay.example.org")
+	p.say(x.JID != "" && !isDomain(x.JID), "XMPP_JID", "is "+quoted(x.JID), "write the component's domain in lower case, such as relay.example.org: CHATRELAY_XMPP_MODE is component")
+	p.say(x.UserDomain == "", "XMPP_USER_DOMAIN", "is missing", "set it to the domain where people have their accounts, such as example.org")
+	p.say(x.UserDomain != "" && x.UserDomain == x.JID, "XMPP_USER_DOMAIN", "is the component's own domain", "set it to the domain where people have their accounts, such as example.org")
+	p.say(x.Addr == "", "XMPP_ADDR", "is missing", "set it to host:port where the server listens for components, such as localhost:5347")
+	p.say(x.TLS == "starttls", "XMPP_TLS", "is starttls, which no server has for components", "write off, with the server on loopback, or direct")
+}
+
 // security keeps passwords off the wire. Names are not looked up: what they mean could change.
 func (p *Problems) security(x *XMPP) {
-	p.oneOf("XMPP_TLS", x.TLS, "starttls", "direct", "off")
+	p.oneOf("XMPP_TLS", x.Security(), "starttls", "direct", "off")
 	host := x.Domain()
 	if x.UserDomain != "" {
 		_, host, _ = strings.Cut(x.JID, "@")
@@ -58,8 +100,12 @@ func (p *Problems) security(x *XMPP) {
 	if x.Addr != "" {
 		host, _, _ = net.SplitHostPort(x.Addr) // one that cannot be read is reported above
 	}
-	p.say(x.TLS == "off" && !x.TLSInsecure && !loopback(host), "XMPP_TLS", "is off, and the server is not on loopback",
-		"write starttls or direct (or CHATRELAY_XMPP_TLS_INSECURE=true, if anybody on the way may read the password and all messages)")
+	better := "starttls or direct"
+	if x.Component() {
+		better = "direct"
+	}
+	p.say(x.Security() == "off" && !x.TLSInsecure && !loopback(host), "XMPP_TLS", "is off, and the server is not on loopback",
+		"write "+better+" (or CHATRELAY_XMPP_TLS_INSECURE=true, if anybody on the way may read the password and all messages)")
 }
 
 // name wants a part after the slash in the form in which it is compared (RFC 7622 §3.4).

@@ -46,14 +46,15 @@ type MQTT struct {
 
 // XMPP is the side towards the chat server.
 type XMPP struct {
-	JID          string  `env:"XMPP_JID" required:"true" example:"receiver@example.org" desc:"The relay's own account, without a resource."`
-	Password     Secret  `env:"XMPP_PASSWORD" required:"true" example:"change-me" desc:"Its password."`
+	Mode         string  `env:"XMPP_MODE" envDefault:"client" desc:"client: the relay logs in to an account, and people send envelopes to it. component (XEP-0114): each landline is an address of its own, <landline>@<XMPP_JID>."`
+	JID          string  `env:"XMPP_JID" required:"true" example:"receiver@example.org" desc:"The relay's own account, without a resource; of a component its domain."`
+	Password     Secret  `env:"XMPP_PASSWORD" required:"true" example:"change-me" desc:"Its password; of a component the secret that the server has for it."`
 	PasswordFile string  `env:"XMPP_PASSWORD_FILE" desc:"File that holds the password instead; read anew at each login."`
-	Addr         string  `env:"XMPP_ADDR" shown:"SRV of the domain" desc:"host:port of the server, where DNS does not tell."`
-	TLS          string  `env:"XMPP_TLS" envDefault:"starttls" desc:"starttls, direct (TLS from the first byte) or off (loopback only)."`
+	Addr         string  `env:"XMPP_ADDR" shown:"SRV of the domain" desc:"host:port of the server, where DNS does not tell; required of a component, as it never does."`
+	TLS          string  `env:"XMPP_TLS" shown:"starttls; off for a component" desc:"starttls, direct (TLS from the first byte) or off (loopback only). A component has no starttls."`
 	TLSInsecure  bool    `env:"XMPP_TLS_INSECURE" envDefault:"false" desc:"true allows XMPP_TLS=off beyond loopback: the password and all messages can then be read on the way."`
 	CAFile       string  `env:"XMPP_CA_FILE" shown:"system roots" desc:"PEM file with the authorities that may sign the server's certificate."`
-	UserDomain   string  `env:"XMPP_USER_DOMAIN" shown:"domain of XMPP_JID" desc:"Where landlines live: 1001 is 1001@<this domain>."`
+	UserDomain   string  `env:"XMPP_USER_DOMAIN" shown:"domain of XMPP_JID" desc:"Where landlines live: 1001 is 1001@<this domain>. Required of a component: people have addresses there, devices at the component."`
 	Resource     string  `env:"XMPP_RESOURCE" envDefault:"chatrelay" desc:"Resource of the relay's login. One relay per account and topic prefix: a second resource does not make a second relay possible."`
 	Nick         string  `env:"XMPP_NICK" envDefault:"chatrelay" desc:"The relay's nick in rooms."`
 	Rooms        JIDList `env:"XMPP_ROOMS" desc:"Rooms to serve, by bare JID, separated by commas; those of GROUPS_FILE are served anyway."`

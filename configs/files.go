@@ -83,6 +83,8 @@ func (c *Config) read() (f Files, out Problems) {
 			return address + " is the JID of " + other + " already"
 		case address == c.XMPP.JID:
 			return address + " is the relay's own account"
+		case c.XMPP.Component() && strings.HasSuffix(address, "@"+c.XMPP.JID):
+			return address + " is an address of the component: write where the person lives"
 		case served(f.Groups, address):
 			return address + " is a room"
 		}

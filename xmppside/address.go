@@ -12,7 +12,8 @@ import (
 
 // addresses maps landlines to bare JIDs and back. It may be used from any goroutine.
 type addresses struct {
-	own      string // bare JID of the relay's account
+	own      string // bare JID of the relay's account, or the component's domain
+	resource string // of the component; empty: the relay is a client
 	domain   string // where landlines live
 	landline func(string) bool
 	trusted  map[string]bool
@@ -30,9 +31,15 @@ func newAddresses(c *Config) *addresses {
 	for _, t := range c.Trusted {
 		a.trusted[t] = true
 	}
+	if c.Component {
+		a.resource = c.Resource
+	}
 	a.change(c.Identity)
 	return a
 }
+
+// isComponent tells whether the addresses of a domain are ours.
+func (a *addresses) isComponent() bool { return a.resource != "" }
 
 // change puts another identity table into force.
 func (a *addresses) change(rows map[string]string) {
@@ -49,23 +56,61 @@ func (a *addresses) jidOf(landline string) (string, *bridge.Refusal) {
 	if row, ok := table.rows[landline]; ok {
 		return row, nil
 	}
-	if !a.landline(landline) {
-		return "", bridge.Refuse("bad_address", "\"to\" is not a landline")
-	}
-	want := landline + "@" + a.domain
-	j, err := jid.Parse(want)
+	want, why := a.at(landline, a.domain, "\"to\"", "it needs a row in the identity table")
 	switch {
-	case err != nil || j.Localpart() == "" || j.Resourcepart() != "":
-		return "", bridge.Refuse("bad_address", "\"to\" makes no XMPP address")
-	case j.String() != want:
-		// It would reach another landline, or come back under another name.
-		return "", bridge.Refuse("bad_address", "\"to\" has letters that an XMPP address changes: it needs a row in the identity table")
+	case why != nil:
+		return "", why
 	case want == a.own:
 		return "", bridge.Refuse("bad_address", "\"to\" is the relay's own account")
 	case table.owners[want] != "":
 		return "", bridge.Refuse("bad_address", "\"to\" makes the XMPP address of another landline")
 	}
 	return want, nil
+}
+
+// at makes the address of a landline at a domain. field is what names it in the envelope, and remedy what to do where the address would
+// be another.
+func (a *addresses) at(landline, domain, field, remedy string) (string, *bridge.Refusal) {
+	if !a.landline(landline) {
+		return "", bridge.Refuse("bad_address", "%s is not a landline", field)
+	}
+	want := landline + "@" + domain
+	j, err := jid.Parse(want)
+	switch {
+	case err != nil || j.Localpart() == "" || j.Resourcepart() != "":
+		return "", bridge.Refuse("bad_address", "%s makes no XMPP address", field)
+	case j.String() != want:
+		// It would reach another landline, or come back under another name.
+		return "", bridge.Refuse("bad_address", "%s has letters that an XMPP address changes: %s", field, remedy)
+	}
+	return want, nil
+}
+
+// speaksAs is the address of ours that a landline writes from; empty: the server says it.
+func (a *addresses) speaksAs(landline string) (string, *bridge.Refusal) {
+	if !a.isComponent() {
+		return "", nil
+	}
+	return a.at(landline, a.own, "\"from\"", "such a landline cannot be seen on XMPP")
+}
+
+// answersAs is the address of ours that an answer comes from; empty: the server says it.
+func (a *addresses) answersAs(contact string) string {
+	if contact == "" && a.isComponent() {
+		return a.own + "/" + a.resource
+	}
+	return contact
+}
+
+// addressee is the landline that a stanza to one of our addresses is for; empty: it is for the relay itself. false: there is none of
+// that name.
+func (a *addresses) addressee(to string) (landline string, ok bool) {
+	bare := stanza.Bare(to)
+	if !a.isComponent() || bare == a.own {
+		return "", true
+	}
+	local, domain, _ := strings.Cut(bare, "@")
+	return local, domain == a.own && a.landline(local)
 }
 
 // landlineOf is the landline of an authenticated bare JID, compared byte for byte; empty: it is nobody's. A

@@ -32,8 +32,12 @@ func Check(ctx context.Context, cfg Config) []bridge.Step {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	steps := []bridge.Step{{Name: "xmpp configuration", OK: true, Note: fmt.Sprintf("%s, landlines at %s", cfg.JID, cfg.UserDomain)}}
-	st := sm.New(sm.Config{Account: cfg.JID, Resource: cfg.Resource + checkMark}, sm.State{})
-	k, err := newConnector(&cfg, newClient(&cfg, me)).connect(ctx, st)
+	if cfg.Component && cfg.Running {
+		return append(steps, bridge.Step{Name: "xmpp login", OK: true, Note: "not tried: a relay runs, and a second connection of the component would take messages from it"})
+	}
+	cfg.Resource += checkMark
+	st := sm.New(sm.Config{Account: cfg.JID, Resource: cfg.Resource}, sm.State{})
+	k, err := newConnector(&cfg, loginOf(&cfg, me)).connect(ctx, st)
 	login := bridge.Step{Name: "xmpp login", Fatal: true, OK: err == nil}
 	if err != nil {
 		login.Note = fix.Text(fix.XMPP, fix.Explain(ctx, err))
@@ -44,7 +48,11 @@ func Check(ctx context.Context, cfg Config) []bridge.Step {
 	p.rooms = muc.New(muc.Config{Rooms: cfg.Rooms, Nick: cfg.Nick + checkMark, Ours: func(_, _ string) bool { return false }, Side: p, Journal: noJournal{}, Log: zerolog.Nop()})
 	served := make(chan struct{})
 	go func() { defer close(served); k.l.Serve(k.sess, p.handle, nil) }() // ends with the connection; waited for below
-	steps = append(steps, login, p.management(), p.archived(ctx), p.clock(ctx))
+	if cfg.Component {
+		steps = append(steps, login, componentNote(), p.clock(ctx, cfg.UserDomain))
+	} else {
+		steps = append(steps, login, p.management(), p.archived(ctx), p.clock(ctx, stanza.Domain(stanza.Bare(k.full))))
+	}
 	for _, room := range cfg.Rooms {
 		steps = append(steps, p.room(ctx, room))
 	}
@@ -95,8 +103,25 @@ func (p *probe) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xml.Sta
 		p.iq(t, start, e, "", asker{name: e.Get("from")})
 	case "presence":
 		p.rooms.Presence(e)
+	case "message":
+		p.giveBack(e)
 	}
 	m.Done()
+}
+
+// giveBack tells who writes to a component that nobody is there: no server keeps the message. An account's stays in its store.
+func (p *probe) giveBack(e *stanza.Element) {
+	if !p.own.isComponent() || e.Get("type") == "error" || e.Get("type") == "groupchat" || e.Child(stanza.NSClient, "body") == nil {
+		return
+	}
+	b := stanza.AppendAttr(head(nil, stanza.Bare(e.Get("to")), e.Get("from"), "error", replyID(e)), "xml:lang", "en")
+	p.l.Reply(append(b, "><error type='wait'><recipient-unavailable xmlns='"+stanza.NSStanzas+"'/><text xmlns='"+stanza.NSStanzas+"'>"+
+		"the relay is not running; send it again later</text></error></message>"...), mostReplies)
+}
+
+// componentNote says what a component cannot have.
+func componentNote() bridge.Step {
+	return bridge.Step{Name: "xmpp component (XEP-0114)", OK: true, Note: "what people send while the relay is away is given back to them by the server, and what is on its way at a broken connection may be lost: no server has XEP-0198 for components"}
 }
 
 // management reports on XEP-0198.

@@ -12,10 +12,10 @@ import (
 // clockBound is how far the two clocks may be apart. Archives are searched by time, with skew to spare.
 const clockBound = time.Minute
 
-// clock compares the server's clock with ours (XEP-0202).
-func (p *probe) clock(ctx context.Context) bridge.Step {
+// clock compares the clock of a domain's server with ours (XEP-0202).
+func (p *probe) clock(ctx context.Context, domain string) bridge.Step {
 	asked := time.Now()
-	e, err := p.Ask(ctx, stanza.Domain(stanza.Bare(p.full)), "get", "<time xmlns='"+stanza.NSTime+"'/>")
+	e, err := p.Ask(ctx, domain, "get", "<time xmlns='"+stanza.NSTime+"'/>")
 	said := ""
 	if err == nil {
 		if utc := e.Child(stanza.NSTime, "time").Child(stanza.NSTime, "utc"); utc != nil {

@@ -48,7 +48,7 @@ func (s *translator) classifyPrivate(e *stanza.Element, from string) verdict {
 	}
 	var v verdict
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e)}.replyTo()
+	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e), ""}.replyTo()
 	v.in.Refused = bridge.Refuse("private", "private messages inside a room are not relayed: write to %s itself", s.addr.own)
 	return v
 }
@@ -119,15 +119,26 @@ func (s *translator) speaksFor(from, room string) bool {
 func (s *translator) classifyChat(e *stanza.Element, from string) verdict {
 	var v verdict
 	bare := stanza.Bare(from)
+	if bare == "" && s.addr.isComponent() {
+		return ignored("own")
+	}
 	if bare == "" { // our own account
 		bare, from = s.addr.own, s.addr.own
 	}
-	id := replyID(e)
+	id, as, known := replyID(e), "", true
+	if s.addr.isComponent() {
+		if v.in.To, known = s.addr.addressee(e.Get("to")); v.in.To != "" {
+			as = stanza.Bare(e.Get("to"))
+		}
+	}
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, from, id, languageOf(e)}.replyTo()
+	v.in.Reply = reply{bare, from, id, languageOf(e), as}.replyTo()
 	v.in.Receipt = id != "" && e.Child(stanza.NSReceipts, "request") != nil
 	v.archiveID = s.archivedAs(e)
 	s.body(e, &v.in)
+	if !known && v.in.Refused == nil {
+		v.in.To, v.in.Refused = "", bridge.Refuse("bad_address", "there is no landline of that name")
+	}
 	return v
 }
 
@@ -205,7 +216,7 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 	}
 	bare := stanza.Bare(who.Real)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e)}.replyTo() // never into the room: it would throw us out
+	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e), ""}.replyTo() // never into the room: it would throw us out
 	return v
 }
 

@@ -19,7 +19,9 @@ import (
 
 // Config is what the side needs to know. JID and Password are required.
 type Config struct {
-	JID string // bare: the relay's account
+	// Component: the relay is a component (XEP-0114), and each landline an address of its domain.
+	Component bool
+	JID       string // bare: the relay's account, or the component's domain
 	// Password is asked for at each login, so that a rotated secret file works.
 	Password func() (string, error)
 	Addr     string // host:port; empty: what the DNS says of the JID's domain (SRV)
@@ -37,6 +39,9 @@ type Config struct {
 	Identity       map[string]string // landline to bare JID, where it is not <landline>@UserDomain
 	Trusted        []string          // bare JIDs that may speak for others
 	Landline       func(string) bool // nil: message.DefaultLandline
+
+	// Running: a relay runs with this configuration, which a check must not disturb.
+	Running bool
 
 	MaxMessage int // bytes of a body; 0: 192 KiB
 	Version    string
@@ -74,8 +79,12 @@ func (c *Config) prepare() (me jid.JID, err error) {
 	if c.Roots == nil {
 		c.Roots = func() *x509.CertPool { return nil }
 	}
-	if me, err = jid.Parse(c.JID); err != nil || me.Localpart() == "" || me.Resourcepart() != "" {
-		return me, fmt.Errorf("xmpp: CHATRELAY_XMPP_JID %q is no bare JID", c.JID)
+	me, err = jid.Parse(c.JID)
+	switch {
+	case err != nil || me.Resourcepart() != "" || (me.Localpart() == "") != c.Component:
+		return me, fmt.Errorf("xmpp: CHATRELAY_XMPP_JID %q is no bare JID, or no domain where the relay is a component", c.JID)
+	case c.Component && (c.UserDomain == "" || c.UserDomain == c.JID || c.Addr == "" || c.TLS == tlsStart):
+		return me, errors.New("xmpp: a component needs a user domain other than its own, an address, and a TLS mode that is not starttls")
 	}
 	c.UserDomain = cmp.Or(c.UserDomain, me.Domainpart())
 	return me, nil

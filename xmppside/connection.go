@@ -21,7 +21,7 @@ import (
 type connection struct {
 	l      *sm.Link
 	sess   *xmpp.Session
-	full   string // our JID, with the resource
+	full   string // our JID, with the resource; a component's has none
 	addr   string // where the server is
 	tls    string // version; empty: none
 	limit  int    // bytes of a stanza that the server takes; 0: it did not say
@@ -30,6 +30,8 @@ type connection struct {
 	askers askers
 
 	offersTLS bool // STARTTLS
+
+	own ownAddress
 
 	// Of one that a side has; not of a check's.
 	s           *Side

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stream"
 
 	"chatrelay/bridge"
@@ -18,7 +19,7 @@ import (
 
 const loginTimeout = 15 * time.Second
 
-// login is how the relay gets in at a server: as a client of an account, or, one day, as a component (XEP-0114).
+// login is how the relay gets in at a server: as a client of an account, or as a component (XEP-0114).
 type login interface {
 	// targets are where to connect, in order (host:port).
 	targets(ctx context.Context) []string
@@ -26,6 +27,14 @@ type login interface {
 	secret() (string, error)
 	// negotiate goes from the first byte to a stream on which stanzas may be sent. It ends early when nc is closed.
 	negotiate(ctx context.Context, l *sm.Link, nc net.Conn, secret string) (*connection, error)
+}
+
+// loginOf is the one that is configured.
+func loginOf(cfg *Config, me jid.JID) login {
+	if cfg.Component {
+		return newComponent(cfg, me)
+	}
+	return newClient(cfg, me)
 }
 
 // connector opens logged-in connections, over TCP. It is used by one goroutine.

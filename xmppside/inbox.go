@@ -16,7 +16,8 @@ const inboxRoom = 64
 // inbox carries messages from the goroutine that reads to the inlet, in order, over all connections.
 type inbox struct {
 	s     *Side
-	queue chan item // capacity inboxRoom
+	queue chan item     // capacity inboxRoom
+	ended chan struct{} // closed when nothing is offered any more
 
 	mu      sync.Mutex  // guards all below
 	period  int         // each wait begins a new one
@@ -25,21 +26,26 @@ type inbox struct {
 }
 
 func newInbox(s *Side) *inbox {
-	return &inbox{s: s, queue: make(chan item, inboxRoom), open: map[int]int{}}
+	return &inbox{s: s, queue: make(chan item, inboxRoom), ended: make(chan struct{}), open: map[int]int{}}
 }
 
-// push queues a message; when the connection ends first, the server brings it again.
+// push queues a message; when the connection ends first, the server brings it again. It does not for a component.
 func (b *inbox) push(it item) {
 	b.mu.Lock()
 	it.period = b.period
 	b.open[it.period]++
 	b.mu.Unlock()
-	over := it.c.l.Context()
-	if over.Err() == nil { // else one that is behind could be taken first
+	over := it.c.l.Context().Done()
+	if it.c.own.isComponent() {
+		over = b.ended
+	}
+	select {
+	case <-over: // one that is behind could be taken first
+	default:
 		select {
 		case b.queue <- it:
 			return
-		case <-over.Done():
+		case <-over:
 		}
 	}
 	it.m.Redo()
@@ -58,6 +64,7 @@ func (b *inbox) done(it *item) {
 
 // run offers until ctx ends.
 func (b *inbox) run(ctx context.Context, in bridge.Inlet) {
+	defer close(b.ended)
 	for {
 		select {
 		case it := <-b.queue:
@@ -99,6 +106,9 @@ func (b *inbox) settle(it *item, err error) {
 		}
 	case errors.Is(err, bridge.ErrFull):
 		b.reject(it)
+	case it.c.own.isComponent(): // nobody brings it again: its sender has to
+		b.say(err)
+		b.reject(it)
 	default:
 		b.say(err)
 		it.m.Redo()
@@ -115,7 +125,7 @@ func (b *inbox) reject(it *item) {
 		it.m.Done()
 		return
 	}
-	answer := errorStanza(r, conditionOf("full"), "full", "the relay has no room for more messages now; send it again later")
+	answer := b.s.errorStanza(r, conditionOf("full"), "full", "the relay has no room for more messages now; send it again later")
 	if it.m.Answer(answer) != nil {
 		it.m.Redo()
 		b.s.archive.Place.GoBack()

@@ -22,9 +22,9 @@ func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e
 		switch {
 		case len(e.Get("id")) > stanza.MostID:
 		case who.self || k.ours(e.Get("from")):
-			k.l.Reply(answerTo(e, version), ownReplies)
+			k.l.Reply(k.own.answer(answerTo(e, version), e), ownReplies)
 		case k.askers.allow(who.name):
-			k.l.Reply(answerTo(e, version), mostReplies)
+			k.l.Reply(k.own.answer(answerTo(e, version), e), mostReplies)
 		}
 	}
 }
@@ -37,7 +37,7 @@ func (c *connection) subscription(e *stanza.Element) {
 	if answer == "" || from == "" || c.ours(from) || c.s.rooms.Ours(from) || !c.askers.allow(from) {
 		return
 	}
-	c.l.Reply(append(stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), mostReplies)
+	c.l.Reply(c.own.answer(append(stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), e), mostReplies)
 }
 
 // answerTo makes the answer to a question.

@@ -98,7 +98,7 @@ func (o *loop) serve(ctx context.Context, c *connection) sm.End {
 	if !c.l.Resumed() {
 		s.archive.Gap()
 	}
-	if !c.l.Resumed() || !s.archive.Streams.IsReady(s.st.Session().ID) {
+	if !c.own.isComponent() && (!c.l.Resumed() || !s.archive.Streams.IsReady(s.st.Session().ID)) { // a component has no store, and no archive
 		c.holdback.begin(true)
 	}
 	if !c.l.Resumed() || o.redone {
@@ -146,13 +146,16 @@ func ended(end sm.End) error {
 
 func isConflict(err error) bool {
 	var e *streamError
-	return errors.As(err, &e) && e.condition == "conflict"
+	return errors.As(err, &e) && e.condition == "conflict" || errors.Is(err, sm.ErrRival)
 }
 
 // report says what is wrong, once.
 func (o *loop) report(err error) {
 	s := o.s
 	switch {
+	case isConflict(err) && s.cfg.Component:
+		s.log.Error().Str("component", s.addr.own).
+			Msg("another connection is the same component, and has it now; run one relay per component. Standing back")
 	case isConflict(err):
 		s.log.Error().Str("resource", s.cfg.Resource).
 			Msg("another instance uses this resource and has thrown us out; run one relay per account and topic prefix. Standing back")

@@ -19,6 +19,13 @@ const (
 // prepare does what a login needs before messages can go out, while the connection is being read.
 func (c *connection) prepare() {
 	s, ctx := c.s, c.l.Context()
+	o := opening{c}
+	if c.own.isComponent() {
+		if o.afterHandshake(ctx) {
+			o.open(ctx)
+		}
+		return
+	}
 	if c.l.Resumed() {
 		s.lost = append(s.lost, s.takeLost()...)
 		s.requeueLost(nil)
@@ -49,7 +56,7 @@ func (c *connection) prepare() {
 	} else {
 		s.setSoftware("") // it may be another server
 		s.st.SetReadSize(readSize)
-		if !c.afterLogin(ctx) {
+		if !o.afterLogin(ctx) {
 			c.holdback.release(s.inbox.push)
 			return
 		}
@@ -60,14 +67,23 @@ func (c *connection) prepare() {
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
 	c.wg.Go(func() { s.archive.Advance(ctx, c) })
 	c.wg.Go(func() { s.others.keep(ctx, c) })
-	c.wg.Go(func() { s.rooms.Posts.Watch(ctx, c) })
+	o.open(ctx)
+}
+
+// opening is what has to be done with a connection before messages go out.
+type opening struct{ *connection } // whoever keeps the login is given that
+
+// open lets messages out.
+func (c opening) open(ctx context.Context) {
+	s := c.s
+	c.wg.Go(func() { s.rooms.Posts.Watch(ctx, c.connection) }) // ends with the connection
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()
 	c.readyAt.Store(time.Now().UnixNano())
 	s.st.Open(c.l)
 	s.archive.Streams.MarkReady(s.st.Session().ID)
-	s.setLive(c, "")
+	s.setLive(c.connection, "")
 	s.log.Info().Str("server", c.addr).Str("jid", c.full).Str("tls", cmp.Or(c.tls, "none")).
 		Bool("resumed", c.l.Resumed()).Bool("xep0198", c.l.Enabled()).Bool("archive", s.archive.Known()).Msg("connected")
 	if ctx.Err() != nil {
@@ -75,8 +91,27 @@ func (c *connection) prepare() {
 	}
 }
 
+// afterHandshake is for a component. What its last connection had not confirmed nobody can be asked about.
+func (c opening) afterHandshake(ctx context.Context) bool {
+	s := c.s
+	s.rooms.Reset()
+	s.lost = append(s.lost, s.takeLost()...)
+	s.requeueLost(nil)
+	return c.enterRooms(ctx)
+}
+
+// enterRooms waits for the first answers of rooms, for a while.
+func (c opening) enterRooms(ctx context.Context) bool {
+	select {
+	case <-c.s.rooms.Keep(c.connection, false):
+	case <-time.After(roomsWithin):
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
 // afterLogin is for a login that could not resume: the server knows nothing of us, and may have lost something.
-func (c *connection) afterLogin(ctx context.Context) bool {
+func (c opening) afterLogin(ctx context.Context) bool {
 	s := c.s
 	settling, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
@@ -85,7 +120,7 @@ func (c *connection) afterLogin(ctx context.Context) bool {
 	s.others.reset()
 	s.lost = append(s.lost, s.takeLost()...)
 	sought := s.searchFor(s.lost)
-	next, err := s.archive.Begin(ctx, c, sought)
+	next, err := s.archive.Begin(ctx, c.connection, sought)
 	if ctx.Err() != nil {
 		return false // what is lost is looked for again
 	}
@@ -118,7 +153,7 @@ func (c *connection) afterLogin(ctx context.Context) bool {
 		if next != mam.StagePlain {
 			c.drained(ctx)
 			c.holdback.sort()
-			s.archive.SearchSent(ctx, c, sought)
+			s.archive.SearchSent(ctx, c.connection, sought)
 		}
 		c.fillGap(ctx, sought) // what came before the server had read that we are available
 	}
@@ -126,13 +161,7 @@ func (c *connection) afterLogin(ctx context.Context) bool {
 		return false // as above
 	}
 	s.requeueLost(sought.End())
-	select {
-	case <-s.rooms.Keep(c, false):
-	case <-time.After(roomsWithin):
-	case <-ctx.Done():
-		return false
-	}
-	return ctx.Err() == nil
+	return c.enterRooms(ctx)
 }
 
 const available = "<presence><priority>127</priority></presence>" // ownPriority

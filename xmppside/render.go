@@ -32,25 +32,29 @@ func (s *translator) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		if why != nil {
 			return rendered{}, why
 		}
-		return s.chatStanza(out, to, "chat")
+		from, why := s.addr.speaksAs(out.From)
+		if why != nil {
+			return rendered{}, why
+		}
+		return s.chatStanza(out, from, to, "chat")
 	case bridge.KindRoom:
 		if !s.rooms.Serves(out.To) {
 			return rendered{}, bridge.Refuse("unknown_room", "the relay does not serve this room")
 		}
-		return s.chatStanza(out, out.To, "groupchat")
+		return s.chatStanza(out, s.addr.answersAs(""), out.To, "groupchat")
 	case bridge.KindReceipt, bridge.KindError:
 		return s.answer(out)
 	}
 	return rendered{}, bridge.Refuse("bad_kind", "this cannot be sent over XMPP")
 }
 
-func (s *translator) chatStanza(out *bridge.Outbound, to, typ string) (rendered, *bridge.Refusal) {
+func (s *translator) chatStanza(out *bridge.Outbound, from, to, typ string) (rendered, *bridge.Refusal) {
 	body := message.XMLSafe(out.Body)
 	if !stanza.Legal(body) {
 		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
 	}
 	id := s.ids.id(out.Ref, to)
-	b := head(make([]byte, 0, len(body)+len(body)/16+256), to, typ, id)
+	b := head(make([]byte, 0, len(body)+len(body)/16+256), from, to, typ, id)
 	b = append(b, "><body>"...)
 	b = stanza.AppendText(b, body)
 	b = append(b, "</body><origin-id xmlns='"+stanza.NSStanzaID+"'"...)
@@ -75,9 +79,9 @@ func (s *translator) answer(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		if out.Note.Status == "failed" {
 			c = laterCondition(out.Note.Reason)
 		}
-		return rendered{l, errorStanza(reply, c, out.Note.Reason, out.Note.Text)}, nil
+		return rendered{l, s.errorStanza(reply, c, out.Note.Reason, out.Note.Text)}, nil
 	}
 	l.id = receiptPrefix + strings.TrimPrefix(s.ids.id(out.Ref, reply.bare), messagePrefix)
-	b := append(head(nil, reply.full, "chat", l.id), "><received xmlns='"+stanza.NSReceipts+"'"...)
+	b := append(head(nil, s.addr.answersAs(reply.as), reply.full, "chat", l.id), "><received xmlns='"+stanza.NSReceipts+"'"...)
 	return rendered{l, append(stanza.AppendAttr(b, "id", reply.id), "/></message>"...)}, nil
 }

@@ -25,6 +25,12 @@ const (
 	deadAfter = 22 * time.Second
 )
 
+// The same of a component: nothing is resumed, so each second costs what comes meanwhile. It is noticed within 10 s.
+const (
+	componentAskEvery  = 2 * time.Second
+	componentDeadAfter = 8 * time.Second
+)
+
 // Side is the counter towards one XMPP account. It implements bridge.Side.
 type Side struct {
 	translator
@@ -65,7 +71,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	}
 	s.translator = translator{addr: newAddresses(&s.cfg), maxMessage: s.cfg.MaxMessage}
 	s.loop.s = s
-	s.connector = newConnector(&s.cfg, newClient(&s.cfg, me))
+	s.connector = newConnector(&s.cfg, loginOf(&s.cfg, me))
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)
 	s.rooms = muc.New(muc.Config{Rooms: s.cfg.Rooms, Nick: s.cfg.Nick, Ours: s.sentTo, Side: roomHost{s}, Archives: s.archive, Journal: journal, Log: s.log})
 	s.others = newOthers(s)
@@ -89,6 +95,11 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 	wg.Go(func() { s.inbox.run(life, in) })
 	s.loop.run(ctx)
 	s.stop()
+	if cfg := &s.cfg; cfg.Component { // nobody brings again what has come
+		late, cancel := context.WithTimeout(life, cfg.Drain)
+		_ = s.inbox.settled(late)
+		cancel()
+	}
 	end()
 	wg.Wait()
 	return nil
@@ -117,10 +128,14 @@ func (s *Side) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("xmpp: read bound deliveries: %w", err)
 	}
-	s.st = sm.New(sm.Config{
+	stream := sm.Config{
 		Account: s.me.String(), Resource: s.cfg.Resource, Window: s.window, ReadSize: readSize, AskEvery: askEvery, DeadAfter: deadAfter, Journal: s.streams, Acked: s.streams.acked,
 		TooLarge: s.releaseHeld,
-	}, sm.State{Session: saved, Queue: queue})
+	}
+	if s.cfg.Component {
+		stream.ReadSize, stream.AskEvery, stream.DeadAfter = 0, componentAskEvery, componentDeadAfter
+	}
+	s.st = sm.New(stream, sm.State{Session: saved, Queue: queue})
 	return nil
 }
 

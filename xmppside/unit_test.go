@@ -136,7 +136,10 @@ func TestHow(t *testing.T) {
 }
 
 func TestReply(t *testing.T) {
-	for _, r := range []reply{{"a@b", "a@b/c", "", english}, {"a@b", "a@b", "id", english}, {"a@b", "a@b", "id", chinese}, {"a@b", "a@b", "", chinese}} {
+	for _, r := range []reply{
+		{"a@b", "a@b/c", "", english, ""}, {"a@b", "a@b", "id", english, ""}, {"a@b", "a@b", "id", chinese, ""}, {"a@b", "a@b", "", chinese, ""},
+		{"a@b", "a@b", "id", english, "1@c"}, {"a@b", "a@b", "", chinese, "1@c"},
+	} {
 		if got, ok := parseReply(r.replyTo()); !ok || got != r {
 			t.Errorf("got %+v", got)
 		}
@@ -151,7 +154,7 @@ func TestReply(t *testing.T) {
 func TestRender(t *testing.T) {
 	s := unit(t)
 	ref := bridge.Ref{Msg: 5, Delivery: 2}
-	re := reply{"1001@chat.test", "1001@chat.test/a'b", "q&1", english}.replyTo()
+	re := reply{"1001@chat.test", "1001@chat.test/a'b", "q&1", english, ""}.replyTo()
 	for name, c := range map[string]struct {
 		out  bridge.Outbound
 		want string

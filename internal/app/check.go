@@ -50,8 +50,9 @@ func check(p Process) []step {
 	for _, w := range c.Warnings() {
 		steps = append(steps, step{name: w.Variable, note: w.Wrong + ": " + w.Remedy})
 	}
-	steps = append(steps, checkStore(&c), checkHTTP(ctx, &c.HTTP))
-	steps = append(steps, checkSides(ctx, &c, p.Version)...)
+	page, running := checkHTTP(ctx, &c.HTTP)
+	steps = append(steps, checkStore(&c), page)
+	steps = append(steps, checkSides(ctx, &c, p.Version, running)...)
 	return append(steps, checkGroups(&c)...)
 }
 
@@ -68,25 +69,25 @@ func unusable(err error) (steps []step) {
 }
 
 // checkHTTP tries to listen where the status page will be. A relay that runs with this environment is there already.
-func checkHTTP(ctx context.Context, c *configs.HTTP) step {
+func checkHTTP(ctx context.Context, c *configs.HTTP) (_ step, running bool) {
 	s := step{name: "status page " + c.Addr, ok: true}
 	l, err := net.Listen("tcp", c.Addr)
 	if err == nil {
 		if err := l.Close(); err != nil {
 			s.note = err.Error()
 		}
-		return s
+		return s, false
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		asked, cancel := context.WithTimeout(ctx, healthTimeout)
 		defer cancel()
 		if body, why := ask(asked, c, http.MethodGet, "/livez", ""); why == nil && bytes.Contains(body, []byte(`"ok"`)) {
 			s.note = "a relay answers there already"
-			return s
+			return s, true
 		}
 	}
 	s.ok, s.fatal, s.note = false, true, err.Error()+": choose another address in CHATRELAY_HTTP_ADDR, or stop what listens there"
-	return s
+	return s, false
 }
 
 // checkStore opens the journal for looking only: a relay may have it in its hands.
@@ -114,10 +115,11 @@ func checkStore(c *configs.Config) step {
 	return s
 }
 
-func checkSides(ctx context.Context, c *configs.Config, version string) (out []step) {
+func checkSides(ctx context.Context, c *configs.Config, version string, running bool) (out []step) {
 	files := func() *configs.Files { return &c.Files }
 	mc, err1 := mqttConfig(c, files, zerolog.Nop())
 	xc, err2 := xmppConfig(c, files, version, zerolog.Nop())
+	xc.Running = running
 	if err := errors.Join(err1, err2); err != nil {
 		return []step{{"configuration", false, true, err.Error()}}
 	}

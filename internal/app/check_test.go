@@ -58,17 +58,17 @@ func TestCheckConfiguration(t *testing.T) {
 }
 
 func TestCheckHTTP(t *testing.T) {
-	if s := checkHTTP(t.Context(), &configs.HTTP{Addr: "127.0.0.1:0"}); !s.ok {
+	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: "127.0.0.1:0"}); !s.ok || running {
 		t.Errorf("a free port: %+v", s)
 	}
 	relay := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"ok": true}`) }))
 	defer relay.Close()
-	if s := checkHTTP(t.Context(), &configs.HTTP{Addr: relay.Listener.Addr().String()}); !s.ok || !strings.Contains(s.note, "already") {
+	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: relay.Listener.Addr().String()}); !s.ok || !running || !strings.Contains(s.note, "already") {
 		t.Errorf("a relay: %+v", s)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	if s := checkHTTP(t.Context(), &configs.HTTP{Addr: other.Listener.Addr().String()}); s.ok || !s.fatal || !strings.Contains(s.note, "CHATRELAY_HTTP_ADDR") {
+	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: other.Listener.Addr().String()}); s.ok || running || !s.fatal || !strings.Contains(s.note, "CHATRELAY_HTTP_ADDR") {
 		t.Errorf("somebody else: %+v", s)
 	}
 }

@@ -8,14 +8,17 @@ const (
 	_           Kind = iota
 	BadLogin         // user or password
 	BadClientID      // the broker does not want it
+	BadSecret        // of a component
 	BadScram         // a challenge that is broken, or hostile
 	HostUnknown      // the server does not serve the domain
+	NoComponent      // the server has no component of that name
 	NoMechanism      // no way to log in that both know
 	NoPassword       // its file cannot be read, or it is empty
 	NoTLS            // the server does not offer it
 	NoWebsocket      // the web server does not answer as one
 	PlainOnly        // without TLS the server wants the password as it is
 	TLSDemanded      // the server takes no login without it
+	Taken            // another connection is the component
 	Unavailable      // the far end says that it cannot, for now
 )
 

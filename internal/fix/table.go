@@ -44,9 +44,12 @@ func kindRows() []row {
 			"check CHATRELAY_MQTT_USERNAME and CHATRELAY_MQTT_PASSWORD, and that the broker lets this user in",
 			"check CHATRELAY_XMPP_PASSWORD and CHATRELAY_XMPP_JID"},
 		{kind(BadClientID), "change CHATRELAY_MQTT_CLIENT_ID, or let the broker accept it", ""},
+		{kind(BadSecret), "", "check CHATRELAY_XMPP_PASSWORD and CHATRELAY_XMPP_JID: the server must have a component of that name, with this secret"},
 		{kind(BadScram), "", "check CHATRELAY_XMPP_ADDR and the server's SASL settings"},
 		{kind(HostUnknown), "",
 			"the server does not serve this domain: correct the domain in CHATRELAY_XMPP_JID, or name the server that serves it in CHATRELAY_XMPP_ADDR"},
+		{kind(NoComponent), "",
+			"the server has no component of that name: add one for CHATRELAY_XMPP_JID to its configuration, or correct CHATRELAY_XMPP_JID or CHATRELAY_XMPP_ADDR"},
 		{kind(NoMechanism), "", "let the server offer SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN (over TLS)"},
 		{kind(NoPassword),
 			"set CHATRELAY_MQTT_PASSWORD, or let CHATRELAY_MQTT_PASSWORD_FILE name a file that the relay may read",
@@ -57,6 +60,7 @@ func kindRows() []row {
 		{kind(PlainOnly), "",
 			"set CHATRELAY_XMPP_TLS=starttls or direct: without TLS the relay does not send the password as it is. Or let the server offer SCRAM"},
 		{kind(TLSDemanded), "", "the server wants TLS: set CHATRELAY_XMPP_TLS=starttls, and CHATRELAY_XMPP_CA_FILE if its authority is your own"},
+		{kind(Taken), "", "stop the other relay; or, if it is this relay's connection of before, wait until the server notices that it is gone (Prosody lets the new one in at once with component_conflict_resolve = \"kick_old\")"},
 		{kind(Unavailable), "look at the broker's log; it is tried again", "look at the server's log; it is tried again"},
 	}
 }

@@ -98,6 +98,11 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 	direct["tls"] = true
 	web := m{"port": port(x.HTTPAddr), "ip": "127.0.0.1", "module": "ejabberd_http",
 		"request_handlers": m{"/api": "mod_http_api", "/ws": "ejabberd_http_ws", "/bosh": "mod_bosh"}}
+	listen := []m{plain, direct, web}
+	if x.Component != "" {
+		listen = append(listen, m{"port": port(x.ComponentAddr), "ip": "127.0.0.1", "module": "ejabberd_service",
+			"hosts": m{x.Component: m{"password": x.Secret()}}})
+	}
 	shaper, offline := any(m{"none": "all"}), any(m{"infinity": "all"})
 	if cfg.RateLimits { // Debian's ejabberd.yml
 		shaper, offline = m{"normal": "all"}, m{"100": "all"}
@@ -127,7 +132,7 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 	doc := m{
 		"loglevel": "info", "log_rotate_count": 0, "hosts": []string{x.Domain},
 		"certfiles": []string{x.CertFile, x.KeyFile}, "ca_file": x.CAFile,
-		"listen": []m{plain, direct, web}, "auth_password_format": "plain",
+		"listen": listen, "auth_password_format": "plain",
 		"api_permissions": m{"tests": m{"from": []string{"mod_http_api"}, "who": m{"ip": "127.0.0.0/8"}, "what": "*"}},
 		"access_rules":    m{"local": m{"allow": "all"}},
 		"shaper":          m{"normal": m{"rate": 3000, "burst_size": 20000}},

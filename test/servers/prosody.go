@@ -81,6 +81,10 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 	set("consider_bosh_secure", "true")
 	set("cross_domain_websocket", "true")
 	set("modules_disabled", `{ "s2s" }`)
+	if x.Component != "" {
+		set("component_ports", luaPort(x.ComponentAddr))
+		set("component_interfaces", `{ "127.0.0.1" }`)
+	}
 	set("storage", `"internal"`)
 	set("authentication", `"internal_plain"`) // the login is SCRAM all the same
 	set("c2s_require_encryption", fmt.Sprint(!cfg.PlainAllowed))
@@ -139,6 +143,12 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 		ofRooms = append(ofRooms, quoteLua(roomPlugin))
 	}
 	fmt.Fprintf(&b, "\tmodules_enabled = { %s }\n", strings.Join(ofRooms, "; "))
+	if x.Component != "" {
+		fmt.Fprintf(&b, "Component %s\n\tcomponent_secret = %s\n", quoteLua(x.Component), quoteLua(x.Secret()))
+		if cfg.KickOld {
+			fmt.Fprintf(&b, "\tcomponent_conflict_resolve = \"kick_old\"\n")
+		}
+	}
 	return b.String()
 }
 

@@ -40,6 +40,9 @@ type XMPPConfig struct {
 	RoomPlugin     string   // Lua of a module for Prosody's rooms
 	Plugin         string   // likewise, for its accounts
 	SleepyRooms    bool     // rooms that nobody is in leave memory at once, and are not read back at a start
+
+	Component string // name of an external component (XEP-0114), which lives at <name>.<domain>; empty: none
+	KickOld   bool   // a second connection takes the component over (Prosody), instead of being refused
 }
 
 // XMPP is a server of one's own.
@@ -56,6 +59,8 @@ type XMPP struct {
 	WSURL         string // RFC 7395, without TLS
 	BOSHURL       string // XEP-0206, without TLS
 	Database      string // SQLite file of the archive; empty: it is in none
+	Component     string // domain of the component; empty: there is none
+	ComponentAddr string // host:port where it connects, without TLS
 
 	users map[string]string
 	add   func(ctx context.Context, user, password string) error
@@ -103,6 +108,9 @@ func (x *XMPP) AddUser(user, password string) error {
 	return nil
 }
 
+// Secret is what the component shows.
+func (x *XMPP) Secret() string { return "pw-component" }
+
 // prepare fills in what both servers have in common.
 func prepare(name, dir string, cfg *XMPPConfig) (*XMPP, *portSet, error) {
 	if cfg.Domain == "" {
@@ -118,6 +126,9 @@ func prepare(name, dir string, cfg *XMPPConfig) (*XMPP, *portSet, error) {
 	ports := &portSet{}
 	x.ends = append(x.ends, ports.release)
 	x.Addr, x.DirectTLSAddr, x.HTTPAddr = loopback(ports.take()), loopback(ports.take()), loopback(ports.take())
+	if cfg.Component != "" {
+		x.Component, x.ComponentAddr = cfg.Component+"."+cfg.Domain, loopback(ports.take())
+	}
 	if ports.err != nil {
 		ports.release()
 		return nil, nil, ports.err
@@ -135,7 +146,11 @@ func (x *XMPP) ready(ctx context.Context) error {
 	if err := answersXMPP(ctx, x.Addr, x.Domain); err != nil {
 		return err
 	}
-	return listens(ctx, x.DirectTLSAddr, x.HTTPAddr)
+	addrs := []string{x.DirectTLSAddr, x.HTTPAddr}
+	if x.ComponentAddr != "" {
+		addrs = append(addrs, x.ComponentAddr)
+	}
+	return listens(ctx, addrs...)
 }
 
 // attach ties a server to a test: errors fail it, the end of the test ends the server, and a failed test

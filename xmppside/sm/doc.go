@@ -50,5 +50,7 @@
 // enqueue, and never call the Stream. Methods of Handle never wait. A handler runs on mellium's reading
 // goroutine: it must not call Send (whose room only reading can make); it uses Reply, or t.
 //
+// A component (XEP-0114) logs in by [Component] in place of Link.SASL and Link.Bind.
+//
 // Left out: XEP-0198 for components (no server has it) and for the server's side.
 package sm

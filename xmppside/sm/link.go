@@ -50,7 +50,7 @@ type Link struct {
 	unread     unread // of what the server has read
 	asked      uint64 // number of the last stanza that was asked for
 	askedAt    time.Time
-	fence      string    // prefix of the pings' ids where there is no XEP-0198
+	fence      fence
 	waiting    time.Time // since when the gate waits; zero: it does not
 	final      []byte    // written last
 	finalErr   error     // why

@@ -2,7 +2,6 @@ package sm
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 )
 
@@ -18,7 +17,7 @@ func (l *Link) Logout(ctx context.Context) error {
 	s.mu.Lock()
 	s.over, s.open = true, false
 	s.broadcast()
-	if l.current() && l.ready {
+	if l.current() && l.ready && l.fence.component == "" { // a component has no presence of its own
 		s.out.add([]byte(unavailable), nil)
 		l.wake.Set()
 	}
@@ -80,6 +79,3 @@ func (l *Link) until(ctx context.Context, what func() bool) error {
 		}
 	}
 }
-
-// token is a name that nobody guesses.
-func token() string { return rand.Text()[:16] }

@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"strconv"
-	"strings"
 
 	"mellium.im/xmlstream"
 	"mellium.im/xmpp/stanza"
@@ -133,7 +132,7 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	case start.Name.Space == NS:
 		l.nonza(start)
 		return nil
-	case !stanza.Is(start.Name, stanza.NSClient):
+	case !stanzaSpace(start.Name.Space) || !stanza.Is(start.Name, start.Name.Space):
 		return nil
 	}
 	n := l.transport.opened
@@ -144,6 +143,8 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 		void(t, start)
 	case l.fenced(start):
 		void(t, start)
+		m.Done()
+	case standsBack(l, start):
 		m.Done()
 	default:
 		l.handler(m, t, start)
@@ -227,37 +228,17 @@ func (l *Link) answer(h string) error {
 // fenced tells whether a stanza answers a ping of ours; result or error, it comes behind all that we sent
 // before.
 func (l *Link) fenced(start *xml.StartElement) bool {
-	id := attr(start, "id")
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if start.Name.Local != "iq" || l.fence == "" || !strings.HasPrefix(id, l.fence) || !ours(attr(start, "from"), s.sess.JID) {
-		return false
-	}
-	n, err := strconv.ParseUint(id[len(l.fence):], 10, 64)
-	if err != nil || n > s.out.written() {
+	n := l.fence.number(start, s.sess.JID)
+	if n == 0 || n > s.out.written() {
 		return false
 	}
 	l.awaiting = false
 	s.confirmed(s.out.drop(n))
 	l.wake.Set()
 	return true
-}
-
-// ours tells whether from is our server, or our account by any of its names.
-func ours(from, full string) bool {
-	bare, _, _ := strings.Cut(full, "/")
-	_, domain, _ := strings.Cut(bare, "@")
-	return from == "" || from == domain || from == bare || from == full
-}
-
-func attr(start *xml.StartElement, name string) string {
-	for _, a := range start.Attr {
-		if a.Name.Space == "" && a.Name.Local == name {
-			return a.Value
-		}
-	}
-	return ""
 }
 
 const voidAttr = "sm-void"

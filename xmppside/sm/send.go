@@ -127,8 +127,7 @@ func (l *Link) ask(buf []byte, must bool) []byte {
 	}
 	// Its number is that of the last stanza which its answer speaks for: its own.
 	n := s.out.top + 1
-	ping := "<iq type='get' id='" + l.fence + strconv.FormatUint(n, 10) + "'><ping xmlns='urn:xmpp:ping'/></iq>"
-	s.out.add([]byte(ping), nil)
+	s.out.add(l.fence.ping(n), nil)
 	l.asked = n
 	return s.out.take(buf, s.committed, math.MaxInt, true, s.single)
 }

@@ -28,6 +28,8 @@ var (
 	ErrTooLarge = errors.New("sm: the server sends a stanza above 4 MiB, or of too many parts: it is passed over")
 	// ErrAccount: the server bound an account that is not Config.Account. Nothing is sent to it.
 	ErrAccount = errors.New("sm: the server bound an account that is not ours")
+	// ErrRival: another connection is the same component, and was there first. Stand back.
+	ErrRival = errors.New("sm: another connection is the same component")
 	// ErrRedo: Handle.Redo ended the connection. Reconnect.
 	ErrRedo = errors.New("sm: stanza is to be delivered again")
 )

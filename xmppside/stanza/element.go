@@ -56,6 +56,8 @@ const (
 	NSOpenPGP    = "urn:xmpp:openpgp:0"
 	NSOldPGP     = "jabber:x:encrypted"
 
+	nsComponent = "jabber:component:accept"
+
 	mostNesting = 64
 )
 
@@ -63,7 +65,7 @@ var ErrCut = errors.New("xmpp: a stanza was cut")
 
 // Read reads what is left of an element to its end. An error: the connection ended within it; then it is what was read.
 func Read(r xml.TokenReader, start *xml.StartElement) (*Element, error) {
-	root := &Element{Name: start.Name, Attr: start.Attr}
+	root := &Element{Name: named(start.Name), Attr: start.Attr}
 	open := []*Element{root}
 	text := []*strings.Builder{{}}
 	for len(open) > 0 {
@@ -77,7 +79,7 @@ func Read(r xml.TokenReader, start *xml.StartElement) (*Element, error) {
 				}
 				continue
 			}
-			kid := &Element{Name: t.Name, Attr: t.Copy().Attr}
+			kid := &Element{Name: named(t.Name), Attr: t.Copy().Attr}
 			open[top].Kids = append(open[top].Kids, kid)
 			open, text = append(open, kid), append(text, &strings.Builder{})
 		case xml.CharData:
@@ -92,6 +94,14 @@ func Read(r xml.TokenReader, start *xml.StartElement) (*Element, error) {
 		}
 	}
 	return root, nil
+}
+
+// named makes a name of a component's stream that of a client's: what a stanza says is the same in both (XEP-0114).
+func named(n xml.Name) xml.Name {
+	if n.Space == nsComponent {
+		n.Space = NSClient
+	}
+	return n
 }
 
 func ignoreEOF(err error) error {

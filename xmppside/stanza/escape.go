@@ -1,6 +1,9 @@
 package stanza
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // AppendText escapes text between tags: only what must be, for servers spend time on every reference. A raw CR
 // would arrive as LF (XML 1.0 §2.11).
@@ -49,6 +52,16 @@ func AppendAttr(b []byte, name, value string) []byte {
 		}
 	}
 	return append(b, '\'')
+}
+
+// From gives a stanza of ours a sender, as its first attribute, unless it has one there.
+func From(raw []byte, from string) []byte {
+	at := bytes.IndexAny(raw, " />")
+	if at < 0 || bytes.HasPrefix(raw[at:], []byte(" from=")) {
+		return raw
+	}
+	out := make([]byte, 0, len(raw)+len(from)+len(" from=''"))
+	return append(AppendAttr(append(out, raw[:at]...), "from", from), raw[at:]...)
 }
 
 // Legal tells whether text is UTF-8 of characters that XML has (XML 1.0 §2.2). A server closes the stream for
