@@ -15,6 +15,12 @@ const (
 	componentMode = "component"
 )
 
+// The values of XMPP.Body.
+const (
+	jsonBody = "json"
+	textBody = "text"
+)
+
 // Component tells whether the relay is one (XEP-0114).
 func (x *XMPP) Component() bool { return x.Mode == componentMode }
 
@@ -28,6 +34,9 @@ func (x *XMPP) Security() string {
 	}
 	return "starttls"
 }
+
+// Text tells whether people write and read texts, rather than envelopes.
+func (x *XMPP) Text() bool { return x.Body == textBody || x.Body == "" && x.Component() }
 
 // Account is the local part of the relay's address: a name that no landline may have. A component has none.
 func (x *XMPP) Account() string {
@@ -49,6 +58,10 @@ func (x *XMPP) Domain() string {
 
 func (x *XMPP) check() (out Problems) {
 	out.oneOf("XMPP_MODE", x.Mode, clientMode, componentMode)
+	if x.Body != "" {
+		out.oneOf("XMPP_BODY", x.Body, jsonBody, textBody)
+	}
+	out.say(x.Body == textBody && !x.Component(), "XMPP_BODY", "is text, but CHATRELAY_XMPP_MODE is not component", "leave one of them out: in a text nothing says who it is for")
 	if x.Component() {
 		out.component(x)
 	} else {

@@ -21,17 +21,22 @@ func TestComponent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.XMPP.Component() || c.XMPP.Security() != "off" || c.XMPP.Account() != "" || c.XMPP.Domain() != "example.org" {
+	if !c.XMPP.Component() || c.XMPP.Security() != "off" || c.XMPP.Account() != "" || !c.XMPP.Text() || c.XMPP.Domain() != "example.org" {
 		t.Errorf("got component %v, TLS %s, account %q, domain %s", c.XMPP.Component(), c.XMPP.Security(), c.XMPP.Account(), c.XMPP.Domain())
 	}
 	if c, err = load("XMPP_ADDR=chat.example.org:5348", "XMPP_TLS=direct"); err != nil || c.XMPP.Security() != "direct" {
 		t.Errorf("by TLS: %v, %s", err, c.XMPP.Security())
+	}
+	if c, err = load("XMPP_BODY=json"); err != nil || c.XMPP.Text() {
+		t.Errorf("json: %v, text %v", err, c.XMPP.Text())
 	}
 	for name, tt := range map[string]struct {
 		env            []string
 		variable, says string
 	}{
 		"of no kind":           {[]string{"XMPP_MODE=server"}, "XMPP_MODE", "client or component"},
+		"bodies of no kind":    {[]string{"XMPP_BODY=xml"}, "XMPP_BODY", "json or text"},
+		"text of a client":     {[]string{"XMPP_MODE=client", "XMPP_JID=receiver@example.org", "XMPP_BODY=text"}, "XMPP_BODY", "is not component"},
 		"an account":           {[]string{"XMPP_JID=receiver@example.org"}, "XMPP_JID", "relay.example.org"},
 		"no address":           {[]string{"XMPP_ADDR="}, "XMPP_ADDR", "localhost:5347"},
 		"no user domain":       {[]string{"XMPP_USER_DOMAIN="}, "XMPP_USER_DOMAIN", "where people have their accounts"},

@@ -55,6 +55,7 @@ type XMPP struct {
 	TLSInsecure  bool    `env:"XMPP_TLS_INSECURE" envDefault:"false" desc:"true allows XMPP_TLS=off beyond loopback: the password and all messages can then be read on the way."`
 	CAFile       string  `env:"XMPP_CA_FILE" shown:"system roots" desc:"PEM file with the authorities that may sign the server's certificate."`
 	UserDomain   string  `env:"XMPP_USER_DOMAIN" shown:"domain of XMPP_JID" desc:"Where landlines live: 1001 is 1001@<this domain>. Required of a component: people have addresses there, devices at the component."`
+	Body         string  `env:"XMPP_BODY" shown:"json; text for a component" desc:"What people write and read: json (envelopes) or text. text is for a component only: there the address says who a message is for."`
 	Resource     string  `env:"XMPP_RESOURCE" envDefault:"chatrelay" desc:"Resource of the relay's login. One relay per account and topic prefix: a second resource does not make a second relay possible."`
 	Nick         string  `env:"XMPP_NICK" envDefault:"chatrelay" desc:"The relay's nick in rooms."`
 	Rooms        JIDList `env:"XMPP_ROOMS" desc:"Rooms to serve, by bare JID, separated by commas; those of GROUPS_FILE are served anyway."`

@@ -71,7 +71,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"CHATRELAY_MQTT_URL= ssl://u:pw@b1:8883 , wss://b2/mqtt", "CHATRELAY_MQTT_USERNAME=u", "CHATRELAY_MQTT_PASSWORD= p ",
 		"CHATRELAY_MQTT_CLIENT_ID=one", "CHATRELAY_MQTT_CA_FILE=" + cert, "CHATRELAY_MQTT_CERT_FILE=" + cert, "CHATRELAY_MQTT_KEY_FILE=" + key,
 		"CHATRELAY_MQTT_QOS=1", "CHATRELAY_MQTT_WINDOW=500", "CHATRELAY_MQTT_VERSION=3.1.1", "CHATRELAY_MQTT_SESSION_EXPIRY=24h", "CHATRELAY_TOPIC_PREFIX=in/box", "CHATRELAY_STATUS_TOPIC=off",
-		"CHATRELAY_XMPP_MODE=client", "CHATRELAY_XMPP_JID=receiver@example.org", "CHATRELAY_XMPP_PASSWORD_FILE=" + file(t, "from file\n"), "CHATRELAY_XMPP_ADDR=[::1]:5222",
+		"CHATRELAY_XMPP_MODE=client", "CHATRELAY_XMPP_BODY=json", "CHATRELAY_XMPP_JID=receiver@example.org", "CHATRELAY_XMPP_PASSWORD_FILE=" + file(t, "from file\n"), "CHATRELAY_XMPP_ADDR=[::1]:5222",
 		"CHATRELAY_XMPP_TLS=direct", "CHATRELAY_XMPP_TLS_INSECURE=true", "CHATRELAY_XMPP_CA_FILE=" + cert, "CHATRELAY_XMPP_USER_DOMAIN=users.example.org",
 		"CHATRELAY_XMPP_RESOURCE=r1", "CHATRELAY_XMPP_NICK=post", "CHATRELAY_XMPP_ROOMS=hall@rooms.example.org, team@rooms.example.org",
 		"CHATRELAY_LANDLINE_PATTERN=[A-Za-z0-9]{1,9}", "CHATRELAY_MAX_MESSAGE=64KiB", "CHATRELAY_NOTICES=failed", "CHATRELAY_IDENTITY_FILE=" + identity,
@@ -94,7 +94,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	c.MQTT.URLs, c.MQTT.Password, c.XMPP.PasswordFile, c.HTTP.Token, c.Console.Token, c.Console.ReadTokenFile = nil, "", "", "", "", ""
 	want := Config{
 		MQTT: MQTT{Username: "u", ClientID: "one", CAFile: cert, CertFile: cert, KeyFile: key, QoS: 1, Window: 500, Version: "3.1.1", SessionExpiry: 24 * time.Hour, Prefix: "in/box", StatusTopic: "off"},
-		XMPP: XMPP{Mode: "client", JID: "receiver@example.org", Addr: "[::1]:5222", TLS: "direct", TLSInsecure: true, CAFile: cert, UserDomain: "users.example.org",
+		XMPP: XMPP{Mode: "client", Body: "json", JID: "receiver@example.org", Addr: "[::1]:5222", TLS: "direct", TLSInsecure: true, CAFile: cert, UserDomain: "users.example.org",
 			Resource: "r1", Nick: "post", Rooms: JIDList{"hall@rooms.example.org", "team@rooms.example.org"}},
 		Messages: Messages{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
 			GroupsFile: groups, GroupSenders: "any", Trusted: JIDList{"bot@example.org"}},

@@ -1,6 +1,8 @@
 package xmppside
 
 import (
+	"time"
+
 	"chatrelay/bridge"
 	"chatrelay/xmppside/muc"
 	"chatrelay/xmppside/stanza"
@@ -31,7 +33,7 @@ func (s *translator) classify(e *stanza.Element) verdict {
 	case s.rooms.Ours(stanza.Bare(from)):
 		return s.classifyPrivate(e, from)
 	}
-	if len(e.All(stanza.NSClient, "body")) == 0 && !encrypted(e) {
+	if len(e.All(stanza.NSClient, "body")) == 0 && !encrypted(e) && !s.tellsWithoutBody(e) {
 		return ignored(bodiless(e))
 	}
 	return s.classifyChat(e, from)
@@ -136,8 +138,12 @@ func (s *translator) classifyChat(e *stanza.Element, from string) verdict {
 	v.in.Receipt = id != "" && e.Child(stanza.NSReceipts, "request") != nil
 	v.archiveID = s.archivedAs(e)
 	s.body(e, &v.in)
-	if !known && v.in.Refused == nil {
+	switch {
+	case v.in.Refused != nil:
+	case !known:
 		v.in.To, v.in.Refused = "", bridge.Refuse("bad_address", "there is no landline of that name")
+	case s.texts && v.in.To != "":
+		s.textIn(e, &v.in, bare, time.Now())
 	}
 	return v
 }
@@ -171,6 +177,7 @@ func (s *translator) body(e *stanza.Element, in *bridge.Inbound) {
 	switch {
 	case encrypted(e):
 		in.Refused = bridge.Refuse("encrypted", "the message is encrypted for somebody else's keys, and the relay has none: switch encryption off for this chat")
+	case len(bodies) == 0 && s.tellsWithoutBody(e):
 	case len(bodies) != 1:
 		in.Refused = bridge.Refuse("two_bodies", "the stanza has more than one body")
 	case len(bodies[0].Kids) > 0: // RFC 6121 §5.2.3: text only; others may read it with what the child says

@@ -21,6 +21,7 @@ import (
 type Config struct {
 	// Component: the relay is a component (XEP-0114), and each landline an address of its domain.
 	Component bool
+	Text      bool   // bodies are texts that people read, instead of envelopes; of a component only
 	JID       string // bare: the relay's account, or the component's domain
 	// Password is asked for at each login, so that a rotated secret file works.
 	Password func() (string, error)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"chatrelay/bridge"
+	"chatrelay/message"
+	"chatrelay/xmppside/stanza"
 )
 
 const (
@@ -35,6 +37,27 @@ func (s idSigner) id(ref bridge.Ref, to string) string {
 	return messagePrefix + strconv.FormatUint(ref.Msg, 10) + "-" + strconv.FormatUint(uint64(ref.Delivery), 10) + "-" + s.seal(ref, to)
 }
 
+// idWith is that of a message which its sender knows by a name of his own: who answers it, corrects it or has read it says so with the
+// stanza's id.
+func (s idSigner) idWith(ref bridge.Ref, to, name string) string {
+	id := s.id(ref, to)
+	if name != "" && len(name) <= message.MostID && stanza.Legal([]byte(name)) {
+		id += "-" + name
+	}
+	return id
+}
+
+// name is what the sender of a message calls it that we sent to a bare JID under an id; false: it is none of ours.
+func (s idSigner) name(id, to string) (name string, ours bool) {
+	if _, ours = s.ref(id, to); !ours {
+		return "", false
+	}
+	if parts := strings.SplitN(strings.TrimPrefix(id, messagePrefix), "-", 4); len(parts) == 4 {
+		name = parts[3]
+	}
+	return name, true
+}
+
 func (s idSigner) seal(ref bridge.Ref, to string) string {
 	h := hmac.New(sha256.New, s.secret)
 	var n [10]byte
@@ -57,14 +80,14 @@ func (s idSigner) made(l *outgoing) bool {
 // ref finds the delivery that an id from a bare JID is about; false: it is none of ours, or was not sent there.
 func (s idSigner) ref(id, from string) (bridge.Ref, bool) {
 	rest, ours := strings.CutPrefix(id, messagePrefix)
-	parts := strings.Split(rest, "-")
-	if !ours || len(parts) != 3 {
+	parts := strings.SplitN(rest, "-", 4) // the fourth is the sender's own name for it
+	if !ours || len(parts) < 3 {
 		return bridge.Ref{}, false
 	}
 	msg, err1 := strconv.ParseUint(parts[0], 10, 64)
 	num, err2 := strconv.ParseUint(parts[1], 10, 16)
 	ref := bridge.Ref{Msg: msg, Delivery: uint16(num)}
-	if err1 != nil || err2 != nil || id != s.id(ref, from) {
+	if err1 != nil || err2 != nil || messagePrefix+strings.Join(parts[:3], "-") != s.id(ref, from) {
 		return bridge.Ref{}, false
 	}
 	return ref, true

@@ -70,6 +70,12 @@ func chineseFor(reason string) string {
 		return `您的消息没有送达任何人，因为此账号不识别纯文本：请使用本服务配套的应用，或直接写给对方自己的地址，或发送 JSON，例如 {"from":"1001","to":"1002","content":"你好"}。`
 	case "encrypted":
 		return "这条消息已加密，而中继没有密钥，无法读取：请在此聊天中关闭加密后重新发送。"
+	case "reaction":
+		return "此联系人收不到表情回应：请直接发送消息。"
+	case "unknown_sender":
+		return "您的账号没有对应的号码，消息未送达：请联系管理员。"
+	case "bad_address":
+		return "没有这个联系人：请检查地址。"
 	case "full":
 		return "中继暂时没有空间接收更多消息，请稍后重新发送。"
 	}

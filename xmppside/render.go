@@ -36,6 +36,9 @@ func (s *translator) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		if why != nil {
 			return rendered{}, why
 		}
+		if s.texts {
+			return s.textStanza(out, from, to)
+		}
 		return s.chatStanza(out, from, to, "chat")
 	case bridge.KindRoom:
 		if !s.rooms.Serves(out.To) {

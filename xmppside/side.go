@@ -69,7 +69,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 		cfg: cfg, me: me, journal: journal, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
 		gate: gate{why: "not started"}, window: defaultWindow, most: defaultStanza,
 	}
-	s.translator = translator{addr: newAddresses(&s.cfg), maxMessage: s.cfg.MaxMessage}
+	s.addr, s.maxMessage, s.texts = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Text
 	s.loop.s = s
 	s.connector = newConnector(&s.cfg, loginOf(&s.cfg, me))
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)

@@ -14,6 +14,8 @@ type translator struct {
 	rooms      *muc.Rooms
 	ids        idSigner // its secret is set before the first connection
 	maxMessage int
+	texts      bool // people write and read texts, not envelopes (component)
+	sent       sentIDs
 }
 
 // sentTo tells whether an id is of a stanza that we sent to an address.

@@ -56,6 +56,14 @@ const (
 	NSOpenPGP    = "urn:xmpp:openpgp:0"
 	NSOldPGP     = "jabber:x:encrypted"
 
+	NSJSON      = "urn:xmpp:json:0"
+	NSOOB       = "jabber:x:oob"
+	NSCorrect   = "urn:xmpp:message-correct:0"
+	NSRetract   = "urn:xmpp:message-retract:1"
+	NSReply     = "urn:xmpp:reply:0"
+	NSFallback  = "urn:xmpp:fallback:0"
+	NSReactions = "urn:xmpp:reactions:0"
+
 	nsComponent = "jabber:component:accept"
 
 	mostNesting = 64

@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"chatrelay/test/e2e/clients"
+	"chatrelay/test/servers"
+	"chatrelay/test/stage"
+)
+
+// asComponent is what makes the relay of a stage a component.
+func asComponent(s *stage.Stage) map[string]string {
+	return map[string]string{
+		"XMPP_MODE": "component", "XMPP_JID": s.XMPP.Component, "XMPP_PASSWORD": s.XMPP.Secret(), "XMPP_ADDR": s.XMPP.ComponentAddr,
+		"XMPP_USER_DOMAIN": s.XMPP.Domain, "XMPP_CA_FILE": "",
+	}
+}
+
+// In component mode a person who knows nothing of JSON talks with a device.
+func TestComponent(t *testing.T) {
+	for _, x := range stage.XMPPServers() {
+		t.Run(x.Name, func(t *testing.T) {
+			t.Parallel()
+			c := newChat(t, stage.Plan{Start: x.Start, XMPP: servers.XMPPConfig{Component: "relay"}, Wire: asComponent})
+			at := func(landline string) string { return landline + "@" + c.XMPP.Component }
+			t.Run("text", func(t *testing.T) {
+				said := c.toDevice(t, "1001", at("1002"), "m1", "<body>hello &lt;there&gt; 你好</body><request xmlns='urn:xmpp:receipts'/>", "hello <there> 你好")
+				if said["id"] != "m1" || said["to"] != "1002" || said["chatType"] != 1.0 || said["timeStamp"] == nil {
+					t.Errorf("got %v", said)
+				}
+				c.h.want(t, "a receipt for m1", stage.Patience, func(e event) bool { return e.st.Received == "m1" && e.st.From == at("1002") })
+				e := stage.Direct("1002", "1001", "hi & welcome")
+				c.publish(t, "1002", "1001", e.String())
+				c.h.wantMQTT(t, "1001", e.String()) // the broker's own delivery
+				got := c.h.want(t, "the answer", stage.Patience, func(x event) bool { return x.side == "xmpp" && x.inbox == "1001" && x.body == e.Content }).st
+				if got.From != at("1002") || got.Type != "chat" {
+					t.Errorf("got %+v", got)
+				}
+				c.h.wantNotice(t, "1002", "sent", e.Content)
+				// An answer to that names it as the device does.
+				inner := fmt.Sprintf("<body>&gt; hi\nthanks</body><reply xmlns='urn:xmpp:reply:0' id='%s'/>"+
+					"<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='5'/></fallback>", clients.Escape(got.ID))
+				if said := c.toDevice(t, "1001", at("1002"), "m2", inner, "thanks"); said["replyTo"] != e.ID {
+					t.Errorf("got %v, want an answer to %s", said, e.ID)
+				}
+			})
+			t.Run("correction", func(t *testing.T) {
+				said := c.toDevice(t, "1001", at("1002"), "m3", "<body>better</body><replace xmlns='urn:xmpp:message-correct:0' id='m1'/>", "better")
+				if said["replaces"] != "m1" {
+					t.Errorf("got %v", said)
+				}
+			})
+			t.Run("an envelope", func(t *testing.T) {
+				e := stage.Direct("1003", "1004", "by a program")
+				if err := c.Person("1003").X.Send(at("1004"), "chat", "", e.String()); err != nil {
+					t.Fatal(err)
+				}
+				c.h.wantMQTT(t, "1004", e.String())
+				c.h.wantNotice(t, "1003", "sent", e.Content)
+			})
+			t.Run("for another", func(t *testing.T) { // who it is from, and for, is proven
+				for _, e := range []stage.Envelope{stage.Direct("1004", "1002", "forged"), stage.Direct("1003", "1001", "misdirected")} {
+					before := c.Relay.Status()
+					if err := c.Person("1003").X.Send(at("1002"), "chat", "bad", e.String()); err != nil {
+						t.Fatal(err)
+					}
+					got := c.h.want(t, "an error", stage.Patience, func(x event) bool { return x.inbox == "1003" && x.st.Type == "error" && x.st.ID == "bad" }).st
+					if got.From != at("1002") || got.Text == "" {
+						t.Errorf("got %+v", got)
+					}
+					c.Relay.WantRefused(t, before)
+				}
+			})
+			c.Relay.Balanced()
+			c.h.wantNothing(t)
+			c.Relay.Stop()
+		})
+	}
+}
+
+// toDevice sends a stanza and returns the envelope that the device gets. Its sender is told.
+func (c *chat) toDevice(t *testing.T, from, to, id, inner, content string) (fields map[string]any) {
+	t.Helper()
+	if err := c.Person(from).X.Raw(fmt.Sprintf("<message to='%s' type='chat' id='%s'>%s</message>", to, id, inner)); err != nil {
+		t.Fatal(err)
+	}
+	landline, _, _ := strings.Cut(to, "@")
+	got := c.h.want(t, content+" in the inbox of "+landline, stage.Patience, func(e event) bool {
+		return e.side == "mqtt" && e.inbox == landline && e.env.From == from && e.env.Content == content && !e.env.Notice()
+	})
+	if err := json.Unmarshal([]byte(got.body), &fields); err != nil {
+		t.Fatal(err)
+	}
+	c.h.wantNotice(t, from, "sent", content)
+	return fields
+}

@@ -1,0 +1,131 @@
+package xmppside
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/message"
+	"chatrelay/xmppside/stanza"
+)
+
+// fileType is the contentType of a file that a person sends: any but 0, which is text.
+const fileType = 1
+
+// tellsWithoutBody tells whether a stanza without a body says something to a landline all the same, or has to be refused.
+func (s *translator) tellsWithoutBody(e *stanza.Element) bool {
+	return s.texts && (retracts(e) != nil || reacts(e))
+}
+
+func retracts(e *stanza.Element) *stanza.Element { return e.Child(stanza.NSRetract, "retract") }
+
+// reacts tells whether somebody puts a reaction to a message (XEP-0444); without one he takes it back.
+func reacts(e *stanza.Element) bool {
+	return e.Child(stanza.NSReactions, "reactions").Child(stanza.NSReactions, "reaction") != nil
+}
+
+// textIn makes an envelope of what a person has written to a landline's address. What is one already stays as it is.
+func (s *translator) textIn(e *stanza.Element, in *bridge.Inbound, bare string, now time.Time) {
+	switch container := e.Only(stanza.NSJSON, "json"); {
+	case reacts(e):
+		in.Body, in.Refused = nil, bridge.Refuse("reaction", "reactions are not passed on to this contact: write a message")
+		return
+	case message.IsEnvelope(in.Body):
+		return
+	case in.From == "":
+		in.Refused = bridge.Refuse("unknown_sender", "the sender's account is not that of a landline")
+		return
+	case container != nil && in.From == message.TextOf([]byte(container.Text)).From:
+		in.Body = []byte(container.Text)
+		return
+	}
+	t := message.Text{From: in.From, To: in.To, ID: messageID(e), Time: s.written(e, bare, now)}
+	if nick := e.Child(stanza.NSNick, "nick"); nick != nil && len(nick.Text) <= message.MostID {
+		t.Name = nick.Text
+	}
+	t.Content = s.about(e, string(in.Body), &t, in.To, bare)
+	in.Body = t.Envelope()
+}
+
+// about fills in what a message is about, and returns what is left of its body.
+func (s *translator) about(e *stanza.Element, body string, t *message.Text, to, bare string) string {
+	if r := retracts(e); r != nil { // what else it says is for clients that do not know it (XEP-0424 §4.1)
+		t.Retracts = s.named(r.Get("id"), bare)
+		return ""
+	}
+	if c := e.Child(stanza.NSCorrect, "replace"); c != nil {
+		t.Replaces = s.named(c.Get("id"), bare)
+	}
+	if r := e.Child(stanza.NSReply, "reply"); r != nil {
+		t.ReplyTo = s.named(r.Get("id"), bare)
+		body = withoutFallback(e, body, stanza.NSReply)
+	}
+	if url := e.Child(stanza.NSOOB, "x").Child(stanza.NSOOB, "url"); url != nil && url.Text == body && isURL(body) {
+		t.ContentType = fileType
+	}
+	return body
+}
+
+// named is what the other side calls a message: one of ours by its sender's name, or the person's own by its id.
+func (s *translator) named(id, bare string) string {
+	if name, ours := s.ids.name(id, bare); ours {
+		return name
+	}
+	return short(id)
+}
+
+// messageID is what a message is called by who sent it (XEP-0359); empty: it has no name.
+func messageID(e *stanza.Element) string {
+	if id := e.Only(stanza.NSStanzaID, "origin-id").AttrOr("id"); id != "" {
+		return short(id)
+	}
+	return short(e.Get("id"))
+}
+
+// short makes an id as long as one may be.
+func short(id string) string {
+	if len(id) <= message.MostID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "sha256-" + hex.EncodeToString(sum[:])
+}
+
+// written is when a message was: its sender's own server may have kept it (XEP-0203).
+func (s *translator) written(e *stanza.Element, bare string, now time.Time) time.Time {
+	for _, d := range e.All(stanza.NSDelay, "delay") {
+		if by := d.Get("from"); by != "" && (by == bare || by == stanza.Domain(bare)) {
+			if at, err := time.Parse(time.RFC3339, d.Get("stamp")); err == nil && !at.IsZero() && at.Before(now) {
+				return at
+			}
+		}
+	}
+	return now
+}
+
+// withoutFallback cuts off what a body has for clients that do not know a namespace (XEP-0428): characters from start to end, or all.
+func withoutFallback(e *stanza.Element, body, of string) string {
+	for _, f := range e.All(stanza.NSFallback, "fallback") {
+		if f.Get("for") != of {
+			continue
+		}
+		part := f.Child(stanza.NSFallback, "body")
+		if part == nil {
+			continue
+		}
+		text := []rune(body)
+		start, end := 0, len(text)
+		if part.Get("start") != "" || part.Get("end") != "" {
+			from, err1 := strconv.Atoi(part.Get("start"))
+			to, err2 := strconv.Atoi(part.Get("end"))
+			if err1 != nil || err2 != nil || from < 0 || from > to || to > len(text) {
+				return body
+			}
+			start, end = from, to
+		}
+		return string(text[:start]) + string(text[end:])
+	}
+	return body
+}
