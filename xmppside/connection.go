@@ -60,10 +60,14 @@ func (c *connection) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xm
 	}
 	switch start.Name.Local {
 	case "iq":
-		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.Get("from")))
+		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.Get("from"), e.Get("to")))
 		m.Done()
 	case "presence":
-		c.subscription(e)
+		if c.own.isComponent() {
+			answerPresence(c, e)
+		} else {
+			c.subscription(e)
+		}
 		c.s.rooms.Presence(e) // its rows are queued before the mark is saved
 		c.s.others.presence(c, e)
 		m.Done()

@@ -222,7 +222,11 @@ func TestSASLCondition(t *testing.T) {
 }
 
 func TestIQ(t *testing.T) {
-	ask := func(text string) string { return string(answerTo(parse(t, text), "1.2")) }
+	ask := func(text string) string {
+		e := parse(t, text)
+		payload, ok := known(e, "1.2")
+		return string(answerTo(e, payload, ok))
+	}
 	const from = " id='1' from='a b@chat.test/x'" // no JID, as mellium sees it
 	for name, c := range map[string]struct {
 		text string
@@ -318,7 +322,7 @@ func TestAsker(t *testing.T) {
 		roomJID + "/alice":         {roomJID + "/alice", false},
 		roomJID + "/" + ownNick(s): {roomJID + "/" + ownNick(s), true},
 	} {
-		if got := s.asker(from); got != want {
+		if got := s.asker(from, ""); got != want {
 			t.Errorf("%s: got %+v", from, got)
 		}
 	}

@@ -22,10 +22,31 @@ func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e
 		switch {
 		case len(e.Get("id")) > stanza.MostID:
 		case who.self || k.ours(e.Get("from")):
-			k.l.Reply(k.own.answer(answerTo(e, version), e), ownReplies)
+			k.l.Reply(answerFor(k, e, version), ownReplies)
 		case k.askers.allow(who.name):
-			k.l.Reply(k.own.answer(answerTo(e, version), e), mostReplies)
+			k.l.Reply(answerFor(k, e, version), mostReplies)
 		}
+	}
+}
+
+// answerFor is the answer of the address that was asked: the relay's, or a contact's.
+func answerFor(k *connection, e *stanza.Element, version string) []byte {
+	payload, ok := "", false
+	if k.s != nil && k.own.isComponent() {
+		if landline, is := k.s.addr.addressee(e.Get("to")); is {
+			payload, ok = k.s.contacts.contactKnown(e, landline)
+		}
+	}
+	if !ok {
+		payload, ok = known(e, version)
+	}
+	return k.own.answer(answerTo(e, payload, ok), e)
+}
+
+// answerPresence is for what is said to a contact.
+func answerPresence(c *connection, e *stanza.Element) {
+	if answer := c.s.contacts.presence(e); answer != nil && c.askers.allow(stanza.Bare(e.Get("from"))+"/"+e.Get("to")) {
+		c.l.Reply(c.own.answer(answer, e), mostReplies)
 	}
 }
 
@@ -37,12 +58,11 @@ func (c *connection) subscription(e *stanza.Element) {
 	if answer == "" || from == "" || c.ours(from) || c.s.rooms.Ours(from) || !c.askers.allow(from) {
 		return
 	}
-	c.l.Reply(c.own.answer(append(stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "type", answer), "to", from), "/>"...), e), mostReplies)
+	c.l.Reply(subscriptionAnswer(answer, from), mostReplies)
 }
 
-// answerTo makes the answer to a question.
-func answerTo(e *stanza.Element, version string) []byte {
-	payload, ok := known(e, version)
+// answerTo makes the answer to a question; not ok: nobody knows one.
+func answerTo(e *stanza.Element, payload string, ok bool) []byte {
 	typ := "result"
 	if !ok {
 		typ, payload = "error", "<error type='cancel'><service-unavailable xmlns='"+stanza.NSStanzas+"'/></error>"

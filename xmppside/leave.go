@@ -16,6 +16,9 @@ func (s *Side) leaveWith(ctx context.Context, c *connection) {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
 	defer cancel()
 	s.awaitReflections(drain)
+	if c.own.isComponent() {
+		s.takeLeave(drain, c)
+	}
 	if err := c.l.Logout(drain); err != nil && drain.Err() != nil {
 		s.log.Warn().Err(err).Msg("drain time is over: what is in flight is resumed at the next start")
 	}

@@ -158,12 +158,19 @@ type person struct {
 	jid     string
 	mu      sync.Mutex
 	got     []clients.Stanza
+	others  []other
 	changed wait.Broadcast
 }
 
 func newPerson(tb testing.TB, x *servers.XMPP, user string, rooms ...string) *person {
 	tb.Helper()
 	return newSession(tb, x, user, "", rooms...)
+}
+
+// other is presence, or the answer to a question.
+type other struct {
+	clients.Stanza
+	inner string
 }
 
 // newSession is one of several of a user. In rooms all have the same nick.
@@ -178,6 +185,10 @@ func newSession(tb testing.TB, x *servers.XMPP, user, resource string, rooms ...
 			p.got = append(p.got, s)
 			p.mu.Unlock()
 			p.changed.Wake()
+		}, OnOther: func(s clients.Stanza, inner string) {
+			p.mu.Lock()
+			p.others = append(p.others, other{s, inner})
+			p.mu.Unlock()
 		}})
 	if err != nil {
 		tb.Fatal(err)

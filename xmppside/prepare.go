@@ -23,6 +23,7 @@ func (c *connection) prepare() {
 	if c.own.isComponent() {
 		if o.afterHandshake(ctx) {
 			o.open(ctx)
+			c.wg.Go(func() { s.announce(ctx, c) }) // ends with the connection
 		}
 		return
 	}

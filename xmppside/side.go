@@ -75,6 +75,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)
 	s.rooms = muc.New(muc.Config{Rooms: s.cfg.Rooms, Nick: s.cfg.Nick, Ours: s.sentTo, Side: roomHost{s}, Archives: s.archive, Journal: journal, Log: s.log})
 	s.others = newOthers(s)
+	s.contacts = newContacts(s.addr, journal)
 	s.streams = newStreamJournal(s)
 	s.inbox = newInbox(s)
 	s.poison = poison{s: s, strikes: map[bridge.Ref]int{}, buried: map[bridge.Ref]bool{}}
@@ -124,6 +125,7 @@ func (s *Side) begin(ctx context.Context) error {
 	s.streams.saved = saved.ID
 	s.archive.Restore(state, saved.ID)
 	s.others.restore(state)
+	s.contacts.restore(state)
 	queue, err := s.restore(ctx, saved)
 	if err != nil {
 		return fmt.Errorf("xmpp: read bound deliveries: %w", err)

@@ -18,6 +18,9 @@ const (
 	keyStream = "stream" // sm.Session, JSON
 	keyCount  = "count." // and a hash of the stream's id: its h, 8 bytes
 	keyOthers = "others" // JSON
+
+	keySubscriber = "subscriber." // and landline/bare JID: who wants to see whether the landline is there
+	keyName       = "name."       // and a landline: what it calls itself
 )
 
 // countKey is where the h of a stream is kept that goes with each record. Each stream has a key of its own: a

@@ -16,6 +16,7 @@ const mostContainer = 64 << 10
 // textStanza writes a direct message as an ordinary client does, with its envelope beside it (XEP-0335).
 func (s *translator) textStanza(out *bridge.Outbound, from, to string) (rendered, *bridge.Refusal) {
 	t := message.TextOf(out.Body)
+	s.contacts.learn(out.From, t.Name)
 	envelope := message.XMLSafe(out.Body)
 	if len(envelope) > mostContainer || !stanza.Legal(envelope) {
 		envelope = nil

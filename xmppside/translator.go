@@ -16,6 +16,7 @@ type translator struct {
 	maxMessage int
 	texts      bool // people write and read texts, not envelopes (component)
 	sent       sentIDs
+	contacts   *contacts
 }
 
 // sentTo tells whether an id is of a stanza that we sent to an address.
@@ -47,9 +48,12 @@ func (s *translator) forUs(r *mam.Result) bool {
 	return false
 }
 
-func (s *translator) asker(from string) asker {
+func (s *translator) asker(from, to string) asker {
 	if who, served := s.rooms.Speaker(stanza.Bare(from), stanza.Resource(from)); served {
 		return asker{from, who.Self}
+	}
+	if s.addr.isComponent() {
+		return asker{name: stanza.Bare(from) + "/" + to}
 	}
 	return asker{name: stanza.Bare(from)}
 }

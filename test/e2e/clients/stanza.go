@@ -11,6 +11,7 @@ type element struct {
 		Lang string `xml:"http://www.w3.org/XML/1998/namespace lang,attr"`
 		Text string `xml:",chardata"`
 	} `xml:"jabber:client body"`
+	Inner    []byte `xml:",innerxml"`
 	Received *struct {
 		ID string `xml:"id,attr"`
 	} `xml:"urn:xmpp:receipts received"`

@@ -22,6 +22,8 @@ type XMPPConfig struct {
 	// OnStanza gets each message, and each IQ and presence that is an error, in order, from one
 	// goroutine. It may send.
 	OnStanza func(Stanza)
+	// OnOther gets presence and the answers to questions, with what is in them; nil: nobody wants them.
+	OnOther func(s Stanza, inner string)
 }
 
 // Stanza is what came, addressing read from attributes without a namespace only.
@@ -304,6 +306,9 @@ func (c *XMPP) next(dec *xml.Decoder) error {
 }
 
 func (c *XMPP) handle(s Stanza, e element) {
+	if c.cfg.OnOther != nil && (s.Name == "presence" || s.Name == "iq" && s.Type != "get") {
+		c.cfg.OnOther(s, string(e.Inner))
+	}
 	switch {
 	case s.Name == "iq" && s.Type == "get":
 		answer := "<iq type='error' id='" + Escape(s.ID) + "' to='" + Escape(s.From) + "'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"

@@ -1,0 +1,182 @@
+package xmppside
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"chatrelay/bridge"
+	"chatrelay/xmppside/stanza"
+)
+
+const (
+	// mostSubscriptions is how many are remembered: each is a row of the journal. Who asks beyond them sees the landline until the relay
+	// starts again.
+	mostSubscriptions = 100_000
+
+	mostName = 100 // characters of a name
+)
+
+// contacts are landlines as people have them in their contact lists (component). What they ask to see, and under which name, outlasts
+// the process. It may be used from any goroutine.
+type contacts struct {
+	addr    *addresses
+	journal bridge.SideState
+
+	mu      sync.Mutex // guards all below
+	sees    map[subscription]bool
+	names   map[string]string // by landline
+	pending []subscription    // are to be told that the landline is there
+	queued  map[subscription]bool
+	typ     string // of the presence that they are told; empty: available
+}
+
+// subscription is who wants to see whether a landline is there (RFC 6121 §3.1).
+type subscription struct{ landline, bare string }
+
+func newContacts(addr *addresses, journal bridge.SideState) *contacts {
+	return &contacts{addr: addr, journal: journal, sees: map[subscription]bool{}, names: map[string]string{}, queued: map[subscription]bool{}}
+}
+
+// restore takes in what the journal remembers.
+func (k *contacts) restore(state map[string][]byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for key, value := range state {
+		if landline, ok := strings.CutPrefix(key, keyName); ok {
+			k.names[landline] = string(value)
+		}
+		if at, ok := strings.CutPrefix(key, keySubscriber); ok {
+			landline, bare, _ := strings.Cut(at, "/") // no landline has one
+			k.sees[subscription{landline, bare}] = true
+		}
+	}
+}
+
+// presence takes what somebody's client or server says to a landline. It returns the answer; nil: there is none.
+func (k *contacts) presence(e *stanza.Element) []byte {
+	bare := stanza.Bare(e.Get("from"))
+	landline, ok := k.addr.addressee(e.Get("to"))
+	if !ok || landline == "" || k.addr.landlineOf(bare) == "" && !k.addr.trusted[bare] {
+		if e.Get("type") == "subscribe" {
+			return subscriptionAnswer("unsubscribed", bare)
+		}
+		return nil
+	}
+	s := subscription{landline, bare}
+	switch e.Get("type") {
+	case "subscribe":
+		k.add(s)
+		return subscriptionAnswer("subscribed", bare)
+	case "probe": // by his server, at his login: what we know of it may be lost (RFC 6121 §4.3)
+		k.add(s)
+	case "unsubscribe":
+		k.remove(s)
+		return subscriptionAnswer("unsubscribed", bare)
+	}
+	return nil
+}
+
+func subscriptionAnswer(typ, to string) []byte {
+	return append(stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "type", typ), "to", to), "/>"...)
+}
+
+// add remembers a subscription, and has it told.
+func (k *contacts) add(s subscription) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.sees[s] && len(k.sees) < mostSubscriptions {
+		k.sees[s] = true
+		k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keySubscriber + s.landline + "/" + s.bare, Value: []byte("1")})
+	}
+	k.tell(s)
+}
+
+// tell queues what is to be told. k.mu is held.
+func (k *contacts) tell(s subscription) {
+	if !k.queued[s] {
+		k.queued[s] = true
+		k.pending = append(k.pending, s)
+	}
+}
+
+func (k *contacts) remove(s subscription) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.sees[s] {
+		delete(k.sees, s)
+		k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keySubscriber + s.landline + "/" + s.bare})
+	}
+}
+
+// tellAll queues all that is remembered, in order. From here on that type of presence is told.
+func (k *contacts) tellAll(typ string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pending, k.queued, k.typ = nil, map[subscription]bool{}, typ
+	for _, s := range slices.SortedFunc(maps.Keys(k.sees), func(a, b subscription) int {
+		return strings.Compare(a.landline+"/"+a.bare, b.landline+"/"+b.bare)
+	}) {
+		k.tell(s)
+	}
+}
+
+// next takes up to n of those that are to be told, as stanzas.
+func (k *contacts) next(n int) []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n = min(n, len(k.pending))
+	var out []byte
+	for _, s := range k.pending[:n] {
+		delete(k.queued, s)
+		if from, why := k.addr.speaksAs(s.landline); why == nil {
+			out = append(out, presenceOf(from, s.bare, k.typ, k.names[s.landline])...)
+		}
+	}
+	k.pending = k.pending[n:]
+	return out
+}
+
+// presenceOf is one stanza; a name goes with it (XEP-0172).
+func presenceOf(from, to, typ, name string) []byte {
+	b := stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "from", from), "to", to)
+	if typ != "" {
+		return append(stanza.AppendAttr(b, "type", typ), "/>"...)
+	}
+	b = append(b, '>')
+	if name != "" {
+		b = append(stanza.AppendText(append(b, "<nick xmlns='"+stanza.NSNick+"'>"...), []byte(name)), "</nick>"...)
+	}
+	return append(b, "</presence>"...)
+}
+
+// learn takes the name that a landline gives itself.
+func (k *contacts) learn(landline, name string) {
+	name = strings.TrimSpace(stanza.LegalOnly(name))
+	if text := []rune(name); len(text) > mostName {
+		name = string(text[:mostName])
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if name == "" || k.names[landline] == name || len(k.names) >= mostSubscriptions && k.names[landline] == "" {
+		return
+	}
+	k.names[landline] = name
+	k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyName + landline, Value: []byte(name)})
+	for s := range k.sees {
+		if s.landline == landline {
+			k.tell(s)
+		}
+	}
+}
+
+// nameOf is what a landline is called.
+func (k *contacts) nameOf(landline string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if name := k.names[landline]; name != "" {
+		return name
+	}
+	return landline
+}

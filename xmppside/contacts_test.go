@@ -1,0 +1,125 @@
+package xmppside
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/servers"
+	"chatrelay/xmppside/stanza"
+)
+
+// Who may see a landline is told so, and remembered by the next process.
+func TestSubscribers(t *testing.T) {
+	m := bridgetest.NewMemory(t)
+	journal := m.SideJournal()
+	component := func(c *Config) {
+		c.Component, c.Text, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+	}
+	s := unitOn(t, journal, component)
+	say := func(typ, from, to string) string {
+		return string(s.contacts.presence(parse(t, fmt.Sprintf("<presence type='%s' from='%s' to='%s'/>", typ, from, to))))
+	}
+	for _, c := range []struct{ typ, from, to, want string }{
+		{"subscribe", "1001@chat.test", "2002@relay.chat.test", "'subscribed' to='1001@chat.test'"},
+		{"subscribe", "1002@chat.test/x", "2002@relay.chat.test", "'subscribed' to='1002@chat.test'"},
+		{"probe", "1003@chat.test/x", "2003@relay.chat.test", ""},
+		{"subscribe", "1003@elsewhere.test", "2002@relay.chat.test", "'unsubscribed'"},
+		{"subscribe", "1003@chat.test", "no+one@relay.chat.test", "'unsubscribed'"},
+		{"probe", "1003@elsewhere.test", "2002@relay.chat.test", ""},
+		{"unsubscribe", "1002@chat.test", "2002@relay.chat.test", "'unsubscribed'"},
+		{"unavailable", "1001@chat.test/x", "2002@relay.chat.test", ""},
+		{"", "1001@chat.test/x", "2002@relay.chat.test", ""},
+	} {
+		if got := say(c.typ, c.from, c.to); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s of %s to %s: %q, want %q", c.typ, c.from, c.to, got, c.want)
+		}
+	}
+	s.contacts.learn("2002", " Ann\u0007 & Co ")
+	told := func(s *Side) string { return string(s.contacts.next(10)) }
+	first := told(s)
+	if strings.Count(first, "<presence ") != 3 || !strings.Contains(first, "<nick xmlns='"+stanza.NSNick+"'>Ann &amp; Co</nick>") || told(s) != "" {
+		t.Errorf("told %s", first)
+	}
+	if err := journal.Wait(t.Context(), journal.SetState(bridge.XMPP)); err != nil {
+		t.Fatal(err)
+	}
+	state, err := journal.State(t.Context(), bridge.XMPP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := unit(t, component)
+	again.contacts.restore(state)
+	again.contacts.tellAll("unavailable")
+	got := told(again)
+	if want := "<presence from='2002@relay.chat.test' to='1001@chat.test' type='unavailable'/><presence from='2003@relay.chat.test' to='1003@chat.test' type='unavailable'/>"; got != want {
+		t.Errorf("the next process tells\n%s, want\n%s", got, want)
+	}
+	if again.contacts.nameOf("2002") != "Ann & Co" || again.contacts.nameOf("2003") != "2003" {
+		t.Error("names are forgotten")
+	}
+}
+
+// A person sees a landline in the contact list: there while the relay is, with its name, and across restarts of the relay.
+func TestContact(t *testing.T) {
+	bothServers(t, withComponent, func(t *testing.T, x *servers.XMPP) {
+		m := bridgetest.NewMemory(t)
+		cfg := componentConfig(x)
+		cfg.Text = true
+		l := start(t, m, cfg).up(t)
+		at := "2002@" + x.Component
+		alice := newPerson(t, x, "1001")
+		m.Add(bridge.KindChat, "2002", "1001", `{"from":"2002","to":"1001","content":"hi","name":"Ann"}`)
+		alice.must(t, 1, chats)
+		alice.raw(t, "<presence type='subscribe' to='"+at+"'/>")
+		l.eventually(t, "she sees it", func() bool { return alice.sees(at) == "available" })
+		l.stop()
+		l.eventually(t, "she sees that it is gone", func() bool { return alice.sees(at) == "unavailable" })
+		start(t, m, cfg).up(t)
+		l.eventually(t, "she sees it again", func() bool { return alice.sees(at) == "available" })
+		for id, c := range map[string]struct{ ask, want string }{
+			"disco": {stanza.Disco, "name='Ann'"},
+			"vcard": {"<vCard xmlns='vcard-temp'/>", "<FN>Ann</FN>"},
+			"last":  {"<query xmlns='jabber:iq:last'/>", "seconds='0'"},
+			"time":  {"<time xmlns='urn:xmpp:time'/>", "<utc>" + time.Now().UTC().Format("2006")},
+			"ping":  {"<ping xmlns='urn:xmpp:ping'/>", ""},
+			"items": {"<query xmlns='http://jabber.org/protocol/disco#items'/>", "disco#items"},
+		} {
+			alice.raw(t, "<iq type='get' id='"+id+"' to='"+at+"'>"+c.ask+"</iq>")
+			answer := other{}
+			l.eventually(t, "an answer to "+id, func() bool {
+				answer = alice.last(func(o other) bool { return o.Name == "iq" && o.ID == id })
+				return answer.ID == id
+			})
+			if answer.Type != "result" || answer.From != at || !strings.Contains(strings.ReplaceAll(answer.inner, `"`, "'"), c.want) {
+				t.Errorf("%s: got %+v, want %s", id, answer, c.want)
+			}
+		}
+	})
+}
+
+// last is the newest of a person's presences and answers that f likes.
+func (p *person) last(f func(other) bool) (found other) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range p.others {
+		if f(o) {
+			found = o
+		}
+	}
+	return found
+}
+
+// sees is how a person sees a contact.
+func (p *person) sees(bare string) string {
+	o := p.last(func(o other) bool {
+		return o.Name == "presence" && stanza.Bare(o.From) == bare && (o.Type == "" || o.Type == "unavailable")
+	})
+	if o.Name != "" && o.Type == "" {
+		return "available"
+	}
+	return o.Type
+}
