@@ -24,10 +24,11 @@ type contacts struct {
 	addr    *addresses
 	journal bridge.SideState
 
-	mu      sync.Mutex // guards all below
-	sees    map[subscription]bool
-	names   map[string]string // by landline
-	pending []subscription    // are to be told that the landline is there
+	mu      sync.Mutex                 // guards all below
+	sees    map[string]map[string]bool // by landline: who sees it, by bare JID
+	seen    int                        // how many those are
+	names   map[string]string          // by landline
+	pending []subscription             // are to be told that the landline is there
 	queued  map[subscription]bool
 	typ     string // of the presence that they are told; empty: available
 }
@@ -36,7 +37,7 @@ type contacts struct {
 type subscription struct{ landline, bare string }
 
 func newContacts(addr *addresses, journal bridge.SideState) *contacts {
-	return &contacts{addr: addr, journal: journal, sees: map[subscription]bool{}, names: map[string]string{}, queued: map[subscription]bool{}}
+	return &contacts{addr: addr, journal: journal, sees: map[string]map[string]bool{}, names: map[string]string{}, queued: map[subscription]bool{}}
 }
 
 // restore takes in what the journal remembers.
@@ -49,7 +50,7 @@ func (k *contacts) restore(state map[string][]byte) {
 		}
 		if at, ok := strings.CutPrefix(key, keySubscriber); ok {
 			landline, bare, _ := strings.Cut(at, "/") // no landline has one
-			k.sees[subscription{landline, bare}] = true
+			k.put(subscription{landline, bare})
 		}
 	}
 }
@@ -86,11 +87,20 @@ func subscriptionAnswer(typ, to string) []byte {
 func (k *contacts) add(s subscription) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.sees[s] && len(k.sees) < mostSubscriptions {
-		k.sees[s] = true
+	if !k.sees[s.landline][s.bare] && k.seen < mostSubscriptions {
+		k.put(s)
 		k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keySubscriber + s.landline + "/" + s.bare, Value: []byte("1")})
 	}
 	k.tell(s)
+}
+
+// put takes in one that is not there. k.mu is held.
+func (k *contacts) put(s subscription) {
+	if k.sees[s.landline] == nil {
+		k.sees[s.landline] = map[string]bool{}
+	}
+	k.sees[s.landline][s.bare] = true
+	k.seen++
 }
 
 // tell queues what is to be told. k.mu is held.
@@ -101,11 +111,22 @@ func (k *contacts) tell(s subscription) {
 	}
 }
 
+// tellOf queues all who see a landline. k.mu is held.
+func (k *contacts) tellOf(landline string) {
+	for _, bare := range slices.Sorted(maps.Keys(k.sees[landline])) {
+		k.tell(subscription{landline, bare})
+	}
+}
+
 func (k *contacts) remove(s subscription) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.sees[s] {
-		delete(k.sees, s)
+	if k.sees[s.landline][s.bare] {
+		delete(k.sees[s.landline], s.bare)
+		k.seen--
+		if len(k.sees[s.landline]) == 0 {
+			delete(k.sees, s.landline)
+		}
 		k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keySubscriber + s.landline + "/" + s.bare})
 	}
 }
@@ -115,10 +136,8 @@ func (k *contacts) tellAll(typ string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pending, k.queued, k.typ = nil, map[subscription]bool{}, typ
-	for _, s := range slices.SortedFunc(maps.Keys(k.sees), func(a, b subscription) int {
-		return strings.Compare(a.landline+"/"+a.bare, b.landline+"/"+b.bare)
-	}) {
-		k.tell(s)
+	for _, landline := range slices.Sorted(maps.Keys(k.sees)) {
+		k.tellOf(landline)
 	}
 }
 
@@ -164,11 +183,7 @@ func (k *contacts) learn(landline, name string) {
 	}
 	k.names[landline] = name
 	k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyName + landline, Value: []byte(name)})
-	for s := range k.sees {
-		if s.landline == landline {
-			k.tell(s)
-		}
-	}
+	k.tellOf(landline)
 }
 
 // nameOf is what a landline is called.
