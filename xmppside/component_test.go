@@ -218,41 +218,41 @@ func TestComponentRefused(t *testing.T) {
 	})
 }
 
-// What has come when the relay is stopped is taken, or its sender is told: nothing that comes in between vanishes.
+// What has come when the relay is stopped is taken, or its sender is told: nothing that comes in between vanishes. So with Prosody;
+// ejabberd 23.01 drops without a word what waits within it for a connection that ends.
 func TestComponentStop(t *testing.T) {
-	bothServers(t, withComponent, func(t *testing.T, x *servers.XMPP) {
-		m := bridgetest.NewMemory(t)
-		l := start(t, m, componentConfig(x)).up(t)
-		alice := newPerson(t, x, "1001")
-		const n = 600
-		for i := range n {
-			if err := alice.Send("2002@"+x.Component, "chat", fmt.Sprintf("n-%d", i), fmt.Sprint(i)); err != nil {
-				t.Fatal(err)
-			}
-			if i == n/3 {
-				l.takes(t, 20)
-				l.end()
-			}
-		}
-		<-l.done
-		if err := alice.sync(); err != nil {
+	x := servers.NewProsody(t, withComponent)
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, componentConfig(x)).up(t)
+	alice := newPerson(t, x, "1001")
+	const n = 600
+	for i := range n {
+		if err := alice.Send("2002@"+x.Component, "chat", fmt.Sprintf("n-%d", i), fmt.Sprint(i)); err != nil {
 			t.Fatal(err)
 		}
-		known := map[string]bool{}
-		for _, in := range m.Taken() {
-			known[string(in.Body)] = true
+		if i == n/3 {
+			l.takes(t, 20)
+			l.end()
 		}
-		taken := len(known)
-		l.eventually(t, "an error for each of the others", func() bool {
-			alice.mu.Lock()
-			defer alice.mu.Unlock()
-			for _, s := range alice.got {
-				if id, ok := strings.CutPrefix(s.ID, "n-"); ok && s.Type == "error" {
-					known[id] = true
-				}
+	}
+	<-l.done
+	if err := alice.sync(); err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, in := range m.Taken() {
+		known[string(in.Body)] = true
+	}
+	taken := len(known)
+	l.eventually(t, "an error for each of the others", func() bool {
+		alice.mu.Lock()
+		defer alice.mu.Unlock()
+		for _, s := range alice.got {
+			if id, ok := strings.CutPrefix(s.ID, "n-"); ok && s.Type == "error" {
+				known[id] = true
 			}
-			return len(known) == n
-		})
-		t.Logf("%d taken, %d given back", taken, n-taken)
+		}
+		return len(known) == n
 	})
+	t.Logf("%d taken, %d given back", taken, n-taken)
 }
