@@ -247,7 +247,7 @@ func (s *fakeSide) Send(ctx context.Context, out Outbound) error { return s.send
 func newJudge(side SideID, now func() time.Time) *judge {
 	return &judge{
 		side: side, rules: message.Rules{MaxBytes: 4096, Own: "receiver"}, directory: listed(testGroups), journal: &fakeJournal{},
-		limit: newLimiter(now), notices: true, nowMS: func() int64 { return now().UnixMilli() },
+		limit: newLimiter(now), notices: true, may: anybody, rates: newRates(0, now), nowMS: func() int64 { return now().UnixMilli() },
 	}
 }
 

@@ -26,16 +26,19 @@ const (
 type IntakeConfig struct {
 	Side      SideID
 	Rules     message.Rules
-	Directory func() *Directory // asked for each offer
-	Senders   *Senders          // who may post to groups; nil: anybody
+	Directory func() *Directory          // asked for each offer
+	Senders   *Senders                   // who may post to groups; nil: anybody
+	May       func(from, to string) bool // whether a landline may write to another, or to a room; nil: always
+	Rate      int                        // messages a second of one proven sender; 0: no limit
 	Journal   Appender
 	Notices   Notices
+	Events    Ephemeral        // where events go; nil: nowhere
 	Clock     func() time.Time // nil: time.Now
 	Log       zerolog.Logger
 }
 
-// Notices says which notices are written.
-type Notices struct{ Sent, Delayed, Failed bool }
+// Notices says which notices are written. The last three are events.
+type Notices struct{ Sent, Delayed, Failed, Received, Read, Typing bool }
 
 // Intake judges what one side offers and stamps it into the journal. It implements Inlet.
 //
@@ -47,6 +50,7 @@ type Intake struct {
 	judge    judge
 	log      zerolog.Logger
 	throttle *logThrottle // of Run's goroutine
+	events   *events
 
 	offered atomic.Int64
 	wakeup  wait.Signal   // something waits, or some of it has gone
@@ -75,16 +79,22 @@ func NewIntake(c IntakeConfig) *Intake {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
+	if c.May == nil {
+		c.May = anybody
+	}
 	return &Intake{
 		side: c.Side, journal: c.Journal, log: c.Log.With().Stringer("side", c.Side).Logger(), throttle: newLogThrottle(c.Clock),
 		judge: judge{
 			side: c.Side, rules: c.Rules, directory: c.Directory, senders: c.Senders, journal: c.Journal, limit: newLimiter(c.Clock),
-			notices: c.Notices.Failed, nowMS: func() int64 { return c.Clock().UnixMilli() },
+			notices: c.Notices.Failed, may: c.May, rates: newRates(c.Rate, c.Clock), nowMS: func() int64 { return c.Clock().UnixMilli() },
 		},
 		wakeup: wait.NewSignal(), space: wait.NewSignal(), closed: make(chan struct{}),
-		ended: map[uint64]error{},
+		ended: map[uint64]error{}, events: newEvents(&c),
 	}
 }
+
+// anybody may talk to anybody.
+func anybody(_, _ string) bool { return true }
 
 // Offered counts all offers of this process, whatever became of them: the counter offered.
 func (i *Intake) Offered() int64 { return i.offered.Load() }
@@ -95,6 +105,9 @@ var errStopped = errors.New("the relay is stopping")
 // Offer implements Inlet.
 func (i *Intake) Offer(ctx context.Context, in Inbound) error {
 	rec, why := i.judge.record(&in)
+	if rec.Reason == reasonNotice && i.hears(&in) {
+		return nil
+	}
 	o := offer{in: &in, rec: rec, why: why, size: len(in.Body) + len(rec.Deliveries)*deliveryBytes}
 	for {
 		taken, over := i.put(o)

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 
 	"chatrelay/message"
@@ -17,8 +18,13 @@ type judge struct {
 	journal   Appender
 	limit     *limiter
 	notices   bool // refused MQTT messages are answered by a notice
+	may       func(from, to string) bool
+	rates     *rates
 	nowMS     func() int64
 }
+
+// reasonNotice is why a notice is ignored.
+const reasonNotice = "notice"
 
 // record makes the journal's record of an offer. The refusal is nil unless the verdict is Reject. It works on a copy of
 // the judge, with the directory of that moment.
@@ -55,7 +61,7 @@ func (j judge) record(in *Inbound) (*Record, *Refusal) {
 		return j.reject(rec, in, env.From, why), why
 	}
 	if env.Notice {
-		return j.ignore(rec, "notice"), nil
+		return j.ignore(rec, reasonNotice), nil
 	}
 	if why := j.check(in, &env); why != nil {
 		return j.reject(rec, in, env.From, why), why
@@ -75,6 +81,10 @@ func (j judge) record(in *Inbound) (*Record, *Refusal) {
 		case undecided:
 			undecide(rec.Deliveries, &Post{Room: env.GroupJID, Via: via}, env.From)
 		}
+	}
+	if !j.rates.allow(in) {
+		why := Refuse("rate", "you send more than %d messages a second: wait a moment, and send it again", j.rates.perSecond)
+		return j.reject(rec, in, env.From, why), why
 	}
 	j.identify(rec, &env)
 	rec.Expires = in.Expires
@@ -130,6 +140,16 @@ func (j *judge) check(in *Inbound, env *message.Envelope) *Refusal {
 	if why := j.checkSender(in, env); why != nil {
 		return why
 	}
+	if why := j.checkRecipient(in, env); why != nil {
+		return why
+	}
+	if !j.may(env.From, cmp.Or(env.GroupJID, env.To, in.To)) {
+		return Refuse("denied", "you may not write to this recipient")
+	}
+	return nil
+}
+
+func (j *judge) checkRecipient(in *Inbound, env *message.Envelope) *Refusal {
 	if env.Group() {
 		return j.checkGroup(in, env)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,10 +25,18 @@ const (
 )
 
 // check holds each value against what it may be, and against its neighbours.
+// mostRate is beyond what any relay takes.
+const mostRate = 100_000
+
 func (c *Config) check() (out Problems) {
 	out = append(out, c.MQTT.check()...)
 	out = append(out, c.XMPP.check()...)
 	out = append(out, c.Messages.check()...)
+	out.say(c.Messages.SenderRate < 0 || c.Messages.SenderRate > mostRate, "SENDER_RATE", "is "+strconv.Itoa(c.Messages.SenderRate), "write a number from 0 (no limit) to "+strconv.Itoa(mostRate))
+	out.say(c.Messages.SenderRate > 0 && !c.XMPP.Component(), "SENDER_RATE", "is set, but CHATRELAY_XMPP_MODE is not component", "leave it out: what waits for an account comes all at once, and would be refused")
+	n := c.Messages.Notices
+	out.say((n.Received || n.Read || n.Typing) && !c.XMPP.Text(), "NOTICES", "is "+quoted(n.String())+", and people's clients say what they received, read and type to a component only, whose texts they show",
+		"take out received, read and typing, or set CHATRELAY_XMPP_MODE to component")
 	out = append(out, c.Store.check()...)
 	out = append(out, c.HTTP.check()...)
 	out = append(out, c.Console.check()...)

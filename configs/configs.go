@@ -65,11 +65,14 @@ type XMPP struct {
 type Messages struct {
 	LandlinePattern string  `env:"LANDLINE_PATTERN" envDefault:"[A-Za-z0-9][A-Za-z0-9._-]{0,63}" desc:"Regular expression that a whole landline matches. Characters that would change a topic or a JID are never part of one."`
 	MaxMessage      Size    `env:"MAX_MESSAGE" envDefault:"192KiB" desc:"A larger message is refused."`
-	Notices         Notices `env:"NOTICES" envDefault:"sent,delayed,failed" desc:"What senders are told: any of sent, delayed, failed; or off."`
+	Notices         Notices `env:"NOTICES" envDefault:"sent,delayed,failed" desc:"What devices are told: any of sent, delayed, failed; of a component also received, read (of messages to people) and typing; or off."`
 	IdentityFile    string  `env:"IDENTITY_FILE" desc:"CSV, landline,jid: landlines whose JID is not <landline>@<user domain>."`
 	GroupsFile      string  `env:"GROUPS_FILE" desc:"CSV, groupJid,landline: one member a line, no header."`
 	GroupSenders    string  `env:"GROUP_SENDERS" envDefault:"members" desc:"Who may post to a group: members (who has a row for its room in GROUPS_FILE, may speak in the room, or is on its lists as member, admin or owner, but never who is banned there or may only listen), or any: whoever has a landline."`
 	Trusted         JIDList `env:"TRUSTED_JIDS" desc:"Bare JIDs of backends that may speak for others, separated by commas."`
+	Allow           Pairs   `env:"ALLOW" shown:"everybody" desc:"Who may talk: a list of landlines (1001, 10*), bare JIDs and domains (@example.org), each with anybody, both ways; or of pairs such as 10*>@example.org, one way. If it is set, all else is refused. Of a group message the room counts."`
+	Deny            Pairs   `env:"DENY" desc:"Who may not, in the same form; it wins over ALLOW."`
+	SenderRate      int     `env:"SENDER_RATE" envDefault:"0" desc:"Messages a second that one sender may send by XMPP, in the long run; five seconds' worth may come at once. 0: no limit. TRUSTED_JIDS have none."`
 }
 
 // GroupMembers is the value of Messages.GroupSenders under which not everybody may post to groups.

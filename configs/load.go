@@ -88,8 +88,10 @@ func form(t reflect.Type, err error) (wrong, remedy string) {
 		return err.Error(), fmt.Sprintf("write auto, or a number from 1 to %d; half of the broker's in-flight limit is right", mostWindow)
 	case reflect.TypeFor[time.Duration]():
 		return "is no duration", "write a number with its unit, such as 10s, 5m or 24h"
+	case reflect.TypeFor[Pairs]():
+		return err.Error(), "write landlines, bare JIDs or domains, such as 1001, 10*, ann@example.org, @example.org, or pairs such as 10*>@example.org, separated by commas"
 	case reflect.TypeFor[Notices]():
-		return err.Error(), "write any of sent, delayed, failed, separated by commas, or off"
+		return err.Error(), "write any of sent, delayed, failed, received, read and typing, separated by commas, or off"
 	}
 	if t.Kind() == reflect.Bool {
 		return "is neither true nor false", "write true or false"

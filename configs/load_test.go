@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		MQTT:     MQTT{URLs: []BrokerURL{"tcp://localhost:1883"}, ClientID: "chatrelay", QoS: 2, Version: "auto", SessionExpiry: 336 * time.Hour, Prefix: "/chat"},
 		XMPP:     XMPP{Mode: "client", JID: "receiver@example.org", Password: "hunter2", Resource: "chatrelay", Nick: "chatrelay"},
-		Messages: Messages{LandlinePattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", MaxMessage: 192 << 10, GroupSenders: "members", Notices: Notices{true, true, true}},
+		Messages: Messages{LandlinePattern: "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", MaxMessage: 192 << 10, GroupSenders: "members", Notices: Notices{Sent: true, Delayed: true, Failed: true}},
 		Store:    Store{Dir: "./data", Sync: "full", MaxBytes: 1 << 30, TraceMaxBytes: 256 << 20, DedupWindow: 24 * time.Hour, DedupMaxKeys: 1_000_000},
 		HTTP:     HTTP{Addr: "127.0.0.1:8080"}, Log: Log{Level: "info", Format: "auto"}, Process: Process{Drain: 10 * time.Second},
 		Files: Files{Groups: map[string][]string{}, Identity: map[string]string{}},
@@ -186,7 +186,8 @@ func TestProblems(t *testing.T) {
 		"size in words":            {[]string{"MAX_MESSAGE=big"}, "MAX_MESSAGE", []string{`"big"`, "192KiB"}},
 		"message too small":        {[]string{"MAX_MESSAGE=1023"}, "MAX_MESSAGE", []string{"from 1KiB to 16MiB"}},
 		"message too large":        {[]string{"MAX_MESSAGE=17MiB"}, "MAX_MESSAGE", []string{"from 1KiB to 16MiB"}},
-		"notices":                  {[]string{"NOTICES=sent,read"}, "NOTICES", []string{`holds "read"`, "sent, delayed, failed"}},
+		"notices":                  {[]string{"NOTICES=sent,told"}, "NOTICES", []string{`holds "told"`, "sent, delayed, failed"}},
+		"notices of a component":   {[]string{"NOTICES=sent,read"}, "NOTICES", []string{"a component only", "XMPP_MODE"}},
 		"notices and off":          {[]string{"NOTICES=off,sent"}, "NOTICES", []string{`holds "off"`}},
 		"senders in other words":   {[]string{"GROUP_SENDERS=everybody"}, "GROUP_SENDERS", []string{"write members or any"}},
 		"trusted with resource":    {[]string{"TRUSTED_JIDS=bot@example.org/x"}, "TRUSTED_JIDS", []string{"write bot@example.org"}},

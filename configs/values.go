@@ -72,8 +72,18 @@ func (w *Window) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Notices says of which turns senders are told.
-type Notices struct{ Sent, Delayed, Failed bool }
+// Notices says of what devices are told: of each turn that a message takes, and of what people do in component mode.
+type Notices struct{ Sent, Delayed, Failed, Received, Read, Typing bool }
+
+// each is what a word switches.
+func (n *Notices) each() []notice {
+	return []notice{{&n.Sent, "sent"}, {&n.Delayed, "delayed"}, {&n.Failed, "failed"}, {&n.Received, "received"}, {&n.Read, "read"}, {&n.Typing, "typing"}}
+}
+
+type notice struct {
+	on   *bool
+	word string
+}
 
 // UnmarshalText reads a list, or off.
 func (n *Notices) UnmarshalText(text []byte) error {
@@ -82,17 +92,13 @@ func (n *Notices) UnmarshalText(text []byte) error {
 	if slices.Equal(words, []string{"off"}) {
 		return nil
 	}
+	all := n.each()
 	for _, w := range words {
-		switch w {
-		case "sent":
-			n.Sent = true
-		case "delayed":
-			n.Delayed = true
-		case "failed":
-			n.Failed = true
-		default:
+		i := slices.IndexFunc(all, func(one notice) bool { return one.word == w })
+		if i < 0 {
 			return fmt.Errorf("holds %q", w)
 		}
+		*all[i].on = true
 	}
 	return nil
 }
@@ -108,12 +114,9 @@ func (n Notices) String() string {
 // Words are the statuses that are told.
 func (n Notices) Words() []string {
 	var out []string
-	for _, s := range []struct {
-		on   bool
-		word string
-	}{{n.Sent, "sent"}, {n.Delayed, "delayed"}, {n.Failed, "failed"}} {
-		if s.on {
-			out = append(out, s.word)
+	for _, one := range n.each() {
+		if *one.on {
+			out = append(out, one.word)
 		}
 	}
 	return out

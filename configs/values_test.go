@@ -34,7 +34,7 @@ func TestSize(t *testing.T) {
 
 func TestNotices(t *testing.T) {
 	for text, want := range map[string]Notices{
-		"sent,delayed,failed": {true, true, true}, "off": {}, "failed": {Failed: true}, " sent , failed ": {Sent: true, Failed: true}, "delayed,delayed": {Delayed: true},
+		"sent,delayed,failed": {Sent: true, Delayed: true, Failed: true}, "typing,read,received": {Received: true, Read: true, Typing: true}, "off": {}, "failed": {Failed: true}, " sent , failed ": {Sent: true, Failed: true}, "delayed,delayed": {Delayed: true},
 	} {
 		var got Notices
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {

@@ -67,6 +67,7 @@ type known struct {
 	raw    [fields][]byte // nil: missing
 	twice  [fields]bool
 	notice bool // some status is one of a notice
+	typing bool // some status is one of who is writing
 }
 
 func (k *known) add(name, value []byte) {
@@ -76,8 +77,8 @@ func (k *known) add(name, value []byte) {
 	}
 	// Each status of a body counts, not only the first: a notice made of a body which had the field twice is
 	// a notice still. Were it read as a message it would be refused, and its refusal noticed, without end.
-	if f == fStatus && noticeStatus(value) {
-		k.notice = true
+	if f == fStatus {
+		k.notice, k.typing = k.notice || noticeStatus(value), k.typing || typingStatus(value)
 	}
 	if k.raw[f] != nil {
 		k.twice[f] = true
@@ -96,5 +97,8 @@ func (k *known) repeated() *Refusal {
 	return nil
 }
 
-// isNotice tells whether the body is a notice.
-func (k *known) isNotice() bool { return k.notice && k.raw[fStatusTime] != nil }
+// isNotice tells whether the body is a notice. One of who is writing has no content: with it, it is a message, whose status is an
+// ordinary field.
+func (k *known) isNotice() bool {
+	return k.raw[fStatusTime] != nil && (k.notice || k.typing && k.raw[fContent] == nil)
+}

@@ -189,6 +189,13 @@ func TestSchema(t *testing.T) {
 			}
 		}
 	}
+	for _, status := range []string{`"typing"`, `"paused"`, `"read"`, `"other"`, `1`, ""} {
+		for _, content := range []string{`"x"`, `1`, ""} {
+			for _, at := range []string{`1`, `null`, ""} {
+				try(map[string]string{"from": `"1001"`, "to": `"1002"`, "content": content, "status": status, "statusTime": at})
+			}
+		}
+	}
 	t.Logf("%d bodies, %d of them envelopes", tried, taken)
 	if taken < tried/10 || taken > tried*9/10 {
 		t.Error("that says little")

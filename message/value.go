@@ -85,13 +85,23 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 // noticeStatus tells whether a status is one of a notice: the relay's own, or what a device says of what it was
 // sent. All others are the sender's own business.
 func noticeStatus(raw []byte) bool {
-	if len(raw) > 64 || !isString(raw) { // the longest, each character escaped, has 44
+	return isWord(raw, "sent", "delayed", "failed", StatusReceived, StatusRead)
+}
+
+// typingStatus tells whether a status is one of who is writing.
+func typingStatus(raw []byte) bool { return isWord(raw, StatusTyping, StatusPaused) }
+
+// isWord tells whether a value is one of some short words.
+func isWord(raw []byte, words ...string) bool {
+	if len(raw) > 64 || !isString(raw) { // the longest, each character escaped, has 50
 		return false
 	}
 	var room [64]byte
-	switch string(decode(room[:0], raw)) {
-	case "sent", "delayed", "failed", "received", "read":
-		return true
+	text := decode(room[:0], raw)
+	for _, w := range words {
+		if string(text) == w {
+			return true
+		}
 	}
 	return false
 }

@@ -60,6 +60,6 @@ func (i *item) decided(err error) {
 		i.k.doom(fmt.Errorf("an offer failed: %w", err))
 	}
 	for _, ready := range i.k.acks.settle(i, err == nil) {
-		s.letGo(ready)
+		ready.letGo()
 	}
 }

@@ -37,6 +37,8 @@ type inbox struct {
 	short time.Time // when there was no room last
 	wake  wait.Signal
 	room  wait.Signal // there is room again
+
+	published published
 }
 
 func newInbox() *inbox { return &inbox{wake: wait.NewSignal(), room: wait.NewSignal()} }
@@ -99,6 +101,9 @@ func (b *inbox) roomy() bool {
 
 // receive takes in what a connection brings.
 func (s *Side) receive(k *link, p *session.Publish) {
+	if p.QoS == 0 && s.inbox.published.take(p.Topic, p.Payload) {
+		return
+	}
 	probe := s.isProbe(p.Topic)
 	if !probe {
 		k.progress()
@@ -148,7 +153,7 @@ func (s *Side) offer(ctx context.Context, in bridge.Inlet) {
 		for n, i := range items {
 			if err := s.offerOne(ctx, in, i); err != nil {
 				for _, rest := range items[n+1:] {
-					s.letGo(rest)
+					rest.letGo()
 				}
 				return
 			}
@@ -158,7 +163,7 @@ func (s *Side) offer(ctx context.Context, in bridge.Inlet) {
 
 func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
 	if i.p.QoS > 0 && !i.k.offers() {
-		s.letGo(i)
+		i.letGo()
 		return nil
 	}
 	if i.probe {
@@ -170,7 +175,7 @@ func (s *Side) offerOne(ctx context.Context, in bridge.Inlet, i *item) error {
 	if i.p.QoS > 0 {
 		have, err := s.have(ctx, s.session.Received.Known(i.k.gen, i.p))
 		if err != nil {
-			s.letGo(i)
+			i.letGo()
 			return err
 		}
 		if have { // a message is offered once by a wire
@@ -197,7 +202,7 @@ func (s *Side) discard() {
 	s.inbox.queue = nil
 	s.inbox.mu.Unlock()
 	for _, i := range got {
-		s.letGo(i)
+		i.letGo()
 	}
 }
 
@@ -237,7 +242,7 @@ func (s *Side) judge(i *item) bridge.Inbound {
 }
 
 // letGo drops a message unacknowledged.
-func (s *Side) letGo(i *item) {
-	s.inbox.free(i.size)
+func (i *item) letGo() {
+	i.k.s.inbox.free(i.size)
 	i.k.taken(-1)
 }

@@ -31,9 +31,9 @@ func laterCondition(reason string) condition {
 // conditionOf finds the one for a refusal's word. What a sender did wrong in an envelope is bad-request.
 func conditionOf(reason string) condition {
 	switch reason {
-	case "from_mismatch", "unknown_sender", bridge.NotMember:
+	case "from_mismatch", "unknown_sender", "denied", bridge.NotMember:
 		return condition{"auth", "forbidden"}
-	case "full":
+	case "full", "rate":
 		return condition{"wait", "resource-constraint"}
 	case "unknown_room", "bad_address":
 		return condition{"cancel", "item-not-found"}

@@ -17,11 +17,15 @@ import (
 	"chatrelay/message"
 )
 
+// Asks is what people's clients are asked to say of each text.
+type Asks struct{ Received, Read bool }
+
 // Config is what the side needs to know. JID and Password are required.
 type Config struct {
 	// Component: the relay is a component (XEP-0114), and each landline an address of its domain.
 	Component bool
 	Text      bool   // bodies are texts that people read, instead of envelopes; of a component only
+	Asks      Asks   // with Text
 	JID       string // bare: the relay's account, or the component's domain
 	// Password is asked for at each login, so that a rotated secret file works.
 	Password func() (string, error)

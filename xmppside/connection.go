@@ -85,6 +85,10 @@ func (c *connection) message(m sm.Handle, e *stanza.Element) {
 	if s.archive.Result(m, e) {
 		return
 	}
+	if s.events.hears(e) {
+		m.Done()
+		return
+	}
 	s.rooms.Message(e)
 	s.rooms.Posts.Reflected(e)
 	v := s.classify(e)

@@ -45,7 +45,7 @@ func (k *contacts) info(landline string) string {
 	if landline != "" {
 		b := stanza.AppendAttr([]byte("<identity category='client' type='phone'"), "name", k.nameOf(landline))
 		identity = string(append(b, "/>"...))
-		features = append(features, nsVCard, stanza.NSReceipts, stanza.NSOOB, stanza.NSCorrect, stanza.NSRetract, stanza.NSReply, stanza.NSFallback, stanza.NSJSON)
+		features = append(features, nsVCard, stanza.NSReceipts, stanza.NSStates, stanza.NSMarkers, stanza.NSOOB, stanza.NSCorrect, stanza.NSRetract, stanza.NSReply, stanza.NSFallback, stanza.NSJSON)
 	}
 	out := "<query xmlns='" + stanza.NSDisco + "'>" + identity
 	for _, f := range features {

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"time"
 
 	"chatrelay/bridge"
 	"chatrelay/message"
@@ -37,25 +38,41 @@ func (s idSigner) id(ref bridge.Ref, to string) string {
 	return messagePrefix + strconv.FormatUint(ref.Msg, 10) + "-" + strconv.FormatUint(uint64(ref.Delivery), 10) + "-" + s.seal(ref, to)
 }
 
-// idWith is that of a message which its sender knows by a name of his own: who answers it, corrects it or has read it says so with the
-// stanza's id.
-func (s idSigner) idWith(ref bridge.Ref, to, name string) string {
+// Behind the seal a message's id says what its sender calls it: who answers it, corrects it or has read it names it by the stanza's id.
+const (
+	namedByID   = 'i'
+	namedByTime = 't' // in ms
+)
+
+// idWith is the id of a stanza that says so.
+func (s idSigner) idWith(ref bridge.Ref, to string, t *message.Text) string {
 	id := s.id(ref, to)
-	if name != "" && len(name) <= message.MostID && stanza.Legal([]byte(name)) {
-		id += "-" + name
+	switch {
+	case t.ID != "" && stanza.Legal([]byte(t.ID)):
+		id += "-" + string(namedByID) + t.ID
+	case t.ID == "" && !t.Time.IsZero():
+		id += "-" + string(namedByTime) + strconv.FormatInt(t.Time.UnixMilli(), 10)
 	}
 	return id
 }
 
-// name is what the sender of a message calls it that we sent to a bare JID under an id; false: it is none of ours.
-func (s idSigner) name(id, to string) (name string, ours bool) {
+// name is what the sender of a message calls it that we sent to a bare JID under an id; ours false: it is none of them.
+func (s idSigner) name(id, to string) (name string, at time.Time, ours bool) {
 	if _, ours = s.ref(id, to); !ours {
-		return "", false
+		return "", at, false
 	}
-	if parts := strings.SplitN(strings.TrimPrefix(id, messagePrefix), "-", 4); len(parts) == 4 {
-		name = parts[3]
+	parts := strings.SplitN(strings.TrimPrefix(id, messagePrefix), "-", 4)
+	if len(parts) < 4 || len(parts[3]) < 2 {
+		return "", at, true
 	}
-	return name, true
+	kind, name := parts[3][0], parts[3][1:]
+	switch ms, err := strconv.ParseInt(name, 10, 64); {
+	case kind == namedByID && len(name) <= message.MostID:
+		return name, at, true
+	case kind == namedByTime && err == nil:
+		return "", time.UnixMilli(ms), true
+	}
+	return "", at, true
 }
 
 func (s idSigner) seal(ref bridge.Ref, to string) string {

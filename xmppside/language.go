@@ -76,6 +76,10 @@ func chineseFor(reason string) string {
 		return "您的账号没有对应的号码，消息未送达：请联系管理员。"
 	case "bad_address":
 		return "没有这个联系人：请检查地址。"
+	case "denied":
+		return "您无权向此联系人发送消息。"
+	case "rate":
+		return "您发送消息过于频繁：请稍候重新发送。"
 	case "full":
 		return "中继暂时没有空间接收更多消息，请稍后重新发送。"
 	}

@@ -24,6 +24,7 @@ func (c *connection) prepare() {
 		if o.afterHandshake(ctx) {
 			o.open(ctx)
 			c.wg.Go(func() { s.announce(ctx, c) }) // ends with the connection
+			c.wg.Go(func() { s.events.write(ctx, c) })
 		}
 		return
 	}

@@ -45,6 +45,7 @@ type Side struct {
 	others  *others
 	streams *streamJournal
 	inbox   *inbox
+	events  *events
 	st      *sm.Stream // set before the first connection
 	window  int        // unconfirmed stanzas, at most
 	most    int        // bytes of a stanza, where the server does not say
@@ -69,7 +70,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 		cfg: cfg, me: me, journal: journal, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
 		gate: gate{why: "not started"}, window: defaultWindow, most: defaultStanza,
 	}
-	s.addr, s.maxMessage, s.texts = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Text
+	s.addr, s.maxMessage, s.texts, s.wishes = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Text, wishes(s.cfg.Asks)
 	s.loop.s = s
 	s.connector = newConnector(&s.cfg, loginOf(&s.cfg, me))
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)
@@ -78,6 +79,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	s.contacts = newContacts(s.addr, journal)
 	s.streams = newStreamJournal(s)
 	s.inbox = newInbox(s)
+	s.events = newEvents(s)
 	s.poison = poison{s: s, strikes: map[bridge.Ref]int{}, buried: map[bridge.Ref]bool{}}
 	return s, nil
 }
@@ -89,6 +91,9 @@ func (s *Side) ID() bridge.SideID { return bridge.XMPP }
 func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 	if err := s.begin(ctx); err != nil {
 		return err
+	}
+	if m, ok := in.(bridge.EventInlet); ok {
+		s.events.inlet = m
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx)) // offers go on while it drains
 	defer end()

@@ -24,7 +24,7 @@ func texting(t *testing.T) *Side {
 // What a person writes becomes an envelope that says the same.
 func TestTextIn(t *testing.T) {
 	s := texting(t)
-	ours := s.ids.idWith(bridge.Ref{Msg: 9}, "1001@chat.test", "dev-1")
+	ours := s.ids.idWith(bridge.Ref{Msg: 9}, "1001@chat.test", &message.Text{ID: "dev-1"})
 	for name, c := range map[string]struct {
 		inner string
 		want  message.Text // but for From, To and Time

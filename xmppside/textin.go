@@ -70,7 +70,7 @@ func (s *translator) about(e *stanza.Element, body string, t *message.Text, to, 
 
 // named is what the other side calls a message: one of ours by its sender's name, or the person's own by its id.
 func (s *translator) named(id, bare string) string {
-	if name, ours := s.ids.name(id, bare); ours {
+	if name, _, ours := s.ids.name(id, bare); ours {
 		return name
 	}
 	return short(id)

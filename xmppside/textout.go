@@ -27,13 +27,13 @@ func (s *translator) textStanza(out *bridge.Outbound, from, to string) (rendered
 	} else if !stanza.Legal([]byte(content)) {
 		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
 	}
-	id := s.ids.idWith(out.Ref, to, t.ID)
+	id := s.ids.idWith(out.Ref, to, &t)
 	b := append(head(make([]byte, 0, 2*len(out.Body)+512), from, to, "chat", id), '>')
 	b = s.appendText(b, &t, content, from, to)
 	if envelope != nil {
 		b = append(stanza.AppendText(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope), "</json>"...)
 	}
-	b = stanza.AppendAttr(append(b, "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
+	b = stanza.AppendAttr(append(append(b, s.wishes...), "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
 	s.sent.add(from, to, t.ID, id)
 	return rendered{outgoing{ref: out.Ref, to: to, id: id}, append(b, "/></message>"...)}, nil
 }

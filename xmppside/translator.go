@@ -17,6 +17,7 @@ type translator struct {
 	texts      bool // people write and read texts, not envelopes (component)
 	sent       sentIDs
 	contacts   *contacts
+	wishes     string // what is asked of who gets a text
 }
 
 // sentTo tells whether an id is of a stanza that we sent to an address.

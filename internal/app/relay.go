@@ -209,10 +209,24 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, hooks Hooks) e
 	for _, s := range r.sides {
 		r.intakes[s.ID()] = bridge.NewIntake(bridge.IntakeConfig{
 			Side: s.ID(), Directory: r.directory.Load, Senders: senders, Journal: appender, Log: log,
-			Rules:   message.Rules{MaxBytes: int(c.Messages.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
-			Notices: bridge.Notices(n),
+			Rules: message.Rules{MaxBytes: int(c.Messages.MaxMessage), Landline: landline, Own: c.XMPP.Account()},
+			May:   c.May(func() map[string]string { return r.files.Load().Identity }), Rate: c.Messages.SenderRate,
+			Notices: bridge.Notices(n), Events: r.eventsFrom(s.ID(), c),
 		})
 		r.dispatchers = append(r.dispatchers, bridge.NewDispatcher(r.queue, s, senders, nil, log))
+	}
+	return nil
+}
+
+// eventsFrom is where the events of a side go; nil: people's clients show none of them.
+func (r *relay) eventsFrom(id bridge.SideID, c *configs.Config) bridge.Ephemeral {
+	if !c.XMPP.Text() {
+		return nil
+	}
+	for _, other := range r.sides {
+		if e, ok := other.(bridge.Ephemeral); ok && other.ID() != id {
+			return e
+		}
 	}
 	return nil
 }
@@ -231,7 +245,7 @@ func mqttConfig(c *configs.Config, files func() *configs.Files, log zerolog.Logg
 func xmppConfig(c *configs.Config, files func() *configs.Files, version string, log zerolog.Logger) (xmppside.Config, error) {
 	landline, err := c.Messages.Landline()
 	return xmppside.Config{
-		Component: c.XMPP.Component(), Text: c.XMPP.Text(), JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.Security(), Roots: func() *x509.CertPool { return files().XMPPRoots },
+		Component: c.XMPP.Component(), Text: c.XMPP.Text(), Asks: xmppside.Asks{Received: c.Messages.Notices.Received, Read: c.Messages.Notices.Read}, JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.Security(), Roots: func() *x509.CertPool { return files().XMPPRoots },
 		UserDomain: c.XMPP.Domain(), Resource: c.XMPP.Resource, Nick: c.XMPP.Nick,
 		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Messages.Trusted, Landline: landline,
 		MaxMessage: int(c.Messages.MaxMessage), Version: version, Drain: c.Process.Drain, Log: log,

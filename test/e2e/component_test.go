@@ -24,7 +24,8 @@ func TestComponent(t *testing.T) {
 	for _, x := range stage.XMPPServers() {
 		t.Run(x.Name, func(t *testing.T) {
 			t.Parallel()
-			c := newChat(t, stage.Plan{Start: x.Start, XMPP: servers.XMPPConfig{Component: "relay"}, Wire: asComponent})
+			c := newChat(t, stage.Plan{Start: x.Start, XMPP: servers.XMPPConfig{Component: "relay"}, Wire: asComponent,
+				Env: map[string]string{"NOTICES": "sent,delayed,failed,received,read,typing"}})
 			at := func(landline string) string { return landline + "@" + c.XMPP.Component }
 			t.Run("text", func(t *testing.T) {
 				said := c.toDevice(t, "1001", at("1002"), "m1", "<body>hello &lt;there&gt; 你好</body><request xmlns='urn:xmpp:receipts'/>", "hello <there> 你好")
@@ -74,11 +75,53 @@ func TestComponent(t *testing.T) {
 					c.Relay.WantRefused(t, before)
 				}
 			})
+			t.Run("of the moment", func(t *testing.T) { c.moments(t, at) })
 			c.Relay.Balanced()
 			c.h.wantNothing(t)
 			c.Relay.Stop()
 		})
 	}
+}
+
+// moments: receipts, markers and who is writing, both ways.
+func (c *chat) moments(t *testing.T, at func(string) string) {
+	told := func(inbox, status, from, to, id string) {
+		t.Helper()
+		c.h.want(t, status+" in the inbox of "+inbox, stage.Patience, func(e event) bool {
+			return e.side == "mqtt" && e.inbox == inbox && e.env.Status == status && e.env.From == from && e.env.To == to && e.env.ID == id
+		})
+	}
+	raw := func(inner string) {
+		t.Helper()
+		if err := c.Person("1001").X.Raw("<message to='" + at("1002") + "' type='chat'>" + inner + "</message>"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := stage.Direct("1002", "1001", "did you get this?")
+	c.publish(t, "1002", "1001", e.String())
+	c.h.wantMQTT(t, "1001", e.String())
+	got := c.h.want(t, "the message", stage.Patience, func(x event) bool { return x.side == "xmpp" && x.inbox == "1001" && x.body == e.Content }).st
+	c.h.wantNotice(t, "1002", "sent", e.Content)
+	raw("<received xmlns='urn:xmpp:receipts' id='" + clients.Escape(got.ID) + "'/>")
+	told("1002", "received", "1002", "1001", e.ID)
+	raw("<displayed xmlns='urn:xmpp:chat-markers:0' id='" + clients.Escape(got.ID) + "'/>")
+	told("1002", "read", "1002", "1001", e.ID)
+	raw("<composing xmlns='http://jabber.org/protocol/chatstates'/>")
+	told("1002", "typing", "1001", "1002", "")
+
+	c.toDevice(t, "1001", at("1002"), "m9", "<body>yes</body>", "yes")
+	body := `{"from":"1001","to":"1002","id":"m9","status":"read","statusTime":1}`
+	c.publish(t, "1002", "1001", body)
+	c.h.wantMQTT(t, "1001", body) // the broker's own delivery
+	c.h.want(t, "a marker", stage.Patience, func(x event) bool {
+		return x.side == "xmpp" && x.inbox == "1001" && x.st.Displayed == "m9" && x.st.From == at("1002")
+	})
+	body = `{"from":"1002","to":"1001","status":"typing","statusTime":1}`
+	c.publish(t, "1002", "1001", body)
+	c.h.wantMQTT(t, "1001", body)
+	c.h.want(t, "it is writing", stage.Patience, func(x event) bool {
+		return x.side == "xmpp" && x.inbox == "1001" && x.st.Composing && x.st.From == at("1002")
+	})
 }
 
 // toDevice sends a stanza and returns the envelope that the device gets. Its sender is told.

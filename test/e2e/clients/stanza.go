@@ -15,8 +15,12 @@ type element struct {
 	Received *struct {
 		ID string `xml:"id,attr"`
 	} `xml:"urn:xmpp:receipts received"`
-	Delay *struct{} `xml:"urn:xmpp:delay delay"`
-	Error *struct {
+	Displayed *struct {
+		ID string `xml:"id,attr"`
+	} `xml:"urn:xmpp:chat-markers:0 displayed"`
+	Composing *struct{} `xml:"http://jabber.org/protocol/chatstates composing"`
+	Delay     *struct{} `xml:"urn:xmpp:delay delay"`
+	Error     *struct {
 		Text  string `xml:"urn:ietf:params:xml:ns:xmpp-stanzas text"`
 		Inner []byte `xml:",innerxml"`
 	} `xml:"jabber:client error"`
@@ -49,6 +53,10 @@ func stanza(start xml.StartElement, e element) Stanza {
 	if e.Received != nil {
 		s.Received = e.Received.ID
 	}
+	if e.Displayed != nil {
+		s.Displayed = e.Displayed.ID
+	}
+	s.Composing = e.Composing != nil
 	if e.StanzaID != nil {
 		s.Archived = e.StanzaID.ID
 	}

@@ -33,6 +33,8 @@ type Stanza struct {
 	Body               string // of the first plain body
 	HasBody, Delayed   bool
 	Received           string // id named by a receipt (XEP-0184)
+	Displayed          string // id named by a marker (XEP-0333)
+	Composing          bool   // XEP-0085
 	Condition, Text    string // of an error
 	Archived           string // id in the inbox's archive (XEP-0359)
 }
