@@ -69,6 +69,9 @@ func (m *Messages) check() (out Problems) {
 		fmt.Sprintf("it must be from %v to %v", Size(leastMessage), Size(mostMessage)))
 	out.addresses("TRUSTED_JIDS", m.Trusted)
 	out.oneOf("GROUP_SENDERS", m.GroupSenders, GroupMembers, "any")
+	if m.RoomTalk != "" {
+		out.oneOf("ROOM_TALK", m.RoomTalk, envelopesOnly, allTalk)
+	}
 	re, err := compile(m.LandlinePattern)
 	if err != nil {
 		out.say(true, "LANDLINE_PATTERN", fmt.Sprintf("is no regular expression (%v)", err), "write one in RE2 syntax, such as [0-9]{4}")

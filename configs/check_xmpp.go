@@ -35,6 +35,17 @@ func (x *XMPP) Security() string {
 	return "starttls"
 }
 
+// The values of Messages.RoomTalk.
+const (
+	envelopesOnly = "envelopes"
+	allTalk       = "all"
+)
+
+// AllRoomTalk tells whether plain talk in a room is a message, too.
+func (c *Config) AllRoomTalk() bool {
+	return c.Messages.RoomTalk == allTalk || c.Messages.RoomTalk == "" && c.XMPP.Component()
+}
+
 // Text tells whether people write and read texts, rather than envelopes.
 func (x *XMPP) Text() bool { return x.Body == textBody || x.Body == "" && x.Component() }
 

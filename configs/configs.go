@@ -69,6 +69,7 @@ type Messages struct {
 	IdentityFile    string  `env:"IDENTITY_FILE" desc:"CSV, landline,jid: landlines whose JID is not <landline>@<user domain>."`
 	GroupsFile      string  `env:"GROUPS_FILE" desc:"CSV, groupJid,landline: one member a line, no header."`
 	GroupSenders    string  `env:"GROUP_SENDERS" envDefault:"members" desc:"Who may post to a group: members (who has a row for its room in GROUPS_FILE, may speak in the room, or is on its lists as member, admin or owner, but never who is banned there or may only listen), or any: whoever has a landline."`
+	RoomTalk        string  `env:"ROOM_TALK" shown:"envelopes; all for a component" desc:"What is a message in a served room: envelopes only, or all, plain talk too."`
 	Trusted         JIDList `env:"TRUSTED_JIDS" desc:"Bare JIDs of backends that may speak for others, separated by commas."`
 	Allow           Pairs   `env:"ALLOW" shown:"everybody" desc:"Who may talk: a list of landlines (1001, 10*), bare JIDs and domains (@example.org), each with anybody, both ways; or of pairs such as 10*>@example.org, one way. If it is set, all else is refused. Of a group message the room counts."`
 	Deny            Pairs   `env:"DENY" desc:"Who may not, in the same form; it wins over ALLOW."`

@@ -75,7 +75,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"CHATRELAY_XMPP_TLS=direct", "CHATRELAY_XMPP_TLS_INSECURE=true", "CHATRELAY_XMPP_CA_FILE=" + cert, "CHATRELAY_XMPP_USER_DOMAIN=users.example.org",
 		"CHATRELAY_XMPP_RESOURCE=r1", "CHATRELAY_XMPP_NICK=post", "CHATRELAY_XMPP_ROOMS=hall@rooms.example.org, team@rooms.example.org",
 		"CHATRELAY_LANDLINE_PATTERN=[A-Za-z0-9]{1,9}", "CHATRELAY_MAX_MESSAGE=64KiB", "CHATRELAY_NOTICES=failed", "CHATRELAY_IDENTITY_FILE=" + identity,
-		"CHATRELAY_GROUPS_FILE=" + groups, "CHATRELAY_GROUP_SENDERS=any", "CHATRELAY_TRUSTED_JIDS=bot@example.org", "CHATRELAY_STORE=memory", "CHATRELAY_STORE_SYNC=os",
+		"CHATRELAY_GROUPS_FILE=" + groups, "CHATRELAY_GROUP_SENDERS=any", "CHATRELAY_ROOM_TALK=all", "CHATRELAY_TRUSTED_JIDS=bot@example.org", "CHATRELAY_STORE=memory", "CHATRELAY_STORE_SYNC=os",
 		"CHATRELAY_STORE_MAX_BYTES=8MiB", "CHATRELAY_STORE_MAX_PENDING=77", "CHATRELAY_DEDUP_WINDOW=1h", "CHATRELAY_DEDUP_MAX_KEYS=5", "CHATRELAY_TRACE_MAX_BYTES=2MiB", "CHATRELAY_HTTP_ADDR=0.0.0.0:80",
 		"CHATRELAY_HTTP_TOKEN=t", "CHATRELAY_CONSOLE_TOKEN=0123456789abcdef", "CHATRELAY_CONSOLE_READ_TOKEN_FILE=" + file(t, "fedcba9876543210\n"), "CHATRELAY_CONSOLE_HOSTS=Relay.example.org, box", "CHATRELAY_LOG_LEVEL=debug", "CHATRELAY_LOG_FORMAT=json", "CHATRELAY_DRAIN_TIMEOUT=3s",
 	})
@@ -97,7 +97,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		XMPP: XMPP{Mode: "client", Body: "json", JID: "receiver@example.org", Addr: "[::1]:5222", TLS: "direct", TLSInsecure: true, CAFile: cert, UserDomain: "users.example.org",
 			Resource: "r1", Nick: "post", Rooms: JIDList{"hall@rooms.example.org", "team@rooms.example.org"}},
 		Messages: Messages{LandlinePattern: "[A-Za-z0-9]{1,9}", MaxMessage: 64 << 10, Notices: Notices{Failed: true}, IdentityFile: identity,
-			GroupsFile: groups, GroupSenders: "any", Trusted: JIDList{"bot@example.org"}},
+			GroupsFile: groups, GroupSenders: "any", RoomTalk: "all", Trusted: JIDList{"bot@example.org"}},
 		Store: Store{Dir: "memory", Sync: "os", MaxBytes: 8 << 20, MaxPending: 77, TraceMaxBytes: 2 << 20, DedupWindow: time.Hour, DedupMaxKeys: 5},
 		HTTP:  HTTP{Addr: "0.0.0.0:80"}, Console: Console{Hosts: HostList{"relay.example.org", "box"}}, Log: Log{Level: "debug", Format: "json"}, Process: Process{Drain: 3 * time.Second},
 		Files: Files{Groups: map[string][]string{"hall@rooms.example.org": nil, "team@rooms.example.org": {"1001", "1002"}, "club@rooms.example.org": {"1001"}},

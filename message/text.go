@@ -10,6 +10,7 @@ import (
 // Text is an envelope as a person sees it, who knows nothing of JSON: what is shown of one, and what one is made of.
 type Text struct {
 	From, To    string // landlines
+	Room        string // of a group message that is to be made
 	ID          string // empty: none
 	Content     string
 	ContentType int64
@@ -92,14 +93,18 @@ func reference(raw []byte) string {
 	return ""
 }
 
-// Envelope makes the envelope of a direct message. What is empty is left out, but for the content. The same text always makes the
-// same bytes.
+// Envelope makes the envelope of a direct message, or of a group's where Room is set. What is empty is left out, but for the content.
+// The same text always makes the same bytes.
 func (t *Text) Envelope() []byte {
-	b := append(make([]byte, 0, len(t.Content)+len(t.Content)/8+256), `{"chatType":1,"content":`...)
+	chatType := `{"chatType":1,"content":`
+	if t.Room != "" {
+		chatType = `{"chatType":2,"content":`
+	}
+	b := append(make([]byte, 0, len(t.Content)+len(t.Content)/8+256), chatType...)
 	b = appendQuoted(b, t.Content)
 	b = strconv.AppendInt(append(b, `,"contentType":`...), t.ContentType, 10)
 	for _, f := range []struct{ name, value string }{
-		{fFrom.name(), t.From}, {fTo.name(), t.To}, {fID.name(), t.ID}, {fName.name(), t.Name},
+		{fFrom.name(), t.From}, {fTo.name(), t.To}, {fGroupJID.name(), t.Room}, {fID.name(), t.ID}, {fName.name(), t.Name},
 		{nameReplaces, t.Replaces}, {nameRetracts, t.Retracts}, {nameReplyTo, t.ReplyTo},
 	} {
 		if f.value != "" {

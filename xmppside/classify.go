@@ -200,8 +200,8 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 		return ignored(bodiless(e))
 	case nick == "":
 		return ignored("service") // the room itself
-	case encrypted(e):
-		return ignored("encrypted") // people talk among themselves
+	case encrypted(e), retracts(e) != nil, reacts(e):
+		return ignored(amongThemselves(e))
 	case historic(e, room), s.rooms.Posts.Recounting(room) && stanza.Stamped(e):
 		return ignored("history")
 	}
@@ -224,7 +224,18 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 	bare := stanza.Bare(who.Real)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
 	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e), ""}.replyTo() // never into the room: it would throw us out
+	if s.roomTalk && v.in.Refused == nil && v.in.From != "" {
+		s.roomTextIn(e, &v.in, nick, time.Now())
+	}
 	return v
+}
+
+// amongThemselves says why people's talk in a room is none of ours, though it has a body: that is for clients that do not understand it.
+func amongThemselves(e *stanza.Element) string {
+	if encrypted(e) {
+		return "encrypted"
+	}
+	return "no_body"
 }
 
 // historic tells whether a room repeats what was said before: it stamps that with its own bare JID (XEP-0045 §7.2.14).

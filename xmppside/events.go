@@ -115,7 +115,7 @@ func (s *translator) eventStanza(e *message.Event) []byte {
 }
 
 // wishes is what is asked of who gets a text.
-func wishes(a Asks) (out string) {
+func wishes(a Talk) (out string) {
 	if a.Received {
 		out = "<request xmlns='" + stanza.NSReceipts + "'/>"
 	}

@@ -78,10 +78,10 @@ func TestEventOut(t *testing.T) {
 	if raw := s.eventStanza(&message.Event{Status: "read", From: "1001", To: "2002", ID: "\x01"}); raw != nil {
 		t.Errorf("got %s", raw)
 	}
-	if got := wishes(Asks{}); got != "" {
+	if got := wishes(Talk{Rooms: true}); got != "" {
 		t.Errorf("asks %s", got)
 	}
-	s.wishes = wishes(Asks{Received: true, Read: true})
+	s.wishes = wishes(Talk{Received: true, Read: true})
 	r, why := s.render(&bridge.Outbound{Ref: bridge.Ref{Msg: 1}, Kind: bridge.KindChat, From: "2002", To: "1001", Body: []byte(`{"from":"2002","to":"1001","content":"x"}`)})
 	if why != nil {
 		t.Fatal(why)

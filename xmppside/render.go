@@ -44,6 +44,9 @@ func (s *translator) render(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 		if !s.rooms.Serves(out.To) {
 			return rendered{}, bridge.Refuse("unknown_room", "the relay does not serve this room")
 		}
+		if s.texts {
+			return s.roomText(out)
+		}
 		return s.chatStanza(out, s.addr.answersAs(""), out.To, "groupchat")
 	case bridge.KindReceipt, bridge.KindError:
 		return s.answer(out)

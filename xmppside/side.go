@@ -70,7 +70,8 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 		cfg: cfg, me: me, journal: journal, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
 		gate: gate{why: "not started"}, window: defaultWindow, most: defaultStanza,
 	}
-	s.addr, s.maxMessage, s.texts, s.wishes = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Text, wishes(s.cfg.Asks)
+	s.addr, s.maxMessage, s.texts, s.wishes = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Text, wishes(s.cfg.Talk)
+	s.roomTalk = s.cfg.Talk.Rooms
 	s.loop.s = s
 	s.connector = newConnector(&s.cfg, loginOf(&s.cfg, me))
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)

@@ -179,3 +179,83 @@ func TestSentIDs(t *testing.T) {
 		t.Errorf("%d of %d are known", len(s.ids), len(s.ring))
 	}
 }
+
+// With ROOM_TALK=all what people say in a served room is a message; what is not said to the room, or by nobody, stays out.
+func TestRoomTextIn(t *testing.T) {
+	s := unit(t, func(c *Config) { c.Talk.Rooms = true })
+	s.seat(t)
+	whole := `{"from":"1001","groupJid":"` + roomJID + `","content":"a","timeStamp":1,"x":1}`
+	for name, c := range map[string]struct {
+		nick, inner string
+		want        message.Text // Content empty: it is none
+	}{
+		"plain":            {"alice", "<body>good morning</body>", message.Text{ID: "s1", Content: "good morning"}},
+		"a correction":     {"alice", "<body>better</body><replace xmlns='urn:xmpp:message-correct:0' id='old'/>", message.Text{ID: "s1", Content: "better", Replaces: "old"}},
+		"an answer":        {"alice", "<body>&gt; x\nyes</body><reply xmlns='urn:xmpp:reply:0' id='the-rooms'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='4'/></fallback>", message.Text{ID: "s1", Content: "yes"}},
+		"a file":           {"alice", "<body>https://x.test/a</body><x xmlns='jabber:x:oob'><url>https://x.test/a</url></x>", message.Text{ID: "s1", Content: "https://x.test/a", ContentType: fileType}},
+		"braces":           {"alice", "<body>{hi}</body>", message.Text{ID: "s1", Content: "{hi}"}},
+		"of a stranger":    {"guest", "<body>hi</body>", message.Text{}},
+		"a retraction":     {"alice", "<body>I took back</body><retract xmlns='urn:xmpp:message-retract:1' id='old'/>", message.Text{}},
+		"a reaction":       {"alice", "<body>+1</body><reactions xmlns='urn:xmpp:reactions:0' id='m'><reaction>+1</reaction></reactions>", message.Text{}},
+		"for another room": {"alice", "<body>x</body><json xmlns='urn:xmpp:json:0'>{\"from\":\"1002\",\"content\":\"forged\"}</json>", message.Text{ID: "s1", Content: "x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := s.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/"+c.nick+"' to='"+ownJID+"/chatrelay' id='s1'>"+c.inner+"</message>")).in
+			if message.IsEnvelope(in.Body) != (c.want.Content != "") || in.Refused != nil {
+				t.Fatalf("got %s, %+v", in.Body, in)
+			}
+			if c.want.Content == "" {
+				return
+			}
+			got := message.TextOf(in.Body)
+			c.want.From, c.want.Name, c.want.Time = "1001", "alice", got.Time
+			if diff := cmp.Diff(c.want, got); diff != "" || in.From != "1001" {
+				t.Errorf("%s\n%s", in.Body, diff)
+			}
+			if e, err := message.Parse(in.Body, &message.Rules{}); err != nil || e.GroupJID != roomJID || e.ChatType != 2 {
+				t.Errorf("%+v, %v", e, err)
+			}
+		})
+	}
+	for name, inner := range map[string]string{
+		"an envelope":   "<body>" + whole + "</body>",
+		"its container": "<body>a</body><json xmlns='urn:xmpp:json:0'>" + whole + "</json>",
+	} {
+		if in := s.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/alice' id='s1'>"+inner+"</message>")).in; string(in.Body) != whole {
+			t.Errorf("%s: got %s", name, in.Body)
+		}
+	}
+	off := seated(t)
+	if in := off.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/alice' id='s1'><body>hi</body></message>")).in; string(in.Body) != "hi" {
+		t.Errorf("without ROOM_TALK=all: got %s", in.Body)
+	}
+}
+
+// What a device says in a room is a text with its name, and its envelope beside it.
+func TestRoomTextOut(t *testing.T) {
+	s := unit(t, func(c *Config) {
+		c.Component, c.Text, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+	})
+	send := func(body string) *stanza.Element {
+		t.Helper()
+		r, why := s.render(&bridge.Outbound{Ref: bridge.Ref{Msg: 3}, Kind: bridge.KindRoom, From: "2002", To: roomJID, Body: []byte(body)})
+		if why != nil {
+			t.Fatal(why)
+		}
+		e := parse(t, string(r.raw))
+		if e.Get("from") != "relay.chat.test/chatrelay" || e.Get("to") != roomJID || e.Get("type") != "groupchat" || !s.sentTo(e.Get("id"), roomJID) || r.id != e.Get("id") {
+			t.Errorf("got %s", r.raw)
+		}
+		return e
+	}
+	body := `{"from":"2002","groupJid":"` + roomJID + `","content":"a <b>\u0007","name":"Ann"}`
+	if e := send(body); e.Child(stanza.NSClient, "body").Text != "Ann: a <b>" || e.Child(stanza.NSJSON, "json").Text != body {
+		t.Errorf("got %+v", e)
+	}
+	if e := send(`{"from":"2002","content":"","retracts":"x"}`); e.Child(stanza.NSClient, "body").Text != "Ann: "+retractedText {
+		t.Errorf("got %+v", e)
+	}
+	if e := send(`{"from":"2002","content":"` + strings.Repeat("x", mostContainer) + `"}`); e.Child(stanza.NSJSON, "json") != nil {
+		t.Error("a long one is doubled")
+	}
+}

@@ -45,12 +45,28 @@ func (s *translator) textIn(e *stanza.Element, in *bridge.Inbound, bare string, 
 	if nick := e.Child(stanza.NSNick, "nick"); nick != nil && len(nick.Text) <= message.MostID {
 		t.Name = nick.Text
 	}
-	t.Content = s.about(e, string(in.Body), &t, in.To, bare)
+	t.Content = s.about(e, string(in.Body), &t, bare)
+	in.Body = t.Envelope()
+}
+
+// roomTextIn makes an envelope of what a person has said in a room. What is one already stays as it is.
+func (s *translator) roomTextIn(e *stanza.Element, in *bridge.Inbound, nick string, now time.Time) {
+	container := e.Only(stanza.NSJSON, "json")
+	switch {
+	case message.IsEnvelope(in.Body):
+		return
+	case container != nil && in.From == message.TextOf([]byte(container.Text)).From:
+		in.Body = []byte(container.Text)
+		return
+	}
+	t := message.Text{From: in.From, Room: in.Room, ID: messageID(e), Time: now, Name: short(nick)}
+	t.Content = s.about(e, string(in.Body), &t, "")
+	t.ReplyTo = "" // it is named as the room does, which devices do not know
 	in.Body = t.Envelope()
 }
 
 // about fills in what a message is about, and returns what is left of its body.
-func (s *translator) about(e *stanza.Element, body string, t *message.Text, to, bare string) string {
+func (s *translator) about(e *stanza.Element, body string, t *message.Text, bare string) string {
 	if r := retracts(e); r != nil { // what else it says is for clients that do not know it (XEP-0424 §4.1)
 		t.Retracts = s.named(r.Get("id"), bare)
 		return ""

@@ -38,6 +38,32 @@ func (s *translator) textStanza(out *bridge.Outbound, from, to string) (rendered
 	return rendered{outgoing{ref: out.Ref, to: to, id: id}, append(b, "/></message>"...)}, nil
 }
 
+// roomText writes a group message as the relay's own occupant says it: with its sender's name before the text, and its envelope beside
+// it.
+func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) {
+	t := message.TextOf(out.Body)
+	s.contacts.learn(out.From, t.Name)
+	if t.Content == "" && t.Retracts != "" {
+		t.Content = retractedText
+	}
+	envelope := message.XMLSafe(out.Body)
+	if len(envelope) > mostContainer || !stanza.Legal(envelope) {
+		envelope = nil
+	}
+	if envelope == nil && !stanza.Legal([]byte(t.Content)) {
+		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
+	}
+	id := s.ids.id(out.Ref, out.To)
+	b := append(head(make([]byte, 0, 2*len(out.Body)+512), s.addr.answersAs(""), out.To, "groupchat", id), "><body>"...)
+	b = stanza.AppendText(b, []byte(stanza.LegalOnly(s.contacts.nameOf(out.From)+": "+t.Content)))
+	b = append(b, "</body>"...)
+	if envelope != nil {
+		b = append(stanza.AppendText(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope), "</json>"...)
+	}
+	b = stanza.AppendAttr(append(b, "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
+	return rendered{outgoing{ref: out.Ref, to: out.To, id: id}, append(b, "/></message>"...)}, nil
+}
+
 // retractedText is for clients that do not know what to do with a retraction (XEP-0424).
 const retractedText = "The sender has taken back an earlier message, which your client cannot remove."
 

@@ -75,12 +75,35 @@ func TestComponent(t *testing.T) {
 					c.Relay.WantRefused(t, before)
 				}
 			})
+			t.Run("in a room", func(t *testing.T) { c.roomTalk(t) })
 			t.Run("of the moment", func(t *testing.T) { c.moments(t, at) })
 			c.Relay.Balanced()
 			c.h.wantNothing(t)
 			c.Relay.Stop()
 		})
 	}
+}
+
+// roomTalk: what people say in a room is a message, and what devices say there is a text.
+func (c *chat) roomTalk(t *testing.T) {
+	room := c.XMPP.Room("team")
+	if err := c.Person("1002").X.Send(room, "groupchat", "g1", "good morning"); err != nil {
+		t.Fatal(err)
+	}
+	c.h.wantRoom(t, "1002", "good morning")
+	for _, name := range []string{"1001", "1003", "1004"} {
+		c.h.want(t, "a copy for "+name, stage.Patience, func(e event) bool {
+			return e.side == "mqtt" && e.inbox == name && e.env.Content == "good morning" && e.env.From == "1002" && e.env.To == name && e.env.GroupJID == room && e.env.ID == "g1"
+		})
+	}
+	c.h.wantNotice(t, "1002", "sent", "good morning")
+	e := stage.Grouped("1003", room, "to all by MQTT")
+	for _, to := range []string{"1001", "1002", "1004"} {
+		c.publish(t, "1003", to, e.String())
+		c.h.wantMQTT(t, to, e.String()) // the broker's own delivery
+	}
+	c.h.wantRoom(t, "chatrelay", "1003: to all by MQTT")
+	c.h.wantNotice(t, "1003", "sent", e.Content)
 }
 
 // moments: receipts, markers and who is writing, both ways.

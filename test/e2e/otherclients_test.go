@@ -16,8 +16,9 @@ import (
 
 // Clients that nobody here wrote chat with devices: slixmpp and go-sendxmpp.
 func TestOtherClients(t *testing.T) {
-	c := newForgivingChat(t, stage.Plan{Start: servers.NewProsody, XMPP: servers.XMPPConfig{Component: "relay"}, Wire: asComponent}, func(e event) bool {
-		return e.side == "xmpp" // other clients of the same people hear it, too
+	c := newForgivingChat(t, stage.Plan{Start: servers.NewProsody, XMPP: servers.XMPPConfig{Component: "relay"}, Wire: asComponent,
+		Env: map[string]string{"NOTICES": "sent,delayed,failed,received"}}, func(e event) bool {
+		return e.side == "xmpp" || e.env.Status == "received" // other clients of the same people hear it, too
 	})
 	at := func(landline string) string { return landline + "@" + c.XMPP.Component }
 	hello := func(content string) { // by which the relay learns the device's name
@@ -48,6 +49,9 @@ func TestOtherClients(t *testing.T) {
 		if got := seen.want(t, "correction", "body", "an answer"); got["of"] != id {
 			t.Errorf("got %v, want a correction of %s", got, id)
 		}
+		c.h.want(t, "a receipt of it", stage.Patience, func(e event) bool {
+			return e.side == "mqtt" && e.inbox == "1002" && e.env.Status == "received" && e.env.ID == first.ID
+		})
 		for _, content := range []string{"an answr", "an answer"} {
 			c.h.want(t, "the broker's own", stage.Patience, func(e event) bool {
 				return e.side == "mqtt" && e.inbox == "1001" && e.env.Content == content && !e.env.Notice()
