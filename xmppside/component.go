@@ -59,7 +59,7 @@ func (d *component) secret() (string, error) { return d.cfg.login() }
 
 // negotiate implements login.
 func (d *component) negotiate(ctx context.Context, l *sm.Link, nc net.Conn, secret string) (*connection, error) {
-	k := &connection{l: l, own: ownAddress(d.me.String() + "/" + d.cfg.Resource)}
+	k := &connection{l: l, own: ownAddress(d.me.String() + "/" + d.cfg.Resource), askers: askers{each: contactEach}}
 	if d.cfg.TLS == tlsDirect {
 		t := tls.Client(nc, tlsConfig(d.cfg, d.me.Domainpart()))
 		if err := t.HandshakeContext(ctx); err != nil {

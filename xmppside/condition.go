@@ -39,7 +39,7 @@ func conditionOf(reason string) condition {
 		return condition{"cancel", "item-not-found"}
 	case "too_large":
 		return condition{"modify", "policy-violation"}
-	case bridge.PlainText, "encrypted", "reaction", "private", "two_bodies", "bad_body", "anonymous_room", "room_mismatch", "to_mismatch", "xml_illegal":
+	case bridge.PlainText, "encrypted", "reaction", "retraction", "private", "two_bodies", "bad_body", "anonymous_room", "room_mismatch", "to_mismatch", "xml_illegal":
 		return condition{"modify", "not-acceptable"}
 	}
 	return condition{"modify", "bad-request"}

@@ -60,7 +60,7 @@ func (c *connection) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xm
 	}
 	switch start.Name.Local {
 	case "iq":
-		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.Get("from"), e.Get("to")))
+		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.Get("from")))
 		m.Done()
 	case "presence":
 		if c.own.isComponent() {

@@ -322,7 +322,7 @@ func TestAsker(t *testing.T) {
 		roomJID + "/alice":         {roomJID + "/alice", false},
 		roomJID + "/" + ownNick(s): {roomJID + "/" + ownNick(s), true},
 	} {
-		if got := s.asker(from, ""); got != want {
+		if got := s.asker(from); got != want {
 			t.Errorf("%s: got %+v", from, got)
 		}
 	}

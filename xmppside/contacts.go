@@ -5,15 +5,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/stanza"
 )
 
 const (
-	// mostSubscriptions is how many are remembered: each is a row of the journal. Who asks beyond them sees the landline until the relay
-	// starts again.
+	// mostSubscriptions is how many are remembered: each is a row of the journal. mostOfOne is how many of them one person may have. Who
+	// asks beyond them is refused.
 	mostSubscriptions = 100_000
+	mostOfOne         = 1000
+
+	nameEvery = time.Minute // in which a landline may change its name once
 
 	mostName = 100 // characters of a name
 )
@@ -26,8 +30,12 @@ type contacts struct {
 
 	mu      sync.Mutex                 // guards all below
 	sees    map[string]map[string]bool // by landline: who sees it, by bare JID
-	seen    int                        // how many those are
+	seen    map[string]int             // how many each person has, by bare JID
+	count   int                        // how many those are
 	names   map[string]string          // by landline
+	renamed map[string]bool            // who has changed the name
+	since   time.Time                  // since then
+	granted map[subscription]bool      // are pending, and to be told first that they may see it
 	pending []subscription             // are to be told that the landline is there
 	queued  map[subscription]bool
 	typ     string // of the presence that they are told; empty: available
@@ -37,7 +45,7 @@ type contacts struct {
 type subscription struct{ landline, bare string }
 
 func newContacts(addr *addresses, journal bridge.SideState) *contacts {
-	return &contacts{addr: addr, journal: journal, sees: map[string]map[string]bool{}, names: map[string]string{}, queued: map[subscription]bool{}}
+	return &contacts{addr: addr, journal: journal, sees: map[string]map[string]bool{}, seen: map[string]int{}, renamed: map[string]bool{}, granted: map[subscription]bool{}, names: map[string]string{}, queued: map[subscription]bool{}}
 }
 
 // restore takes in what the journal remembers.
@@ -55,11 +63,16 @@ func (k *contacts) restore(state map[string][]byte) {
 	}
 }
 
-// presence takes what somebody's client or server says to a landline. It returns the answer; nil: there is none.
+// maySee tells whether somebody has to do with landlines: others are not told who they are.
+func (k *contacts) maySee(bare string) bool {
+	return k.addr.landlineOf(bare) != "" || k.addr.trusted[bare]
+}
+
+// presence takes what somebody's client or server says to a landline. It returns what is to be answered at once; nil: nothing.
 func (k *contacts) presence(e *stanza.Element) []byte {
 	bare := stanza.Bare(e.Get("from"))
 	landline, ok := k.addr.addressee(e.Get("to"))
-	if !ok || landline == "" || k.addr.landlineOf(bare) == "" && !k.addr.trusted[bare] {
+	if !ok || landline == "" || !k.maySee(bare) {
 		if e.Get("type") == "subscribe" {
 			return subscriptionAnswer("unsubscribed", bare)
 		}
@@ -68,10 +81,11 @@ func (k *contacts) presence(e *stanza.Element) []byte {
 	s := subscription{landline, bare}
 	switch e.Get("type") {
 	case "subscribe":
-		k.add(s)
-		return subscriptionAnswer("subscribed", bare)
+		if !k.add(s, true) {
+			return subscriptionAnswer("unsubscribed", bare)
+		}
 	case "probe": // by his server, at his login: what we know of it may be lost (RFC 6121 §4.3)
-		k.add(s)
+		k.add(s, false)
 	case "unsubscribe":
 		k.remove(s)
 		return subscriptionAnswer("unsubscribed", bare)
@@ -83,15 +97,22 @@ func subscriptionAnswer(typ, to string) []byte {
 	return append(stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "type", typ), "to", to), "/>"...)
 }
 
-// add remembers a subscription, and has it told.
-func (k *contacts) add(s subscription) {
+// add remembers a subscription, and has it told; false: there are too many.
+func (k *contacts) add(s subscription, asked bool) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.sees[s.landline][s.bare] && k.seen < mostSubscriptions {
+	if !k.sees[s.landline][s.bare] {
+		if k.count >= mostSubscriptions || k.seen[s.bare] >= mostOfOne {
+			return false
+		}
 		k.put(s)
 		k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keySubscriber + s.landline + "/" + s.bare, Value: []byte("1")})
 	}
+	if asked {
+		k.granted[s] = true
+	}
 	k.tell(s)
+	return true
 }
 
 // put takes in one that is not there. k.mu is held.
@@ -100,7 +121,8 @@ func (k *contacts) put(s subscription) {
 		k.sees[s.landline] = map[string]bool{}
 	}
 	k.sees[s.landline][s.bare] = true
-	k.seen++
+	k.seen[s.bare]++
+	k.count++
 }
 
 // tell queues what is to be told. k.mu is held.
@@ -123,10 +145,13 @@ func (k *contacts) remove(s subscription) {
 	defer k.mu.Unlock()
 	if k.sees[s.landline][s.bare] {
 		delete(k.sees[s.landline], s.bare)
-		k.seen--
 		if len(k.sees[s.landline]) == 0 {
 			delete(k.sees, s.landline)
 		}
+		if k.seen[s.bare]--; k.seen[s.bare] == 0 {
+			delete(k.seen, s.bare)
+		}
+		k.count--
 		k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keySubscriber + s.landline + "/" + s.bare})
 	}
 }
@@ -149,7 +174,15 @@ func (k *contacts) next(n int) []byte {
 	var out []byte
 	for _, s := range k.pending[:n] {
 		delete(k.queued, s)
+		granted := k.granted[s]
+		delete(k.granted, s)
+		if !k.sees[s.landline][s.bare] { // no longer
+			continue
+		}
 		if from, why := k.addr.speaksAs(s.landline); why == nil {
+			if granted {
+				out = append(out, stanza.From(subscriptionAnswer("subscribed", s.bare), from)...)
+			}
 			out = append(out, presenceOf(from, s.bare, k.typ, k.names[s.landline])...)
 		}
 	}
@@ -178,9 +211,15 @@ func (k *contacts) learn(landline, name string) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if name == "" || k.names[landline] == name || len(k.names) >= mostSubscriptions && k.names[landline] == "" {
+	if now := time.Now(); now.Sub(k.since) >= nameEvery {
+		k.since = now
+		clear(k.renamed)
+	}
+	before := k.names[landline]
+	if name == "" || before == name || before == "" && len(k.names) >= mostSubscriptions || k.renamed[landline] {
 		return
 	}
+	k.renamed[landline] = before != ""
 	k.names[landline] = name
 	k.journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyName + landline, Value: []byte(name)})
 	k.tellOf(landline)

@@ -24,8 +24,8 @@ func TestSubscribers(t *testing.T) {
 		return string(s.contacts.presence(parse(t, fmt.Sprintf("<presence type='%s' from='%s' to='%s'/>", typ, from, to))))
 	}
 	for _, c := range []struct{ typ, from, to, want string }{
-		{"subscribe", "1001@chat.test", "2002@relay.chat.test", "'subscribed' to='1001@chat.test'"},
-		{"subscribe", "1002@chat.test/x", "2002@relay.chat.test", "'subscribed' to='1002@chat.test'"},
+		{"subscribe", "1001@chat.test", "2002@relay.chat.test", ""}, // the answer comes in its turn
+		{"subscribe", "1002@chat.test/x", "2002@relay.chat.test", ""},
 		{"probe", "1003@chat.test/x", "2003@relay.chat.test", ""},
 		{"subscribe", "1003@elsewhere.test", "2002@relay.chat.test", "'unsubscribed'"},
 		{"subscribe", "1003@chat.test", "no+one@relay.chat.test", "'unsubscribed'"},
@@ -41,7 +41,7 @@ func TestSubscribers(t *testing.T) {
 	s.contacts.learn("2002", " Ann\u0007 & Co ")
 	told := func(s *Side) string { return string(s.contacts.next(10)) }
 	first := told(s)
-	if strings.Count(first, "<presence ") != 3 || !strings.Contains(first, "<nick xmlns='"+stanza.NSNick+"'>Ann &amp; Co</nick>") || told(s) != "" {
+	if strings.Count(first, "<presence ") != 3 || strings.Count(first, "from='2002@relay.chat.test' type='subscribed' to='1001@chat.test'/><presence from='2002@") != 1 || !strings.Contains(first, "<nick xmlns='"+stanza.NSNick+"'>Ann &amp; Co</nick>") || told(s) != "" {
 		t.Errorf("told %s", first)
 	}
 	if err := journal.Wait(t.Context(), journal.SetState(bridge.XMPP)); err != nil {
@@ -60,6 +60,55 @@ func TestSubscribers(t *testing.T) {
 	}
 	if again.contacts.nameOf("2002") != "Ann & Co" || again.contacts.nameOf("2003") != "2003" {
 		t.Error("names are forgotten")
+	}
+}
+
+// One person takes neither the memory nor the answers of all, and strangers are told no names.
+func TestContactsAreBounded(t *testing.T) {
+	m := bridgetest.NewMemory(t)
+	s := unitOn(t, m.SideJournal(), func(c *Config) {
+		c.Component, c.Text, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+	})
+	ask := func(typ, from, to string) string {
+		return string(s.contacts.presence(parse(t, fmt.Sprintf("<presence type='%s' from='%s@chat.test' to='%s@relay.chat.test'/>", typ, from, to))))
+	}
+	for i := range mostOfOne {
+		if got := ask("subscribe", "1001", fmt.Sprint("x", i)); got != "" {
+			t.Fatalf("%d: %s", i, got)
+		}
+	}
+	if got := ask("subscribe", "1001", "y"); !strings.Contains(got, "'unsubscribed'") {
+		t.Errorf("one more: %q", got)
+	}
+	ask("probe", "1001", "y")
+	if ask("subscribe", "1001", "x1") != "" || ask("subscribe", "1002", "y") != "" {
+		t.Error("who has them already, and others, are refused")
+	}
+	if got := len(s.contacts.pending); got != mostOfOne+1 {
+		t.Errorf("%d are to be told", got)
+	}
+	ask("unsubscribe", "1001", "x0")
+	if got := ask("subscribe", "1001", "y"); got != "" {
+		t.Errorf("in its place: %s", got)
+	}
+	if told := string(s.contacts.next(2 * mostOfOne)); strings.Contains(told, "from='x0@") {
+		t.Error("who has gone is told")
+	}
+	s.contacts.learn("2002", "Ann")
+	for name, want := range map[string]string{"Bob": "Bob", "Eve": "Bob"} { // the first change counts
+		if name == "Eve" {
+			s.contacts.learn("2002", "Bob")
+		}
+		s.contacts.learn("2002", name)
+		if got := s.contacts.nameOf("2002"); got != want {
+			t.Errorf("after %s it is %s", name, got)
+		}
+	}
+	for from, want := range map[string]string{"1001@chat.test/x": "<FN>Bob<", "1001@elsewhere.test/x": "<FN>2002<"} {
+		got, ok := s.contacts.contactKnown(parse(t, "<iq type='get' from='"+from+"' to='2002@relay.chat.test' id='1'><vCard xmlns='vcard-temp'/></iq>"))
+		if !ok || !strings.Contains(got, want) {
+			t.Errorf("%s is told %s", from, got)
+		}
 	}
 }
 

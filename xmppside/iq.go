@@ -33,9 +33,7 @@ func (k *connection) iq(t xmlstream.TokenReadEncoder, start *xml.StartElement, e
 func answerFor(k *connection, e *stanza.Element, version string) []byte {
 	payload, ok := "", false
 	if k.s != nil && k.own.isComponent() {
-		if landline, is := k.s.addr.addressee(e.Get("to")); is {
-			payload, ok = k.s.contacts.contactKnown(e, landline)
-		}
+		payload, ok = k.s.contacts.contactKnown(e)
 	}
 	if !ok {
 		payload, ok = known(e, version)
@@ -45,7 +43,7 @@ func answerFor(k *connection, e *stanza.Element, version string) []byte {
 
 // answerPresence is for what is said to a contact.
 func answerPresence(c *connection, e *stanza.Element) {
-	if answer := c.s.contacts.presence(e); answer != nil && c.askers.allow(stanza.Bare(e.Get("from"))+"/"+e.Get("to")) {
+	if answer := c.s.contacts.presence(e); answer != nil && c.askers.allow(stanza.Bare(e.Get("from"))) {
 		c.l.Reply(c.own.answer(answer, e), mostReplies)
 	}
 }

@@ -72,6 +72,8 @@ func chineseFor(reason string) string {
 		return "这条消息已加密，而中继没有密钥，无法读取：请在此聊天中关闭加密后重新发送。"
 	case "reaction":
 		return "此联系人收不到表情回应：请直接发送消息。"
+	case "retraction":
+		return "无法撤回此消息。"
 	case "unknown_sender":
 		return "您的账号没有对应的号码，消息未送达：请联系管理员。"
 	case "bad_address":

@@ -93,6 +93,8 @@ func TestTextRefused(t *testing.T) {
 		"a reaction":             {"1001@chat.test", reaction, "reaction"},
 		"a reaction with a body": {"1001@chat.test", "<body>+1</body>" + reaction, "reaction"},
 		"of a stranger":          {"1001@elsewhere.test", "<body>x</body>", "unknown_sender"},
+		"taken back, without id": {"1001@chat.test", "<body>x</body><retract xmlns='urn:xmpp:message-retract:1'/>", "retraction"},
+		"taken back, nameless":   {"1001@chat.test", "<retract xmlns='urn:xmpp:message-retract:1' id='" + s.ids.id(bridge.Ref{Msg: 9}, "1001@chat.test") + "'/>", "retraction"},
 		"encrypted":              {"1001@chat.test", "<body>x</body><encryption xmlns='" + stanza.NSEncryption + "' namespace='x'/>", "encrypted"},
 		"two bodies":             {"1001@chat.test", "<body>x</body><body xml:lang='de'>y</body>", "two_bodies"},
 	} {
@@ -100,6 +102,10 @@ func TestTextRefused(t *testing.T) {
 		if in.Refused == nil || in.Refused.Reason != c.reason || in.Reply.IsZero() {
 			t.Errorf("%s: got %+v", name, in)
 		}
+	}
+	nameless := "<message from='1001@chat.test/x' to='2002@relay.chat.test'><body>ok</body></message>"
+	if a, b := s.classify(parse(t, nameless)).in, s.classify(parse(t, nameless)).in; message.TextOf(a.Body).ID == "" || message.TextOf(a.Body).ID == message.TextOf(b.Body).ID {
+		t.Errorf("two messages are one: %s and %s", a.Body, b.Body)
 	}
 	taken := "<message from='1001@chat.test/x' to='2002@relay.chat.test'><reactions xmlns='urn:xmpp:reactions:0' id='m'/></message>"
 	if in := s.classify(parse(t, taken)).in; in.Ignored != "no_body" {
@@ -157,6 +163,10 @@ func TestTextOut(t *testing.T) {
 	e, _ = send(8, `{"from":"2002","to":"1001","content":"`+strings.Repeat("x", mostContainer)+`"}`)
 	if e.Child(stanza.NSJSON, "json") != nil || len(e.Child(stanza.NSClient, "body").Text) != mostContainer {
 		t.Error("a long one is doubled")
+	}
+	e, _ = send(9, `{"from":"2002","to":"1001","content":"`+strings.Repeat("&<", mostContainer/4)+`"}`)
+	if e.Child(stanza.NSJSON, "json") != nil || len(e.Child(stanza.NSClient, "body").Text) != mostContainer/2 {
+		t.Error("one that is long when it is written is doubled")
 	}
 	if _, why := s.render(&bridge.Outbound{Kind: bridge.KindChat, From: "UP", To: "1001", Body: []byte(first)}); why == nil || why.Reason != "bad_address" {
 		t.Errorf("a sender with capitals: %v", why)

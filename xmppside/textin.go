@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -46,6 +47,10 @@ func (s *translator) textIn(e *stanza.Element, in *bridge.Inbound, bare string, 
 		t.Name = nick.Text
 	}
 	t.Content = s.about(e, string(in.Body), &t, bare)
+	if retracts(e) != nil && t.Retracts == "" {
+		in.Body, in.Refused = nil, bridge.Refuse("retraction", "the message that you take back has no name here: it stays")
+		return
+	}
 	in.Body = t.Envelope()
 }
 
@@ -92,12 +97,16 @@ func (s *translator) named(id, bare string) string {
 	return short(id)
 }
 
-// messageID is what a message is called by who sent it (XEP-0359); empty: it has no name.
+// messageID is what a message is called by who sent it (XEP-0359). One that has no name is given one: two that say the same are two, and
+// no server brings either again.
 func messageID(e *stanza.Element) string {
 	if id := e.Only(stanza.NSStanzaID, "origin-id").AttrOr("id"); id != "" {
 		return short(id)
 	}
-	return short(e.Get("id"))
+	if id := e.Get("id"); id != "" {
+		return short(id)
+	}
+	return rand.Text()
 }
 
 // short makes an id as long as one may be.

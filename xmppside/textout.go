@@ -9,18 +9,27 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-// mostContainer is the longest envelope that travels beside its text: with it the message is about twice as long, and servers take only so
-// much.
+// mostContainer is the longest envelope that travels beside its text, as it is written: with it the message is about twice as long, and
+// servers take only so much.
 const mostContainer = 64 << 10
+
+// container is an envelope as it is written beside its text; nil: it cannot be.
+func container(body []byte) []byte {
+	envelope := message.XMLSafe(body)
+	if len(envelope) > mostContainer || !stanza.Legal(envelope) {
+		return nil
+	}
+	if envelope = stanza.AppendText(nil, envelope); len(envelope) > mostContainer {
+		return nil
+	}
+	return envelope
+}
 
 // textStanza writes a direct message as an ordinary client does, with its envelope beside it (XEP-0335).
 func (s *translator) textStanza(out *bridge.Outbound, from, to string) (rendered, *bridge.Refusal) {
 	t := message.TextOf(out.Body)
 	s.contacts.learn(out.From, t.Name)
-	envelope := message.XMLSafe(out.Body)
-	if len(envelope) > mostContainer || !stanza.Legal(envelope) {
-		envelope = nil
-	}
+	envelope := container(out.Body)
 	content := t.Content
 	if envelope != nil { // which has it all
 		content = stanza.LegalOnly(content)
@@ -31,7 +40,7 @@ func (s *translator) textStanza(out *bridge.Outbound, from, to string) (rendered
 	b := append(head(make([]byte, 0, 2*len(out.Body)+512), from, to, "chat", id), '>')
 	b = s.appendText(b, &t, content, from, to)
 	if envelope != nil {
-		b = append(stanza.AppendText(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope), "</json>"...)
+		b = append(append(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope...), "</json>"...)
 	}
 	b = stanza.AppendAttr(append(append(b, s.wishes...), "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
 	s.sent.add(from, to, t.ID, id)
@@ -46,10 +55,7 @@ func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) 
 	if t.Content == "" && t.Retracts != "" {
 		t.Content = retractedText
 	}
-	envelope := message.XMLSafe(out.Body)
-	if len(envelope) > mostContainer || !stanza.Legal(envelope) {
-		envelope = nil
-	}
+	envelope := container(out.Body)
 	if envelope == nil && !stanza.Legal([]byte(t.Content)) {
 		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
 	}
@@ -58,7 +64,7 @@ func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) 
 	b = stanza.AppendText(b, []byte(stanza.LegalOnly(s.contacts.nameOf(out.From)+": "+t.Content)))
 	b = append(b, "</body>"...)
 	if envelope != nil {
-		b = append(stanza.AppendText(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope), "</json>"...)
+		b = append(append(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope...), "</json>"...)
 	}
 	b = stanza.AppendAttr(append(b, "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
 	return rendered{outgoing{ref: out.Ref, to: out.To, id: id}, append(b, "/></message>"...)}, nil

@@ -50,12 +50,9 @@ func (s *translator) forUs(r *mam.Result) bool {
 	return false
 }
 
-func (s *translator) asker(from, to string) asker {
+func (s *translator) asker(from string) asker {
 	if who, served := s.rooms.Speaker(stanza.Bare(from), stanza.Resource(from)); served {
 		return asker{from, who.Self}
-	}
-	if s.addr.isComponent() {
-		return asker{name: stanza.Bare(from) + "/" + to}
 	}
 	return asker{name: stanza.Bare(from)}
 }

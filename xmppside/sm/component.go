@@ -18,17 +18,17 @@ func Component(l *Link, conn net.Conn, domain string) (over net.Conn, begin func
 		}
 		s.begin(Session{JID: domain})
 		l.start(0)
-		l.fence = newFence(domain, s.cfg.Clock.Now())
+		l.fence = newFence(domain, s.cfg.Self, s.cfg.Clock.Now())
 		return nil
 	}
 }
 
-// standsBack tells whether a stanza is the ping of another connection that is the same component. If that was there first, the
-// link ends.
+// standsBack tells whether a stanza is the ping of another connection that is the same component. If that is another relay's, and was
+// there first, the link ends.
 func standsBack(l *Link, start *xml.StartElement) bool {
-	rival, first := l.fence.rival(start)
-	if rival && first {
+	other, first := l.fence.rival(start)
+	if other && first {
 		l.fail(ErrRival)
 	}
-	return rival
+	return other
 }

@@ -16,9 +16,10 @@ type fence struct {
 
 const fencePrefix = "sm-"
 
-// newFence names a fence by when the connection was ready, so that two connections of one component know who was first.
-func newFence(component string, now time.Time) fence {
-	return fence{prefix: fencePrefix + strconv.FormatInt(now.UnixMilli(), 10) + "-" + token() + "-", component: component}
+// newFence names a fence by when the connection was ready, so that two connections of one component know who was first, and by whose
+// it is: what a connection of ours had sent before it broke may come back on the next one.
+func newFence(component, self string, now time.Time) fence {
+	return fence{prefix: fencePrefix + strconv.FormatInt(now.UnixMilli(), 10) + "-" + self + "-" + token() + "-", component: component}
 }
 
 // ping is the one whose answer speaks for stanza n, its own number.
@@ -43,21 +44,22 @@ func (f *fence) number(start *xml.StartElement, full string) uint64 {
 	return n
 }
 
-// rival tells whether a stanza is the ping of another connection that is the same component, and whether that one was first.
-// ejabberd 23.01 lets several in, and deals out among them what comes; it is so by design. Test: TestTwoComponents.
-func (f *fence) rival(start *xml.StartElement) (is, first bool) {
+// rival tells whether a stanza is the ping of another connection that is the same component, and whether that is another relay's that
+// was first. ejabberd 23.01 lets several in, and deals out among them what comes; it is so by design. Test: TestTwoComponents.
+func (f *fence) rival(start *xml.StartElement) (other, first bool) {
 	if f.component == "" || start.Name.Local != "iq" || attr(start, "type") != "get" || !ours(attr(start, "from"), f.component) {
 		return false, false
 	}
-	theirs, is := since(attr(start, "id"))
-	mine, _ := since(f.prefix)
-	return is, theirs < mine
+	theirs, whose, other := since(attr(start, "id"))
+	mine, self, _ := since(f.prefix)
+	return other, other && whose != self && theirs < mine
 }
 
-// since reads when a fence was made.
-func since(id string) (ms int64, ok bool) {
+// since reads when a fence was made, and by whom.
+func since(id string) (ms int64, whose string, ok bool) {
 	rest, ok := strings.CutPrefix(id, fencePrefix)
-	text, _, cut := strings.Cut(rest, "-")
+	text, rest, cut := strings.Cut(rest, "-")
+	whose, _, more := strings.Cut(rest, "-")
 	ms, err := strconv.ParseInt(text, 10, 64)
-	return ms, ok && cut && err == nil
+	return ms, whose, ok && cut && more && err == nil
 }

@@ -192,7 +192,7 @@ func (g *login) fresh(offered bool) error {
 	g.l.start(0)
 	g.l.managed = managed
 	if !managed {
-		g.l.fence = newFence("", s.cfg.Clock.Now())
+		g.l.fence = newFence("", "", s.cfg.Clock.Now())
 	}
 	g.sess.UpdateAddr(me)
 	return nil

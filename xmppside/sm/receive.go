@@ -132,7 +132,7 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	case start.Name.Space == NS:
 		l.nonza(start)
 		return nil
-	case !stanzaSpace(start.Name.Space) || !stanza.Is(start.Name, start.Name.Space):
+	case !stanza.Is(start.Name, l.fence.space()):
 		return nil
 	}
 	n := l.transport.opened
@@ -145,6 +145,7 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 		void(t, start)
 		m.Done()
 	case standsBack(l, start):
+		void(t, start) // mellium's answer would have no sender, for which the server ends the stream of a component
 		m.Done()
 	default:
 		l.handler(m, t, start)

@@ -14,6 +14,14 @@ const NSComponent = "jabber:component:accept"
 // stanzaSpace tells whether that is the namespace of stanzas, a client's or a component's.
 func stanzaSpace(space string) bool { return space == stanza.NSClient || space == NSComponent }
 
+// space is that of a link's stanzas.
+func (f *fence) space() string {
+	if f.component != "" {
+		return NSComponent
+	}
+	return stanza.NSClient
+}
+
 // ours tells whether from is our server, or our account by any of its names.
 func ours(from, full string) bool {
 	bare, _, _ := strings.Cut(full, "/")

@@ -79,6 +79,7 @@ type Journal interface {
 type Config struct {
 	Account  string // bare JID that the server must bind; empty: any
 	Resource string // asked for when binding; empty: the server makes one
+	Self     string // of a component: a name that no other relay has, without -
 	Window   int    // unacknowledged stanzas with a tag after which Send waits [400]
 	ReadSize int    // bytes that the server reads at a time: it shall never stand within a stanza, save a larger one [no bound]
 	AskCount int    // stanzas after which an <r/> is sent even when one is unanswered [64]

@@ -73,7 +73,11 @@ var ErrCut = errors.New("xmpp: a stanza was cut")
 
 // Read reads what is left of an element to its end. An error: the connection ended within it; then it is what was read.
 func Read(r xml.TokenReader, start *xml.StartElement) (*Element, error) {
-	root := &Element{Name: named(start.Name), Attr: start.Attr}
+	name := func(n xml.Name) xml.Name { return n }
+	if start.Name.Space == nsComponent {
+		name = named
+	}
+	root := &Element{Name: name(start.Name), Attr: start.Attr}
 	open := []*Element{root}
 	text := []*strings.Builder{{}}
 	for len(open) > 0 {
@@ -87,7 +91,7 @@ func Read(r xml.TokenReader, start *xml.StartElement) (*Element, error) {
 				}
 				continue
 			}
-			kid := &Element{Name: named(t.Name), Attr: t.Copy().Attr}
+			kid := &Element{Name: name(t.Name), Attr: t.Copy().Attr}
 			open[top].Kids = append(open[top].Kids, kid)
 			open, text = append(open, kid), append(text, &strings.Builder{})
 		case xml.CharData:

@@ -62,3 +62,25 @@ func TestReadElement(t *testing.T) {
 		t.Errorf("a cut stanza: %v", err)
 	}
 }
+
+// What a component's server says is read as what a client's says; in a client's stream the component's namespace means nothing.
+func TestComponentNamespace(t *testing.T) {
+	const body = "<body xmlns='jabber:component:accept'>x</body>"
+	for text, want := range map[string]bool{
+		"<message xmlns='jabber:component:accept'>" + body + "</message>":                 true,
+		"<message xmlns='jabber:client'>" + body + "</message>":                           false,
+		"<message xmlns='jabber:client'><body>x</body></message>":                         true,
+		"<message xmlns='jabber:component:accept'><body xmlns='other'>x</body></message>": false,
+	} {
+		d := xml.NewDecoder(strings.NewReader(text))
+		start, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := start.(xml.StartElement)
+		e, err := stanza.Read(d, &root)
+		if err != nil || e.Name.Space != stanza.NSClient || (e.Child(stanza.NSClient, "body") != nil) != want {
+			t.Errorf("%s: got %+v, %v", text, e, err)
+		}
+	}
+}
