@@ -200,7 +200,7 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 		return ignored(bodiless(e))
 	case nick == "":
 		return ignored("service") // the room itself
-	case encrypted(e), retracts(e) != nil, reacts(e):
+	case encrypted(e), s.roomTalk && (retracts(e) != nil || reacts(e)):
 		return ignored(amongThemselves(e))
 	case historic(e, room), s.rooms.Posts.Recounting(room) && stanza.Stamped(e):
 		return ignored("history")

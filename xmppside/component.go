@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/tls"
@@ -46,7 +47,7 @@ func (a ownAddress) answer(raw []byte, asked *stanza.Element) []byte {
 	if !a.isComponent() {
 		return raw
 	}
-	return stanza.From(raw, asked.Get("to"))
+	return stanza.From(raw, cmp.Or(asked.Get("to"), string(a)))
 }
 
 func newComponent(cfg *Config, me jid.JID) *component { return &component{cfg: cfg, me: me} }

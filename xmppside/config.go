@@ -19,15 +19,15 @@ import (
 
 // Talk is what people without JSON are understood in, and asked.
 type Talk struct {
+	Texts          bool // bodies are texts that people read, instead of envelopes; of a component only
 	Rooms          bool // texts in rooms are messages, too
-	Received, Read bool // clients are asked to say so of each text (with Text)
+	Received, Read bool // clients are asked to say so of each text
 }
 
 // Config is what the side needs to know. JID and Password are required.
 type Config struct {
 	// Component: the relay is a component (XEP-0114), and each landline an address of its domain.
 	Component bool
-	Text      bool // bodies are texts that people read, instead of envelopes; of a component only
 	Talk      Talk
 	JID       string // bare: the relay's account, or the component's domain
 	// Password is asked for at each login, so that a rotated secret file works.

@@ -127,7 +127,7 @@ func (k *contacts) put(s subscription) {
 
 // tell queues what is to be told. k.mu is held.
 func (k *contacts) tell(s subscription) {
-	if !k.queued[s] {
+	if !k.queued[s] && len(k.pending) < mostSubscriptions { // who comes and goes may be in it more than once
 		k.queued[s] = true
 		k.pending = append(k.pending, s)
 	}
@@ -205,7 +205,7 @@ func presenceOf(from, to, typ, name string) []byte {
 
 // learn takes the name that a landline gives itself.
 func (k *contacts) learn(landline, name string) {
-	name = strings.TrimSpace(stanza.LegalOnly(name))
+	name = strings.Join(strings.Fields(stanza.LegalOnly(name)), " ") // a line of its own would be taken for another's words
 	if text := []rune(name); len(text) > mostName {
 		name = string(text[:mostName])
 	}

@@ -17,7 +17,7 @@ func TestSubscribers(t *testing.T) {
 	m := bridgetest.NewMemory(t)
 	journal := m.SideJournal()
 	component := func(c *Config) {
-		c.Component, c.Text, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	}
 	s := unitOn(t, journal, component)
 	say := func(typ, from, to string) string {
@@ -38,7 +38,7 @@ func TestSubscribers(t *testing.T) {
 			t.Errorf("%s of %s to %s: %q, want %q", c.typ, c.from, c.to, got, c.want)
 		}
 	}
-	s.contacts.learn("2002", " Ann\u0007 & Co ")
+	s.contacts.learn("2002", " Ann\u0007\n&  Co ")
 	told := func(s *Side) string { return string(s.contacts.next(10)) }
 	first := told(s)
 	if strings.Count(first, "<presence ") != 3 || strings.Count(first, "from='2002@relay.chat.test' type='subscribed' to='1001@chat.test'/><presence from='2002@") != 1 || !strings.Contains(first, "<nick xmlns='"+stanza.NSNick+"'>Ann &amp; Co</nick>") || told(s) != "" {
@@ -67,7 +67,7 @@ func TestSubscribers(t *testing.T) {
 func TestContactsAreBounded(t *testing.T) {
 	m := bridgetest.NewMemory(t)
 	s := unitOn(t, m.SideJournal(), func(c *Config) {
-		c.Component, c.Text, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	})
 	ask := func(typ, from, to string) string {
 		return string(s.contacts.presence(parse(t, fmt.Sprintf("<presence type='%s' from='%s@chat.test' to='%s@relay.chat.test'/>", typ, from, to))))
@@ -117,7 +117,7 @@ func TestContact(t *testing.T) {
 	bothServers(t, withComponent, func(t *testing.T, x *servers.XMPP) {
 		m := bridgetest.NewMemory(t)
 		cfg := componentConfig(x)
-		cfg.Text = true
+		cfg.Talk.Texts = true
 		l := start(t, m, cfg).up(t)
 		at := "2002@" + x.Component
 		alice := newPerson(t, x, "1001")

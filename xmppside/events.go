@@ -73,24 +73,29 @@ func (s *translator) eventOf(e *stanza.Element) (event message.Event, ok bool) {
 		e.Child(stanza.NSForward, "forwarded") != nil || encrypted(e) || s.tellsWithoutBody(e) {
 		return event, false
 	}
-	for _, kid := range e.Kids {
-		switch {
-		case kid.Name.Space == stanza.NSStates && kid.Name.Local == "composing":
-			return message.Event{Status: message.StatusTyping, From: person, To: landline}, true
-		case kid.Name.Space == stanza.NSStates:
-			return message.Event{Status: message.StatusPaused, From: person, To: landline}, true
-		case kid.Name.Local == "received" && (kid.Name.Space == stanza.NSReceipts || kid.Name.Space == stanza.NSMarkers):
-			event.Status = message.StatusReceived
-		case kid.Name.Local == "displayed" && kid.Name.Space == stanza.NSMarkers:
-			event.Status = message.StatusRead
-		default:
-			continue
+	status, id := "", ""
+	for _, kid := range e.Kids { // what is said of a message counts before who is writing
+		switch space, name := kid.Name.Space, kid.Name.Local; {
+		case name == "displayed" && space == stanza.NSMarkers:
+			status, id = message.StatusRead, kid.Get("id")
+		case name == "received" && (space == stanza.NSReceipts || space == stanza.NSMarkers) && status != message.StatusRead:
+			status, id = message.StatusReceived, kid.Get("id")
+		case space == stanza.NSStates && name != "active" && id == "":
+			status = message.StatusPaused
+			if name == "composing" {
+				status = message.StatusTyping
+			}
 		}
-		event.From, event.To = landline, person
-		event.ID, event.Time, ok = s.ids.name(kid.Get("id"), bare)
-		return event, ok && (event.ID != "" || !event.Time.IsZero())
 	}
-	return event, false
+	switch {
+	case status == "":
+		return event, false
+	case id == "":
+		return message.Event{Status: status, From: person, To: landline}, status == message.StatusTyping || status == message.StatusPaused
+	}
+	event = message.Event{Status: status, From: landline, To: person}
+	event.ID, event.Time, ok = s.ids.name(id, bare)
+	return event, ok && (event.ID != "" || !event.Time.IsZero())
 }
 
 // eventStanza writes an event as a client does; nil: it cannot be said on XMPP.

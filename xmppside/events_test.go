@@ -32,6 +32,8 @@ func TestEventIn(t *testing.T) {
 		"received, marker":    {"", "<received" + mark + " id='" + byID + "'/>", received},
 		"displayed":           {"", "<displayed" + mark + " id='" + byID + "'/>", read},
 		"named by time":       {"", "<displayed" + mark + " id='" + byTime + "'/>", message.Event{Status: "read", From: "2002", To: "1001", Time: at}},
+		"active":              {"", "<active" + state + "/>", message.Event{}},
+		"active, and read":    {"", "<active" + state + "/><displayed" + mark + " id='" + byID + "'/>", read},
 		"of no name":          {"", "<displayed" + mark + " id='" + nameless + "'/>", message.Event{}},
 		"of another's":        {"", "<displayed" + mark + " id='" + others + "'/>", message.Event{}},
 		"of any":              {"", "<displayed" + mark + " id='x'/>", message.Event{}},

@@ -29,6 +29,8 @@ const (
 const (
 	componentAskEvery  = 2 * time.Second
 	componentDeadAfter = 8 * time.Second
+
+	settleAtLeast = 2 * time.Second // what has come is waited for, even if all of the time to drain is over
 )
 
 // Side is the counter towards one XMPP account. It implements bridge.Side.
@@ -70,7 +72,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 		cfg: cfg, me: me, journal: journal, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
 		gate: gate{why: "not started"}, window: defaultWindow, most: defaultStanza,
 	}
-	s.addr, s.maxMessage, s.texts, s.wishes = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Text, wishes(s.cfg.Talk)
+	s.addr, s.maxMessage, s.texts, s.wishes = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Talk.Texts, wishes(s.cfg.Talk)
 	s.roomTalk = s.cfg.Talk.Rooms
 	s.loop.s = s
 	s.connector = newConnector(&s.cfg, loginOf(&s.cfg, me))
@@ -98,12 +100,18 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx)) // offers go on while it drains
 	defer end()
+	asked := make(chan time.Time, 1) // when we were to stop
+	defer context.AfterFunc(ctx, func() { asked <- time.Now() })()
 	var wg sync.WaitGroup
 	wg.Go(func() { s.inbox.run(life, in) })
 	s.loop.run(ctx)
 	s.stop()
-	if cfg := &s.cfg; cfg.Component { // nobody brings again what has come
-		late, cancel := context.WithTimeout(life, cfg.Drain)
+	if s.cfg.Component { // nobody brings again what has come
+		until := (<-asked).Add(s.cfg.Drain)
+		if least := time.Now().Add(settleAtLeast); until.Before(least) {
+			until = least
+		}
+		late, cancel := context.WithDeadline(life, until)
 		_ = s.inbox.settled(late)
 		cancel()
 	}

@@ -17,7 +17,7 @@ import (
 func texting(t *testing.T) *Side {
 	t.Helper()
 	return unit(t, func(c *Config) {
-		c.Component, c.Text, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	})
 }
 
@@ -235,6 +235,13 @@ func TestRoomTextIn(t *testing.T) {
 			t.Errorf("%s: got %s", name, in.Body)
 		}
 	}
+	again := "<message type='groupchat' from='" + roomJID + "/alice'><body>hi</body><stanza-id xmlns='urn:xmpp:sid:0' by='" + roomJID + "' id='r1'/></message>"
+	if got := message.TextOf(s.classify(parse(t, again)).in.Body); got.ID != "r1" {
+		t.Errorf("what has no name is called %q", got.ID)
+	}
+	if got := message.TextOf(s.classify(parse(t, strings.Replace(again, "<stanza-id", "<x", 1))).in.Body); got.ID != "" || !got.Time.IsZero() {
+		t.Errorf("what nobody names gets %+v", got)
+	}
 	off := seated(t)
 	if in := off.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/alice' id='s1'><body>hi</body></message>")).in; string(in.Body) != "hi" {
 		t.Errorf("without ROOM_TALK=all: got %s", in.Body)
@@ -244,7 +251,7 @@ func TestRoomTextIn(t *testing.T) {
 // What a device says in a room is a text with its name, and its envelope beside it.
 func TestRoomTextOut(t *testing.T) {
 	s := unit(t, func(c *Config) {
-		c.Component, c.Text, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	})
 	send := func(body string) *stanza.Element {
 		t.Helper()

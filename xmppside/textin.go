@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,7 +65,12 @@ func (s *translator) roomTextIn(e *stanza.Element, in *bridge.Inbound, nick stri
 		in.Body = []byte(container.Text)
 		return
 	}
-	t := message.Text{From: in.From, Room: in.Room, ID: messageID(e), Time: now, Name: short(nick)}
+	t := message.Text{From: in.From, Room: in.Room, Name: short(nick)}
+	if named := messageName(e); named != "" || s.addr.isComponent() {
+		t.ID, t.Time = cmp.Or(named, rand.Text()), now
+	} else if given := roomID(e, in.Room); given != "" {
+		t.ID, t.Time = given, now
+	} // else the server may bring it again, which the wire alone can tell
 	t.Content = s.about(e, string(in.Body), &t, "")
 	t.ReplyTo = "" // it is named as the room does, which devices do not know
 	in.Body = t.Envelope()
@@ -97,16 +103,26 @@ func (s *translator) named(id, bare string) string {
 	return short(id)
 }
 
-// messageID is what a message is called by who sent it (XEP-0359). One that has no name is given one: two that say the same are two, and
-// no server brings either again.
-func messageID(e *stanza.Element) string {
+// messageID is what a message is called. One that has no name is given one: two that say the same are two, and no server brings either
+// again to a component.
+func messageID(e *stanza.Element) string { return cmp.Or(messageName(e), rand.Text()) }
+
+// roomID is what a room calls a message (XEP-0359); empty: it does not say.
+func roomID(e *stanza.Element, room string) string {
+	for _, k := range e.All(stanza.NSStanzaID, "stanza-id") {
+		if k.Get("by") == room {
+			return short(k.Get("id"))
+		}
+	}
+	return ""
+}
+
+// messageName is what a message is called by who sent it (XEP-0359); empty: it has no name.
+func messageName(e *stanza.Element) string {
 	if id := e.Only(stanza.NSStanzaID, "origin-id").AttrOr("id"); id != "" {
 		return short(id)
 	}
-	if id := e.Get("id"); id != "" {
-		return short(id)
-	}
-	return rand.Text()
+	return short(e.Get("id"))
 }
 
 // short makes an id as long as one may be.
