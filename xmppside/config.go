@@ -48,9 +48,6 @@ type Config struct {
 	Trusted        []string          // bare JIDs that may speak for others
 	Landline       func(string) bool // nil: message.DefaultLandline
 
-	// Running: a relay runs with this configuration, which a check must not disturb.
-	Running bool
-
 	MaxMessage int // bytes of a body; 0: 192 KiB
 	Version    string
 	Drain      time.Duration // 0: 10 s
