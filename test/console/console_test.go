@@ -56,7 +56,7 @@ func TestConsole(t *testing.T) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"login", w.logsIn}, {"overview", w.overview}, {"live", w.live}, {"keyboard", w.keyboard}, {"ten thousand", w.tenThousand}, {"detail and requeue", w.requeues},
+		{"login", w.logsIn}, {"overview", w.overview}, {"live", w.live}, {"keyboard", w.keyboard}, {"trace", w.trace}, {"ten thousand", w.tenThousand}, {"detail and requeue", w.requeues},
 		{"drop some", w.dropsSome}, {"drop by filter", w.dropsByFilter}, {"settings", w.settings}, {"log", w.log},
 		{"accessible", w.accessible}, {"waiting, and the broker gone", w.brokerGone}, {"another life", w.anotherLife}, {"reader", w.readsOnly},
 	} {
@@ -105,6 +105,19 @@ func (w *walk) live(t *testing.T) {
 	w.sees(fmt.Sprintf("window.same && document.querySelector('.figures tbody tr:last-child td:nth-of-type(2)').textContent !== %s", quote(before.(string))))
 }
 
+// trace: each station of the message of before, by its sender's id.
+func (w *walk) trace(t *testing.T) {
+	w.opens("trace")
+	w.sees("document.querySelector('#t-word') !== null")
+	w.eval("document.querySelector('#t-word').focus()")
+	if err := w.b.Type("live-1"); err != nil {
+		t.Fatal(err)
+	}
+	w.reads(".traced header", "delivered")
+	w.sees("['taken', 'sent', 'confirmed'].every((text) => [...document.querySelectorAll('.stations strong')].some((el) => el.textContent === text))")
+	w.check("trace")
+}
+
 // keyboard: from the first Tab to a view, without a pointer.
 func (w *walk) keyboard(t *testing.T) {
 	key := func(name string) {
@@ -112,7 +125,8 @@ func (w *walk) keyboard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.eval("document.activeElement.blur()")
+	w.eval("location.reload()") // so that the first Tab is the first
+	w.reads(".hero", "All well")
 	key("Tab")
 	w.sees("document.activeElement.className === 'skip'")
 	key("Enter")
@@ -232,9 +246,9 @@ func (w *walk) accessible(*testing.T) {
 		w.look(look.width, 860, look.scheme)
 		w.choose(".choices select", look.language)
 		w.sees("document.documentElement.lang === " + quote(look.language))
-		for _, view := range []string{"overview", "waiting", "dead", "settings", "log"} {
+		for _, view := range []string{"overview", "waiting", "dead", "trace", "settings", "log"} {
 			w.opens(view)
-			w.sees("document.querySelector('.figures td, .settings td, .ref, .line, .empty:not([hidden])') !== null && document.querySelector('.pill').textContent !== ''")
+			w.sees("document.querySelector('.figures td, #t-word, .settings td, .ref, .line, .empty:not([hidden])') !== null && document.querySelector('.pill').textContent !== ''")
 			w.check(fmt.Sprint(view, " ", look))
 			w.sees("document.documentElement.scrollWidth <= innerWidth") // nothing is wider than the page
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatrelay/internal/admin"
+	"chatrelay/internal/trace"
 	"chatrelay/internal/wait"
 )
 
@@ -71,6 +72,7 @@ type Config struct {
 	Status   func() admin.Status
 	Took     func() (map[string][]admin.Bucket, error) // how long deliveries took, by the side they went to
 	Journal  Journal
+	Trace    func(context.Context, trace.Query) ([]*trace.Message, error) // the newest message comes last
 	Settings func() []Setting
 	Tail     *Tail            // the log's end
 	Clock    func() time.Time // nil: the machine's

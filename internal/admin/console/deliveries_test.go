@@ -140,3 +140,25 @@ func TestOneLookAtATime(t *testing.T) {
 		}
 	}
 }
+
+// TestTrace: what is asked for, and what is not.
+func TestTrace(t *testing.T) {
+	k := newKit(t)
+	c := k.login(readerToken)
+	got := said(t, k.as(c, "api/trace?q=1001&since=2h", ""))
+	if !strings.Contains(fmt.Sprint(got), "message:7") || k.asked.Text != "1001" || !k.asked.Since.Equal(k.now.Add(-2*time.Hour)) || k.asked.Limit != 20 {
+		t.Errorf("%v for %+v", got, k.asked)
+	}
+	for _, q := range []string{"", "?q=", "?q=x&since=soon", "?q=x&since=-1h", "?q=" + strings.Repeat("x", 257)} {
+		if res := k.as(c, "api/trace"+q, ""); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d", q, res.StatusCode)
+		}
+	}
+	k.err = errors.New("disk")
+	if res := k.as(c, "api/trace?q=x", ""); res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("%d", res.StatusCode)
+	}
+	if res := k.as(nil, "api/trace?q=x", ""); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("nobody: %d", res.StatusCode)
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/admin"
+	"chatrelay/internal/trace"
 )
 
 const (
@@ -31,6 +32,7 @@ type kit struct {
 	now      time.Time
 	operator string // the token; "": it cannot be read
 	status   admin.Status
+	asked    trace.Query
 	took     map[string][]admin.Bucket
 	tail     Tail
 	log      strings.Builder
@@ -54,7 +56,11 @@ func newKit(t *testing.T) *kit {
 		},
 		ReadToken: func() (string, error) { return readerToken, nil }, Hosts: []string{"relay.example.org", "dotted.example."},
 		Status: func() admin.Status { return k.status }, Journal: k, Tail: &k.tail, Clock: func() time.Time { return k.now }, Log: zerolog.New(&k.log),
-		Took:     func() (map[string][]admin.Bucket, error) { return k.took, nil },
+		Took: func() (map[string][]admin.Bucket, error) { return k.took, nil },
+		Trace: func(_ context.Context, q trace.Query) ([]*trace.Message, error) {
+			k.asked = q
+			return []*trace.Message{{Number: 7, State: trace.StateDelivered}}, k.err
+		},
 		Settings: func() []Setting { return []Setting{{Name: "CHATRELAY_X", Value: "1", Meaning: "What it is."}} },
 	})
 	if err != nil {

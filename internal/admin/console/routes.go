@@ -14,6 +14,7 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("GET "+root+"api/events", c.member(false, c.events))
 	mux.HandleFunc("GET "+root+"api/settings", c.member(false, c.settings))
 	mux.HandleFunc("GET "+root+"api/deliveries", c.member(false, c.deliveries))
+	mux.HandleFunc("GET "+root+"api/trace", c.member(false, c.trace))
 	mux.HandleFunc("GET "+root+"api/dead/count", c.member(false, c.countDead))
 	mux.HandleFunc("POST "+root+"api/dead/requeue", c.member(true, c.change("requeue", c.cfg.Journal.Requeue, c.cfg.Journal.RequeueSome)))
 	mux.HandleFunc("POST "+root+"api/dead/drop", c.member(true, c.change("drop", c.cfg.Journal.Drop, c.cfg.Journal.DropSome)))

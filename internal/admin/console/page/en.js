@@ -68,4 +68,10 @@ export const en = {
   'reason.undeliverable': 'A fault of the relay itself: please report it.', 'reason.not_taken': 'A fault of the relay itself: please report it.', 'reason.no_room': 'The room is not there.',
   'reason.to_mismatch': 'It names another destination than where it came in.', 'reason.room_mismatch': 'It names another room than the one it was said in.', 'reason.anonymous_room': 'The room does not show who speaks.',
   'reason.retained': 'A retained message is not relayed.', 'reason.private': 'It was written to the relay alone, inside a room.', 'reason.two_bodies': 'It has more than one text.', 'reason.dropped': 'It was given up by hand, or put away.',
+
+  'Trace': 'Trace', 'nav.trace': 'Trace', 'trace note': 'One message from station to station, also one that was delivered, for as long as its trace is kept.', 'trace by': 'Number, sender’s id, landline or room',
+  'the last': 'in the last {time}', 'Follow': 'Follow', 'looking': 'looking…', 'messages found': ['1 message', '{n} messages'], 'never taken': 'never taken', 'n deliveries': ['1 delivery', '{n} deliveries'], 'for': 'for {time}',
+  'trace.waiting': 'waiting', 'trace.on the wire': 'on the wire', 'trace.delivered': 'delivered', 'trace.dead letter': 'dead letter', 'trace.bounced': 'bounced', 'trace.refused': 'refused', 'trace.not taken': 'not taken', 'trace.answer': 'answer',
+  'event.taken': 'taken', 'event.repeated': 'repeated', 'event.refused': 'refused', 'event.full': 'no room', 'event.bound': 'sent', 'event.resumed': 'still on the wire', 'event.unbound': 'waits again', 'event.deferred': 'put off',
+  'event.held': 'held back', 'event.settled': 'confirmed', 'event.unproven': 'confirmed, unproven', 'event.dead': 'dead letter', 'event.bounced': 'bounced',
 };

@@ -9,9 +9,10 @@ import { listen, live } from './live.js';
 import { log } from './log.js';
 import { overview } from './overview.js';
 import { settings } from './settings.js';
+import { trace } from './trace.js';
 
-const VIEWS = { overview, waiting, dead: deadLetters, settings, log };
-const TITLES = { overview: 'Overview', waiting: 'Waiting', dead: 'Dead letters', settings: 'Settings', log: 'Log' };
+const VIEWS = { overview, waiting, dead: deadLetters, trace, settings, log };
+const TITLES = { overview: 'Overview', waiting: 'Waiting', dead: 'Dead letters', trace: 'Trace', settings: 'Settings', log: 'Log' };
 const THEME = 'chatrelay-theme';
 
 let session; // {role}; undefined: nobody has logged in
