@@ -95,7 +95,7 @@ func serverFaults() []fault {
 		{name: "XMPP server SIGKILL", broker: kept(), xmpp: settled, act: xmpp(true), within: afterHeal, loses: true, maybe: true, settings: notKept},
 		{name: "XMPP server SIGTERM, archive", rate: 100, broker: kept(), xmpp: archive, act: xmpp(false), within: withMAM, settings: keptArchived},
 		{name: "XMPP server SIGKILL, archive", short: "prosody", rate: 100, broker: kept(), xmpp: archive, act: xmpp(true), within: withMAM, settings: keptArchived},
-		{name: "XMPP server and relay SIGKILL, archive", restarts: true, rate: 100, broker: kept(), xmpp: archive, act: xmppAndRelay, within: withMAM, settings: keptArchived},
+		{name: "XMPP server and relay SIGKILL, archive", restarts: true, rate: 100, broker: kept(), xmpp: busy, act: xmppAndRelay, within: withMAM, settings: keptInSQL},
 		{name: "TCP cuts, archive", rate: 100, broker: kept(), xmpp: archive, wire: proxies, act: fewCuts, within: afterHeal, settings: keptArchived},
 		{name: "both SIGTERM, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, act: both(false), within: withMAM, settings: keptArchived + "; " + keptAtKill},
 		{name: "both SIGKILL, archive", rate: 100, broker: savedAtOnce(), xmpp: archive, saves: true, wire: tapped, act: both(true), within: withMAM, settings: keptArchived + "; " + keptAtKill},

@@ -85,7 +85,7 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 		set("component_ports", luaPort(x.ComponentAddr))
 		set("component_interfaces", `{ "127.0.0.1" }`)
 	}
-	set("storage", `"internal"`)
+	set("storage", storageOf(cfg))            // once: Prosody 0.12 does not start where a setting comes twice
 	set("authentication", `"internal_plain"`) // the login is SCRAM all the same
 	set("c2s_require_encryption", fmt.Sprint(!cfg.PlainAllowed))
 	set("allow_unencrypted_plain_auth", fmt.Sprint(cfg.PlainAllowed))
@@ -118,7 +118,6 @@ func (x *XMPP) prosodyConfig(cfg XMPPConfig) string {
 		set("archive_expires_after", `"never"`)
 	}
 	if cfg.ArchiveSQL {
-		set("storage", `{ archive = "sql" }`) // the rest stays in files
 		set("sql", fmt.Sprintf("{ driver = \"SQLite3\"; database = %s }", quoteLua(x.Database)))
 	}
 	if cfg.ArchiveLimit > 0 {
@@ -222,4 +221,12 @@ func luaFile(name string) string {
 func luaPort(addr string) string {
 	_, port, _ := net.SplitHostPort(addr) // made by loopback
 	return "{ " + port + " }"
+}
+
+// storageOf is where Prosody keeps what it keeps.
+func storageOf(cfg XMPPConfig) string {
+	if cfg.ArchiveSQL {
+		return `{ archive = "sql" }` // the rest stays in files
+	}
+	return `"internal"`
 }
