@@ -175,3 +175,25 @@ func counting(n int, at func(query string) error) (hook func(string, bool) error
 		return at(query)
 	}, seen
 }
+
+// lackRoom has the next commits fail for want of room, so many of them. The first waits: reached is closed when it is there, and it
+// goes on when goAhead is.
+func (f *faults) lackRoom(t *testing.T, commits int) (reached, goAhead chan struct{}) {
+	lacking := noRoom(t)
+	reached, goAhead = make(chan struct{}), make(chan struct{})
+	var n int
+	f.set(func(query string, ran bool) error {
+		if query != "COMMIT" || ran {
+			return nil
+		}
+		if n++; n == 1 {
+			close(reached)
+			<-goAhead
+		}
+		if n <= commits {
+			return lacking
+		}
+		return nil
+	})
+	return reached, goAhead
+}

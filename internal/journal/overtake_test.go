@@ -18,19 +18,7 @@ func TestBindOvertakesNone(t *testing.T) {
 			b.want(direct(bridge.XMPP, "1001", "1002", body), bridge.OutcomeTaken)
 		}
 		first, second := b.next(bridge.MQTT), b.next(bridge.MQTT)
-		lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
-		var n int
-		f.set(func(query string, ran bool) error {
-			if query != "COMMIT" || ran {
-				return nil
-			}
-			if n++; n == 1 {
-				close(reached)
-				<-goAhead
-				return lacking
-			}
-			return nil
-		})
+		reached, goAhead := f.lackRoom(t, 1)
 		failing := b.Bind(first.Ref, []byte("1"))
 		<-reached
 		var ticket uint64

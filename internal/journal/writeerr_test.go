@@ -123,22 +123,11 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 		b := openTest(t, o)
 		b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 		o1 := b.next(bridge.MQTT)
-		lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
-		var n int
-		f.set(func(query string, ran bool) error {
-			if query != "COMMIT" || ran {
-				return nil
-			}
-			if n++; n == 1 {
-				close(reached)
-				<-goAhead
-				return lacking
-			}
-			if n == 2 && !one {
-				return lacking
-			}
-			return nil
-		})
+		fails := 2
+		if one {
+			fails = 1
+		}
+		reached, goAhead := f.lackRoom(t, fails)
 		first := b.Bind(o1.Ref, []byte("connection 1"))
 		<-reached
 		b.Unbind(o1.Ref)
