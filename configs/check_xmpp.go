@@ -126,6 +126,9 @@ func (p *Problems) security(x *XMPP) {
 	}
 	better := "starttls or direct"
 	if x.Component() {
+		if x.Addr == "" {
+			return // that is reported above, and where the server is nobody knows
+		}
 		better = "direct"
 	}
 	p.say(x.Security() == "off" && !x.TLSInsecure && !loopback(host), "XMPP_TLS", "is off, and the server is not on loopback",
