@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"chatrelay/test/process"
 )
 
 const (
@@ -28,8 +30,8 @@ type relay struct {
 	dir      string
 	httpAddr string
 
-	mu  sync.Mutex // guards run
-	run *child     // nil: never started
+	mu  sync.Mutex       // guards run
+	run *process.Process // nil: never started
 }
 
 // newRelay takes the settings by their names without prefix.
@@ -60,7 +62,7 @@ func (r *relay) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, relayReady)
 	defer cancel()
 	err = until(ctx, func(ctx context.Context) error {
-		if !run.running() {
+		if !run.Running() {
 			return errFinal{errors.New("it ended at once")}
 		}
 		return r.ready(ctx)
@@ -72,15 +74,15 @@ func (r *relay) Start(ctx context.Context) error {
 }
 
 // launch runs it; when it runs already nothing happens.
-func (r *relay) launch() (*child, error) {
+func (r *relay) launch() (*process.Process, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.run != nil && r.run.running() {
+	if r.run != nil && r.run.Running() {
 		return r.run, nil
 	}
 	cmd := exec.Command(r.binary)
 	cmd.Env, cmd.Dir = r.env, r.dir
-	run, err := startChild(cmd, r.logFile())
+	run, err := process.Start(cmd, r.logFile())
 	if err == nil {
 		r.run = run
 	}
@@ -99,13 +101,13 @@ func (r *relay) end(sig syscall.Signal) error {
 	if r.run == nil {
 		return nil
 	}
-	return r.run.end(sig, relayStop)
+	return r.run.End(sig, relayStop)
 }
 
 // State is ready, starting or stopped.
 func (r *relay) State(ctx context.Context) string {
 	r.mu.Lock()
-	alive := r.run != nil && r.run.running()
+	alive := r.run != nil && r.run.Running()
 	r.mu.Unlock()
 	switch {
 	case !alive:

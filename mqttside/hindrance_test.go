@@ -71,12 +71,5 @@ func TestRightsByClientID(t *testing.T) {
 		}
 		return polite(p), false
 	})
-	m := bridgetest.NewMemory(t)
-	l := start(t, m, testConfig(t, f.url()))
-	l.within(t, 15*time.Second, "up", func() bool { ok, _ := l.Up(); return ok })
-	if k := l.current(); k.level != levelPlain {
-		t.Errorf("level %#x", k.level)
-	}
-	m.Add(bridge.KindInbox, "1001", "2001", body("x", 0))
-	m.Until(t, "sent", bridgetest.AllClosed)
+	hearsItself(t, f)
 }

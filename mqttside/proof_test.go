@@ -327,6 +327,13 @@ func TestAlone(t *testing.T) {
 		}
 		return polite(p), false
 	})
+	hearsItself(t, f)
+}
+
+// hearsItself runs a side whose own connection is the only one to hear the probe: at the plain level, without the
+// bridge bit.
+func hearsItself(t *testing.T, f *fakeBroker) {
+	t.Helper()
 	m := bridgetest.NewMemory(t)
 	l := start(t, m, testConfig(t, f.url()))
 	l.within(t, 15*time.Second, "up", func() bool { ok, _ := l.Up(); return ok })

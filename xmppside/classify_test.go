@@ -8,12 +8,15 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/stanza"
+	"chatrelay/xmppside/stanza/stanzatest"
 )
 
 const (
 	roomJID  = "room@conference.chat.test"
 	blindJID = "blind@conference.chat.test"
 )
+
+var occupantPresence = stanzatest.OccupantPresence
 
 // seated is a unit that sits in its rooms: 1001 is alice in one; the other does not tell.
 func seated(t *testing.T) *Side {
@@ -36,18 +39,6 @@ func (s *Side) seat(t *testing.T) {
 	} {
 		s.rooms.Presence(parse(t, p))
 	}
-}
-
-func occupantPresence(room, nick, real, codes string) string {
-	item := ""
-	if real != "" {
-		item = fmt.Sprintf(" jid='%s'", real)
-	}
-	out := fmt.Sprintf("<presence from='%s/%s'><x xmlns='%s'><item affiliation='none' role='participant'%s/>", room, nick, stanza.NSMUCUser, item)
-	for c := range strings.FieldsSeq(codes) {
-		out += "<status code='" + c + "'/>"
-	}
-	return out + "</x></presence>"
 }
 
 func TestIgnored(t *testing.T) {

@@ -104,11 +104,7 @@ func TestOldest(t *testing.T) {
 func TestWithdraw(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newMemory()
-		s, c, f, _ := begun(t, j)
-		for n := 1; n <= 3; n++ {
-			s.Send(c, message(n, 2))
-			f.wants(want{uint16(n), kindPublish})
-		}
+		s, c, f := begunWithThree(t, j)
 		f.acks(kindPubrec, 1)
 		f.wants(want{1, kindPubrel})
 		notThree := func(m Message) bool { return m.Tag != 3 }

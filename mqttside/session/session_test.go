@@ -20,6 +20,17 @@ func begun(t *testing.T, j *memory) (*Session, *Conn, *far, *user) {
 	return s, c, f, u
 }
 
+// begunWithThree is a session that has published 1 to 3 at QoS 2 and heard nothing of them.
+func begunWithThree(t *testing.T, j *memory) (*Session, *Conn, *far) {
+	t.Helper()
+	s, c, f, _ := begun(t, j)
+	for n := 1; n <= 3; n++ {
+		s.Send(c, message(n, 2))
+		f.wants(want{uint16(n), kindPublish})
+	}
+	return s, c, f
+}
+
 // again puts a session on a new connection.
 func again(t *testing.T, s *Session, old *Conn, oldFar *far, state State) (*Conn, *far, *user, int) {
 	t.Helper()
@@ -178,11 +189,7 @@ func TestGone(t *testing.T) {
 func TestNewProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newMemory()
-		s, c, f, _ := begun(t, j)
-		for n := 1; n <= 3; n++ {
-			s.Send(c, message(n, 2))
-			f.wants(want{uint16(n), kindPublish})
-		}
+		s, c, f := begunWithThree(t, j)
 		f.acks(kindPubrec, 2)
 		f.wants(want{2, kindPubrel})
 		f.leave(c)

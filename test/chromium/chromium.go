@@ -13,9 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"chatrelay/test/process"
 )
 
 // Names are those that the program may have.
@@ -34,7 +37,7 @@ const (
 type Browser struct {
 	Errors []string // what the page threw or logged as an error
 
-	run    *process
+	run    *process.Process
 	conn   *websocket.Conn
 	lastID int
 }
@@ -46,7 +49,7 @@ func Start(ctx context.Context, path, dir string) (*Browser, error) {
 		"--disable-background-timer-throttling", "--hide-scrollbars", "--remote-debugging-port=0",
 		"--user-data-dir="+filepath.Join(dir, "profile"), "about:blank")
 	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir)
-	run, err := start(cmd, filepath.Join(dir, "chromium.log"))
+	run, err := process.Start(cmd, filepath.Join(dir, "chromium.log"))
 	if err != nil {
 		return nil, fmt.Errorf("start chromium: %w", err)
 	}
@@ -70,7 +73,7 @@ func Start(ctx context.Context, path, dir string) (*Browser, error) {
 func (b *Browser) await(ctx context.Context, portFile string) error {
 	for {
 		err := b.attach(ctx, portFile)
-		if err == nil || !b.run.running() {
+		if err == nil || !b.run.Running() {
 			return err
 		}
 		select {
@@ -115,7 +118,7 @@ func (b *Browser) Close() error {
 	if b.conn != nil {
 		_ = b.conn.Close() // the process goes next
 	}
-	return b.run.end(stop)
+	return b.run.End(syscall.SIGTERM, stop)
 }
 
 // Open loads a page. Times are written the same way on every machine.

@@ -12,7 +12,6 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
-	"chatrelay/xmppside/stanza"
 	"chatrelay/xmppside/stanza/stanzatest"
 )
 
@@ -52,6 +51,8 @@ func newBoard(t *testing.T, rooms ...string) *board {
 	return b
 }
 
+var occupantPresence = stanzatest.OccupantPresence
+
 // seated is a board that sits in its rooms: 1001 is alice in one; the other does not tell.
 func seated(t *testing.T) *board {
 	t.Helper()
@@ -68,18 +69,6 @@ func seated(t *testing.T) *board {
 		b.Presence(stanzatest.Parse(t, p))
 	}
 	return b
-}
-
-func occupantPresence(room, nick, real, codes string) string {
-	item := ""
-	if real != "" {
-		item = fmt.Sprintf(" jid='%s'", real)
-	}
-	out := fmt.Sprintf("<presence from='%s/%s'><x xmlns='%s'><item affiliation='none' role='participant'%s/>", room, nick, stanza.NSMUCUser, item)
-	for c := range strings.FieldsSeq(codes) {
-		out += "<status code='" + c + "'/>"
-	}
-	return out + "</x></presence>"
 }
 
 func withBoard(t *testing.T, run func(b *board)) {

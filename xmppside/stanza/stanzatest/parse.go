@@ -3,6 +3,7 @@ package stanzatest
 
 import (
 	"encoding/xml"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,4 +27,18 @@ func Parse(tb testing.TB, text string) *stanza.Element {
 			return e
 		}
 	}
+}
+
+// OccupantPresence is the presence of an occupant (XEP-0045 §7.2.2): real is its own JID where the room shows it,
+// codes are the status codes, with spaces between.
+func OccupantPresence(room, nick, real, codes string) string {
+	item := ""
+	if real != "" {
+		item = fmt.Sprintf(" jid='%s'", real)
+	}
+	out := fmt.Sprintf("<presence from='%s/%s'><x xmlns='%s'><item affiliation='none' role='participant'%s/>", room, nick, stanza.NSMUCUser, item)
+	for c := range strings.FieldsSeq(codes) {
+		out += "<status code='" + c + "'/>"
+	}
+	return out + "</x></presence>"
 }
