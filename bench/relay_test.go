@@ -10,8 +10,10 @@ import (
 	"strings"
 	"testing"
 	"text/tabwriter"
+	"time"
 
 	"chatrelay/test/e2e/clients"
+	"chatrelay/test/proxy"
 	"chatrelay/test/servers"
 	"chatrelay/test/stage"
 )
@@ -28,12 +30,43 @@ const (
 // alone, a chat between two users of the XMPP server and a QoS 2 publish through the broker, and with the naive relay. With
 // PROFILE set to a file's absolute path it writes the relay's CPU profile there.
 func BenchmarkRelay(b *testing.B) {
+	bin := build(b)
+	for _, x := range stage.XMPPServers() {
+		b.Run(x.Name, func(b *testing.B) {
+			h := newRig(b, bin, x.Start, 0)
+			for b.Loop() {
+				h.measure(b)
+			}
+			h.relay.Stop()
+		})
+	}
+}
+
+// BenchmarkFarBroker is the relay's way to a broker behind a link that takes 20 ms in each direction: by default it keeps
+// as many publishes open as the link needs.
+func BenchmarkFarBroker(b *testing.B) {
+	h := newRig(b, build(b), servers.NewProsody, 20*time.Millisecond)
+	for b.Loop() {
+		for range rounds {
+			h.load(b, h.ours[0])
+		}
+	}
+	h.relay.Stop()
+	b.ReportMetric(median(h.ours[0].rates), "msgs/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// binaries are what is measured.
+type binaries struct{ relay, naive string }
+
+func build(b *testing.B) binaries {
+	b.Helper()
 	dir := b.TempDir()
 	command := "chatrelay/cmd/chatrelay"
 	if os.Getenv("PROFILE") != "" {
 		command = "chatrelay/bench/relay"
 	}
-	binary, err := stage.Build(dir, command)
+	relay, err := stage.Build(dir, command)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -41,15 +74,7 @@ func BenchmarkRelay(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, x := range stage.XMPPServers() {
-		b.Run(x.Name, func(b *testing.B) {
-			h := newRig(b, binary, naive, x.Start)
-			for b.Loop() {
-				h.measure(b)
-			}
-			h.relay.Stop()
-		})
-	}
+	return binaries{relay, naive}
 }
 
 // Topics of inboxes.
@@ -70,7 +95,8 @@ type rig struct {
 	toMQTT, toXMPP heard
 }
 
-func newRig(b *testing.B, binary, naive string, start func(testing.TB, servers.XMPPConfig) *servers.XMPP) *rig {
+// newRig has both relays ready; the relay's way to the broker takes away in each direction.
+func newRig(b *testing.B, bin binaries, start func(testing.TB, servers.XMPPConfig) *servers.XMPP, away time.Duration) *rig {
 	b.Helper()
 	users := map[string]string{"receiver": "pw-receiver", "naive": "pw-naive"}
 	for i := range 2 * senders {
@@ -78,12 +104,18 @@ func newRig(b *testing.B, binary, naive string, start func(testing.TB, servers.X
 	}
 	x := start(b, servers.XMPPConfig{Users: users, PlainAllowed: true, SMQueue: 100000})
 	m := servers.NewMosquitto(b, servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000, Extra: "set_tcp_nodelay true"})
-	h := &rig{toMQTT: newHeard(), toXMPP: newHeard(), relay: stage.NewRelay(b, binary, map[string]string{
-		"MQTT_URL": m.URL, "XMPP_JID": x.JID("receiver"), "XMPP_PASSWORD": x.Password("receiver"), "XMPP_ADDR": x.Addr,
+	url := m.URL
+	if away > 0 {
+		link := proxy.New(b, m.Addr)
+		link.Delay(away)
+		url = "tcp://" + link.Addr()
+	}
+	h := &rig{toMQTT: newHeard(), toXMPP: newHeard(), relay: stage.NewRelay(b, bin.relay, map[string]string{
+		"MQTT_URL": url, "XMPP_JID": x.JID("receiver"), "XMPP_PASSWORD": x.Password("receiver"), "XMPP_ADDR": x.Addr,
 		"XMPP_TLS": "off",
 	})}
 	h.relay.Start()
-	pid := startNaive(b, naive, map[string]string{
+	pid := startNaive(b, bin.naive, map[string]string{
 		"MQTT_URL": m.URL, "PREFIX": naiveInbox, "JID": x.JID("naive"), "PASSWORD": x.Password("naive"), "XMPP_ADDR": x.Addr,
 	})
 	naivePid := func() int { return pid }
