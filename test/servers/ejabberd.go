@@ -103,6 +103,9 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 		listen = append(listen, m{"port": port(x.ComponentAddr), "ip": "127.0.0.1", "module": "ejabberd_service",
 			"hosts": m{x.Component: m{"password": x.Secret()}}})
 	}
+	if x.MQTTAddr != "" {
+		listen = append(listen, m{"port": port(x.MQTTAddr), "ip": "127.0.0.1", "module": "mod_mqtt", "backlog": 1000})
+	}
 	shaper, offline := any(m{"none": "all"}), any(m{"infinity": "all"})
 	if cfg.RateLimits { // Debian's ejabberd.yml
 		shaper, offline = m{"normal": "all"}, m{"100": "all"}
@@ -125,6 +128,9 @@ func (x *XMPP) ejabberdConfig(cfg XMPPConfig) string {
 		modules["mod_mam"] = mam
 	} else if cfg.RoomArchive {
 		modules["mod_mam"] = m{"default": "never"}
+	}
+	if x.MQTTAddr != "" {
+		modules["mod_mqtt"] = m{}
 	}
 	if !cfg.NoSM {
 		modules["mod_stream_mgmt"] = streamManagement(cfg)

@@ -42,6 +42,7 @@ type XMPPConfig struct {
 	SleepyRooms    bool     // rooms that nobody is in leave memory at once, and are not read back at a start
 
 	Component string // name of an external component (XEP-0114), which lives at <name>.<domain>; empty: none
+	MQTT      bool   // it is an MQTT broker, too (ejabberd's mod_mqtt); its users log in with their names and passwords
 	KickOld   bool   // a second connection takes the component over (Prosody), instead of being refused
 }
 
@@ -61,6 +62,7 @@ type XMPP struct {
 	Database      string // SQLite file of the archive; empty: it is in none
 	Component     string // domain of the component; empty: there is none
 	ComponentAddr string // host:port where it connects, without TLS
+	MQTTAddr      string // host:port of mod_mqtt; empty: it is no broker
 
 	users map[string]string
 	add   func(ctx context.Context, user, password string) error
@@ -129,6 +131,9 @@ func prepare(name, dir string, cfg *XMPPConfig) (*XMPP, *portSet, error) {
 	if cfg.Component != "" {
 		x.Component, x.ComponentAddr = cfg.Component+"."+cfg.Domain, loopback(ports.take())
 	}
+	if cfg.MQTT {
+		x.MQTTAddr = loopback(ports.take())
+	}
 	if ports.err != nil {
 		ports.release()
 		return nil, nil, ports.err
@@ -149,6 +154,9 @@ func (x *XMPP) ready(ctx context.Context) error {
 	addrs := []string{x.DirectTLSAddr, x.HTTPAddr}
 	if x.ComponentAddr != "" {
 		addrs = append(addrs, x.ComponentAddr)
+	}
+	if x.MQTTAddr != "" {
+		addrs = append(addrs, x.MQTTAddr)
 	}
 	return listens(ctx, addrs...)
 }
