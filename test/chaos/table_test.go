@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,6 +64,7 @@ const (
 	lastRun    = "../../out/chaos.md"
 	document   = "../../docs/FAULTS.md"
 	readme     = "../../README.md"
+	chinese    = "../../README.zh-CN.md"
 	tableBegin = "<!-- chaos:begin -->\n"
 	tableEnd   = "<!-- chaos:end -->"
 )
@@ -102,7 +104,7 @@ func (r *results) write() error {
 	if err := between(document, r.table()); err != nil {
 		return err
 	}
-	return between(readme, excerpt(r.table()))
+	return errors.Join(between(readme, excerpt(r.table())), between(chinese, excerpt(r.table())))
 }
 
 // between puts text between the marks of a file.
@@ -152,12 +154,14 @@ func TestDocuments(t *testing.T) {
 	if !strings.HasPrefix(table, tableHead) {
 		t.Errorf("%s has other columns than make chaos prints", document)
 	}
-	_, short, _, err := parts(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := excerpt(table); short != want || strings.Count(want, "\n") != 2+len(excerpted()) {
-		t.Errorf("README shows\n%s\nwant, from %s,\n%s", short, document, want)
+	for _, file := range []string{readme, chinese} {
+		_, short, _, err := parts(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := excerpt(table); short != want || strings.Count(want, "\n") != 2+len(excerpted()) {
+			t.Errorf("%s shows\n%s\nwant, from %s,\n%s", file, short, document, want)
+		}
 	}
 	for _, x := range excerpted() {
 		if !slices.ContainsFunc(faults(), func(f fault) bool { return f.name == x[0] }) {

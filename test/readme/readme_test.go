@@ -3,6 +3,7 @@ package readme
 
 import (
 	"context"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -130,6 +131,9 @@ func TestLinks(t *testing.T) {
 	more, err := filepath.Glob("../../docs/decisions/*.md")
 	if err != nil || len(files) < 6 || len(more) < 10 {
 		t.Fatalf("%q, %q, %v", files, more, err)
+	}
+	for chinese := range maps.Values(translations(t)) {
+		files = append(files, chinese)
 	}
 	for _, file := range append(append(files, more...), readme, "../../CHANGELOG.md") {
 		b, err := os.ReadFile(file)
