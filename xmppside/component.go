@@ -159,3 +159,15 @@ func refusedComponent(e *stanza.Element) error {
 	}
 	return said
 }
+
+// sharesComponent is told when another connection begins, or ceases, to get a part of what comes. Only who runs the server can end that.
+func (s *Side) sharesComponent(on bool) {
+	s.setShared(on)
+	if !on {
+		s.log.Info().Str("component", s.addr.own).Msg("no other connection gets a part of what comes any more")
+		return
+	}
+	s.log.Warn().Str("component", s.addr.own).
+		Str("fix", "run one relay per component; where the network was cut the server has yet to give up the connection of before: restart it, or lower its net.ipv4.tcp_retries2").
+		Msg(sharedText + ": that is lost, or with another relay")
+}

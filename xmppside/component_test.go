@@ -1,7 +1,12 @@
 package xmppside
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/xml"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +182,7 @@ func TestComponentKicked(t *testing.T) {
 
 // ejabberd lets several in, and deals out among them what comes: the later one gives way.
 func TestTwoComponents(t *testing.T) {
+	t.Parallel()
 	x := servers.NewEjabberd(t, withComponent)
 	first := start(t, bridgetest.NewMemory(t), componentConfig(x)).up(t)
 	second := start(t, bridgetest.NewMemory(t), componentConfig(x))
@@ -184,10 +190,64 @@ func TestTwoComponents(t *testing.T) {
 	first.up(t)
 	time.Sleep(2 * componentAskEvery) // each has heard the other's pings
 	first.up(t)
-	if n, m := first.log.count("another connection"), first.log.count(`"connected"`); n != 0 || m != 1 {
+	if n, m := first.log.count("another connection is the same component"), first.log.count(`"connected"`); n != 0 || m != 1 {
 		t.Errorf("the first one stands back, too, or was thrown out: %d, connected %d times", n, m)
 	}
 	second.stop()
+	first.up(t)
+	first.stop()
+	sharedWithDead(t, x)
+}
+
+// sharedWithDead: what ejabberd gives to another connection of the component is lost, where that is a dead one: it is said, and the relay
+// is not ready until it is over.
+func sharedWithDead(t *testing.T, x *servers.XMPP) {
+	t.Helper()
+	m := bridgetest.NewMemory(t)
+	l := start(t, m, componentConfig(x)).up(t)
+	dead := componentStream(t, x) // which reads nothing
+	l.down(t, "another connection of this component")
+	m.Add(bridge.KindChat, "2001", "1001", "hi")
+	m.Until(t, "what goes out is confirmed all the same", bridgetest.AllClosed)
+	if err := dead.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.up(t)
+	l.eventually(t, "it is said that it is over", func() bool { return l.log.count("no other connection") == 1 })
+	if said, connected := l.log.count(sharedText), l.log.count(`"connected"`); said != 1 || connected != 1 {
+		t.Errorf("said %d times, connected %d times", said, connected)
+	}
+}
+
+// componentStream is a component's connection that nobody serves.
+func componentStream(t *testing.T, x *servers.XMPP) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", x.ComponentAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	in := xml.NewDecoder(c)
+	next := func(write string) xml.StartElement {
+		if _, err := io.WriteString(c, write); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			tok, err := in.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if start, ok := tok.(xml.StartElement); ok {
+				return start
+			}
+		}
+	}
+	head := next("<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='" + x.Component + "'>")
+	proof := sha1.Sum([]byte((&stanza.Element{Attr: head.Attr}).Get("id") + x.Secret()))
+	if got := next("<handshake>" + hex.EncodeToString(proof[:]) + "</handshake>"); got.Name.Local != "handshake" {
+		t.Fatalf("got <%s/>", got.Name.Local)
+	}
+	return c
 }
 
 func TestComponentRefused(t *testing.T) {

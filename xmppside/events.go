@@ -24,7 +24,7 @@ func newEvents(s *Side) *events {
 
 // Ephemeral implements bridge.Ephemeral.
 func (s *Side) Ephemeral(e bridge.Event) {
-	if up, _ := s.Up(); !up || !s.texts {
+	if !s.isLive() || !s.texts {
 		return
 	}
 	select {

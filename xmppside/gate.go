@@ -19,6 +19,7 @@ type gate struct {
 	why      string // not up because
 	limit    int    // bytes of a stanza
 	software string // the server's, once it has said so
+	shared   bool   // another connection gets a part of what comes (component)
 	requeued int    // how often bound deliveries went back into the journal
 }
 
@@ -26,7 +27,26 @@ type gate struct {
 func (g *gate) Up() (bool, string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.live != nil && g.shared {
+		return false, sharedText
+	}
 	return g.live != nil, g.why
+}
+
+const sharedText = "the server gives a part of what comes to another connection of this component"
+
+// setShared notes whether it does. Messages go out all the same.
+func (g *gate) setShared(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shared = on
+}
+
+// isLive tells whether messages go out.
+func (g *gate) isLive() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.live != nil
 }
 
 // setLive opens the gate for Send, or shuts it (nil).

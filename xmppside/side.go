@@ -150,7 +150,7 @@ func (s *Side) begin(ctx context.Context) error {
 	}
 	if s.cfg.Component {
 		stream.ReadSize, stream.AskEvery, stream.DeadAfter = 0, componentAskEvery, componentDeadAfter
-		stream.Self = s.ids.relay()
+		stream.Self, stream.Shared = s.ids.relay(), s.sharesComponent
 	}
 	s.st = sm.New(stream, sm.State{Session: saved, Queue: queue})
 	return nil

@@ -10,8 +10,9 @@ import (
 // fence is the ping that takes the place of <r/> where the server has no XEP-0198: whatever answers it comes behind all that was
 // sent before. A component's goes to itself: that needs nobody who answers, and comes back as it went.
 type fence struct {
-	prefix    string // of the pings' ids; empty: there is XEP-0198
-	component string // its domain; empty: we are a client
+	prefix    string   // of the pings' ids; empty: there is XEP-0198
+	component string   // its domain; empty: we are a client
+	pings     []uint64 // that have not come back
 }
 
 const fencePrefix = "sm-"

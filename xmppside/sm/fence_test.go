@@ -47,3 +47,37 @@ func TestRival(t *testing.T) {
 		t.Error("a client has a rival, or the component's namespace")
 	}
 }
+
+// A ping that a later one has overtaken went to another connection; that is over when enough came back without a gap.
+func TestShared(t *testing.T) {
+	f := newFence("relay.test", "me", time.Now())
+	var h shared
+	n := uint64(0)
+	ping := func(lost int) {
+		for range lost + 1 {
+			n++
+			f.pings = append(f.pings, n)
+		}
+		h.heard(f.back(n))
+	}
+	ping(0)
+	if h.on {
+		t.Error("on, though nothing is missing")
+	}
+	if ping(2); !h.on {
+		t.Error("two are missing")
+	}
+	for i := range 2 * aloneAfter {
+		if i == aloneAfter-2 {
+			ping(1)
+		} else {
+			ping(0)
+		}
+		if over := i > 2*aloneAfter-3; h.on == over {
+			t.Fatalf("after %d: %v", i, h.on)
+		}
+	}
+	if f.back(n) || len(f.pings) > 0 {
+		t.Error("one that is not known says something")
+	}
+}

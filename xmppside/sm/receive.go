@@ -144,6 +144,7 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	case l.fenced(start):
 		void(t, start)
 		m.Done()
+		l.tellShared()
 	case standsBack(l, start):
 		void(t, start) // mellium's answer would have no sender, for which the server ends the stream of a component
 		m.Done()
@@ -237,6 +238,9 @@ func (l *Link) fenced(start *xml.StartElement) bool {
 		return false
 	}
 	l.awaiting = false
+	if missing := l.fence.back(n); l.fence.component != "" {
+		s.shared.heard(missing)
+	}
 	s.confirmed(s.out.drop(n))
 	l.wake.Set()
 	return true

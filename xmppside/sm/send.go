@@ -119,16 +119,19 @@ func (l *Link) ask(buf []byte, must bool) []byte {
 	if !(l.wantsR && l.fits(len(buf))) && !must && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
 		return buf
 	}
-	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, s.cfg.Clock.Now()
+	now := s.cfg.Clock.Now()
+	pings := l.pingsAtOnce(now)
+	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, now
 	if l.managed {
 		buf = append(buf, askR...)
 		l.unread.ask(len(buf), w, l.askedAt)
 		return buf
 	}
-	// Its number is that of the last stanza which its answer speaks for: its own.
-	n := s.out.top + 1
-	s.out.add(l.fence.ping(n), nil)
-	l.asked = n
+	for range pings { // Its number is that of the last stanza which its answer speaks for: its own.
+		l.asked = s.out.top + 1
+		s.out.add(l.fence.ping(l.asked), nil)
+		l.fence.pings = append(l.fence.pings, l.asked)
+	}
 	return s.out.take(buf, s.committed, math.MaxInt, true, s.single)
 }
 

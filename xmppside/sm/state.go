@@ -95,7 +95,9 @@ type Config struct {
 	// TooLarge is called when a stanza is passed over (ErrTooLarge), before the connection ends: until all that came
 	// before it is done the server cannot be told, and brings it again.
 	TooLarge func()
-	Clock    Clock // nil: the machine's
+	// Shared is called when another connection of the component begins, or ceases, to get a part of what comes. It may take its time.
+	Shared func(on bool)
+	Clock  Clock // nil: the machine's
 }
 
 // Clock is time, for tests to drive.

@@ -27,6 +27,7 @@ type Stream struct {
 	single    bool
 	out       outbox
 	pace      pace
+	shared    shared
 	in        inbox
 	early     []*early
 	earlyCost int // of them, in bytes

@@ -9,7 +9,7 @@ import (
 // watch looks at the connection a few times in ProveWithin. Nothing of mellium's would notice that the other
 // side is gone.
 func (l *Link) watch() {
-	clock, tick := l.st.cfg.Clock, l.st.cfg.ProveWithin/5
+	clock, tick := l.st.cfg.Clock, l.st.tick()
 	last := clock.Now()
 	for {
 		select {
@@ -51,6 +51,9 @@ func (l *Link) idled(now time.Time) time.Duration {
 	return time.Duration(d)
 }
 
+// tick is how often a connection is looked at.
+func (s *Stream) tick() time.Duration { return s.cfg.ProveWithin / 5 }
+
 func (l *Link) check(now time.Time) error {
 	s := l.st
 	s.mu.Lock()
@@ -64,7 +67,7 @@ func (l *Link) check(now time.Time) error {
 		return ErrSilent
 	case !l.waiting.IsZero() && now.Sub(l.waiting) >= s.cfg.JournalTimeout:
 		return fmt.Errorf("%w within %v", ErrJournal, s.cfg.JournalTimeout)
-	case now.Sub(l.askedAt) >= s.cfg.AskEvery && (silent >= s.cfg.AskEvery || s.out.written() > s.out.acked):
+	case l.pingDue(now), now.Sub(l.askedAt) >= s.cfg.AskEvery && (silent >= s.cfg.AskEvery || s.out.written() > s.out.acked):
 		l.wantsR = true
 		l.wake.Set()
 	}
