@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"syscall"
 
@@ -102,11 +103,11 @@ func checkStore(c *configs.Config) step {
 	}
 	r, err := journal.OpenReadOnly(c.Store.Dir)
 	switch {
-	case errors.Is(err, journal.ErrDamaged):
-		return step{s.name, false, true, err.Error()}
-	case err != nil:
+	case errors.Is(err, os.ErrNotExist) && !errors.Is(err, journal.ErrDamaged):
 		s.note = "no journal yet: one is made at the first start"
 		return s
+	case err != nil: // damaged, or written by a newer version: a start would be refused too
+		return step{s.name, false, true, err.Error()}
 	}
 	s.note = "there is a journal"
 	if err := r.Close(); err != nil {

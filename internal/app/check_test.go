@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -99,6 +100,17 @@ func TestCheckStore(t *testing.T) {
 	}
 	if s := check(broken); storageWarning(dir) == "" && (s.ok || !s.fatal) {
 		t.Errorf("a damaged journal: %+v", s)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "journal.db"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte{99}, 63) // the last byte of user_version, in the header of a SQLite file
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s := check(dir); storageWarning(dir) == "" && (s.ok || !s.fatal || !strings.Contains(s.note, "newer chatrelay")) {
+		t.Errorf("a journal of a newer version: %+v", s)
 	}
 }
 
