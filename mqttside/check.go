@@ -12,7 +12,10 @@ import (
 	"chatrelay/mqttside/session"
 )
 
-const checkTimeout = 30 * time.Second // but for the search for a limit of length
+const (
+	checkTimeout = 30 * time.Second // but for the search for a limit of length
+	orPrefix     = ", or change CHATRELAY_TOPIC_PREFIX"
+)
 
 // Check connects as the configuration says, beside the relay, so that a running one is not disturbed (but for a broker
 // that replaces client ids: one login, which ends the relay's connection once and leaves its session as it is). Its
@@ -48,10 +51,10 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 	case errors.Is(err, errReplaced):
 		login.OK = true
 		return []bridge.Step{login, {Name: "mqtt client ids at " + u.Host, Note: errReplaced.Error() +
-			": rights and in-flight limit are not tried, for that would throw the relay out. Take it out of the broker's configuration"}}
+			": rights and in-flight limit are not tried, for that would throw the relay out",
+			Fix: "take it out of the configuration of the broker in CHATRELAY_MQTT_URL"}}
 	case err != nil:
-		login.Note = remedy(ctx, err)
-		return []bridge.Step{login}
+		return []bridge.Step{because(ctx, login, err)}
 	}
 	if cfg.Version == 3 {
 		limits = checkLimits(ctx, cfg, u, level)
@@ -60,7 +63,7 @@ func checkBroker(ctx context.Context, cfg *Config, u *url.URL) []bridge.Step {
 	if level == levelPlain {
 		login.Note += checkLevel(ctx, cfg, u)
 	}
-	steps := append([]bridge.Step{login, checkWindow(cfg, u, limits)}, checkRights(whole, cfg, u, level, limits)...)
+	steps := append([]bridge.Step{login, checkWindow(cfg, u, limits), checkExpiry(cfg, u, level, limits)}, checkRights(whole, cfg, u, level, limits)...)
 	if last := steps[len(steps)-1]; last.Fatal && !last.OK {
 		return steps
 	}
@@ -119,12 +122,16 @@ func checkLevel(ctx context.Context, cfg *Config, u *url.URL) (note string) {
 	return ", without the bridge bit: own publishes come back and are dropped"
 }
 
-// remedy adds to an error which setting mends it, where it does not say so.
-func remedy(ctx context.Context, err error) string {
-	if errors.As(err, new(refusedFilter)) {
-		return err.Error()
+// because is a step that an error ended, with what mends it, where the error does not say so itself.
+func because(ctx context.Context, st bridge.Step, err error) bridge.Step {
+	st.OK = false
+	if denied, ok := errors.AsType[refusedFilter](err); ok {
+		st.Note, st.Fix = "the broker does not let us subscribe", denied.fix(aclSubscribe)
+		return st
 	}
-	return fix.Text(fix.MQTT, fix.Explain(ctx, err))
+	err = fix.Explain(ctx, err)
+	st.Note, st.Fix = fix.Short(err), fix.For(fix.MQTT, err)
+	return st
 }
 
 func checkWindow(cfg *Config, u *url.URL, most session.Limits) bridge.Step {
@@ -134,10 +141,27 @@ func checkWindow(cfg *Config, u *url.URL, most session.Limits) bridge.Step {
 	case most.Receive == 0:
 		st.Note = fmt.Sprintf("the broker does not tell its in-flight limit: the window is %d", window)
 	case window < cfg.Window:
-		st.Note = fmt.Sprintf("the broker takes %d in flight: the window is %d, not CHATRELAY_MQTT_WINDOW (raise max_inflight_messages)",
-			most.Receive, window)
+		st.OK = false
+		st.Note = fmt.Sprintf("the broker takes %d in flight: the window is %d, not the %d of CHATRELAY_MQTT_WINDOW", most.Receive, window, cfg.Window)
+		st.Fix = fmt.Sprintf("raise its limit to %d or more (Mosquitto: max_inflight_messages), or leave CHATRELAY_MQTT_WINDOW out", 2*cfg.Window)
 	default:
 		st.Note = fmt.Sprintf("%d of the broker's %d", window, most.Receive)
+	}
+	return st
+}
+
+// checkExpiry tells for how long the broker keeps what waits for a relay that is away.
+func checkExpiry(cfg *Config, u *url.URL, level session.Level, most session.Limits) bridge.Step {
+	st := bridge.Step{Name: "mqtt session at " + u.Host, OK: true}
+	switch {
+	case level != level5:
+		st.Note = "by MQTT 3.1.1 the broker does not tell for how long it keeps it"
+	case most.Expiry != nil && *most.Expiry < cfg.SessionExpiry:
+		st.OK = false
+		st.Note = fmt.Sprintf("the broker keeps it for %v, not for the %v of CHATRELAY_MQTT_SESSION_EXPIRY: what waits there for a relay that is away longer is gone", *most.Expiry, cfg.SessionExpiry)
+		st.Fix = fmt.Sprintf("raise its limit, or set CHATRELAY_MQTT_SESSION_EXPIRY=%v", *most.Expiry)
+	default:
+		st.Note = fmt.Sprintf("kept for %v while the relay is away", cfg.SessionExpiry)
 	}
 	return st
 }
@@ -148,7 +172,10 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 	rights := bridge.Step{Name: "mqtt rights at " + u.Host, Fatal: true}
 	l, err := checkListener(ctx, cfg, u, level)
 	if err != nil {
-		rights.Note = fmt.Sprintf("%s: %s, or change CHATRELAY_TOPIC_PREFIX", fix.Short(err), aclLine(cfg, u))
+		rights = because(ctx, rights, err)
+		if denied, ok := errors.AsType[refusedFilter](err); ok {
+			rights.Fix = denied.fix(aclLine(cfg, u) + orPrefix)
+		}
 		return []bridge.Step{rights}
 	}
 	defer func() {
@@ -162,11 +189,10 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 	step := patienceFor(time.Since(began))
 	switch {
 	case err != nil:
-		rights.Note = remedy(ctx, err)
-		return []bridge.Step{rights}
+		return []bridge.Step{because(ctx, rights, err)}
 	case !ok:
-		rights.Note = fmt.Sprintf("a probe published below %s/ does not come back: %s, or change CHATRELAY_TOPIC_PREFIX (where rights go by client id, Mosquitto's %%c, this cannot be tried beside the relay: run finds out)",
-			cfg.Prefix, aclLine(cfg, u))
+		rights.Note = fmt.Sprintf("a probe published below %s/ does not come back", cfg.Prefix)
+		rights.Fix = aclLine(cfg, u) + orPrefix + " (where rights go by client id, Mosquitto's %c, this cannot be tried beside the relay: run finds out)"
 		return []bridge.Step{rights}
 	}
 	rights.OK = true
@@ -209,10 +235,10 @@ func checkLengths(ctx context.Context, cfg *Config, u *url.URL, most int, step t
 		low, _, err = search(most, func(n int) (bool, error) { return try(n, step) })
 	}
 	if err != nil {
-		st.Note = remedy(ctx, err)
-		return st
+		return because(ctx, st, err)
 	}
-	st.Note = fmt.Sprintf("takes no message longer than %d bytes: longer ones are refused. %s to have %d", low, longFix, cfg.longest())
+	st.Note = fmt.Sprintf("takes no message longer than %d bytes: longer ones are refused", low)
+	st.Fix = fmt.Sprintf("%s to have %d", longFix, cfg.longest())
 	return st
 }
 

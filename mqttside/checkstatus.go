@@ -32,19 +32,20 @@ func checkStatus(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 		err = hearer.subscribe(cfg.StatusTopic)
 	}
 	if err != nil {
-		st.OK, st.Note = false, remedy(ctx, err)
-		return st
+		return because(ctx, st, err)
 	}
 	leaver, err := loginBeside(ctx, cfg, u, client{id: sideID(cfg), clean: true, will: &session.Will{Topic: cfg.StatusTopic, Payload: body}}, level)
 	if err != nil {
 		st.OK, st.Fatal = false, true // the relay logs in with it
-		st.Note = fmt.Sprintf("the broker takes no login whose will is for %s (%v): %s", cfg.StatusTopic, err, statusFix(cfg, u))
+		st.Note = fmt.Sprintf("the broker takes no login whose will is for %s (%v)", cfg.StatusTopic, err)
+		st.Fix = statusFix(cfg, u)
 		return st
 	}
 	leaver.vanish()
 	if err := hearer.hears(cfg.StatusTopic, word); err != nil {
 		st.OK = false
-		st.Note = fmt.Sprintf("a will for %s does not arrive: %s. Without it a second relay is not noticed", cfg.StatusTopic, statusFix(cfg, u))
+		st.Note = fmt.Sprintf("a will for %s does not arrive: a second relay is not noticed", cfg.StatusTopic)
+		st.Fix = statusFix(cfg, u)
 	} else {
 		st.Note = cfg.StatusTopic + ", also as the will"
 	}

@@ -31,7 +31,7 @@ func TestCheckStatus(t *testing.T) {
 			r.cfg.StatusTopic = tc.topic
 			steps := Check(t.Context(), r.cfg)
 			st := steps[len(steps)-1]
-			if !strings.Contains(st.Name, "status topic") || st.OK != tc.ok || st.Fatal || !strings.Contains(st.Note, tc.note) {
+			if !strings.Contains(st.Name, "status topic") || st.OK != tc.ok || st.Fatal || !strings.Contains(st.Text(), tc.note) {
 				t.Errorf("%+v", st)
 			}
 			late := newPerson(t, r.broker.URL, "person", "#")
@@ -53,7 +53,7 @@ func TestCheckWillRefused(t *testing.T) {
 		return polite(p), false
 	})
 	steps := Check(t.Context(), testConfig(t, f.url()))
-	if st := steps[len(steps)-1]; st.OK || !st.Fatal || !strings.Contains(st.Note, "takes no login whose will is for chatrelay/chatrelay/status") {
+	if st := steps[len(steps)-1]; st.OK || !st.Fatal || !strings.Contains(st.Text(), "takes no login whose will is for chatrelay/chatrelay/status") {
 		t.Errorf("%+v", steps)
 	}
 }

@@ -114,7 +114,7 @@ func TestRefused(t *testing.T) {
 			l.eventually(t, "an attempt", func() bool { _, why := l.Up(); return why != "not started" })
 			steps := Check(t.Context(), cfg)
 			last := steps[len(steps)-1]
-			if last.OK || !last.Fatal || !strings.Contains(last.Note, tc.want) || !strings.Contains(last.Note, "CHATRELAY_MQTT") {
+			if last.OK || !last.Fatal || !strings.Contains(last.Text(), tc.want) || !strings.Contains(last.Text(), "CHATRELAY_MQTT") {
 				t.Errorf("Check says %+v", last)
 			}
 			l.stop()
@@ -170,28 +170,28 @@ func TestCheck(t *testing.T) {
 	tests := []struct {
 		name   string
 		broker servers.MosquittoConfig
-		prefix string
-		fatal  string // name of the step
+		wrong  string // name of the step
+		fatal  bool
 		note   string
 	}{
-		{"all well", servers.MosquittoConfig{Users: users}, "/chat", "", ""},
-		{"small window", servers.MosquittoConfig{Users: users, MaxInflight: 4}, "/chat", "", "the window is 2"},
-		{"may write only", servers.MosquittoConfig{Users: users, ACL: "user relay\ntopic write /chat/#"}, "/chat", "rights", "ACL"},
-		{"may read only", servers.MosquittoConfig{Users: users, ACL: "user relay\ntopic read /chat/#"}, "/chat", "rights", "ACL"},
+		{"all well", servers.MosquittoConfig{Users: users}, "", false, ""},
+		{"small window", servers.MosquittoConfig{Users: users, MaxInflight: 4}, "publish window", false, "the window is 2"},
+		{"may write only", servers.MosquittoConfig{Users: users, ACL: "user relay\ntopic write /chat/#"}, "rights", true, "ACL"},
+		{"may read only", servers.MosquittoConfig{Users: users, ACL: "user relay\ntopic read /chat/#"}, "rights", true, "ACL"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			broker := servers.NewMosquitto(t, tc.broker)
 			cfg := testConfig(t, broker.URL)
-			cfg.Username, cfg.Password, cfg.Prefix, cfg.Version, cfg.Window = "relay", Fixed("relay"), tc.prefix, 0, 10
+			cfg.Username, cfg.Password, cfg.Version, cfg.Window = "relay", Fixed("relay"), 0, 10
 			noted := tc.note == ""
 			for _, s := range Check(t.Context(), cfg) {
-				bad := tc.fatal != "" && strings.Contains(s.Name, tc.fatal)
-				if s.OK == bad || s.Fatal && !s.OK != bad {
+				bad := tc.wrong != "" && strings.Contains(s.Name, tc.wrong)
+				if s.OK == bad || bad && s.Fatal != tc.fatal {
 					t.Errorf("step %+v", s)
 				}
-				noted = noted || strings.Contains(s.Note, tc.note)
+				noted = noted || strings.Contains(s.Text(), tc.note)
 			}
 			if !noted {
 				t.Errorf("no step says %q", tc.note)

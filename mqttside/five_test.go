@@ -143,7 +143,7 @@ func TestConfirmsNothing(t *testing.T) {
 		r.add(0)
 		l.eventually(t, "said", func() bool { _, why := l.Up(); return strings.Contains(why, "takes no QoS above 0") })
 		l.stop()
-		if steps := Check(t.Context(), r.cfg); !strings.Contains(steps[len(steps)-1].Note, "takes no QoS above 0") {
+		if steps := Check(t.Context(), r.cfg); !strings.Contains(steps[len(steps)-1].Text(), "takes no QoS above 0") {
 			t.Errorf("%+v", steps)
 		}
 	}

@@ -71,7 +71,7 @@ func TestFixes(t *testing.T) {
 			cfg.Log = zerolog.New(log)
 			tc.set(&cfg)
 			steps := Check(t.Context(), cfg)
-			if last := steps[len(steps)-1]; last.OK || !last.Fatal || !strings.Contains(last.Note, tc.fix) {
+			if last := steps[len(steps)-1]; last.OK || !last.Fatal || !strings.Contains(last.Text(), tc.fix) {
 				t.Errorf("Check says %+v", last)
 			}
 			l := start(t, bridgetest.NewMemory(t), cfg)

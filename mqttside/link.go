@@ -83,7 +83,7 @@ var (
 	errLogin       error = &fix.Error{Kind: fix.BadLogin, Err: errors.New("the broker refuses the login")}
 	errClientID    error = &fix.Error{Kind: fix.BadClientID, Err: errors.New("the broker does not accept the client id")}
 	errUnavailable error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker is not available")}
-	errNoQoS       error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker confirms nothing: it takes no QoS above 0")}
+	errNoQoS       error = &fix.Error{Kind: fix.NoQoS, Err: errors.New("the broker confirms nothing: it takes no QoS above 0")}
 	errRetain      error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker keeps no messages, as the status of the relay would be: set CHATRELAY_STATUS_TOPIC=off, or allow retained messages at the broker")}
 	errWill        error = &fix.Error{Kind: fix.Unavailable, Err: errors.New("the broker does not take the status that the login of the relay brings: set CHATRELAY_STATUS_TOPIC=off, or let the broker take it")}
 	errLevel             = errors.New("the broker refuses the protocol level")

@@ -140,7 +140,7 @@ func checkOther(t *testing.T, url string) {
 		if !s.OK {
 			t.Errorf("%+v", s)
 		}
-		plain = plain || strings.Contains(s.Note, "without the bridge bit")
+		plain = plain || strings.Contains(s.Text(), "without the bridge bit")
 	}
 	if !plain {
 		t.Error("Check does not say that there is no bridge bit")

@@ -281,7 +281,7 @@ func TestCheckRights(t *testing.T) {
 				if s.Fatal && !s.OK && !tc.fatal {
 					t.Errorf("%+v", s)
 				}
-				said = said || !s.OK && strings.Contains(s.Note, tc.want)
+				said = said || !s.OK && strings.Contains(s.Text(), tc.want)
 			}
 			if !said {
 				t.Errorf("not said: %s", fmt.Sprint(Check(t.Context(), r.cfg)))

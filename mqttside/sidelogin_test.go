@@ -70,7 +70,7 @@ func checkReplaced(t *testing.T, cfg Config) {
 		if s.Fatal && !s.OK || strings.Contains(s.Name, "rights") {
 			t.Errorf("step %+v", s)
 		}
-		said = said || !s.OK && strings.Contains(s.Note, "use_username_as_clientid")
+		said = said || !s.OK && strings.Contains(s.Text(), "use_username_as_clientid")
 	}
 	if !said {
 		t.Error("Check does not say it")

@@ -28,9 +28,9 @@ func (e refusedFilter) fix(acl string) string {
 	case session.CodeUnspecified, session.CodeNotAuthorized:
 		return acl
 	case session.CodeNoWildcards:
-		return "inboxes are found by a wildcard, which it does not support: allow wildcard subscriptions in its settings"
+		return "inboxes are found by a wildcard, which it does not support: allow wildcard subscriptions in its settings (CHATRELAY_MQTT_URL)"
 	}
-	return session.NameOf(e.code) + ": look at the broker's settings and log"
+	return session.NameOf(e.code) + ": look at the settings and the log of the broker (CHATRELAY_MQTT_URL)"
 }
 
 // filterEnd stands between the parts of what is remembered. No filter holds it.

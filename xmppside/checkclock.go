@@ -42,8 +42,8 @@ func clockStep(said string, asked, answered time.Time) bridge.Step {
 	st.Note = "agrees with ours"
 	if apart > clockBound {
 		st.OK = false
-		st.Note = fmt.Sprintf("is %v away from ours: set both by NTP. Certificates are judged, archives searched and notices stamped by them",
-			apart.Round(time.Second))
+		st.Note = fmt.Sprintf("is %v away from ours: certificates are judged, archives searched and notices stamped by them", apart.Round(time.Second))
+		st.Fix = "set this machine's clock and that of the server of CHATRELAY_XMPP_JID by NTP"
 	}
 	return st
 }

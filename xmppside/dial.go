@@ -16,7 +16,7 @@ const (
 
 // targets are where to connect, in order: the configured address, or what the domain's SRV records say
 // (RFC 6120 §3.2, XEP-0368), or the domain itself.
-func targets(ctx context.Context, cfg *Config, domain string) []string {
+func targets(ctx context.Context, r resolver, cfg *Config, domain string) []string {
 	if cfg.Addr != "" {
 		return []string{cfg.Addr}
 	}
@@ -26,15 +26,18 @@ func targets(ctx context.Context, cfg *Config, domain string) []string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	_, records, _ := net.DefaultResolver.LookupSRV(ctx, service, "tcp", domain) // none, or no answer: the domain itself
-	var out []string
+	_, records, _ := r.LookupSRV(ctx, service, "tcp", domain) // none, or no answer: the domain itself
+	if out := targetsOf(records); len(out) > 0 {
+		return out
+	}
+	return []string{net.JoinHostPort(domain, port)}
+}
+
+func targetsOf(records []*net.SRV) (out []string) {
 	for _, r := range records {
 		if r.Target != "." { // RFC 2782: decidedly not here
 			out = append(out, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
 		}
-	}
-	if len(out) == 0 {
-		out = []string{net.JoinHostPort(domain, port)}
 	}
 	return out
 }

@@ -37,7 +37,7 @@ func TestNoSuchRoom(t *testing.T) {
 		m := bridgetest.NewMemory(t)
 		c := testConfig(x)
 		c.Rooms = []string{room}
-		if s := step(t, Check(t.Context(), c), "room"); s.OK || s.Fatal || !strings.Contains(s.Note, muc.ErrNoRoom.Error()) {
+		if s := step(t, Check(t.Context(), c), "room"); s.OK || s.Fatal || !strings.Contains(s.Text(), muc.ErrNoRoom.Error()) {
 			t.Errorf("check says %+v", s)
 		}
 		l := start(t, m, c).up(t)

@@ -56,7 +56,7 @@ func TestFixes(t *testing.T) {
 			t.Parallel()
 			cfg := testConfig(tc.server)
 			tc.set(&cfg)
-			if s := step(t, Check(t.Context(), cfg), "login"); s.OK || !s.Fatal || !strings.Contains(s.Note, tc.fix) {
+			if s := step(t, Check(t.Context(), cfg), "login"); s.OK || !s.Fatal || !strings.Contains(s.Text(), tc.fix) {
 				t.Errorf("Check says %+v", s)
 			}
 			l := start(t, bridgetest.NewMemory(t), cfg)

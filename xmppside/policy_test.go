@@ -116,7 +116,7 @@ func notArchived(t *testing.T, x *servers.XMPP, prefs, never, end string) {
 	wantEmpty(t, x)
 	l.stop()
 	say(numbered("archived", 3)...)
-	if step := step(t, Check(t.Context(), cfg), "XEP-0313"); !step.OK || !strings.Contains(step.Note, "always") {
+	if step := step(t, Check(t.Context(), cfg), "XEP-0313"); !step.OK || !strings.Contains(step.Text(), "always") {
 		t.Errorf("check says %+v", step)
 	}
 	l = start(t, m, cfg).up(t)
@@ -212,7 +212,7 @@ func TestFixedPolicy(t *testing.T) {
 		}
 		l.stop()
 	}
-	if step := step(t, Check(t.Context(), c), "XEP-0313"); step.OK || !strings.Contains(step.Note, "never") {
+	if step := step(t, Check(t.Context(), c), "XEP-0313"); step.OK || !strings.Contains(step.Text(), "never") {
 		t.Errorf("check says %+v", step)
 	}
 }

@@ -314,16 +314,16 @@ func TestCheck(t *testing.T) {
 		c := testConfig(x)
 		c.Rooms = []string{x.Room("room")}
 		for _, s := range Check(t.Context(), c) {
-			if !s.OK {
+			if !s.OK && s.Name != "xmpp rate limit" { // that can be a busy machine; internal/app tests it
 				t.Errorf("%+v", s)
 			}
 		}
 		c.Rooms = []string{x.Room("missing")}
-		if s := step(t, Check(t.Context(), c), "room"); s.OK || s.Fatal || !strings.Contains(s.Note, "CHATRELAY_XMPP_ROOMS") {
+		if s := step(t, Check(t.Context(), c), "room"); s.OK || s.Fatal || !strings.Contains(s.Text(), "CHATRELAY_XMPP_ROOMS") {
 			t.Errorf("%+v", s)
 		}
 		c.Password = Fixed("wrong")
-		if s := step(t, Check(t.Context(), c), "login"); s.OK || !s.Fatal || !strings.Contains(s.Note, "CHATRELAY_XMPP_PASSWORD") {
+		if s := step(t, Check(t.Context(), c), "login"); s.OK || !s.Fatal || !strings.Contains(s.Text(), "CHATRELAY_XMPP_PASSWORD") {
 			t.Errorf("%+v", s)
 		}
 		c.JID = "x"
@@ -334,14 +334,17 @@ func TestCheck(t *testing.T) {
 			t.Errorf("the running relay was disturbed: %s", why)
 		}
 	})
-	cfg = servers.XMPPConfig{PlainAllowed: true, NoSM: true, Rooms: []string{"room"}, AnonymousRooms: true}
+	cfg = servers.XMPPConfig{PlainAllowed: true, NoSM: true, Rooms: []string{"room"}, AnonymousRooms: true, StanzaLimit: 20_000}
 	t.Run("without", func(t *testing.T) {
 		bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
 			c := testConfig(x)
 			c.Rooms = []string{x.Room("room")}
 			steps := Check(t.Context(), c)
-			for part, want := range map[string]string{"XEP-0198": "smacks", "XEP-0313": "mod_mam", "room": "anonymous"} {
-				if s := step(t, steps, part); s.OK || s.Fatal || !strings.Contains(s.Note, want) {
+			for part, want := range map[string]string{"XEP-0198": "smacks", "XEP-0313": "mod_mam", "room": "anonymous", "XEP-0478": "max_stanza_size"} {
+				if part == "XEP-0478" && !step(t, steps, "rate limit").OK {
+					continue // a busy machine: it is not tried
+				}
+				if s := step(t, steps, part); s.OK || s.Fatal || !strings.Contains(s.Text(), want) {
 					t.Errorf("%+v", s)
 				}
 			}
@@ -355,11 +358,11 @@ func TestCheck(t *testing.T) {
 		}
 		c := testConfig(x)
 		c.Roots = servers.Roots(t, certs.CAFile)
-		if s := step(t, Check(t.Context(), c), "login"); s.OK || !strings.Contains(s.Note, "CHATRELAY_XMPP_CA_FILE") {
+		if s := step(t, Check(t.Context(), c), "login"); s.OK || !strings.Contains(s.Text(), "CHATRELAY_XMPP_CA_FILE") {
 			t.Errorf("%+v", s)
 		}
 		c.Addr = servers.FreeAddr(t)
-		if s := step(t, Check(t.Context(), c), "login"); s.OK || !strings.Contains(s.Note, "CHATRELAY_XMPP_ADDR") {
+		if s := step(t, Check(t.Context(), c), "login"); s.OK || !strings.Contains(s.Text(), "CHATRELAY_XMPP_ADDR") {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -2,6 +2,7 @@ package xmppside
 
 import (
 	"bytes"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -272,7 +273,7 @@ func TestSavedSession(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
-	if got := targets(t.Context(), &Config{Addr: "a:1"}, "chat.test"); !cmp.Equal(got, []string{"a:1"}) {
+	if got := targets(t.Context(), net.DefaultResolver, &Config{Addr: "a:1"}, "chat.test"); !cmp.Equal(got, []string{"a:1"}) {
 		t.Errorf("got %v", got)
 	}
 	for in, want := range map[string]string{"a": "a:5222", "a:1": "a:1", "[::1]:2": "[::1]:2", "[::1]": "[::1]:5222", "::1": "[::1]:5222"} {

@@ -9,14 +9,14 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
+	"chatrelay/bridge"
 	"chatrelay/configs"
-	"chatrelay/internal/journal"
 	"chatrelay/mqttside"
 	"chatrelay/xmppside"
 )
@@ -40,42 +40,42 @@ func checkFlags() (flags *flag.FlagSet, asJSON *bool) {
 	return flags, flags.Bool("json", false, "write one JSON document instead of lines")
 }
 
-func check(p Process) []step {
+func check(p Process) []bridge.Step {
 	c, err := configs.Load(p.Environ)
 	if err != nil {
 		return unusable(err)
 	}
 	ctx, _, release := signals()
 	defer release()
-	steps := []step{{name: "configuration", ok: true, note: fmt.Sprintf("%d rooms, %d identity rows", len(c.Groups), len(c.Identity))}}
+	steps := []bridge.Step{{Name: "configuration", OK: true, Note: fmt.Sprintf("%d rooms, %d identity rows", len(c.Groups), len(c.Identity))}}
 	for _, w := range c.Warnings() {
-		steps = append(steps, step{name: w.Variable, note: w.Wrong + ": " + w.Remedy})
+		steps = append(steps, bridge.Step{Name: w.Variable, Note: w.Wrong, Fix: w.Remedy})
 	}
 	page, running := checkHTTP(ctx, &c.HTTP)
-	steps = append(steps, checkStore(&c), page)
+	steps = append(steps, checkStore(&c), checkSpace(&c.Store), page)
 	steps = append(steps, checkSides(ctx, &c, p.Version, running)...)
 	return append(steps, checkGroups(&c)...)
 }
 
 // unusable is a step for each problem of the configuration.
-func unusable(err error) (steps []step) {
+func unusable(err error) (steps []bridge.Step) {
 	problems, ok := errors.AsType[configs.Problems](err)
 	if !ok {
-		return []step{{"configuration", false, true, err.Error()}}
+		return []bridge.Step{{Name: "configuration", Fatal: true, Note: err.Error()}}
 	}
 	for _, one := range problems {
-		steps = append(steps, step{one.Variable, false, true, one.Wrong + ": " + one.Remedy})
+		steps = append(steps, bridge.Step{Name: one.Variable, Fatal: true, Note: one.Wrong, Fix: one.Remedy})
 	}
 	return steps
 }
 
 // checkHTTP tries to listen where the status page will be. A relay that runs with this environment is there already.
-func checkHTTP(ctx context.Context, c *configs.HTTP) (_ step, running bool) {
-	s := step{name: "status page " + c.Addr, ok: true}
+func checkHTTP(ctx context.Context, c *configs.HTTP) (_ bridge.Step, running bool) {
+	s := bridge.Step{Name: "status page " + c.Addr, OK: true}
 	l, err := net.Listen("tcp", c.Addr)
 	if err == nil {
 		if err := l.Close(); err != nil {
-			s.note = err.Error()
+			s.Note = err.Error()
 		}
 		return s, false
 	}
@@ -83,70 +83,45 @@ func checkHTTP(ctx context.Context, c *configs.HTTP) (_ step, running bool) {
 		asked, cancel := context.WithTimeout(ctx, healthTimeout)
 		defer cancel()
 		if body, why := ask(asked, c, http.MethodGet, "/livez", ""); why == nil && bytes.Contains(body, []byte(`"ok"`)) {
-			s.note = "a relay answers there already"
+			s.Note = "a relay answers there already"
 			return s, true
 		}
 	}
-	s.ok, s.fatal, s.note = false, true, err.Error()+": choose another address in CHATRELAY_HTTP_ADDR, or stop what listens there"
+	s.OK, s.Fatal, s.Note = false, true, err.Error()
+	s.Fix = "choose another address in CHATRELAY_HTTP_ADDR, or stop what listens there"
 	return s, false
 }
 
-// checkStore opens the journal for looking only: a relay may have it in its hands.
-func checkStore(c *configs.Config) step {
-	s := step{name: "store " + c.Store.Dir, ok: true}
-	if why := storageWarning(c.Store.Dir); why != "" {
-		s.ok, s.note = false, "CHATRELAY_STORE "+why
-		return s
-	}
-	if err := writable(c.Store.Dir); err != nil {
-		return step{s.name, false, true, "CHATRELAY_STORE cannot be written to: " + err.Error()}
-	}
-	r, err := journal.OpenReadOnly(c.Store.Dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist) && !errors.Is(err, journal.ErrDamaged):
-		s.note = "no journal yet: one is made at the first start"
-		return s
-	case err != nil: // damaged, or written by a newer version: a start would be refused too
-		return step{s.name, false, true, err.Error()}
-	}
-	s.note = "there is a journal"
-	if err := r.Close(); err != nil {
-		s.note = err.Error()
-	}
-	return s
-}
-
-func checkSides(ctx context.Context, c *configs.Config, version string, running bool) (out []step) {
+func checkSides(ctx context.Context, c *configs.Config, version string, running bool) (out []bridge.Step) {
 	files := func() *configs.Files { return &c.Files }
 	mc, err1 := mqttConfig(c, files, zerolog.Nop())
 	xc, err2 := xmppConfig(c, files, version, zerolog.Nop())
 	if err := errors.Join(err1, err2); err != nil {
-		return []step{{"configuration", false, true, err.Error()}}
+		return []bridge.Step{{Name: "configuration", Fatal: true, Note: err.Error()}}
 	}
-	for _, s := range mqttside.Check(ctx, mc) {
-		out = append(out, step{s.Name, s.OK, s.Fatal, s.Note})
-	}
+	var ends expiry
+	mc.Verified, xc.Verified = ends.seenOf("mqtt"), ends.seenOf("xmpp")
+	out = mqttside.Check(ctx, mc)
 	if running && xc.Component {
-		return append(out, step{name: "xmpp login", ok: true, note: "not tried: a relay runs, and a second connection of the component would take messages from it"})
+		out = append(out, bridge.Step{Name: "xmpp login", OK: true, Note: "not tried: a relay runs, and a second connection of the component would take messages from it"})
+	} else {
+		out = append(out, xmppside.Check(ctx, xc)...)
 	}
-	for _, s := range xmppside.Check(ctx, xc) {
-		out = append(out, step{s.Name, s.OK, s.Fatal, s.Note})
-	}
-	return out
+	return append(out, checkCertificates(ends.all(c.MQTTCertificates), time.Now())...)
 }
 
 // checkGroups warns of rooms without rows: nobody's inbox gets what is said there, and by MQTT only those may post whom
 // the relay sees in the room.
-func checkGroups(c *configs.Config) (out []step) {
+func checkGroups(c *configs.Config) (out []bridge.Step) {
 	for _, room := range slices.Sorted(maps.Keys(c.Groups)) {
 		if len(c.Groups[room]) > 0 {
 			continue
 		}
-		note := "no row in CHATRELAY_GROUPS_FILE: no inbox gets its messages"
+		note := "it has no row: no inbox gets its messages"
 		if c.Messages.GroupSenders == configs.GroupMembers {
 			note += ", and it is open to MQTT senders only while they are seen there"
 		}
-		out = append(out, step{name: "group " + room, note: note})
+		out = append(out, bridge.Step{Name: "group " + room, Note: note, Fix: "write its members into CHATRELAY_GROUPS_FILE"})
 	}
 	return out
 }

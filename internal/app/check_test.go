@@ -12,21 +12,22 @@ import (
 	"strings"
 	"testing"
 
+	"chatrelay/bridge"
 	"chatrelay/configs"
 )
 
 func TestReport(t *testing.T) {
 	for name, tt := range map[string]struct {
-		steps []step
+		steps []bridge.Step
 		text  string
 		json  string
 		code  int
 	}{
-		"all well": {[]step{{"a", true, false, ""}, {"b", true, true, "found"}}, "ok    a\nok    b: found\n",
+		"all well": {[]bridge.Step{{Name: "a", OK: true, Fatal: false, Note: ""}, {Name: "b", OK: true, Fatal: true, Note: "found"}}, "ok    a\nok    b: found\n",
 			`{"severity":"ok","steps":[{"name":"a","severity":"ok"},{"name":"b","severity":"ok","note":"found"}]}`, 0},
-		"a warning": {[]step{{"a", false, false, "do <this>"}}, "warn  a: do <this>\n",
-			`{"severity":"warning","steps":[{"name":"a","severity":"warning","note":"do <this>"}]}`, 2},
-		"a failure": {[]step{{"a", false, true, "do that"}, {"b", false, false, ""}}, "FAIL  a: do that\nwarn  b\n",
+		"a warning": {[]bridge.Step{{Name: "a", OK: false, Fatal: false, Note: "wrong", Fix: "do <this> in CHATRELAY_X"}}, "warn  a: wrong: do <this> in CHATRELAY_X\n",
+			`{"severity":"warning","steps":[{"name":"a","severity":"warning","note":"wrong","fix":"do <this> in CHATRELAY_X","variables":["CHATRELAY_X"]}]}`, 2},
+		"a failure": {[]bridge.Step{{Name: "a", OK: false, Fatal: true, Note: "do that"}, {Name: "b", OK: false, Fatal: false, Note: ""}}, "FAIL  a: do that\nwarn  b\n",
 			`{"severity":"error","steps":[{"name":"a","severity":"error","note":"do that"},{"name":"b","severity":"warning"}]}`, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,46 +60,46 @@ func TestCheckConfiguration(t *testing.T) {
 }
 
 func TestCheckHTTP(t *testing.T) {
-	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: "127.0.0.1:0"}); !s.ok || running {
+	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: "127.0.0.1:0"}); !s.OK || running {
 		t.Errorf("a free port: %+v", s)
 	}
 	relay := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"ok": true}`) }))
 	defer relay.Close()
-	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: relay.Listener.Addr().String()}); !s.ok || !running || !strings.Contains(s.note, "already") {
+	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: relay.Listener.Addr().String()}); !s.OK || !running || !strings.Contains(s.Text(), "already") {
 		t.Errorf("a relay: %+v", s)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: other.Listener.Addr().String()}); s.ok || running || !s.fatal || !strings.Contains(s.note, "CHATRELAY_HTTP_ADDR") {
+	if s, running := checkHTTP(t.Context(), &configs.HTTP{Addr: other.Listener.Addr().String()}); s.OK || running || !s.Fatal || !strings.Contains(s.Text(), "CHATRELAY_HTTP_ADDR") {
 		t.Errorf("somebody else: %+v", s)
 	}
 }
 
 func TestCheckStore(t *testing.T) {
-	check := func(dir string) step { return checkStore(&configs.Config{Store: configs.Store{Dir: dir}}) }
+	check := func(dir string) bridge.Step { return checkStore(&configs.Config{Store: configs.Store{Dir: dir}}) }
 	dir := t.TempDir()
-	if s := check(dir); storageWarning(dir) == "" && (!s.ok || !strings.Contains(s.note, "no journal yet")) {
+	if s := check(dir); storageWarning(dir) == "" && (!s.OK || !strings.Contains(s.Text(), "no journal yet")) {
 		t.Errorf("an empty folder: %+v", s)
 	}
 	buried(t, dir, "a")
-	if s := check(dir); storageWarning(dir) == "" && (!s.ok || s.note != "there is a journal") {
+	if s := check(dir); storageWarning(dir) == "" && (!s.OK || s.Text() != "there is a journal") {
 		t.Errorf("a journal: %+v", s)
 	}
-	if s := check("memory"); s.ok || s.fatal {
+	if s := check("memory"); s.OK || s.Fatal {
 		t.Errorf("memory: %+v", s)
 	}
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s := check(file); storageWarning(dir) == "" && (s.ok || !s.fatal || !strings.Contains(s.note, "CHATRELAY_STORE")) {
+	if s := check(file); s.OK || !s.Fatal || !strings.Contains(s.Fix, "CHATRELAY_STORE") {
 		t.Errorf("a file: %+v", s)
 	}
 	broken := t.TempDir()
 	if err := os.WriteFile(filepath.Join(broken, "journal.db"), []byte("SQLite format 3\x00 and then nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s := check(broken); storageWarning(dir) == "" && (s.ok || !s.fatal) {
+	if s := check(broken); s.OK || !s.Fatal || !strings.Contains(s.Fix, "CHATRELAY_STORE") {
 		t.Errorf("a damaged journal: %+v", s)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "journal.db"), os.O_RDWR, 0)
@@ -109,7 +110,7 @@ func TestCheckStore(t *testing.T) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if s := check(dir); storageWarning(dir) == "" && (s.ok || !s.fatal || !strings.Contains(s.note, "newer chatrelay")) {
+	if s := check(dir); s.OK || !s.Fatal || !strings.Contains(s.Text(), "newer chatrelay") {
 		t.Errorf("a journal of a newer version: %+v", s)
 	}
 }
@@ -117,11 +118,11 @@ func TestCheckStore(t *testing.T) {
 func TestCheckGroups(t *testing.T) {
 	c := configs.Config{Files: configs.Files{Groups: map[string][]string{"a@x": {"1001"}, "b@x": nil}}}
 	c.Messages.GroupSenders = "any"
-	if s := checkGroups(&c); len(s) != 1 || s[0].ok || s[0].fatal || s[0].name != "group b@x" || strings.Contains(s[0].note, "MQTT senders") {
+	if s := checkGroups(&c); len(s) != 1 || s[0].OK || s[0].Fatal || s[0].Name != "group b@x" || strings.Contains(s[0].Text(), "MQTT senders") {
 		t.Errorf("%+v", s)
 	}
 	c.Messages.GroupSenders = configs.GroupMembers
-	if s := checkGroups(&c); len(s) != 1 || !strings.Contains(s[0].note, "MQTT senders") {
+	if s := checkGroups(&c); len(s) != 1 || !strings.Contains(s[0].Text(), "MQTT senders") {
 		t.Errorf("%+v", s)
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,12 +34,20 @@ func (e *expiry) seen(name string) func(tls.ConnectionState) error {
 	}
 }
 
+// seenOf tells brokers of different names apart.
+func (e *expiry) seenOf(side string) func(tls.ConnectionState) error {
+	return func(s tls.ConnectionState) error { return e.seen(strings.TrimSpace(side + " " + s.ServerName))(s) }
+}
+
+// ownCertificate is the relay's.
+const ownCertificate = "mqtt_client"
+
 // all adds those that the relay itself shows.
 func (e *expiry) all(own []tls.Certificate) map[string]time.Time {
 	out := map[string]time.Time{}
 	for _, c := range own {
 		if leaf, err := x509.ParseCertificate(c.Certificate[0]); err == nil {
-			out["mqtt_client"] = leaf.NotAfter
+			out[ownCertificate] = leaf.NotAfter
 		}
 	}
 	e.mu.Lock()

@@ -12,15 +12,9 @@ func storageWarning(dir string) string {
 	if dir == "memory" {
 		return "is memory: nothing outlives the process"
 	}
-	var st unix.Statfs_t
-	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); err != nil && at != filepath.Dir(at) {
-			continue // it will be made there
-		}
-		if unix.Statfs(at, &st) != nil {
-			return ""
-		}
-		break
+	st, err := fileSystem(dir)
+	if err != nil {
+		return ""
 	}
 	switch st.Type {
 	case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
@@ -31,4 +25,25 @@ func storageWarning(dir string) string {
 		return "lies on a network file system, whose locks SQLite cannot trust; put it on a disk or a block volume"
 	}
 	return ""
+}
+
+// fileSystem is that of a folder, which may be still to be made.
+func fileSystem(dir string) (st unix.Statfs_t, err error) {
+	at := filepath.Clean(dir)
+	for at != filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	return st, unix.Statfs(at, &st)
+}
+
+// freeBytes is what the relay may still fill of a folder's disk.
+func freeBytes(dir string) (n int64, ok bool) {
+	st, err := fileSystem(dir)
+	if dir == "memory" || err != nil {
+		return 0, false
+	}
+	return int64(min(st.Bavail, 1<<40)) * st.Bsize, true
 }

@@ -9,3 +9,5 @@ func storageWarning(dir string) string {
 	}
 	return ""
 }
+
+func freeBytes(string) (n int64, ok bool) { return 0, false }

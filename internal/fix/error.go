@@ -13,6 +13,7 @@ const (
 	HostUnknown      // the server does not serve the domain
 	NoComponent      // the server has no component of that name
 	NoMechanism      // no way to log in that both know
+	NoQoS            // the broker confirms nothing
 	NoPassword       // its file cannot be read, or it is empty
 	NoTLS            // the server does not offer it
 	NoWebsocket      // the web server does not answer as one

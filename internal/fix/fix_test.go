@@ -229,3 +229,14 @@ func TestShape(t *testing.T) {
 		t.Error("two are one")
 	}
 }
+
+// Whatever is wrong, people are told which setting leads there.
+func TestFixesNameSettings(t *testing.T) {
+	for i, r := range table() {
+		for _, text := range []string{r.mqtt, r.xmpp} {
+			if text != "" && !strings.Contains(text, "CHATRELAY_") {
+				t.Errorf("row %d: %q", i, text)
+			}
+		}
+	}
+}

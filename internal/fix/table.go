@@ -50,7 +50,7 @@ func kindRows() []row {
 			"the server does not serve this domain: correct the domain in CHATRELAY_XMPP_JID, or name the server that serves it in CHATRELAY_XMPP_ADDR"},
 		{kind(NoComponent), "",
 			"the server has no component of that name: add one for CHATRELAY_XMPP_JID to its configuration, or correct CHATRELAY_XMPP_JID or CHATRELAY_XMPP_ADDR"},
-		{kind(NoMechanism), "", "let the server offer SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN (over TLS)"},
+		{kind(NoMechanism), "", "let the server in CHATRELAY_XMPP_ADDR offer SCRAM-SHA-256, SCRAM-SHA-1 or PLAIN (over TLS)"},
 		{kind(NoPassword),
 			"set CHATRELAY_MQTT_PASSWORD, or let CHATRELAY_MQTT_PASSWORD_FILE name a file that the relay may read",
 			"set CHATRELAY_XMPP_PASSWORD, or let CHATRELAY_XMPP_PASSWORD_FILE name a file that the relay may read"},
@@ -60,8 +60,9 @@ func kindRows() []row {
 		{kind(PlainOnly), "",
 			"set CHATRELAY_XMPP_TLS=starttls or direct: without TLS the relay does not send the password as it is. Or let the server offer SCRAM"},
 		{kind(TLSDemanded), "", "the server wants TLS: set CHATRELAY_XMPP_TLS=starttls, and CHATRELAY_XMPP_CA_FILE if its authority is your own"},
-		{kind(Taken), "", "stop the other relay; or, if it is this relay's connection of before, wait until the server notices that it is gone (Prosody lets the new one in at once with component_conflict_resolve = \"kick_old\")"},
-		{kind(Unavailable), "look at the broker's log; it is tried again", "look at the server's log; it is tried again"},
+		{kind(Taken), "", "stop the other relay, or give this one a name of its own in CHATRELAY_XMPP_JID; or, if it is this relay's connection of before, wait until the server notices that it is gone (Prosody lets the new one in at once with component_conflict_resolve = \"kick_old\")"},
+		{kind(NoQoS), "let the broker take QoS 1 or 2 (Mosquitto: max_qos), or name another one in CHATRELAY_MQTT_URL", ""},
+		{kind(Unavailable), "look at the broker's log (CHATRELAY_MQTT_URL); it is tried again", "look at the server's log (CHATRELAY_XMPP_ADDR); it is tried again"},
 	}
 }
 
@@ -69,8 +70,8 @@ func kindRows() []row {
 func typeRows() []row {
 	return []row{
 		{expired,
-			"renew the broker's certificate, or set the clock of this machine",
-			"renew the server's certificate, or set the clock of this machine"},
+			"renew the broker's certificate (CHATRELAY_MQTT_URL), or set the clock of this machine",
+			"renew the server's certificate (CHATRELAY_XMPP_JID), or set the clock of this machine"},
 		{as[x509.UnknownAuthorityError],
 			"set CHATRELAY_MQTT_CA_FILE to the authority that signed the broker's certificate",
 			"set CHATRELAY_XMPP_CA_FILE to the authority that signed the server's certificate"},
@@ -94,7 +95,7 @@ func typeRows() []row {
 			"check CHATRELAY_XMPP_ADDR and CHATRELAY_XMPP_TLS, what stands before the server (a proxy, a load balancer), and the server's log"},
 		{reset,
 			"the broker ends the connection: look at its log; if it wants client certificates, set CHATRELAY_MQTT_CERT_FILE and CHATRELAY_MQTT_KEY_FILE",
-			"the server ends the connection: look at its log"},
+			"the server ends the connection: look at its log (CHATRELAY_XMPP_ADDR)"},
 		{unreachable,
 			"no answer: check host and port in CHATRELAY_MQTT_URL, and firewalls",
 			"no answer: check CHATRELAY_XMPP_ADDR and CHATRELAY_XMPP_TLS, and firewalls"},

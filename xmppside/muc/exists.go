@@ -2,7 +2,6 @@ package muc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"chatrelay/bridge"
@@ -12,10 +11,17 @@ import (
 // No room is ever made by the relay: one that it made would belong to it alone, and Prosody would lock everybody else
 // out. So a room is asked whether it is there before it is joined.
 
+// Unusable is a room that somebody has to put right.
+type Unusable struct{ Wrong, Fix string }
+
+func (e *Unusable) Error() string { return e.Wrong + ": " + e.Fix }
+
 var (
-	ErrNoRoom  = errors.New("there is no such room: make it first, or take it out of CHATRELAY_XMPP_ROOMS and CHATRELAY_GROUPS_FILE")
-	errNotRoom = errors.New("this is not a room: take it out of CHATRELAY_XMPP_ROOMS and CHATRELAY_GROUPS_FILE")
+	ErrNoRoom  error = &Unusable{"there is no such room", "make it first, or " + leaveOut}
+	errNotRoom error = &Unusable{"this is not a room", leaveOut}
 )
+
+const leaveOut = "take it out of CHATRELAY_XMPP_ROOMS and CHATRELAY_GROUPS_FILE"
 
 // created stands for a condition of a refusal: our presence has made the room (XEP-0045 §10.1.1, status 201).
 const created = "created"
