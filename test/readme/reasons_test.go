@@ -3,6 +3,7 @@ package readme
 import (
 	"go/ast"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,45 @@ func TestReasons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reasons := reasonsIn(t)
+	for reason := range reasons {
+		if !strings.Contains(string(b), "`"+reason) && !(strings.HasSuffix(reason, "_") && strings.Contains(string(b), "`"+reason+"…`")) {
+			t.Errorf("docs/ENVELOPE.md lacks the reason %s", reason)
+		}
+	}
+	if len(reasons) < 25 {
+		t.Errorf("%d reasons in the code", len(reasons))
+	}
+}
+
+// TestReasonsInConsole: the console says in both languages what each reason of docs/ENVELOPE.md means.
+func TestReasonsInConsole(t *testing.T) {
+	b, err := os.ReadFile("../../docs/ENVELOPE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, listed, _ := strings.Cut(string(b), "\nReasons of refusals, as they are counted: ")
+	listed, _, _ = strings.Cut(listed, "\n\nIgnored,")
+	words := regexp.MustCompile("`([a-z][a-z0-9_]+)`").FindAllStringSubmatch(listed, -1)
+	if len(words) < 40 {
+		t.Fatalf("%d reasons in docs/ENVELOPE.md", len(words))
+	}
+	for _, language := range []string{"en", "zh"} {
+		texts, err := os.ReadFile("../../internal/admin/console/page/" + language + ".js")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range words {
+			if !strings.Contains(string(texts), "'reason."+w[1]+"': '") {
+				t.Errorf("%s.js has no text for %s", language, w[1])
+			}
+		}
+	}
+}
+
+// reasonsIn are those of the product's code. One that ends in _ goes on with a word of the far server.
+func reasonsIn(t *testing.T) map[string]bool {
+	t.Helper()
 	reasons := map[string]bool{}
 	walkProduct(t, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -33,14 +73,7 @@ func TestReasons(t *testing.T) {
 		}
 		return true
 	})
-	for reason := range reasons {
-		if !strings.Contains(string(b), "`"+reason) && !(strings.HasSuffix(reason, "_") && strings.Contains(string(b), "`"+reason+"…`")) {
-			t.Errorf("docs/ENVELOPE.md lacks the reason %s", reason)
-		}
-	}
-	if len(reasons) < 25 {
-		t.Errorf("%d reasons in the code", len(reasons))
-	}
+	return reasons
 }
 
 // called is the name of the function or method that is called.

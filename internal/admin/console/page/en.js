@@ -68,6 +68,12 @@ export const en = {
   'reason.undeliverable': 'A fault of the relay itself: please report it.', 'reason.not_taken': 'A fault of the relay itself: please report it.', 'reason.no_room': 'The room is not there.',
   'reason.to_mismatch': 'It names another destination than where it came in.', 'reason.room_mismatch': 'It names another room than the one it was said in.', 'reason.anonymous_room': 'The room does not show who speaks.',
   'reason.retained': 'A retained message is not relayed.', 'reason.private': 'It was written to the relay alone, inside a room.', 'reason.two_bodies': 'It has more than one text.', 'reason.dropped': 'It was given up by hand, or put away.',
+  'reason.not_object': 'It is JSON, but no object.', 'reason.trailing_data': 'Something comes after the JSON object.', 'reason.too_deep': 'It is nested too deep.', 'reason.bad_utf8': 'It is no valid UTF-8.',
+  'reason.bad_surrogate': 'It has half of a character.', 'reason.duplicate_field': 'A field is given twice.', 'reason.bad_from': 'Its sender is no landline.', 'reason.bad_content': 'Its content is missing, or no text.',
+  'reason.bad_content_type': 'Its content type is no whole number.', 'reason.bad_chat_type': 'Its chat type does not fit.', 'reason.bad_group': 'Its group is no room’s address.', 'reason.bad_time': 'Its time cannot be read.',
+  'reason.bad_id': 'Its id is no text.', 'reason.bad_name': 'Its name is no text.', 'reason.bad_photo': 'Its photo is no text.', 'reason.denied': 'CHATRELAY_ALLOW or CHATRELAY_DENY says no.',
+  'reason.rate': 'The sender writes more than CHATRELAY_SENDER_RATE allows.', 'reason.reaction': 'Reactions are not relayed.', 'reason.retraction': 'It takes back a message that it does not name.', 'reason.bad_body': 'There is an XML element inside its text.',
+  'reason.bad_topic': 'Its topic is no landline’s inbox.', 'reason.bad_legs': 'The group has more inboxes than one message may go to.', 'reason.bad_kind': 'A fault of the relay itself: please report it.', 'reason.bad_reply': 'A fault of the relay itself: please report it.',
 
   'Trace': 'Trace', 'nav.trace': 'Trace', 'trace note': 'One message from station to station, also one that was delivered, for as long as its trace is kept.', 'trace by': 'Number, sender’s id, landline or room',
   'the last': 'in the last {time}', 'Follow': 'Follow', 'looking': 'looking…', 'messages found': ['1 message', '{n} messages'], 'never taken': 'never taken', 'n deliveries': ['1 delivery', '{n} deliveries'], 'for': 'for {time}',

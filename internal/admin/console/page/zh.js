@@ -68,6 +68,12 @@ export const zh = {
   'reason.undeliverable': 'relay 自身的缺陷，请报告。', 'reason.not_taken': 'relay 自身的缺陷，请报告。', 'reason.no_room': '聊天室不存在。',
   'reason.to_mismatch': '所写接收者与收件处不符。', 'reason.room_mismatch': '所写聊天室与发言处不符。', 'reason.anonymous_room': '聊天室不显示发言者身份。',
   'reason.retained': '不转发保留消息。', 'reason.private': '在聊天室内单独发给 relay 的消息。', 'reason.two_bodies': '含有多于一份正文。', 'reason.dropped': '已被人工放弃或清理。',
+  'reason.not_object': '是 JSON，但不是对象。', 'reason.trailing_data': 'JSON 对象之后还有内容。', 'reason.too_deep': '嵌套过深。', 'reason.bad_utf8': '不是有效的 UTF-8。',
+  'reason.bad_surrogate': '含有不完整的字符。', 'reason.duplicate_field': '有字段重复出现。', 'reason.bad_from': '发送者不是有效号码。', 'reason.bad_content': '正文缺失或不是文本。',
+  'reason.bad_content_type': '内容类型不是整数。', 'reason.bad_chat_type': '会话类型不符。', 'reason.bad_group': '群地址不是聊天室地址。', 'reason.bad_time': '时间无法识别。',
+  'reason.bad_id': 'id 不是文本。', 'reason.bad_name': '名称不是文本。', 'reason.bad_photo': '头像不是文本。', 'reason.denied': '被 CHATRELAY_ALLOW 或 CHATRELAY_DENY 拒绝。',
+  'reason.rate': '发送者超过了 CHATRELAY_SENDER_RATE 的限制。', 'reason.reaction': '不转发表情回应。', 'reason.retraction': '撤回时未指明是哪条消息。', 'reason.bad_body': '正文中夹有 XML 元素。',
+  'reason.bad_topic': '主题不是任何号码的收件箱。', 'reason.bad_legs': '群的收件箱数超过一条消息的上限。', 'reason.bad_kind': 'relay 自身的缺陷，请报告。', 'reason.bad_reply': 'relay 自身的缺陷，请报告。',
 
   'Trace': '追踪', 'nav.trace': '追踪', 'trace note': '逐站追踪一条消息；已投递的消息在轨迹保留期内也可查询。', 'trace by': '编号、发送者 id、号码或聊天室',
   'the last': '最近 {time}', 'Follow': '追踪', 'looking': '正在查找…', 'messages found': ['{n} 条消息', '{n} 条消息'], 'never taken': '从未接收', 'n deliveries': ['{n} 个投递', '{n} 个投递'], 'for': '持续 {time}',
