@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -75,6 +76,7 @@ func TestComponent(t *testing.T) {
 					c.Relay.WantRefused(t, before)
 				}
 			})
+			t.Run("in capitals", func(t *testing.T) { c.capitals(t) })
 			t.Run("in a room", func(t *testing.T) { c.roomTalk(t) })
 			t.Run("of the moment", func(t *testing.T) { c.moments(t, at) })
 			c.Relay.Balanced()
@@ -82,6 +84,48 @@ func TestComponent(t *testing.T) {
 			c.Relay.Stop()
 		})
 	}
+}
+
+// capitals: ejabberd hands on addresses in the letters that people type, at their login too. The account is who speaks all the same, and
+// is nobody else.
+func (c *chat) capitals(t *testing.T) {
+	if err := c.XMPP.AddUser("anna", "pw-anna"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), stage.Patience)
+	defer cancel()
+	x, err := clients.DialXMPP(ctx, clients.XMPPConfig{Addr: c.XMPP.Addr, Domain: c.XMPP.Domain, User: "ANNA", Password: "pw-anna",
+		OnStanza: func(s clients.Stanza) { c.h.HearXMPP("anna", s) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	send := func(to, id, body string) {
+		t.Helper()
+		raw := fmt.Sprintf("<message to='%s' type='chat' id='%s'><body>%s</body><request xmlns='urn:xmpp:receipts'/></message>", to, id, clients.Escape(body))
+		if err := x.Raw(raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("1002@"+strings.ToUpper(c.XMPP.Component), "a1", "typed in capitals")
+	c.h.want(t, "a message of anna", stage.Patience, func(e event) bool {
+		return e.side == "mqtt" && e.inbox == "1002" && e.env.From == "anna" && e.env.To == "1002" && e.env.Content == "typed in capitals"
+	})
+	c.h.want(t, "a receipt for a1", stage.Patience, func(e event) bool { return e.inbox == "anna" && e.st.Received == "a1" })
+	before := c.Relay.Status()
+	send(strings.ToUpper(c.XMPP.Component), "a2", stage.Direct("ANNA", "1002", "as ANNA, who is another").String())
+	c.h.want(t, "an error for a2", stage.Patience, func(e event) bool { return e.inbox == "anna" && e.st.Type == "error" && e.st.ID == "a2" })
+	c.Relay.WantRefused(t, before)
+	e := stage.Direct("1002", "anna", "welcome")
+	c.publish(t, "1002", "anna", e.String())
+	got := c.h.want(t, "the answer", stage.Patience, func(x event) bool { return x.inbox == "anna" && x.body == e.Content }).st
+	c.h.wantNotice(t, "1002", "sent", e.Content)
+	if err := x.Raw(fmt.Sprintf("<message to='%s' type='chat'><displayed xmlns='urn:xmpp:chat-markers:0' id='%s'/></message>", got.From, clients.Escape(got.ID))); err != nil {
+		t.Fatal(err)
+	}
+	c.h.want(t, "that anna has read it", stage.Patience, func(x event) bool {
+		return x.side == "mqtt" && x.inbox == "1002" && x.env.Status == "read" && x.env.ID == e.ID
+	})
 }
 
 // roomTalk: what people say in a room is a message, and what devices say there is a text.

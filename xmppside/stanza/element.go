@@ -71,8 +71,15 @@ const (
 
 var ErrCut = errors.New("xmpp: a stanza was cut")
 
-// Read reads what is left of an element to its end. An error: the connection ended within it; then it is what was read.
+// Read reads what is left of an element to its end, its addresses folded. An error: the connection ended within it; then it is what was
+// read.
 func Read(r xml.TokenReader, start *xml.StartElement) (*Element, error) {
+	e, err := read(r, start)
+	e.fold()
+	return e, err
+}
+
+func read(r xml.TokenReader, start *xml.StartElement) (*Element, error) {
 	name := func(n xml.Name) xml.Name { return n }
 	if start.Name.Space == nsComponent {
 		name = named

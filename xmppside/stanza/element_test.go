@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chatrelay/xmppside/stanza"
 	"chatrelay/xmppside/stanza/stanzatest"
 )
@@ -82,5 +84,23 @@ func TestComponentNamespace(t *testing.T) {
 		if err != nil || e.Name.Space != stanza.NSClient || (e.Child(stanza.NSClient, "body") != nil) != want {
 			t.Errorf("%s: got %+v, %v", text, e, err)
 		}
+	}
+}
+
+// Servers take letters of both cases for the same; the relay compares bytes.
+func TestAddressesAreFolded(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "anna@chat.test/Phone": "anna@chat.test/Phone", "ANNA@Chat.test/Phone": "anna@chat.test/Phone", "RELAY.chat.test": "relay.chat.test",
+		"Stra\u00dfe@chat.test": "stra\u00dfe@chat.test", "\u00c4@chat.test": "\u00c4@chat.test", "DES\u212a@chat.test": "des\u212a@chat.test", "@/A": "@/A", "A/B@C": "a/B@C",
+	} {
+		if got := stanza.Folded(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+	e := stanzatest.Parse(t, "<presence to='Receiver@CHAT.test/A' from='Room@chat.test/Ann' id='A' xmlns:x='urn:x' x:from='A'><x><item jid='ANNA@chat.test/B' nick='C'/></x></presence>")
+	item := e.Kids[0].Kids[0]
+	got := []string{e.Get("to"), e.Get("from"), e.Get("id"), item.Get("jid"), item.Get("nick")}
+	if diff := cmp.Diff([]string{"receiver@chat.test/A", "room@chat.test/Ann", "A", "anna@chat.test/B", "C"}, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -48,6 +48,7 @@ func (p *Scanner) Scan(raw []byte) (*Element, int) {
 	e, ok := p.message()
 	n := p.at
 	if p.raw, p.els, p.attr = nil, nil, nil; ok {
+		e.fold()
 		return e, n
 	}
 	if p.cut {

@@ -16,8 +16,10 @@ var Plain = map[string]string{
 	"stored": "<message from='1001@chat.test/a' type='chat'><body>a</body><delay xmlns='urn:xmpp:delay' from='chat.test' stamp='2026-01-01T00:00:00Z'>Offline Storage</delay></message>",
 	"of a client": "<message from='1001@chat.test/a' type='chat'><body>a</body><request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>" +
 		"<active xmlns='http://jabber.org/protocol/chatstates'/><thread>t</thread><nick xmlns='http://jabber.org/protocol/nick'>n</nick></message>",
-	"of our own account":   "<message from='receiver@chat.test' type='chat'><body>a</body></message>",
-	"of our own session":   "<message from='receiver@chat.test/chatrelay' type='chat'><body>a</body></message>",
+	"of our own account": "<message from='receiver@chat.test' type='chat'><body>a</body></message>",
+	"of our own session": "<message from='receiver@chat.test/chatrelay' type='chat'><body>a</body></message>",
+	"in capitals": "<message type='groupchat' to='Receiver@CHAT.test/A' from='Room@conference.chat.test/Ann' id='A'>" +
+		"<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant' jid='ANNA@Chat.test/B/C'/></x><body>A</body></message>",
 	"two senders":          "<message from='1001@chat.test/a' from='1002@chat.test/a' type='chat'><body>a</body></message>",
 	"two bodies":           "<message from='1001@chat.test/a' type='chat'><body>a</body><body xml:lang='de'>b</body></message>",
 	"body in the body":     "<message type='chat'><body>pay <body>not</body> now<body/></body></message>",
