@@ -29,26 +29,30 @@ func TestTextIn(t *testing.T) {
 		inner string
 		want  message.Text // but for From, To and Time
 	}{
-		"plain":               {"<body>hello &lt;b&gt; 你好</body>", message.Text{ID: "s1", Content: "hello <b> 你好"}},
-		"origin-id":           {"<body>x</body><origin-id xmlns='urn:xmpp:sid:0' id='o1'/>", message.Text{ID: "o1", Content: "x"}},
-		"two origin-ids":      {"<body>x</body><origin-id xmlns='urn:xmpp:sid:0' id='o1'/><origin-id xmlns='urn:xmpp:sid:0' id='o2'/>", message.Text{ID: "s1", Content: "x"}},
-		"nick":                {"<body>x</body><nick xmlns='http://jabber.org/protocol/nick'>Ann</nick>", message.Text{ID: "s1", Content: "x", Name: "Ann"}},
-		"braces":              {"<body>{x}</body>", message.Text{ID: "s1", Content: "{x}"}},
-		"JSON of another":     {"<body>{\"a\":1}</body>", message.Text{ID: "s1", Content: `{"a":1}`}},
-		"a file":              {"<body>https://x.test/a.png</body><x xmlns='jabber:x:oob'><url>https://x.test/a.png</url></x>", message.Text{ID: "s1", Content: "https://x.test/a.png", ContentType: 1}},
-		"a link in a text":    {"<body>see https://x.test/a</body><x xmlns='jabber:x:oob'><url>https://x.test/a</url></x>", message.Text{ID: "s1", Content: "see https://x.test/a"}},
-		"no link":             {"<body>javascript:x</body><x xmlns='jabber:x:oob'><url>javascript:x</url></x>", message.Text{ID: "s1", Content: "javascript:x"}},
-		"correction":          {"<body>new</body><replace xmlns='urn:xmpp:message-correct:0' id='old'/>", message.Text{ID: "s1", Content: "new", Replaces: "old"}},
-		"retraction":          {"<retract xmlns='urn:xmpp:message-retract:1' id='old'/>", message.Text{ID: "s1", Retracts: "old"}},
-		"the same, with text": {"<body>I took back</body><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:message-retract:1'/><retract xmlns='urn:xmpp:message-retract:1' id='old'/>", message.Text{ID: "s1", Retracts: "old"}},
+		"plain":                   {"<body>hello &lt;b&gt; 你好</body>", message.Text{ID: "s1", Content: "hello <b> 你好"}},
+		"origin-id":               {"<body>x</body><origin-id xmlns='urn:xmpp:sid:0' id='o1'/>", message.Text{ID: "o1", Content: "x"}},
+		"two origin-ids":          {"<body>x</body><origin-id xmlns='urn:xmpp:sid:0' id='o1'/><origin-id xmlns='urn:xmpp:sid:0' id='o2'/>", message.Text{ID: "s1", Content: "x"}},
+		"nick":                    {"<body>x</body><nick xmlns='http://jabber.org/protocol/nick'>Ann</nick>", message.Text{ID: "s1", Content: "x", Name: "Ann"}},
+		"braces":                  {"<body>{x}</body>", message.Text{ID: "s1", Content: "{x}"}},
+		"JSON of another":         {"<body>{\"a\":1}</body>", message.Text{ID: "s1", Content: `{"a":1}`}},
+		"a file":                  {"<body>https://x.test/a.png</body><x xmlns='jabber:x:oob'><url>https://x.test/a.png</url></x>", message.Text{ID: "s1", Content: "https://x.test/a.png", ContentType: 1}},
+		"a link in a text":        {"<body>see https://x.test/a</body><x xmlns='jabber:x:oob'><url>https://x.test/a</url></x>", message.Text{ID: "s1", Content: "see https://x.test/a"}},
+		"a file, and no text":     {"<x xmlns='jabber:x:oob'><url>https://x.test/a.png</url></x>", message.Text{ID: "s1", Content: "https://x.test/a.png", ContentType: 1}},
+		"no link":                 {"<body>javascript:x</body><x xmlns='jabber:x:oob'><url>javascript:x</url></x>", message.Text{ID: "s1", Content: "javascript:x"}},
+		"correction":              {"<body>new</body><replace xmlns='urn:xmpp:message-correct:0' id='old'/>", message.Text{ID: "s1", Content: "new", Replaces: "old"}},
+		"correction of another's": {"<body>I owe you 1000</body><replace xmlns='urn:xmpp:message-correct:0' id='" + ours + "'/>", message.Text{ID: "s1", Content: "I owe you 1000"}},
+		"retraction":              {"<retract xmlns='urn:xmpp:message-retract:1' id='old'/>", message.Text{ID: "s1", Retracts: "old"}},
+		"the same, with text":     {"<body>I took back</body><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:message-retract:1'/><retract xmlns='urn:xmpp:message-retract:1' id='old'/>", message.Text{ID: "s1", Retracts: "old"}},
 		"answer to us": {"<body>&gt; 你好\n&gt; b\nyes</body><reply xmlns='urn:xmpp:reply:0' to='2@relay.chat.test' id='" + ours + "'/>" +
 			"<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='9'/></fallback>", message.Text{ID: "s1", Content: "yes", ReplyTo: "dev-1"}},
 		"answer to oneself": {"<body>yes</body><reply xmlns='urn:xmpp:reply:0' id='old'/>", message.Text{ID: "s1", Content: "yes", ReplyTo: "old"}},
 		"a fallback out of range": {"<body>yes</body><reply xmlns='urn:xmpp:reply:0' id='old'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='1' end='4'/></fallback>",
 			message.Text{ID: "s1", Content: "yes", ReplyTo: "old"}},
-		"another's fallback":  {"<body>yes</body><fallback xmlns='urn:xmpp:fallback:0' for='urn:x'><body start='0' end='3'/></fallback>", message.Text{ID: "s1", Content: "yes"}},
-		"an id without end":   {"<body>x</body><origin-id xmlns='urn:xmpp:sid:0' id='" + strings.Repeat("i", 300) + "'/>", message.Text{ID: short(strings.Repeat("i", 300)), Content: "x"}},
-		"another's container": {`<body>x</body><json xmlns='urn:xmpp:json:0'>{"from":"1002","to":"2002","content":"forged"}</json>`, message.Text{ID: "s1", Content: "x"}},
+		"another's fallback":       {"<body>yes</body><fallback xmlns='urn:xmpp:fallback:0' for='urn:x'><body start='0' end='3'/></fallback>", message.Text{ID: "s1", Content: "yes"}},
+		"an id without end":        {"<body>x</body><origin-id xmlns='urn:xmpp:sid:0' id='" + strings.Repeat("i", 300) + "'/>", message.Text{ID: short(strings.Repeat("i", 300)), Content: "x"}},
+		"a container that is none": {`<body>x</body><json xmlns='urn:xmpp:json:0'>{"from":"1001","to":"2002"}</json>`, message.Text{ID: "s1", Content: "x"}},
+		"a container that is cut":  {`<body>x</body><json xmlns='urn:xmpp:json:0'>{"from":"1001","to":"2002","content":"y"</json>`, message.Text{ID: "s1", Content: "x"}},
+		"another's container":      {`<body>x</body><json xmlns='urn:xmpp:json:0'>{"from":"1002","to":"2002","content":"forged"}</json>`, message.Text{ID: "s1", Content: "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := s.classify(parse(t, "<message type='chat' from='1001@chat.test/x' to='2002@relay.chat.test' id='s1'>"+c.inner+"</message>")).in
@@ -95,6 +99,7 @@ func TestTextRefused(t *testing.T) {
 		"of a stranger":          {"1001@elsewhere.test", "<body>x</body>", "unknown_sender"},
 		"taken back, without id": {"1001@chat.test", "<body>x</body><retract xmlns='urn:xmpp:message-retract:1'/>", "retraction"},
 		"taken back, nameless":   {"1001@chat.test", "<retract xmlns='urn:xmpp:message-retract:1' id='" + s.ids.id(bridge.Ref{Msg: 9}, "1001@chat.test") + "'/>", "retraction"},
+		"taken back, another's":  {"1001@chat.test", "<retract xmlns='urn:xmpp:message-retract:1' id='" + s.ids.idWith(bridge.Ref{Msg: 9}, "1001@chat.test", &message.Text{ID: "dev-1"}) + "'/>", "retraction"},
 		"encrypted":              {"1001@chat.test", "<body>x</body><encryption xmlns='" + stanza.NSEncryption + "' namespace='x'/>", "encrypted"},
 		"two bodies":             {"1001@chat.test", "<body>x</body><body xml:lang='de'>y</body>", "two_bodies"},
 	} {

@@ -18,7 +18,15 @@ const fileType = 1
 
 // tellsWithoutBody tells whether a stanza without a body says something to a landline all the same, or has to be refused.
 func (s *translator) tellsWithoutBody(e *stanza.Element) bool {
-	return s.texts && (retracts(e) != nil || reacts(e))
+	return s.texts && (retracts(e) != nil || reacts(e) || isURL(fileURL(e)))
+}
+
+// fileURL is the link to a file (XEP-0066); empty: none.
+func fileURL(e *stanza.Element) string {
+	if url := e.Child(stanza.NSOOB, "x").Child(stanza.NSOOB, "url"); url != nil {
+		return url.Text
+	}
+	return ""
 }
 
 func retracts(e *stanza.Element) *stanza.Element { return e.Child(stanza.NSRetract, "retract") }
@@ -30,7 +38,7 @@ func reacts(e *stanza.Element) bool {
 
 // textIn makes an envelope of what a person has written to a landline's address. What is one already stays as it is.
 func (s *translator) textIn(e *stanza.Element, in *bridge.Inbound, bare string, now time.Time) {
-	switch container := e.Only(stanza.NSJSON, "json"); {
+	switch {
 	case reacts(e):
 		in.Body, in.Refused = nil, bridge.Refuse("reaction", "reactions are not passed on to this contact: write a message")
 		return
@@ -39,8 +47,7 @@ func (s *translator) textIn(e *stanza.Element, in *bridge.Inbound, bare string, 
 	case in.From == "":
 		in.Refused = bridge.Refuse("unknown_sender", "the sender's account is not that of a landline")
 		return
-	case container != nil && in.From == message.TextOf([]byte(container.Text)).From:
-		in.Body = []byte(container.Text)
+	case takeContainer(e, in):
 		return
 	}
 	t := message.Text{From: in.From, To: in.To, ID: messageID(e), Time: s.written(e, bare, now)}
@@ -49,20 +56,26 @@ func (s *translator) textIn(e *stanza.Element, in *bridge.Inbound, bare string, 
 	}
 	t.Content = s.about(e, string(in.Body), &t, bare)
 	if retracts(e) != nil && t.Retracts == "" {
-		in.Body, in.Refused = nil, bridge.Refuse("retraction", "the message that you take back has no name here: it stays")
+		in.Body, in.Refused = nil, bridge.Refuse("retraction", "the message that you take back has no name here, or is not yours: it stays")
 		return
 	}
 	in.Body = t.Envelope()
 }
 
+// takeContainer takes the envelope beside a text (XEP-0335), if there is one whose from is the sender. Else the text counts: people know of
+// nothing else.
+func takeContainer(e *stanza.Element, in *bridge.Inbound) bool {
+	c := e.Only(stanza.NSJSON, "json")
+	if c == nil || !message.IsEnvelope([]byte(c.Text)) || message.TextOf([]byte(c.Text)).From != in.From {
+		return false
+	}
+	in.Body = []byte(c.Text)
+	return true
+}
+
 // roomTextIn makes an envelope of what a person has said in a room. What is one already stays as it is.
 func (s *translator) roomTextIn(e *stanza.Element, in *bridge.Inbound, nick string, now time.Time) {
-	container := e.Only(stanza.NSJSON, "json")
-	switch {
-	case message.IsEnvelope(in.Body):
-		return
-	case container != nil && in.From == message.TextOf([]byte(container.Text)).From:
-		in.Body = []byte(container.Text)
+	if message.IsEnvelope(in.Body) || takeContainer(e, in) {
 		return
 	}
 	t := message.Text{From: in.From, Room: in.Room, Name: short(nick)}
@@ -79,20 +92,29 @@ func (s *translator) roomTextIn(e *stanza.Element, in *bridge.Inbound, nick stri
 // about fills in what a message is about, and returns what is left of its body.
 func (s *translator) about(e *stanza.Element, body string, t *message.Text, bare string) string {
 	if r := retracts(e); r != nil { // what else it says is for clients that do not know it (XEP-0424 §4.1)
-		t.Retracts = s.named(r.Get("id"), bare)
+		t.Retracts = s.own(r.Get("id"), bare)
 		return ""
 	}
 	if c := e.Child(stanza.NSCorrect, "replace"); c != nil {
-		t.Replaces = s.named(c.Get("id"), bare)
+		t.Replaces = s.own(c.Get("id"), bare)
 	}
 	if r := e.Child(stanza.NSReply, "reply"); r != nil {
 		t.ReplyTo = s.named(r.Get("id"), bare)
 		body = withoutFallback(e, body, stanza.NSReply)
 	}
-	if url := e.Child(stanza.NSOOB, "x").Child(stanza.NSOOB, "url"); url != nil && url.Text == body && isURL(body) {
-		t.ContentType = fileType
+	if url := fileURL(e); isURL(url) && (body == "" || body == url) {
+		t.ContentType, body = fileType, url
 	}
 	return body
+}
+
+// own is what the other side calls a message of the person's own; empty: it is one that a device has sent to him, which nobody else
+// corrects or takes back (XEP-0308 §5, XEP-0424 §5).
+func (s *translator) own(id, bare string) string {
+	if _, _, ours := s.ids.name(id, bare); ours {
+		return ""
+	}
+	return short(id)
 }
 
 // named is what the other side calls a message: one of ours by its sender's name, or the person's own by its id.

@@ -79,6 +79,7 @@ func TestComponent(t *testing.T) {
 			t.Run("in capitals", func(t *testing.T) { c.capitals(t) })
 			t.Run("in a room", func(t *testing.T) { c.roomTalk(t) })
 			t.Run("of the moment", func(t *testing.T) { c.moments(t, at) })
+			t.Run("hostile", func(t *testing.T) { c.hostile(t, at) })
 			c.Relay.Balanced()
 			c.h.wantNothing(t)
 			c.Relay.Stop()
