@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"chatrelay/bridge"
@@ -36,6 +38,12 @@ type sideStatus struct {
 	// journal was full is among them; it is not received.
 	Offered int64 `json:"offered"`
 	Open    int64 `json:"open"` // deliveries to this side that are not settled
+	// InFlight are those of them that the side has on its wire.
+	InFlight int `json:"in_flight"`
+	// Lost counts connections that have ended while they were in use, since the process started.
+	Lost int64 `json:"connections_lost"`
+	// CertificateDays is how long the certificates of this side are good that were seen last; nil: there are none.
+	CertificateDays *int `json:"certificate_days,omitempty"`
 	balance
 }
 
@@ -75,15 +83,31 @@ func (s *Server) status(a bridge.Totals, now time.Time) Status {
 		Ready: s.ready(a), balance: balanceOf(a, bridge.MQTT, bridge.XMPP), Sides: make(map[string]sideStatus, len(s.cfg.Sides)), Rooms: s.roomStatus(),
 		Store: storeStatus{Bytes: a.Bytes, Limit: a.Limit, Pending: a.Deliveries, Most: a.MaxDeliveries, Full: a.Full, WriteErr: a.WriteErr, Keys: a.Keys, Oldest: a.Oldest.Seconds()},
 	}
+	lost, ends := map[bridge.SideID]int64{}, s.cfg.Certificates()
+	for loss, n := range s.losses() {
+		lost[loss.Side] += n
+	}
 	for _, side := range s.cfg.Sides {
 		up, why := side.Up()
 		if up {
 			why = ""
 		}
 		id := side.ID()
-		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, Offered: s.cfg.Offers.Offered(id), Open: a.Open[id], balance: balanceOf(a, id)}
+		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, Offered: s.cfg.Offers.Offered(id), Open: a.Open[id], balance: balanceOf(a, id),
+			InFlight: s.cfg.InFlight(id), Lost: lost[id], CertificateDays: daysLeft(ends, id, now)}
 	}
 	return out
+}
+
+// daysLeft is until the first certificate of a side ends; their names begin with the side's.
+func daysLeft(ends map[string]time.Time, side bridge.SideID, now time.Time) (days *int) {
+	for name, end := range ends {
+		left := int(math.Floor(end.Sub(now).Hours() / 24))
+		if strings.HasPrefix(name, side.String()+"_") && (days == nil || left < *days) {
+			days = &left
+		}
+	}
+	return days
 }
 
 // balanceOf adds up what came from the sides. Each of its words is there, be it 0.

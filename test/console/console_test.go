@@ -86,6 +86,8 @@ func (w *walk) logsIn(*testing.T) {
 func (w *walk) overview(*testing.T) {
 	w.reads(".hero", "All well")
 	w.reads(".side-card", "Connected")
+	w.reads(".side-card", "Sent, not confirmed")
+	w.reads(".side-card", "Connections lost")
 	w.reads(".rooms", w.stage.XMPP.Room("team"))
 	w.reads(".journal", "10,000")
 	w.reads(".sum", "It adds up")
@@ -125,7 +127,8 @@ func (w *walk) keyboard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.eval("location.reload()") // so that the first Tab is the first
+	w.eval("window.before = true; location.reload()") // so that the first Tab is the first
+	w.sees("window.before === undefined && document.querySelector('.hero') !== null")
 	w.reads(".hero", "All well")
 	key("Tab")
 	w.sees("document.activeElement.className === 'skip'")

@@ -15,6 +15,7 @@ export const en = {
   'facts': '{version} · up for {time}',
   'side mqtt': 'broker', 'side xmpp': 'chat server', 'Connected': 'Connected', 'Not connected': 'Not connected',
   'Waiting to go there': 'Waiting to go there', 'Offered from there': 'Came from there',
+  'On the wire': 'Sent, not confirmed', 'Connections lost': 'Connections lost', 'Certificate': 'Certificate', 'days left': ['1 day left', '{n} days left'],
   'Journal': 'Journal', 'journal note': 'on disk', 'journal used': 'How full the journal is', 'Used': 'Used', 'Oldest': 'Oldest', 'of': '{a} of {b}',
   'MQTT to XMPP': 'MQTT → XMPP', 'XMPP to MQTT': 'XMPP → MQTT', 'to XMPP': 'to XMPP', 'to MQTT': 'to MQTT',
   'Delivered': 'Delivered', 'a second, by direction': 'messages a second', 'by where it goes': 'messages that are not delivered yet',

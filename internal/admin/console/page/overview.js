@@ -9,6 +9,7 @@ import { listen, live } from './live.js';
 const SIDES = ['mqtt', 'xmpp'];
 const WORDS = ['received', 'delivered', 'duplicate', 'ignored', 'refused', 'dead', 'pending'];
 const MOST_REASONS = 8;
+const LEAST_DAYS = 14; // as the alert has it
 
 export function overview(signal) {
   const parts = [hero(), connections(), charts(), balance(), rooms()];
@@ -58,8 +59,11 @@ function connections() {
     const text = h('span', { class: 'state' });
     const open = fact(t('Waiting to go there'));
     const offered = fact(t('Offered from there'));
+    const wire = fact(t('On the wire'));
+    const lost = fact(t('Connections lost'));
+    const certificate = fact(t('Certificate'));
     const el = h('section', { class: 'card side-card', 'aria-label': id.toUpperCase() },
-      h('h2', {}, id.toUpperCase(), h('small', {}, t('side ' + id))), h('p', { class: 'standing' }, dot, text), h('dl', { class: 'facts-list' }, open.el, offered.el));
+      h('h2', {}, id.toUpperCase(), h('small', {}, t('side ' + id))), h('p', { class: 'standing' }, dot, text), h('dl', { class: 'facts-list' }, open.el, offered.el, wire.el, lost.el, certificate.el));
     return {
       el,
       update(s) {
@@ -68,6 +72,10 @@ function connections() {
         put(text, now.up ? t('Connected') : now.reason || t('Not connected'));
         put(open.value, number(now.open));
         put(offered.value, number(now.offered));
+        put(wire.value, number(now.in_flight));
+        put(lost.value, number(now.connections_lost));
+        put(certificate.value, now.certificate_days === undefined ? '–' : t('days left', { n: now.certificate_days }));
+        certificate.el.dataset.kind = now.certificate_days < LEAST_DAYS ? 'bad' : 'good'; // so is one that is not there: the comparison is false
       },
     };
   };

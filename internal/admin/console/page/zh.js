@@ -15,6 +15,7 @@ export const zh = {
   'facts': '{version} · 已运行 {time}',
   'side mqtt': '消息代理', 'side xmpp': '聊天服务器', 'Connected': '已连接', 'Not connected': '未连接',
   'Waiting to go there': '等待发往此处', 'Offered from there': '来自此处',
+  'On the wire': '已发出未确认', 'Connections lost': '断线次数', 'Certificate': '证书', 'days left': '剩余 {n} 天',
   'Journal': '消息库', 'journal note': '磁盘存储', 'journal used': '消息库占用比例', 'Used': '占用', 'Oldest': '最久等待', 'of': '{a} / {b}',
   'MQTT to XMPP': 'MQTT → XMPP', 'XMPP to MQTT': 'XMPP → MQTT', 'to XMPP': '发往 XMPP', 'to MQTT': '发往 MQTT',
   'Delivered': '投递速率', 'a second, by direction': '每秒消息数', 'by where it goes': '尚未投递的消息数',
