@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"chatrelay/bridge"
 	"chatrelay/xmppside/stanza"
@@ -205,7 +206,13 @@ func presenceOf(from, to, typ, name string) []byte {
 
 // learn takes the name that a landline gives itself.
 func (k *contacts) learn(landline, name string) {
-	name = strings.Join(strings.Fields(stanza.LegalOnly(name)), " ") // a line of its own would be taken for another's words
+	name = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) { // it would turn around what stands behind the name
+			return -1
+		}
+		return r
+	}, stanza.LegalOnly(name))
+	name = strings.Join(strings.Fields(name), " ") // a line of its own would be taken for another's words
 	if text := []rune(name); len(text) > mostName {
 		name = string(text[:mostName])
 	}

@@ -38,7 +38,7 @@ func TestSubscribers(t *testing.T) {
 			t.Errorf("%s of %s to %s: %q, want %q", c.typ, c.from, c.to, got, c.want)
 		}
 	}
-	s.contacts.learn("2002", " Ann\u0007\n&  Co ")
+	s.contacts.learn("2002", " Ann\u0007\n\u202e&  Co\u2069 ")
 	told := func(s *Side) string { return string(s.contacts.next(10)) }
 	first := told(s)
 	if strings.Count(first, "<presence ") != 3 || strings.Count(first, "from='2002@relay.chat.test' type='subscribed' to='1001@chat.test'/><presence from='2002@") != 1 || !strings.Contains(first, "<nick xmlns='"+stanza.NSNick+"'>Ann &amp; Co</nick>") || told(s) != "" {
