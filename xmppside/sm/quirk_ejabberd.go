@@ -39,9 +39,9 @@ func (f *fence) back(n uint64) (missing bool) {
 }
 
 // pingsAtOnce is how many are sent at once: several where one may be lost so, that not all are. s.mu is held.
-func (l *Link) pingsAtOnce(now time.Time) int {
+func pingsAtOnce(l *Link, tick time.Duration, now time.Time) int {
 	s := l.st
-	lost := s.shared.on && now.Sub(l.askedAt) >= s.tick() || l.awaiting && now.Sub(l.askedAt) >= s.cfg.AskEvery
+	lost := s.shared.on && now.Sub(l.askedAt) >= tick || l.awaiting && now.Sub(l.askedAt) >= s.cfg.AskEvery
 	if l.fence.component != "" && lost {
 		return sharedPings
 	}
@@ -49,14 +49,13 @@ func (l *Link) pingsAtOnce(now time.Time) int {
 }
 
 // pingDue tells whether a component is to ping now. It does so whatever it hears: that may be another one's pings. s.mu is held.
-func (l *Link) pingDue(now time.Time) bool {
+func pingDue(l *Link, now time.Time) bool {
 	s := l.st
 	return l.fence.component != "" && (s.shared.on || now.Sub(l.askedAt) >= s.cfg.AskEvery)
 }
 
 // tellShared tells the owner of what has changed.
-func (l *Link) tellShared() {
-	s := l.st
+func tellShared(s *Stream) {
 	s.mu.Lock()
 	on, news := s.shared.on, s.shared.on != s.shared.told
 	s.shared.told = on

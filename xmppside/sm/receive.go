@@ -144,7 +144,7 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	case l.fenced(start):
 		void(t, start)
 		m.Done()
-		l.tellShared()
+		tellShared(l.st)
 	case standsBack(l, start):
 		void(t, start) // mellium's answer would have no sender, for which the server ends the stream of a component
 		m.Done()

@@ -120,7 +120,7 @@ func (l *Link) ask(buf []byte, must bool) []byte {
 		return buf
 	}
 	now := s.cfg.Clock.Now()
-	pings := l.pingsAtOnce(now)
+	pings := pingsAtOnce(l, l.st.tick(), now)
 	l.wantsR, l.awaiting, l.asked, l.askedAt = false, true, w, now
 	if l.managed {
 		buf = append(buf, askR...)

@@ -67,7 +67,7 @@ func (l *Link) check(now time.Time) error {
 		return ErrSilent
 	case !l.waiting.IsZero() && now.Sub(l.waiting) >= s.cfg.JournalTimeout:
 		return fmt.Errorf("%w within %v", ErrJournal, s.cfg.JournalTimeout)
-	case l.pingDue(now), now.Sub(l.askedAt) >= s.cfg.AskEvery && (silent >= s.cfg.AskEvery || s.out.written() > s.out.acked):
+	case pingDue(l, now), now.Sub(l.askedAt) >= s.cfg.AskEvery && (silent >= s.cfg.AskEvery || s.out.written() > s.out.acked):
 		l.wantsR = true
 		l.wake.Set()
 	}
