@@ -62,6 +62,9 @@ func New(cfg Config, saved State) *Stream {
 	return s
 }
 
+// tick is how often a connection is looked at.
+func (s *Stream) tick() time.Duration { return s.cfg.ProveWithin / 5 }
+
 type machineClock struct{}
 
 func (machineClock) Now() time.Time                         { return time.Now() }

@@ -51,9 +51,6 @@ func (l *Link) idled(now time.Time) time.Duration {
 	return time.Duration(d)
 }
 
-// tick is how often a connection is looked at.
-func (s *Stream) tick() time.Duration { return s.cfg.ProveWithin / 5 }
-
 func (l *Link) check(now time.Time) error {
 	s := l.st
 	s.mu.Lock()
