@@ -27,15 +27,16 @@ func mayUse() map[string][]string {
 		"xmppside/stanza":          {},
 		"xmppside/muc":             append([]string{"internal/fix", "xmppside/stanza"}, core...),
 		"xmppside/mam":             append([]string{"internal/fix", "xmppside/sm", "xmppside/stanza"}, core...),
-		"internal/journal":         core,
-		"internal/journal/fifo":    {},
+		"internal/journal":         append([]string{"internal/journal/picture", "internal/journal/sqlite", "internal/journal/fifo"}, core...),
 		"internal/journal/picture": append([]string{"internal/journal/fifo"}, core...),
+		"internal/journal/sqlite":  append([]string{"internal/journal/picture", "internal/journal/fifo"}, core...),
+		"internal/journal/fifo":    {},
 		"internal/admin":           append([]string{"internal/trace"}, core...),
-		"internal/admin/console":   append([]string{"internal/admin", "internal/trace"}, core...),
 		"internal/trace":           core,
 		"configs":                  {},
-		"internal/app":             append([]string{"configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin", "internal/admin/console", "internal/trace"}, core...),
-		"cmd/chatrelay":            append([]string{"internal/app", "configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/admin", "internal/admin/console", "internal/trace"}, core...),
+		"internal/app":             append([]string{"configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/journal/picture", "internal/journal/sqlite", "internal/journal/fifo", "internal/admin", "internal/admin/console", "internal/trace"}, core...),
+		"cmd/chatrelay":            append([]string{"internal/app", "configs", "mqttside", "mqttside/session", "xmppside", "xmppside/sm", "xmppside/stanza", "xmppside/mam", "xmppside/muc", "internal/dial", "internal/fix", "internal/journal", "internal/journal/picture", "internal/journal/sqlite", "internal/journal/fifo", "internal/admin", "internal/admin/console", "internal/trace"}, core...),
+		"internal/admin/console":   append([]string{"internal/admin", "internal/trace"}, core...),
 	}
 }
 

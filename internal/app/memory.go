@@ -19,7 +19,7 @@ const (
 	besidePart  = 8        // and at least this part
 	standing    = 48 << 20 // the relay with nothing that waits: bodies at hand, what is on its way in, the runtime
 	perKey      = 48       // of DEDUP_MAX_KEYS
-	perDelivery = 768      // that waits, with names of 64 characters of its own
+	perDelivery = 960      // that waits, with names of 64 characters of its own
 	livePart    = 0.8      // of the limit may be live: the rest is for the garbage collector
 	leastPart   = 8        // of the limit is for what waits, however many keys there may be
 	leastWaits  = 1000

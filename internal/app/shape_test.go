@@ -28,7 +28,7 @@ type ceiling struct{ fields, methods, back, sql int }
 // session.
 func ceilings() map[string]ceiling {
 	return map[string]ceiling{
-		"internal/journal": {fields: 65, methods: 132, back: 25, sql: 16},
+		"internal/journal": {fields: 41, methods: 112, back: 9},
 		"mqttside":         {fields: 30, methods: 91},
 		"xmppside/sm":      {fields: 34, methods: 45, back: 10},
 	}
@@ -216,6 +216,9 @@ var sqlText = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE FROM|CREATE T
 // sqlStandsInOnePlace: files that name SQL or its driver are counted.
 func sqlStandsInOnePlace(t *testing.T, all []*source) {
 	for _, s := range all {
+		if s.name == "internal/journal/sqlite" {
+			continue // that is the place
+		}
 		files := map[string]bool{}
 		s.each(func(n ast.Node) {
 			lit, ok := n.(*ast.BasicLit)

@@ -7,20 +7,22 @@ import (
 	"slices"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
+	"chatrelay/internal/journal/sqlite"
 	"chatrelay/message"
 )
 
 // Names of the sums that the promise is made of.
 const (
 	received   = "received"
-	delivered  = "delivered"
+	delivered  = picture.Delivered
 	duplicate  = "duplicate"
 	ignored    = "ignored"
 	refused    = "refused"
-	died       = "dead"
-	bounced    = "bounced"
-	evicted    = "evicted"     // keys forgotten early, for want of DEDUP_MAX_KEYS
-	answerDead = "answer_dead" // notices, receipts and errors that could not be delivered
+	died       = picture.Died
+	bounced    = picture.Bounces
+	evicted    = picture.Evicted // for want of DEDUP_MAX_KEYS
+	answerDead = picture.AnswerDead
 )
 
 // Append implements bridge.Appender. When ctx ends before the writer has taken the records, nothing of them is
@@ -65,23 +67,23 @@ type appendOp struct {
 
 func (o *appendOp) size() (int, int) { return len(o.recs), o.bytes }
 
-func (o *appendOp) apply(t *txn) {
+func (o *appendOp) decide(d *decision) {
 	var turned []uint64 // connections whose wire brings again all from here on
 	for i, r := range o.recs {
 		if r.Redelivers && slices.Contains(turned, r.Gen) {
 			o.outcomes[i] = bridge.OutcomeFull
 			continue
 		}
-		t.about = 0
-		o.outcomes[i] = t.record(r)
-		if o.numbers[i] = t.about; o.outcomes[i] == bridge.OutcomeFull && r.Redelivers {
+		d.about = 0
+		o.outcomes[i] = d.record(r)
+		if o.numbers[i] = d.about; o.outcomes[i] == bridge.OutcomeFull && r.Redelivers {
 			turned = append(turned, r.Gen)
 		}
 	}
 }
 
 func (o *appendOp) end(_ *Journal, err error) bool {
-	if err != nil && diskFull(err) {
+	if err != nil && sqlite.DiskFull(err) {
 		err = errors.Join(bridge.ErrFull, err)
 	}
 	o.done <- err
@@ -89,77 +91,91 @@ func (o *appendOp) end(_ *Journal, err error) bool {
 }
 
 // record takes one offer in.
-func (t *txn) record(r *bridge.Record) bridge.Outcome {
+func (d *decision) record(r *bridge.Record) bridge.Outcome {
 	switch r.Verdict {
 	case bridge.VerdictIgnore:
-		t.count(ignored, r.Origin, r.Reason, 1)
-		return t.countReceived(r, bridge.OutcomeIgnored)
+		d.count(ignored, r.Origin, r.Reason, 1)
+		return d.countReceived(r, bridge.OutcomeIgnored)
 	case bridge.VerdictReject:
-		if t.knows(r) {
+		if d.knows(r) {
 			if r.Reason == bridge.NotMember { // who left since then sends again what was taken
-				t.retried(r)
+				d.retried(r)
 			}
-			t.count(duplicate, r.Origin, "", 1)
-			return t.countReceived(r, bridge.OutcomeDuplicate)
+			d.count(duplicate, r.Origin, "", 1)
+			return d.countReceived(r, bridge.OutcomeDuplicate)
 		}
-		return t.refuse(r)
+		return d.refuse(r)
 	}
-	if t.repeats(r) {
-		t.count(duplicate, r.Origin, "", 1)
-		return t.countReceived(r, bridge.OutcomeDuplicate)
+	if d.repeats(r) {
+		d.count(duplicate, r.Origin, "", 1)
+		return d.countReceived(r, bridge.OutcomeDuplicate)
 	}
 	switch {
-	case len(r.Deliveries) == 0 || len(r.Deliveries) > maxMail:
-		return t.refuseTaken(r, bridge.Refuse("bad_legs", "the message needs more deliveries than the relay can make"))
-	case t.isFull(r):
+	case len(r.Deliveries) == 0 || len(r.Deliveries) > picture.MostCopies:
+		return d.refuseTaken(r, bridge.Refuse("bad_legs", "the message needs more deliveries than the relay can make"))
+	case d.isFull(r):
 		return bridge.OutcomeFull
-	case t.overShare(r):
-		return t.refuseBusy(r)
+	case d.overShare(r):
+		return d.refuseBusy(r)
 	}
-	t.take(r)
-	return t.countReceived(r, bridge.OutcomeTaken)
+	d.take(r)
+	return d.countReceived(r, bridge.OutcomeTaken)
 }
 
 // countReceived is the counter offered, and the wire state that goes with every final outcome.
-func (t *txn) countReceived(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
-	t.count(received, r.Origin, "", 1)
-	t.setState(r.Origin, r.State)
+func (d *decision) countReceived(r *bridge.Record, what bridge.Outcome) bridge.Outcome {
+	d.count(received, r.Origin, "", 1)
+	d.setState(r.Origin, r.State)
 	return what
 }
 
 // refuse counts a refusal; its answers are a row of their own.
-func (t *txn) refuse(r *bridge.Record) bridge.Outcome {
-	t.count(refused, r.Origin, r.Reason, 1)
+func (d *decision) refuse(r *bridge.Record) bridge.Outcome {
+	d.count(refused, r.Origin, r.Reason, 1)
 	if len(r.Deliveries) > 0 {
 		answer := *r
 		if r.Deliveries[0].Kind != bridge.KindNotice {
 			answer.Body = nil // nothing is made of it
 		}
-		t.takeAnswers(&answer, r.Deliveries)
+		d.takeAnswers(&answer, r.Deliveries)
 	}
-	return t.countReceived(r, bridge.OutcomeRefused)
+	return d.countReceived(r, bridge.OutcomeRefused)
+}
+
+// refuseTaken tells the sender of a stanza that the journal refuses what was to be taken.
+func (d *decision) refuseTaken(r *bridge.Record, why *bridge.Refusal) bridge.Outcome {
+	d.count(refused, r.Origin, why.Reason, 1)
+	if !r.Reply.IsZero() {
+		answer := *r
+		answer.Body = nil
+		d.takeAnswers(&answer, []bridge.Delivery{picture.StanzaError(r.Reply, why.Reason, why.Text, d.head.At)})
+	}
+	return d.countReceived(r, bridge.OutcomeRefused)
 }
 
 // repeats tells whether the journal knows the record, and answers a sender's retry.
-func (t *txn) repeats(r *bridge.Record) bool {
+func (d *decision) repeats(r *bridge.Record) bool {
 	if r.WireKey != (message.Key{}) {
-		if first, ok := t.j.dedup.find(r.Origin, r.WireKey); ok {
-			t.about = first.msg()
+		if first, ok := d.find(r.Origin, r.WireKey); ok {
+			d.about = first.Msg
 			return true
 		}
 	}
 	for _, key := range r.Keys {
-		first, echo, ok := t.j.known(r.Origin, key)
+		first, echo, ok := d.known(r.Origin, key)
 		if !ok {
 			continue
 		}
-		t.about = first.msg()
+		d.about = first.Msg
 		if echo {
 			return true
 		}
-		t.rememberRepeat(r, first.msg())
-		if !r.Redelivered && (r.Origin != bridge.MQTT || first.via == viaHash(r.Via)) {
-			t.answerRetry(r, first.msg())
+		via := viaHash(r.Via)
+		if keys := d.freshKeys(r, first.Msg, via); len(keys) > 0 { // so that the wire's redelivery of it is silent too
+			d.add(&picture.Learned{Msg: first.Msg, Origin: r.Origin, Via: via, Keys: keys})
+		}
+		if !r.Redelivered && (r.Origin != bridge.MQTT || first.Via == via) {
+			d.answerRetry(r, first.Msg)
 		}
 		return true
 	}
@@ -167,10 +183,10 @@ func (t *txn) repeats(r *bridge.Record) bool {
 }
 
 // knows tells whether the journal knows a key of a refusal.
-func (t *txn) knows(r *bridge.Record) bool {
+func (d *decision) knows(r *bridge.Record) bool {
 	for _, key := range r.Keys {
-		if first, _, ok := t.j.known(r.Origin, key); ok {
-			t.about = first.msg()
+		if first, _, ok := d.known(r.Origin, key); ok {
+			d.about = first.Msg
 			return true
 		}
 	}
@@ -178,11 +194,11 @@ func (t *txn) knows(r *bridge.Record) bool {
 }
 
 // retried answers a sender's retry of what he may no longer send.
-func (t *txn) retried(r *bridge.Record) {
+func (d *decision) retried(r *bridge.Record) {
 	for _, key := range r.Keys {
-		m, echo, ok := t.j.known(r.Origin, key)
-		if ok && !echo && !r.Redelivered && (r.Origin != bridge.MQTT || m.via == viaHash(r.Via)) {
-			t.answerRetry(r, m.msg())
+		first, echo, ok := d.known(r.Origin, key)
+		if ok && !echo && !r.Redelivered && (r.Origin != bridge.MQTT || first.Via == viaHash(r.Via)) {
+			d.answerRetry(r, first.Msg)
 		}
 		if ok {
 			return
@@ -190,57 +206,45 @@ func (t *txn) retried(r *bridge.Record) {
 	}
 }
 
-// rememberKeys remembers those keys of a record that are not known yet.
-func (t *txn) rememberKeys(r *bridge.Record, msg uint64) (packed []byte) {
-	via := viaHash(r.Via)
-	for _, key := range r.Keys {
-		if _, ok := t.j.dedup.find(r.Origin, key); !ok {
-			t.addKey(seenKey{key, r.Origin, newDedupEntry(msg, via)})
-			packed = append(packed, key[:]...)
-		}
-	}
+// freshKeys are those keys of a record that are not known yet; from here on they are.
+func (d *decision) freshKeys(r *bridge.Record, msg uint64, via uint32) (fresh []message.Key) {
+	keys := r.Keys
 	if r.WireKey != (message.Key{}) {
-		if _, ok := t.j.dedup.find(r.Origin, r.WireKey); !ok {
-			t.addKey(seenKey{r.WireKey, r.Origin, newDedupEntry(msg, via)})
-			packed = append(packed, r.WireKey[:]...)
+		keys = append(slices.Clip(keys), r.WireKey)
+	}
+	for _, key := range keys {
+		if _, ok := d.find(r.Origin, key); !ok {
+			d.keys[originKey{r.Origin, key}] = picture.First{Msg: msg, Via: via}
+			fresh = append(fresh, key)
 		}
 	}
-	return packed
-}
-
-// rememberRepeat remembers what a repetition brings, so that the wire's redelivery of it is silent too. What
-// became of the message must be known for as long as its youngest key.
-func (t *txn) rememberRepeat(r *bridge.Record, msg uint64) {
-	if len(t.rememberKeys(r, msg)) == 0 {
-		return
-	}
-	if why, failed := t.j.dedup.failure(msg); failed {
-		t.markFailed(msg, why)
-	}
+	return fresh
 }
 
 // answerRetry answers a sender who sends again what the journal has: by what became of the first one.
-func (t *txn) answerRetry(r *bridge.Record, msg uint64) {
-	if m := t.j.entries[msg]; m != nil && m.pending() {
+func (d *decision) answerRetry(r *bridge.Record, msg uint64) {
+	if m := d.j.pic.Messages[msg]; m != nil && m.Pending() || d.taken[msg] != nil {
 		return
 	}
-	var deliveries []bridge.Delivery
-	why, failed := t.j.dedup.failure(msg)
+	var answers []bridge.Delivery
+	at := d.head.At
+	why, failed := d.j.pic.Keys.Failure(msg)
 	switch {
-	case len(r.Body) == 0: // a refusal's: nothing to make a notice of
-	case failed && t.j.opt.Notices.Failed:
-		deliveries = t.notice(deliveries, r.From, bridge.Note{Status: "failed", Text: why})
-	case !failed && t.j.opt.Notices.Sent:
-		deliveries = t.notice(deliveries, r.From, bridge.Note{Status: "sent"})
+	case r.From == "", len(r.Body) == 0: // a refusal's has none: there is nothing to make a notice of
+	case failed && d.j.opt.Notices.Failed:
+		answers = append(answers, picture.Notice(r.From, bridge.Note{Status: "failed", Text: why}, at))
+	case !failed && d.j.opt.Notices.Sent:
+		answers = append(answers, picture.Notice(r.From, bridge.Note{Status: "sent"}, at))
 	}
 	if !failed && r.Receipt {
-		deliveries = append(deliveries, t.receipt(r.From, r.Reply))
+		answers = append(answers, picture.Receipt(r.From, r.Reply, at))
 	}
-	if failed {
-		deliveries = t.retryFailed(deliveries, r, why)
+	// Unless many of them wait: a sender who has so many errors to come is not told of each retry, too.
+	if failed && !r.Reply.IsZero() && d.inLane(laneKey{bridge.XMPP, picture.FailureLaneOf(r.Reply)}) < retriesWaiting {
+		answers = append(answers, picture.StanzaError(r.Reply, "failed_before", why, at))
 	}
-	if len(deliveries) > 0 {
-		t.takeAnswers(brief(r), deliveries)
+	if len(answers) > 0 {
+		d.takeAnswers(brief(r), answers)
 	}
 }
 
@@ -254,89 +258,33 @@ func brief(r *bridge.Record) *bridge.Record {
 	return &out
 }
 
-// take writes a message with its keys and deliveries.
-func (t *txn) take(r *bridge.Record) {
-	m := t.newEntry(r, r.ID)
-	t.about = m.id
-	m.copies, m.reply, m.receipt = uint16(len(r.Deliveries)), r.Reply.Stored(), r.Receipt
+// take takes a message with its keys and deliveries.
+func (d *decision) take(r *bridge.Record) {
+	f := &picture.Took{
+		ID: d.number(r.ID), Origin: r.Origin, From: r.From, Reply: r.Reply.Stored(), Receipt: r.Receipt, Via: viaHash(r.Via), Body: r.Body,
+	}
 	if r.Expires > 0 {
-		m.expires = t.ran + max(1, r.Expires.Milliseconds())
+		f.Expires = d.head.Ran + max(1, r.Expires.Milliseconds())
 	}
-	m.durable.base, m.durable.open = m.copies, m.copies
-	packed := t.rememberKeys(r, m.id)
-	m.keys = uint16(len(packed) / len(message.Key{}))
-	t.pinned += int64(m.keys)
-	t.insert(m, r.Body, packed)
-	m.deliveries = make([]*delivery, 0, len(r.Deliveries))
-	for i, d := range r.Deliveries {
-		t.newDelivery(m, uint16(i), d)
-		t.open[d.Side]++
-	}
-	t.pending[r.Origin]++
+	d.about = f.ID
+	f.Keys = d.freshKeys(r, f.ID, f.Via)
+	f.Deliveries = d.deliveries(r.Origin, r.From, len(r.Body), r.Deliveries)
+	d.bytes += int64(len(r.Body) + len(f.Keys)*len(message.Key{}) + rowBytes)
+	d.taken[f.ID] = f
+	d.add(f)
 }
 
-// takeAnswers writes a row that only carries answers.
-func (t *txn) takeAnswers(r *bridge.Record, deliveries []bridge.Delivery) {
-	if t.overflows(r, len(deliveries)) {
-		t.count(answerDead, r.Origin, "full", int64(len(deliveries)))
+// takeAnswers takes answers alone.
+func (d *decision) takeAnswers(r *bridge.Record, answers []bridge.Delivery) {
+	if d.overflows(r, len(answers)) {
+		d.count(answerDead, r.Origin, "full", int64(len(answers)))
 		return
 	}
-	m := t.newEntry(r, 0)
-	if t.about == 0 { // a refusal's
-		t.about = m.id
+	f := &picture.Answered{ID: d.number(0), Origin: r.Origin, From: r.From, Body: r.Body}
+	if d.about == 0 { // a refusal's
+		d.about = f.ID
 	}
-	m.durable.answers = uint16(len(deliveries))
-	m.durable.delayed = true // there is nothing to be delayed
-	t.insert(m, r.Body, nil)
-	for i, d := range deliveries {
-		t.newDelivery(m, uint16(i), d)
-	}
-}
-
-func (t *txn) newEntry(r *bridge.Record, id uint64) *entry {
-	if id == 0 || t.j.entries[id] != nil {
-		id = t.j.newNumber()
-	}
-	return &entry{id: id, at: t.now, ran: t.ran, from: r.From, origin: r.Origin, size: uint32(len(r.Body))}
-}
-
-// insert puts a message into the picture; dispatchers see its deliveries after the commit.
-func (t *txn) insert(m *entry, body, keys []byte) {
-	t.j.entries[m.id] = m
-	t.inserted = append(t.inserted, inserted{m, keys, body})
-	t.j.cache(m, body)
-	t.bytes += int64(len(body) + len(keys) + 60)
-}
-
-func (t *txn) newDelivery(m *entry, num uint16, d bridge.Delivery) {
-	t.j.seq++
-	name := d.Lane
-	if d.Behind != "" && t.j.lanes[laneKey{d.Side, d.Behind}] != nil { // a lane goes with its last open delivery
-		name = d.Behind
-	}
-	n := t.j.lane(d.Side, name)
-	made := &delivery{entry: m, lane: n, to: n.part(d.To), seq: t.j.seq, num: num, kind: d.Kind, post: d.Note.Post}
-	if d.Note != (bridge.Note{}) {
-		made.note = t.notes.share(d.Note)
-	}
-	if len(m.deliveries) == 0 {
-		m.from = n.part(m.from)
-	}
-	t.j.addWaiting(made)
-	m.deliveries = append(m.deliveries, made)
-	t.deliveries = append(t.deliveries, made)
-	t.bytes += int64(len(d.To) + len(d.Lane) + 60)
-}
-
-// notice adds the notice delivery for a sender; all notices of one sender keep their order in a lane of their own.
-func (t *txn) notice(deliveries []bridge.Delivery, from string, note bridge.Note) []bridge.Delivery {
-	if from == "" {
-		return deliveries
-	}
-	note.At = t.now
-	return append(deliveries, bridge.Delivery{Side: bridge.MQTT, Kind: bridge.KindNotice, To: from, Lane: "n\x00" + from, Note: note})
-}
-
-func (t *txn) receipt(from string, reply bridge.ReplyTo) bridge.Delivery {
-	return bridge.Delivery{Side: bridge.XMPP, Kind: bridge.KindReceipt, Lane: "r\x00" + from, Note: bridge.Note{Reply: reply, At: t.now}}
+	f.Deliveries = d.deliveries(r.Origin, r.From, len(r.Body), answers)
+	d.bytes += int64(len(r.Body) + rowBytes)
+	d.add(f)
 }

@@ -16,7 +16,7 @@ func TestJournal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bridgetest.RunJournal(t, func(t *testing.T) bridgetest.Journal {
-				return openTest(t, Options{Dir: dir(t), Sync: "os", Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true}, Log: zerolog.Nop()})
+				return openTest(t, Options{Dir: dir(t), Sync: "os", Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true, Received: true, Read: true, Typing: true}, Log: zerolog.Nop()})
 			})
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/sqlite"
+	"chatrelay/test/sqlfault"
 )
 
 // life is the three transactions of a message: in, out, done. Each step is acknowledged before the next.
@@ -149,16 +151,16 @@ func TestStopAnywhere(t *testing.T) {
 
 // stopAt tells whether the life had that many statements.
 func stopAt(t *testing.T, empty string, n int, after bool) bool {
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := options(copyFolder(t, empty))
 	o.driver, o.Sync = name, "os"
 	j, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &life{testJournal: &testJournal{j, t}}
+	l := &life{testJournal: &testJournal{j, t, nil}}
 	seen, left, at := 0, "", ""
-	f.set(func(query string, ran bool) error {
+	f.Set(func(query string, ran bool) error {
 		if left != "" {
 			return errors.New("the process is dead")
 		}
@@ -190,20 +192,20 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 
 // TestLogCut reopens a journal whose log ends anywhere in its last batch.
 func TestLogCut(t *testing.T) {
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := options(copyFolder(t, emptyFolder(t)))
 	o.driver = name
 	l := &life{testJournal: openTest(t, o)}
 	var dirs []string // after each commit
-	f.set(func(query string, ran bool) error {
-		if ran && query == "COMMIT" {
+	f.Set(func(query string, ran bool) error {
+		if ran && appends(query) {
 			dirs = append(dirs, copyFolder(t, o.Dir))
 		}
 		return nil
 	})
 	l.steps()
+	f.Set(nil)
 	l.end()
-	f.set(nil)
 	before, after := logOf(t, dirs[len(dirs)-2]), logOf(t, dirs[len(dirs)-1])
 	start := 0
 	if len(after) > len(before) && string(after[:32]) == string(before[:32]) {
@@ -211,7 +213,7 @@ func TestLogCut(t *testing.T) {
 	}
 	for _, cut := range cuts(start, len(after)) {
 		dir := copyFolder(t, dirs[len(dirs)-1])
-		if err := os.WriteFile(filepath.Join(dir, fileName+"-wal"), after[:cut], 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, sqlite.LogName+"-wal"), after[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		b := openTest(t, Options{Dir: dir, Sync: "os", Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true}})
@@ -243,7 +245,7 @@ func cuts(start, end int) (at []int) {
 
 func logOf(t *testing.T, dir string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, fileName+"-wal"))
+	b, err := os.ReadFile(filepath.Join(dir, sqlite.LogName+"-wal"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,9 +255,9 @@ func logOf(t *testing.T, dir string) []byte {
 // TestNoRoomAnywhere has the disk full at one statement of a message's life: nothing is lost or doubled, and
 // the journal goes on by itself.
 func TestNoRoomAnywhere(t *testing.T) {
-	lacking, empty := noRoom(t), emptyFolder(t)
+	lacking, empty := sqlfault.NoRoom(t), emptyFolder(t)
 	for n := 1; ; n++ {
-		f, name := newFaults(t)
+		f, name := sqlfault.New(t)
 		o := options(copyFolder(t, empty))
 		o.driver, o.Sync = name, "os"
 		b := openTest(t, o)
@@ -264,9 +266,9 @@ func TestNoRoomAnywhere(t *testing.T) {
 			at = query
 			return lacking
 		})
-		f.set(hook)
+		f.Set(hook)
 		goOn(b, at)
-		f.set(nil)
+		f.Set(nil)
 		if got := b.facts(); got != lifeFacts[3] {
 			t.Fatalf("no room at %q: %s", at, got)
 		}

@@ -18,12 +18,12 @@ type Batch struct {
 // RequeueSome puts a batch of the dead letters that a filter means back into their lanes, oldest first. What is not
 // dead any more when its turn comes is passed over.
 func (j *Journal) RequeueSome(ctx context.Context, f Filter) (Batch, error) {
-	return j.changeSome(ctx, "requeue", f, &changeDeadOp{do: (*txn).requeue, waits: true})
+	return j.changeSome(ctx, "requeue", f, &changeDeadOp{do: (*decision).requeue, waits: true})
 }
 
 // DropSome gives a batch of the dead letters that a filter means up for good, oldest first.
 func (j *Journal) DropSome(ctx context.Context, f Filter) (Batch, error) {
-	return j.changeSome(ctx, "drop", f, &changeDeadOp{do: (*txn).drop})
+	return j.changeSome(ctx, "drop", f, &changeDeadOp{do: (*decision).drop})
 }
 
 func (j *Journal) changeSome(ctx context.Context, what string, f Filter, o *changeDeadOp) (Batch, error) {

@@ -120,3 +120,26 @@ func TestManyDead(t *testing.T) {
 	}
 	b.sum()
 }
+
+// A requeued message that never was told so is delayed like any other, and its age is its own.
+func TestRequeuedIsDelayed(t *testing.T) {
+	o := options(t.TempDir())
+	c := newClock()
+	o.Clock = c.Now
+	b := openTest(t, o)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
+	ref := b.next(bridge.MQTT).Ref
+	b.bury(ref, bridge.Refuse("no", "nobody"))
+	b.wantNotice("1001", "a|failed|nobody")
+	c.add(time.Minute)
+	must(t, b.Delayed(t.Context(), time.Second))
+	b.want(direct(bridge.XMPP, "1003", "1004", "b"), bridge.OutcomeTaken)
+	must(t, b.Requeue(t.Context(), ref))
+	if a := b.Totals(); a.Oldest != time.Minute {
+		t.Errorf("the oldest waits for %v, want a minute", a.Oldest)
+	}
+	must(t, b.Delayed(t.Context(), time.Second))
+	if n := b.notice(); n.Note.Status != "delayed" || n.To != "1001" {
+		t.Errorf("notice %+v to %s", n.Note, n.To)
+	}
+}

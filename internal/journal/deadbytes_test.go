@@ -24,11 +24,10 @@ func TestDeadLettersTakeWhatTheyAreReckoned(t *testing.T) {
 				o.Notices = bridge.Notices{}
 				b := openTest(t, o)
 				used := func() int64 {
-					b.sync()
-					b.mu.Lock()
-					defer b.mu.Unlock()
-					must(t, b.measure())
-					return b.space.used
+					b.follow()
+					bytes, _, err := b.tables.Used()
+					must(t, err)
+					return bytes
 				}
 				before := used()
 				var members []string

@@ -1,8 +1,7 @@
 package journal
 
 import (
-	"context"
-	"database/sql"
+	"time"
 
 	"chatrelay/bridge"
 )
@@ -12,61 +11,22 @@ import (
 const (
 	deadShare   = 4   // of MaxBytes: a quarter
 	deadEase    = 16  // of that share is freed at a time
-	deadMessage = 256 // about what a dead letter takes in the file beside its body
-	deadRow     = 72  // and each of its dead deliveries beside its texts, with its place in the index
 	deadChunk   = 256 // deliveries put away with one commit
 	deadPutAway = "dead_put_away"
 )
 
-// addDead counts a delivery that has become a dead letter. The body counts once, whatever the number of
-// deliveries that need it.
-func (y *tally) addDead(m *entry, d *delivery) {
-	y.n++
-	y.bytes += d.deadBytes()
-	if m.durable.dead == 1 {
-		y.bytes += deadMessage + m.deadSize()
-	}
-}
-
-// deadSize is the size of the body that is in the file once the message is dead.
-func (m *entry) deadSize() int64 {
-	if m.cut > 0 {
-		return int64(m.cut)
-	}
-	return int64(m.size)
-}
-
-// removeDead takes one off again; the message counts it no more.
-func (y *tally) removeDead(m *entry, d *delivery) {
-	y.n--
-	y.bytes -= d.deadBytes()
-	if m.durable.dead == 0 {
-		y.bytes -= deadMessage + m.deadSize()
-	}
-}
-
-// deadBytes is about what a dead delivery takes in the file. A message to a large group has thousands of them, each with the
-// reason.
-func (d *delivery) deadBytes() int64 {
-	note, _ := noteText(d.note).(string)
-	return int64(deadRow + len(d.to) + len(d.lane.name) + len(d.note.Reason) + len(note))
-}
-
-// loadDead counts the dead letters in the file.
-func (j *Journal) loadDead() error {
-	var n, messages, bodies, texts sql.NullInt64
-	err := j.conn.QueryRowContext(context.Background(), `SELECT sum(d.n), count(*), sum(coalesce(length(m.body), 0)), sum(d.texts)
-		FROM (SELECT msg, count(*) AS n, sum(octet_length(dest) + octet_length(lane) + coalesce(octet_length(reason), 0)
-			+ coalesce(octet_length(note), 0)) AS texts FROM legs WHERE state = 1 GROUP BY msg) d JOIN messages m ON m.id = d.msg`).
-		Scan(&n, &messages, &bodies, &texts)
-	j.dead = tally{n.Int64, n.Int64*deadRow + texts.Int64 + messages.Int64*deadMessage + bodies.Int64}
-	return err
+// shedding is how far that is, and what the log was told. The writer's own.
+type shedding struct {
+	busy   bool
+	n      int       // put away, and not yet said
+	at     time.Time // said last
+	warned bool      // that there are many
 }
 
 // shedDead has the oldest dead letters put away when they fill more than their share. Under Journal.mu.
 func (j *Journal) shedDead() {
-	if j.dead.bytes > j.opt.MaxBytes/deadShare && !j.shedding && j.broken == nil {
-		j.shedding = true
+	if j.pic.Dead.Bytes > j.opt.MaxBytes/deadShare && !j.shed.busy && j.broken == nil && j.ran() >= j.unsaved.notNow {
+		j.shed.busy = true
 		j.put(&shedOp{j: j})
 	}
 }
@@ -74,7 +34,7 @@ func (j *Journal) shedDead() {
 type shedOp struct {
 	j    *Journal
 	refs []bridge.Ref
-	read map[uint64]recalled
+	read recalled
 	n    int
 	err  error
 }
@@ -82,9 +42,9 @@ type shedOp struct {
 func (o *shedOp) size() (int, int) { return deadChunk, 0 }
 
 func (o *shedOp) end(j *Journal, err error) bool {
-	j.shedding = false // if it failed, the next commit asks again
+	j.shed.busy = false // if it failed, the next commit asks again
 	if err == nil {
-		j.shed += o.n
+		j.shed.n += o.n
 	}
 	if err == nil && o.err == nil {
 		j.shedDead()
@@ -94,48 +54,45 @@ func (o *shedOp) end(j *Journal, err error) bool {
 
 // prepare reads the oldest dead letters before the writer takes the lock.
 func (o *shedOp) prepare() {
-	if o.refs, o.err = o.j.oldestDead(); o.err == nil {
-		o.read, o.err = o.j.readDead(o.refs)
+	if o.err = o.j.upToDate(); o.err != nil {
+		return
+	}
+	if o.refs, o.err = o.j.tables.OldestDead(deadChunk); o.err == nil {
+		o.read, o.err = o.j.recall(o.refs)
 	}
 }
 
-// apply puts them away, as long as there is too much.
-func (o *shedOp) apply(t *txn) {
-	j := t.j
+// decide puts them away, as long as there is too much.
+func (o *shedOp) decide(d *decision) {
+	j := d.j
+	o.n = 0
 	share := j.opt.MaxBytes / deadShare
-	err := o.err
+	tally, left := j.pic.Dead, map[uint64]int{}
 	for _, ref := range o.refs {
-		if err != nil || j.dead.bytes+t.dead.bytes <= share-share/deadEase {
+		if o.err != nil || tally.Bytes <= share-share/deadEase {
 			break
 		}
-		var m *entry
-		if m, err = t.restore(o.read, ref.Msg); m == nil {
+		p := d.dead(o.read, ref)
+		if p == nil {
 			continue
 		}
-		if d := m.delivery(ref.Delivery); d != nil && d.durable.dead {
-			t.drop(m, d)
-			t.count(deadPutAway, m.origin, d.note.Reason, 1)
-			o.n++
+		m := p.Message
+		if _, seen := left[m.ID]; !seen {
+			left[m.ID] = int(m.Dead)
 		}
+		left[m.ID]--
+		tally.Bytes -= p.DeadBytes(left[m.ID] == 0)
+		d.drop(o.read, p)
+		d.count(deadPutAway, m.Origin, p.Note.Reason, 1)
+		o.n++
 	}
-	o.err = err
 }
 
 // logShed logs what was put away, not more often than once a minute.
 func (j *Journal) logShed() {
-	if now := j.opt.Clock(); j.shed > 0 && now.Sub(j.shedAt) >= warnAgain {
-		j.logLines.later(j.log.Warn().Int("deliveries", j.shed).Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+	if now := j.opt.Clock(); j.shed.n > 0 && now.Sub(j.shed.at) >= warnAgain {
+		j.logLines.later(j.log.Warn().Int("deliveries", j.shed.n).Int64("dead", j.pic.Dead.N).Int64("bytes", j.pic.Dead.Bytes).Int64("limit", j.opt.MaxBytes),
 			"dead letters were over their quarter of the journal: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
-		j.shed, j.shedAt = 0, now
+		j.shed.n, j.shed.at = 0, now
 	}
-}
-
-func (j *Journal) oldestDead() (refs []bridge.Ref, err error) {
-	err = j.rows(func(rows *sql.Rows) error {
-		var ref bridge.Ref
-		err := rows.Scan(&ref.Msg, &ref.Delivery)
-		refs = append(refs, ref)
-		return err
-	}, "SELECT msg, leg FROM legs WHERE state = 1 ORDER BY msg, leg LIMIT ?", deadChunk)
-	return refs, err
 }

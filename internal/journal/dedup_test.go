@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/test/sqlfault"
 )
 
 func TestKeysLiveForTheWindow(t *testing.T) {
@@ -123,12 +124,12 @@ func TestMaxKeys(t *testing.T) {
 // More messages are pending than keys may be kept: none is forgotten, and their keys are not written again
 // and again.
 func TestMorePendingThanKeys(t *testing.T) {
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := options(t.TempDir())
 	o.DedupMaxKeys, o.Notices, o.Sync, o.driver = 80, bridge.Notices{}, "os", name
 	b := openTest(t, o)
 	var turns atomic.Int64
-	f.set(func(query string, ran bool) error {
+	f.Set(func(query string, ran bool) error {
 		if ran && strings.HasPrefix(query, "INSERT INTO seen") {
 			turns.Add(1)
 		}

@@ -6,10 +6,10 @@
 // a lone operation never waits, many share one fsync. The picture of what is open is kept in memory (small
 // structs; bodies only up to a budget) and the tables are only read at start, for bodies and for people.
 //
-// How a commit is made: the writer applies each operation to the picture in memory under the lock (txn.go
-// remembers how it was before), writes the difference without the lock, commits, and only then lets anyone
-// see the result. If the commit fails the picture is put back. So two operations on one delivery in one commit
-// cost one write, and memory never says what the file does not.
+// How a commit is made: the writer has each operation decided (decide.go): what comes of it is facts, which stand in
+// one frame. The picture (picture) makes them true, the tables (sqlite) are written without the lock, and only then
+// anyone is told. If that fails the picture is put back. Nothing but Apply changes the picture, and Apply decides
+// nothing: so the same frames make the same picture again, which every test here shows when its journal is closed.
 //
 // A full disk (SQLITE_FULL) is survived in place (writeerr.go). Any other error of the file ends the process
 // through Fatal: nothing was acknowledged, the next start reads what the disk has.

@@ -57,7 +57,7 @@ func TestExpires(t *testing.T) {
 		t.Errorf("after a restart dead letters take %d bytes", bytes)
 	}
 	var body string
-	must(t, b.conn.QueryRowContext(t.Context(), "SELECT body FROM messages WHERE id = ?", int64(x.Ref.Msg)).Scan(&body))
+	b.ask(&body, "SELECT body FROM messages WHERE id = ?", int64(x.Ref.Msg))
 	if body != "key fields" {
 		t.Errorf("kept %.20q", body)
 	}

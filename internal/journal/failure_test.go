@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
 )
 
 // failAll has n messages of one sender fail, which came by stanza; they are numbered from first on.
@@ -38,8 +39,8 @@ func (b *testJournal) handOut() (replies []string) {
 		if d == nil {
 			return replies
 		}
-		replies = append(replies, d.note.Reply.Stored())
-		b.settle(d.ref())
+		replies = append(replies, d.Note.Reply.Stored())
+		b.settle(d.Ref())
 	}
 }
 
@@ -105,7 +106,7 @@ func TestLoneFailuresArePaced(t *testing.T) {
 		answered += len(b.handOut())
 	}
 	b.checkLanes()
-	if key := (laneKey{bridge.XMPP, failureLaneOf(bridge.ReplyTo{Sender: "one"})}); answered != 20 || b.lanes[key] != nil || len(b.ready[bridge.XMPP].backingOff) > 0 {
+	if key := (laneKey{bridge.XMPP, picture.FailureLaneOf(bridge.ReplyTo{Sender: "one"})}); answered != 20 || b.lanes[key] != nil || len(b.ready[bridge.XMPP].backingOff) > 0 {
 		t.Errorf("%d were told, want 20; the lane is %v", answered, b.lanes[key])
 	}
 }

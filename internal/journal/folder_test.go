@@ -3,62 +3,23 @@ package journal
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/sqlite"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// The bug that could corrupt a file with two connections (3.7.0 to 3.51.2) is not in this engine.
-func TestEngineVersion(t *testing.T) {
-	b := openTest(t, options("memory"))
-	var version string
-	if err := b.conn.QueryRowContext(t.Context(), "SELECT sqlite_version()").Scan(&version); err != nil {
-		t.Fatal(err)
-	}
-	var n int
-	for part := range strings.SplitSeq(version, ".") {
-		k, err := strconv.Atoi(part)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n = n*1000 + k
-	}
-	if n < 3_051_003 {
-		t.Errorf("SQLite is %s, want at least 3.51.3", version)
-	}
-}
-
-func TestSettings(t *testing.T) {
-	for sync, level := range map[string]int64{"full": 2, "os": 1} {
-		o := options(t.TempDir())
-		o.Sync = sync
-		b := openTest(t, o)
-		for name, want := range map[string]int64{"synchronous": level, "busy_timeout": 5000, "auto_vacuum": 2} {
-			if got, err := pragma(b.conn, name); err != nil || got != want {
-				t.Errorf("%s: %s is %d (%v), want %d", sync, name, got, err, want)
-			}
-		}
-		for name, mode := range map[string]os.FileMode{fileName: 0o600, lockName: 0o600} {
-			if info, err := os.Stat(filepath.Join(o.Dir, name)); err != nil || info.Mode() != mode {
-				t.Errorf("%s has mode %v (%v)", name, info.Mode(), err)
-			}
-		}
-	}
-}
 
 func TestOneOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "folder 100%?#")
 	b := openTest(t, options(dir))
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
-	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, errLocked) {
+	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, sqlite.ErrLocked) {
 		t.Fatalf("the second opener got %v", err)
 	}
 	b.want(direct(bridge.XMPP, "1001", "1002", "b"), bridge.OutcomeTaken)
@@ -86,7 +47,7 @@ func TestOptions(t *testing.T) {
 
 // What is no sound journal gives an error and is left as it is.
 func TestDamaged(t *testing.T) {
-	journal := func(dir string) string { return filepath.Join(dir, fileName) }
+	journal := func(dir string) string { return filepath.Join(dir, sqlite.FileName) }
 	change := func(t *testing.T, dir string, f func([]byte) []byte) {
 		b, err := os.ReadFile(journal(dir))
 		if err == nil {
@@ -97,7 +58,8 @@ func TestDamaged(t *testing.T) {
 		}
 	}
 	run := func(t *testing.T, dir string, queries ...string) {
-		db, err := sql.Open("sqlite", dsn(journal(dir), nil))
+		db := rawDB(t, dir, sqlite.FileName)
+		var err error
 		for _, q := range queries {
 			if err == nil {
 				_, err = db.Exec(q)
@@ -177,17 +139,17 @@ func must(t testing.TB, err error) {
 // A process that was stopped while it made a new journal begins anew: there was nothing yet.
 func TestUnfinishedBirth(t *testing.T) {
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, fileName+".new"), []byte("half a fi"), 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, fileName+".new-journal"), []byte("x"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, sqlite.FileName+".new"), []byte("half a fi"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, sqlite.FileName+".new-journal"), []byte("x"), 0o600))
 	b := openTest(t, options(dir))
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	b.end()
 	// Between the new file's name and the stamp in the lock.
-	must(t, os.Truncate(filepath.Join(dir, lockName), 0))
+	must(t, os.Truncate(filepath.Join(dir, sqlite.LockName), 0))
 	b = openTest(t, options(dir))
 	b.wantCount(received, bridge.XMPP, "", 1)
 	b.end()
-	must(t, os.Remove(filepath.Join(dir, fileName)))
+	must(t, os.Remove(filepath.Join(dir, sqlite.FileName)))
 	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a folder whose journal is gone was taken for new: %v", err)
 	}
@@ -199,38 +161,64 @@ func TestParentsAreSynced(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
 	dir := filepath.Join(root, "new", "folder")
-	h, err := lockFolder(dir)
+	h, err := sqlite.LockFolder(dir)
 	must(t, err)
 	var synced []string
-	h.sync = func(dir string) error {
+	h.Sync = func(dir string) error {
 		synced = append(synced, dir)
 		if dir == filepath.Dir(root) {
 			return &os.PathError{Op: "open", Path: dir, Err: os.ErrPermission} // not ours, and so not new
 		}
 		return nil
 	}
-	must(t, h.prepare("sqlite"))
-	must(t, h.unlock())
+	must(t, h.Prepare())
+	must(t, h.Unlock())
 	var want []string
 	for at := dir; at != filepath.Dir(at); {
 		at = filepath.Dir(at)
 		want = append(want, at)
 	}
-	want = append(want, dir)
+	want = append(want, dir, dir) // of the log, and of the tables
 	if diff := cmp.Diff(want, synced); diff != "" {
 		t.Error(diff)
 	}
-	h, err = lockFolder(filepath.Join(root, "another"))
+	h, err = sqlite.LockFolder(filepath.Join(root, "another"))
 	must(t, err)
 	broken := errors.New("the disk is gone")
-	h.sync = func(dir string) error {
+	h.Sync = func(dir string) error {
 		if dir == root {
 			return broken
 		}
 		return nil
 	}
-	if err := h.prepare("sqlite"); !errors.Is(err, broken) {
+	if err := h.Prepare(); !errors.Is(err, broken) {
 		t.Errorf("got %v, want what the parent's sync said", err)
 	}
-	must(t, h.unlock())
+	must(t, h.Unlock())
+}
+
+// The tables of one time and the log of another, in which the same numbers stand for something else.
+func TestFilesOfDifferentTimes(t *testing.T) {
+	first := t.TempDir()
+	b := openTest(t, options(first))
+	b.live(1)
+	b.end()
+	other := copyFolder(t, first)
+	b = openTest(t, options(first))
+	b.live(2)
+	b.end()
+	b = openTest(t, options(other))
+	b.live(3)
+	b.live(4)
+	killed := copyFolder(t, other)
+	b.end()
+	for _, name := range []string{sqlite.LogName, sqlite.LogName + "-wal"} {
+		data, err := os.ReadFile(filepath.Join(killed, name))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(first, name), data, 0o600))
+	}
+	if j, err := Open(t.Context(), options(first)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("they are believed: %v", err)
+		must(t, j.Close())
+	}
 }

@@ -1,12 +1,15 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
+	"chatrelay/internal/journal/sqlite"
 )
 
 // Bind implements bridge.SideJournal. A delivery that is closed already keeps nothing, but has its ticket.
@@ -37,6 +40,7 @@ type bindOp struct {
 	epoch  uint32
 	data   []byte
 	ticket uint64
+	said   bool // a fact was made of it
 	void   bool // it would overtake one of its lane: it counts as not committed
 }
 
@@ -47,10 +51,16 @@ func (o *bindOp) size() (int, int) { return 1, len(o.data) }
 func (o *bindOp) number() uint64   { return o.ticket }
 func (o *bindOp) end(j *Journal, err error) bool {
 	err = o.outcome(err)
-	if err == nil || o.l == nil || o.l.finished() || o.l.epoch != o.epoch {
+	if o.l == nil || o.l.Finished() {
 		return false
 	}
-	if o.l.durable.bound && o.l.durable.epoch == o.epoch {
+	if err == nil && o.said {
+		o.l.boundEpoch = o.epoch
+	}
+	if err == nil || o.l.epoch != o.epoch {
+		return false
+	}
+	if o.l.Order > 0 && o.l.boundEpoch == o.epoch {
 		return true // the wire has gone on; the journal must follow (a released packet is never published again)
 	}
 	if o.l.state == inflight {
@@ -75,14 +85,12 @@ func (j *Journal) giveBack(d *delivery) {
 	j.queueDelivery(d)
 }
 
-func (o *bindOp) apply(t *txn) {
-	if o.l == nil || o.l.finished() || o.l.epoch != o.epoch || o.l.state != inflight && o.l.state != settling {
-		return // closed, or undone by an earlier operation of the wire
+func (o *bindOp) decide(d *decision) {
+	o.said = o.l != nil && !o.l.Finished() && !d.closed[o.l.Delivery] && o.l.epoch == o.epoch && (o.l.state == inflight || o.l.state == settling)
+	o.void = o.said && d.j.ready[o.l.lane.side].overtakes(o.l, d.closed)
+	if o.said = o.said && !o.void; o.said { // else it is closed, or undone by an earlier operation of the wire
+		d.add(&picture.Bound{Ref: o.l.Ref(), Binding: o.data})
 	}
-	if o.void = t.j.ready[o.l.lane.side].overtakes(o.l); o.void {
-		return
-	}
-	t.bind(o.l, o.data, o.epoch)
 }
 
 // Unbind implements bridge.SideJournal: the deliveries are with Next at once, for what hands them out again is queued
@@ -108,10 +116,10 @@ func (o *unbindOp) size() (int, int) { return len(o.deliveries), 0 }
 
 func (o *unbindOp) end(_ *Journal, err error) bool { return err != nil }
 
-func (o *unbindOp) apply(t *txn) {
-	for _, d := range o.deliveries {
-		if !d.finished() {
-			t.unbind(d)
+func (o *unbindOp) decide(d *decision) {
+	for _, x := range o.deliveries {
+		if !x.Finished() {
+			d.add(&picture.Unbound{Ref: x.Ref()})
 		}
 	}
 }
@@ -126,7 +134,7 @@ func (j *Journal) Settle(results ...bridge.Result) {
 	defer j.mu.Unlock()
 	for _, r := range results {
 		d := j.deliveryOf(r.Ref)
-		if d == nil || d.state == uncommitted {
+		if d == nil {
 			continue
 		}
 		if d.state == queued {
@@ -144,7 +152,7 @@ func (j *Journal) Bounce(ref bridge.Ref, why *bridge.Refusal) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if d := j.deliveryOf(ref); d != nil && d.state != uncommitted {
+	if d := j.deliveryOf(ref); d != nil {
 		if d.state == queued {
 			d.lane.remove(d)
 		}
@@ -177,7 +185,7 @@ type stateOp struct {
 
 func (o *stateOp) size() (int, int)               { return len(o.rows), 0 }
 func (o *stateOp) number() uint64                 { return o.ticket }
-func (o *stateOp) apply(t *txn)                   { t.setState(o.side, o.rows) }
+func (o *stateOp) decide(d *decision)             { d.setState(o.side, o.rows) }
 func (o *stateOp) end(_ *Journal, err error) bool { return err != nil }
 
 // Count implements bridge.SideJournal.
@@ -193,101 +201,23 @@ type countOp struct {
 }
 
 func (o *countOp) size() (int, int)               { return 1, 0 }
-func (o *countOp) apply(t *txn)                   { t.counts[o.name] += o.n }
+func (o *countOp) decide(d *decision)             { d.counts[o.name] += o.n }
 func (o *countOp) end(_ *Journal, err error) bool { return err != nil }
-
-// span is a run of tickets.
-type span struct{ from, to uint64 }
-
-// spansKept is how many failed commits are remembered: a wire asks within moments.
-const spansKept = 1024
-
-// Wait implements bridge.SideJournal. A ticket that is settled is answered even when ctx has ended.
-func (j *Journal) Wait(ctx context.Context, ticket uint64) error {
-	for {
-		j.mu.Lock()
-		if ticket > j.ticket {
-			defer j.mu.Unlock()
-			return fmt.Errorf("journal: ticket %d was never given out", ticket)
-		}
-		if ticket <= j.resolvedTo {
-			defer j.mu.Unlock()
-			return j.outcome(ticket)
-		}
-		if j.broken != nil {
-			defer j.mu.Unlock()
-			return fmt.Errorf("journal: %w", j.broken)
-		}
-		wakeup := j.resolved.Wait()
-		j.mu.Unlock()
-		select {
-		case <-wakeup:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (j *Journal) outcome(ticket uint64) error {
-	for _, s := range j.failedTickets {
-		if s.from <= ticket && ticket <= s.to {
-			return fmt.Errorf("journal: ticket %d was not committed", ticket)
-		}
-	}
-	return nil
-}
-
-// resolve marks all tickets up to one as settled.
-func (j *Journal) resolve(to uint64, err error) {
-	if to <= j.resolvedTo {
-		return
-	}
-	if err != nil {
-		if n := len(j.failedTickets); n > 0 && j.failedTickets[n-1].to == j.resolvedTo {
-			j.failedTickets[n-1].to = to
-		} else {
-			j.failedTickets = append(j.failedTickets, span{j.resolvedTo + 1, to})
-		}
-		if len(j.failedTickets) > spansKept {
-			j.failedTickets = j.failedTickets[1:]
-		}
-	}
-	j.resolvedTo = to
-}
-
-// deliveryOf finds a delivery that may still change.
-func (j *Journal) deliveryOf(ref bridge.Ref) *delivery {
-	m := j.entries[ref.Msg]
-	if m == nil {
-		return nil
-	}
-	d := m.delivery(ref.Delivery)
-	if d == nil || d.finished() {
-		return nil
-	}
-	return d
-}
 
 // State implements bridge.SideJournal.
 func (j *Journal) State(ctx context.Context, side bridge.SideID) (map[string][]byte, error) {
 	if err := j.barrier(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := j.read().QueryContext(j.reading(ctx), "SELECT key, value FROM side_state WHERE side = ?", int64(side))
-	if err != nil {
-		return nil, fmt.Errorf("journal: state: %w", err)
-	}
-	defer rows.Close()
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	state := map[string][]byte{}
-	for rows.Next() {
-		var key string
-		var value []byte
-		if err := rows.Scan(&key, &value); err != nil {
-			return nil, fmt.Errorf("journal: state: %w", err)
+	for k, value := range j.pic.State {
+		if k.Side == side {
+			state[k.Key] = bytes.Clone(value)
 		}
-		state[key] = value
 	}
-	return state, rows.Err()
+	return state, nil
 }
 
 // Bound implements bridge.SideJournal.
@@ -295,23 +225,12 @@ func (j *Journal) Bound(ctx context.Context, side bridge.SideID) ([]bridge.Bound
 	if err := j.barrier(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := j.read().QueryContext(j.reading(ctx), `SELECT l.msg, l.leg, b.how FROM bound b JOIN legs l ON l.seq = b.seq
-		WHERE l.side = ? AND l.state = 0 ORDER BY b.ord`, int64(side))
-	if err != nil {
-		return nil, fmt.Errorf("journal: bound: %w", err)
-	}
-	defer rows.Close()
 	var deliveries []bridge.BoundDelivery
-	for rows.Next() {
-		var b bridge.BoundDelivery
-		if err := rows.Scan(&b.Ref.Msg, &b.Ref.Delivery, &b.Binding); err != nil {
-			return nil, fmt.Errorf("journal: bound: %w", err)
-		}
-		deliveries = append(deliveries, b)
+	j.mu.Lock()
+	for _, d := range j.pic.Bound(side) {
+		deliveries = append(deliveries, bridge.BoundDelivery{Outbound: bridge.Outbound{Ref: d.Ref()}, Binding: bytes.Clone(d.Binding)})
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("journal: bound: %w", err)
-	}
+	j.mu.Unlock()
 	return j.withBodies(ctx, deliveries)
 }
 
@@ -326,7 +245,7 @@ func (j *Journal) withBodies(ctx context.Context, deliveries []bridge.BoundDeliv
 			continue
 		}
 		o, err := j.outbound(ctx, d)
-		if err != nil && ctx.Err() == nil && permanent(err) {
+		if err != nil && ctx.Err() == nil && sqlite.Permanent(err) {
 			j.buryUnreadable(d, err) // one bad page must not keep the side from starting
 			continue
 		}
@@ -339,41 +258,11 @@ func (j *Journal) withBodies(ctx context.Context, deliveries []bridge.BoundDeliv
 	return kept, nil
 }
 
-// barrier waits until all that was said before is in the file.
-func (j *Journal) barrier(ctx context.Context) error {
-	j.mu.Lock()
-	idle := j.queue.ops.len() == 0 && !j.busy && j.broken == nil
-	j.mu.Unlock()
-	if idle {
-		return nil
-	}
-	return j.Ping(ctx)
-}
-
-// Ping waits until the writer has answered all that was said before. An error: it could not be written, or ctx
-// ended. It may be asked for ever, also while the disk is full: nothing of it is kept.
-func (j *Journal) Ping(ctx context.Context) error {
-	j.mu.Lock()
-	j.ticket++
-	ticket := j.ticket
-	j.put(&barrierOp{ticket})
-	j.mu.Unlock()
-	return j.Wait(ctx, ticket)
-}
-
-// barrierOp changes nothing.
-type barrierOp struct{ ticket uint64 }
-
-func (o *barrierOp) size() (int, int)         { return 1, 0 }
-func (o *barrierOp) number() uint64           { return o.ticket }
-func (o *barrierOp) apply(*txn)               {}
-func (o *barrierOp) end(*Journal, error) bool { return false }
-
 // Delayed implements bridge.Queue.
 func (j *Journal) Delayed(ctx context.Context, atLeast time.Duration) error {
 	j.mu.Lock()
-	o := &delayOp{entries: j.overdue(j.running() - atLeast.Milliseconds()), done: make(chan error, 1)}
-	if len(o.entries) == 0 || !j.opt.Notices.Delayed {
+	o := &delayOp{messages: j.overdue(j.running() - atLeast.Milliseconds()), done: make(chan error, 1)}
+	if len(o.messages) == 0 || !j.opt.Notices.Delayed {
 		j.mu.Unlock()
 		return nil
 	}

@@ -2,15 +2,16 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/fifo"
+	"chatrelay/internal/journal/picture"
+	"chatrelay/internal/journal/sqlite"
 	"chatrelay/internal/wait"
-	"chatrelay/message"
 
 	"github.com/rs/zerolog"
 )
@@ -34,7 +35,7 @@ type Options struct {
 	Log     zerolog.Logger
 	Render  Render // nil: bridge.Render
 
-	driver string // of database/sql, for tests that put faults into it; empty: sqlite
+	driver, readDriver string // of database/sql, for tests that put faults into it; empty: sqlite
 }
 
 func (o *Options) setDefaults() error {
@@ -62,9 +63,6 @@ func (o *Options) setDefaults() error {
 			return bridge.Render(origin, kind, to, body, note), nil
 		}
 	}
-	if o.driver == "" {
-		o.driver = "sqlite"
-	}
 	switch {
 	case o.Sync == "":
 		o.Sync = "full"
@@ -81,12 +79,9 @@ func (o *Options) setDefaults() error {
 type Journal struct {
 	opt    Options
 	log    zerolog.Logger
-	folder *folder
-	db     *sql.DB
-	conn   *sql.Conn // the writer's
-	reader *readers  // nil in memory
-	stmts  *statements
-	id     string
+	folder *sqlite.Folder
+	tables *sqlite.Tables
+	frames Log
 
 	wakeup wait.Signal   // for the writer: the queue is not empty, or Close
 	ended  chan struct{} // closed when the writer has ended
@@ -95,33 +90,20 @@ type Journal struct {
 	mu       sync.Mutex // guards all below
 	queue    opQueue
 	stopping bool
-	busy     bool        // the writer has something in hand
-	broken   error       // nothing can be done any more
-	writeErr error       // messages cannot be written for now; changed by the writer
-	blocked  bool        // nor can anything else
-	loading  []*delivery // while the journal is opened
-	idle     bool        // an idle moment of the writer
+	busy     bool  // the writer has something in hand
+	broken   error // nothing can be done any more
+	writeErr error // messages cannot be written for now; changed by the writer
+	blocked  bool  // nor can anything else
 
-	entries     map[uint64]*entry
+	pic         *picture.Picture
 	lanes       map[laneKey]*lane
 	ready       [bridge.XMPP + 1]*readyQueue
-	dedup       dedupIndex
 	nextID      uint64 // message number
-	seq         uint64 // delivery
 	cachedBytes int64  // bytes of bodies kept
 
-	undelayed     fifo[*entry] // not yet told that it is delayed, by age
-	byAge         fifo[*entry] // taken, by age; closed ones are skipped
-	finished      fifo[finished]
-	finishedBytes int64 // bytes of bodies in done
-	counts        map[bridge.Counter]int64
-	pending       [bridge.XMPP + 1]int64
-	open          [bridge.XMPP + 1]int64
-	dead          tally // Dead letters in the file
-	pinned        int64 // keys of pending messages, which are never forgotten
-
-	unproven     [bridge.XMPP + 1]fifo[unproven] // settled and not confirmed, by side, oldest first
-	lastUnproven uint64                          // number of the newest one
+	undelayed    fifo.Queue[*picture.Message] // not yet told that it is delayed, by age
+	byAge        fifo.Queue[*picture.Message] // taken, by age; closed ones are skipped
+	lastUnproven uint64                       // number of the newest one
 
 	ticket        uint64 // last one given out
 	resolvedTo    uint64 // all up to it are committed or have failed
@@ -132,36 +114,19 @@ type Journal struct {
 	shares    shares
 	mayNotify func(inbox, sender string) bool // that he has his share
 	space     space
+	unsaved   unsaved
 
 	// The writer's own.
 	logLines         lateLog // for the log, once the lock is free
-	tx               uint32
-	lastBinding      uint64 // last binding
-	lease            uint64 // numbers below it are covered by meta
-	seenRow          uint64
-	ranBase          int64 // running ms before this start
-	ranSaved         int64
-	pageSize         int64
-	checkpointed     bool // nothing was written since the log was folded in
+	ranBase          int64   // running ms before this start
+	deciding         decision
 	probe            int  // bytes that did not fit
 	writeErrWarned   bool // that there is trouble
 	writeErrWarnedAt time.Time
-	retained         []op      // could not be committed, to be tried again
-	fullWarned       bool      // said in the log
-	notes            noteCache // while the journal is opened
-	shedding         bool      // Dead letters are being put away
-	shed             int       // of them, and not yet said
-	shedAt           time.Time // said last
-	deadWarned       bool      // so are too many dead letters
+	retained         []op     // could not be committed, to be tried again
+	fullWarned       bool     // said in the log
+	shed             shedding // dead letters that are put away
 }
-
-// finished is a message that waits for its bounce hour to end.
-type finished struct {
-	m  *entry
-	at int64 // running ms
-}
-
-type tally struct{ n, bytes int64 }
 
 // Open opens the journal of a folder, or makes one where there has never been any, and starts its writer, which
 // Close ends. A journal that is damaged, newer than this program or in another process's hands is an error.
@@ -176,19 +141,20 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: open: %w", err)
 	}
-	go j.write() // Shut waits for it
+	go j.run() // Shut waits for it
 	return j, nil
 }
 
 func open(o Options) (_ *Journal, err error) {
-	h, err := lockFolder(o.Dir)
+	h, err := sqlite.LockFolder(o.Dir)
 	if err != nil {
 		return nil, err
 	}
+	h.Use(o.driver, o.readDriver)
 	j := &Journal{
-		opt: o, log: o.Log, folder: h, stmts: newStatements(),
+		opt: o, log: o.Log, folder: h,
 		wakeup: wait.NewSignal(), ended: make(chan struct{}), fatal: make(chan error, 1),
-		entries: map[uint64]*entry{}, lanes: map[laneKey]*lane{}, counts: map[bridge.Counter]int64{},
+		lanes:  map[laneKey]*lane{},
 		shares: newShares(), mayNotify: bridge.NewLimiter(o.Clock),
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
@@ -200,44 +166,17 @@ func open(o Options) (_ *Journal, err error) {
 			err = errors.Join(err, j.closeFiles())
 		}
 	}()
-	unclean := false
-	if o.Dir != "" {
-		if err := h.prepare(o.driver); err != nil {
-			return nil, err
-		}
-		unclean = h.unclean()
-	}
-	if j.db, j.conn, err = connect(o.driver, h, o.Sync); err != nil {
-		return nil, damaged(err)
-	}
-	if unclean && h.size() <= checkedBytes {
-		if err := integrityCheck(j.conn); err != nil {
-			return nil, damaged(err)
-		}
-	}
-	if err := migrate(j.conn); err != nil {
-		return nil, damaged(err)
-	}
-	if err := j.load(); err != nil {
-		return nil, damaged(err)
-	}
-	if err := h.writeID(j.id); err != nil {
+	if j.tables, err = sqlite.OpenTables(h); err != nil {
 		return nil, err
 	}
-	return j, j.openReader()
-}
-
-// openReader opens the connections that read beside the writer.
-func (j *Journal) openReader() (err error) {
-	if j.folder.dir == "" {
-		return nil
+	if err := j.load(); err != nil {
+		return nil, err
 	}
-	j.reader, err = openReaders(j.folder.path())
-	return err
+	return j, j.tables.Stamp()
 }
 
 // ID is the journal's random id.
-func (j *Journal) ID() string { return j.id }
+func (j *Journal) ID() string { return j.tables.ID() }
 
 // Fatal gives the error that ended the writer, if one does: the process must end, and start again.
 func (j *Journal) Fatal() <-chan error { return j.fatal }
@@ -261,17 +200,13 @@ func (j *Journal) Close() error {
 
 func (j *Journal) closeFiles() error {
 	var errs []error
-	if j.reader != nil {
-		errs = append(errs, j.reader.close())
+	if j.frames != nil {
+		errs = append(errs, j.frames.Close())
 	}
-	errs = append(errs, j.stmts.close())
-	if j.conn != nil {
-		errs = append(errs, j.conn.Close())
+	if j.tables != nil {
+		errs = append(errs, j.tables.Close())
 	}
-	if j.db != nil {
-		errs = append(errs, j.db.Close()) // the last connection folds the log into the file
-	}
-	return errors.Join(append(errs, j.folder.unlock())...)
+	return errors.Join(append(errs, j.folder.Unlock())...)
 }
 
 // NewID reserves a number. It needs no commit of its own: the record that uses it raises the lease.
@@ -279,7 +214,7 @@ func (j *Journal) NewID() (uint64, string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	id := j.newNumber()
-	return id, fmt.Sprintf("cr-%s-%d", j.id, id)
+	return id, fmt.Sprintf("cr-%s-%d", j.tables.ID(), id)
 }
 
 func (j *Journal) newNumber() uint64 {
@@ -295,19 +230,7 @@ func (j *Journal) nowMS() int64 { return j.opt.Clock().UnixMilli() }
 func (j *Journal) running() int64 { return j.ranBase + j.opt.Elapsed().Milliseconds() }
 
 // ran is the same, and never less than the file says. Only the writer calls it.
-func (j *Journal) ran() int64 { return max(j.running(), j.ranSaved) }
+func (j *Journal) ran() int64 { return max(j.running(), j.pic.Head.Ran) }
 
-// ranAt is the running time at which a message from the file was taken, as well as the clock can tell.
-func (j *Journal) ranAt(at int64) int64 { return j.running() - max(0, j.nowMS()-at) }
-
-// known looks a key up as the record's origin may see it.
-func (j *Journal) known(origin bridge.SideID, key message.Key) (first dedupEntry, echo, ok bool) {
-	if first, ok = j.dedup.find(origin, key); ok {
-		return first, false, true
-	}
-	if origin != bridge.MQTT {
-		return dedupEntry{}, false, false // an MQTT sender is not proven: it must not silence an XMPP one
-	}
-	first, ok = j.dedup.find(bridge.XMPP, key)
-	return first, ok, ok
-}
+// ranAt is the running time at which a message from the file was taken, as well as the clock can tell, if it is running now.
+func (j *Journal) ranAt(at, running int64) int64 { return running - max(0, j.nowMS()-at) }

@@ -163,7 +163,7 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 		if d == nil {
 			break
 		}
-		body, err := b.body(t.Context(), d.entry)
+		body, err := b.body(t.Context(), d.Message)
 		must(t, err)
 		if waits[string(body)] || said["bound"][string(body)] {
 			t.Errorf("%s comes twice", body)
@@ -180,6 +180,6 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 // closedSilently: its close was committed, but the process did not get to say so.
 func closedSilently(b *testJournal, id string) bool {
 	var n int
-	err := b.reader.bodies.QueryRow("SELECT count(*) FROM messages m WHERE body = ? AND NOT EXISTS (SELECT 1 FROM legs WHERE msg = m.id)", []byte(id)).Scan(&n)
-	return err == nil && n == 1
+	b.ask(&n, "SELECT count(*) FROM messages m WHERE body = ? AND NOT EXISTS (SELECT 1 FROM legs WHERE msg = m.id)", []byte(id))
+	return n == 1
 }

@@ -3,12 +3,15 @@ package journal
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/sqlite"
 	"chatrelay/message"
 
 	"github.com/rs/zerolog"
@@ -46,22 +49,23 @@ func plainRender(_ bridge.SideID, kind bridge.Kind, to string, body []byte, note
 }
 
 func options(dir string) Options {
-	return Options{Dir: dir, Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true}, Log: zerolog.Nop(), Render: plainRender}
+	return Options{Dir: dir, Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true, Received: true, Read: true, Typing: true}, Log: zerolog.Nop(), Render: plainRender}
 }
 
 // journal is an open journal with short words for a test.
 type testJournal struct {
 	*Journal
 	t testing.TB
+	r *replay // nil: no replay is compared
 }
 
 func openTest(t testing.TB, o Options) *testJournal {
 	t.Helper()
-	j, err := Open(t.Context(), o)
+	j, r, err := openReplayed(t, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &testJournal{j, t}
+	b := &testJournal{j, t, r}
 	t.Cleanup(b.end)
 	return b
 }
@@ -71,6 +75,32 @@ func (b *testJournal) end() {
 	if err := b.Close(); err != nil {
 		b.t.Error(err)
 	}
+	if b.r != nil {
+		b.r.check(b.t, b.Journal)
+	}
+}
+
+// follow has the tables know all.
+func (b *testJournal) follow() {
+	b.t.Helper()
+	must(b.t, b.look(b.t.Context(), func(sqlite.View) error { return nil }))
+}
+
+// ask asks the tables beside the journal, which know all by then.
+func (b *testJournal) ask(answer any, query string, args ...any) {
+	b.t.Helper()
+	b.follow()
+	db := rawDB(b.t, b.opt.Dir, sqlite.FileName)
+	must(b.t, db.QueryRow(query, args...).Scan(answer))
+	must(b.t, db.Close())
+}
+
+// rawDB opens a file of a folder, whoever has it.
+func rawDB(t testing.TB, dir, name string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, name)+"?_pragma=busy_timeout(5000)")
+	must(t, err)
+	return db
 }
 
 // reopen shuts the journal and opens it again.
@@ -141,7 +171,7 @@ func (b *testJournal) nothing(side bridge.SideID) {
 	d, _ := b.Journal.next(b.ready[side])
 	b.mu.Unlock()
 	if d != nil {
-		b.t.Fatalf("handed out %v (kind %d, note %+v), want nothing", d.ref(), d.kind, d.note)
+		b.t.Fatalf("handed out %v (kind %d, note %+v), want nothing", d.Ref(), d.Kind, d.Note)
 	}
 }
 

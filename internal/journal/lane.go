@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/fifo"
+	"chatrelay/internal/journal/picture"
 	"chatrelay/internal/wait"
 )
 
@@ -12,12 +14,12 @@ import (
 type lane struct {
 	side       bridge.SideID
 	name       string
-	refs       int             // deliveries that belong to it and are not gone; at 0 the lane goes
-	deliveries fifo[*delivery] // waiting, by seq
-	until      int64           // running ms: backing off
-	pace       int64           // ms between two deliveries; 0: none
-	ready      bool            // in its side's turns
-	backingOff bool            // in its side's list of those that back off
+	refs       int                   // deliveries that belong to it and are not gone; at 0 the lane goes
+	deliveries fifo.Queue[*delivery] // waiting, by seq
+	until      int64                 // running ms: backing off
+	pace       int64                 // ms between two deliveries; 0: none
+	ready      bool                  // in its side's turns
+	backingOff bool                  // in its side's list of those that back off
 }
 
 type laneKey struct {
@@ -25,32 +27,32 @@ type laneKey struct {
 	name string
 }
 
-func (n *lane) empty() bool { return n.deliveries.len() == 0 }
+func (n *lane) empty() bool { return n.deliveries.Len() == 0 }
 
 // put adds a delivery in its place: at the end when it is new, near the front when it is given back.
 func (n *lane) put(d *delivery) {
-	if q := &n.deliveries; q.len() > 0 && q.at(q.len()-1).seq > d.seq {
-		q.insert(d, func(x *delivery) bool { return x.seq < d.seq })
+	if q := &n.deliveries; q.Len() > 0 && q.At(q.Len()-1).Seq > d.Seq {
+		q.Insert(d, func(x *delivery) bool { return x.Seq < d.Seq })
 		return
 	}
-	n.deliveries.push(d)
+	n.deliveries.Push(d)
 }
 
 // take removes and returns the oldest delivery.
 func (n *lane) take() *delivery {
-	d := n.deliveries.at(0)
-	n.deliveries.drop(1)
+	d := n.deliveries.At(0)
+	n.deliveries.Drop(1)
 	return d
 }
 
 // remove takes a delivery out of the middle; false: it is not there.
 func (n *lane) remove(d *delivery) bool {
 	q := &n.deliveries
-	at := q.search(func(x *delivery) bool { return x.seq < d.seq })
-	if at == q.len() || q.at(at) != d {
+	at := q.Search(func(x *delivery) bool { return x.Seq < d.Seq })
+	if at == q.Len() || q.At(at) != d {
 		return false
 	}
-	q.remove(at)
+	q.Remove(at)
 	return true
 }
 
@@ -71,17 +73,18 @@ func (c *readyQueue) bindFailed(d *delivery) {
 }
 
 // overtakes tells whether the bind of one before it in its lane has failed, and that one is not bound again yet. The wire hears of
-// that failure later than this one may be asked for: killed in between, it would resume the newer one alone.
-func (c *readyQueue) overtakes(d *delivery) bool {
+// that failure later than this one may be asked for: killed in between, it would resume the newer one alone. What the same commit
+// closes is out of the way.
+func (c *readyQueue) overtakes(d *delivery, closed map[*picture.Delivery]bool) bool {
 	failed, some := c.unbound[d.lane]
 	if !some {
 		return false
 	}
-	failed = slices.DeleteFunc(failed, func(x *delivery) bool { return x == d || x.durable.bound || x.finished() })
+	failed = slices.DeleteFunc(failed, func(x *delivery) bool { return x == d || x.Order > 0 || x.Finished() })
 	if c.unbound[d.lane] = failed; len(failed) == 0 {
 		delete(c.unbound, d.lane)
 	}
-	return !d.durable.bound && slices.ContainsFunc(failed, func(x *delivery) bool { return x.seq < d.seq })
+	return d.Order == 0 && slices.ContainsFunc(failed, func(x *delivery) bool { return x.Seq < d.Seq && !closed[x.Delivery] })
 }
 
 // lane finds or makes the lane of a delivery that is being made; the delivery counts from then on.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/test/sqlfault"
 
 	"github.com/rs/zerolog"
 )
@@ -45,7 +46,7 @@ func (l *lockedLog) Write(line []byte) (int, error) {
 // The log is never written to under the lock: one that stands still would hold up dispatchers, sides and the status page.
 func TestNeverLogsUnderTheLock(t *testing.T) {
 	l := &lockedLog{lines: map[string]int{}}
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := options(t.TempDir())
 	o.driver, o.Sync, o.MaxBytes, o.DedupMaxKeys, o.Log = name, "os", 512<<10, 16, zerolog.New(l)
 	b := openTest(t, o)
@@ -64,8 +65,8 @@ func TestNeverLogsUnderTheLock(t *testing.T) {
 	for i := range 100 { // keys are forgotten early
 		b.append(direct(bridge.XMPP, "1001", "1002", fmt.Sprint("more ", i)))
 	}
-	disk := &lack{err: noRoom(t)}
-	f.set(disk.hook)
+	disk := &lack{err: sqlfault.NoRoom(t)}
+	f.Set(disk.hook)
 	disk.set(true)
 	if err := b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1002", "x")}); err == nil {
 		t.Fatal("written to a full disk")
@@ -97,7 +98,7 @@ func TestAnswerLeavesNothing(t *testing.T) {
 		cancel()
 	}
 	b.mu.Lock()
-	kept, queued := len(b.retained), b.queue.ops.len()
+	kept, queued := len(b.retained), b.queue.ops.Len()
 	b.mu.Unlock()
 	if kept != 1 || queued != 0 {
 		t.Errorf("%d operations are kept and %d queued after 500 questions, want the one that has work", kept, queued)

@@ -3,6 +3,7 @@ package journal
 import (
 	"archive/tar"
 	"compress/gzip"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/sqlite"
 	"chatrelay/message"
+	"chatrelay/test/sqlfault"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
@@ -52,8 +56,9 @@ func oldOptions(dir string) Options {
 
 func TestFolderOf3f1b3b0(t *testing.T) {
 	b := openTest(t, oldOptions(oldFolder(t)))
-	if v, err := pragma(b.conn, "user_version"); err != nil || v != schemaVersion {
-		t.Errorf("version %d (%v), want %d", v, err, schemaVersion)
+	var v int
+	if b.ask(&v, "PRAGMA user_version"); v != sqlite.SchemaVersion {
+		t.Errorf("version %d, want %d", v, sqlite.SchemaVersion)
 	}
 	b.sum()
 	b.wantCount(delivered, bridge.MQTT, "", 3)
@@ -158,13 +163,19 @@ func TestFolderOfSchema3(t *testing.T) {
 	dir := unpack(t, "testdata/d1cc981.tar.gz")
 	r, err := OpenReadOnly(dir)
 	must(t, err)
-	if v, err := pragma(r.db, "user_version"); err != nil || v != 3 {
-		t.Errorf("version %d (%v)", v, err)
+	if found, err := r.List(t.Context(), Filter{}); err != nil || len(found) == 0 {
+		t.Errorf("looking finds %d deliveries (%v)", len(found), err)
 	}
 	must(t, r.Close())
+	var v int
+	db := rawDB(t, dir, sqlite.FileName)
+	if must(t, db.QueryRow("PRAGMA user_version").Scan(&v)); v != 3 {
+		t.Errorf("version %d", v)
+	}
+	must(t, db.Close())
 	b := openTest(t, oldOptions(dir))
-	if v, err := pragma(b.conn, "user_version"); err != nil || v != schemaVersion {
-		t.Errorf("version %d (%v), want %d", v, err, schemaVersion)
+	if b.ask(&v, "PRAGMA user_version"); v != sqlite.SchemaVersion {
+		t.Errorf("version %d, want %d", v, sqlite.SchemaVersion)
 	}
 	b.sum()
 	bound, err := b.Bound(t.Context(), bridge.MQTT)
@@ -194,27 +205,30 @@ func TestLookingDoesNotMigrate(t *testing.T) {
 	must(t, err)
 	found, err := r.List(t.Context(), Filter{})
 	must(t, err)
-	if v, err := pragma(r.db, "user_version"); err != nil || v != 1 || len(found) != 15 {
-		t.Errorf("version %d (%v), %d deliveries, want 1 and 15", v, err, len(found))
-	}
 	must(t, r.Close())
+	db, v := rawDB(t, dir, sqlite.OldName), 0
+	must(t, db.QueryRow("PRAGMA user_version").Scan(&v))
+	must(t, db.Close())
+	if v != 1 || len(found) != 15 {
+		t.Errorf("version %d, %d deliveries, want 1 and 15", v, len(found))
+	}
 }
 
 // A process that ends anywhere in a migration leaves a folder that the next one migrates.
 func TestMigrationStopsAnywhere(t *testing.T) {
 	want := openTest(t, oldOptions(oldFolder(t))).picture()
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := oldOptions(oldFolder(t))
 	o.driver = name
 	var copies []string
-	f.set(func(query string, _ bool) error {
+	f.Set(func(query string, _ bool) error {
 		if strings.HasPrefix(query, "ALTER") || strings.HasPrefix(query, "UPDATE legs") || strings.HasPrefix(query, "PRAGMA user_version =") || query == "COMMIT" && len(copies) < 22 {
 			copies = append(copies, copyFolder(t, o.Dir))
 		}
 		return nil
 	})
 	openTest(t, o).end()
-	f.set(nil)
+	f.Set(nil)
 	if len(copies) < 22 {
 		t.Fatalf("%d stops, want one before and after each statement", len(copies))
 	}
@@ -225,4 +239,62 @@ func TestMigrationStopsAnywhere(t *testing.T) {
 		}
 		b.end()
 	}
+}
+
+// A folder of schema 4, of a process that was killed in the midst of all kinds of things: what the last version without a log
+// found in it, in words, is beside it. A start finds the same, and so does one after a kill at any statement of the migration.
+func TestFolderOfSchema4(t *testing.T) {
+	text, err := os.ReadFile("testdata/daa6a88.txt")
+	must(t, err)
+	options := func(dir string) Options {
+		c := newClock()
+		c.add(1000 * time.Hour)
+		o := options(dir)
+		o.Sync, o.Clock, o.DedupMaxKeys = "os", c.Now, 64
+		return o
+	}
+	found := func(what string, b *testJournal) {
+		t.Helper()
+		if diff := cmp.Diff(strings.Split(string(text), "\n"), strings.Split(b.picture(), "\n")); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+		b.checkLanes()
+	}
+	f, name := sqlfault.New(t)
+	o := options(unpack(t, "testdata/daa6a88.tar.gz"))
+	o.driver = name
+	stops := map[[32]byte]string{} // by what the files are
+	f.Set(func(string, bool) error {
+		dir := copyFolder(t, o.Dir)
+		stops[sumOf(t, dir)] = dir
+		return nil
+	})
+	b := openTest(t, o)
+	f.Set(nil)
+	found("migrated", b)
+	b = b.reopen(options(o.Dir))
+	found("opened again", b)
+	b.sum()
+	b.end()
+	if len(stops) < 6 {
+		t.Errorf("%d stops", len(stops))
+	}
+	for _, dir := range stops {
+		b := openTest(t, options(dir))
+		found("after a kill", b)
+		b.end()
+	}
+}
+
+func sumOf(t *testing.T, dir string) [32]byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	var all []byte
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		must(t, err)
+		all = fmt.Appendf(all, "%s %x\n", e.Name(), sha256.Sum256(b))
+	}
+	return sha256.Sum256(all)
 }

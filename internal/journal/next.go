@@ -7,9 +7,8 @@ import (
 	"time"
 
 	"chatrelay/bridge"
-
-	sqlite "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
+	"chatrelay/internal/journal/picture"
+	"chatrelay/internal/journal/sqlite"
 )
 
 // cacheBytes is how much of the bodies stays in memory. What is oldest when there is room stays, as it goes
@@ -17,16 +16,16 @@ import (
 const cacheBytes = 16 << 20
 
 // cache holds a body in memory if there is room.
-func (j *Journal) cache(m *entry, body []byte) {
+func (j *Journal) cache(m *picture.Message, body []byte) {
 	if j.cachedBytes+int64(len(body)) <= cacheBytes {
-		m.body = body
+		m.Body = body
 		j.cachedBytes += int64(len(body))
 	}
 }
 
-func (j *Journal) uncache(m *entry) {
-	j.cachedBytes -= int64(len(m.body))
-	m.body = nil
+func (j *Journal) uncache(m *picture.Message) {
+	j.cachedBytes -= int64(len(m.Body))
+	m.Body = nil
 }
 
 // Next implements bridge.Queue.
@@ -41,7 +40,7 @@ func (j *Journal) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound
 			return o, nil
 		}
 		if ctx.Err() != nil {
-			j.Release(d.ref())
+			j.Release(d.Ref())
 			return bridge.Outbound{}, ctx.Err()
 		}
 		alive, broken := j.stillHandedOut(d)
@@ -51,9 +50,9 @@ func (j *Journal) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound
 		if !alive {
 			continue // closed meanwhile, and its row is gone
 		}
-		if !permanent(err) {
-			j.log.Warn().Err(err).Stringer("ref", d.ref()).Msg("a delivery cannot be read from the journal for now")
-			j.Defer(d.ref(), readAgain, "unreadable")
+		if !sqlite.Permanent(err) {
+			j.log.Warn().Err(err).Stringer("ref", d.Ref()).Msg("a delivery cannot be read from the journal for now")
+			j.Defer(d.Ref(), readAgain, "unreadable")
 			continue
 		}
 		j.buryUnreadable(d, err)
@@ -65,15 +64,8 @@ const readAgain = time.Second
 
 // buryUnreadable makes a dead letter of a delivery that cannot be made from the journal.
 func (j *Journal) buryUnreadable(d *delivery, err error) {
-	j.log.Error().Err(err).Stringer("ref", d.ref()).Msg("a delivery cannot be made from the journal; it is a dead letter")
-	j.Settle(bridge.Result{Ref: d.ref(), Err: bridge.Refuse("unreadable", "the relay could not read it back from its journal")})
-}
-
-// permanent tells whether what could not be read will not be readable later either: it is damaged or not there.
-// No memory, no descriptors, a disk that is away for a moment are no reason to give a message up.
-func permanent(err error) bool {
-	var e *sqlite.Error
-	return !errors.As(err, &e) || e.Code()&0xff == codes.SQLITE_CORRUPT
+	j.log.Error().Err(err).Stringer("ref", d.Ref()).Msg("a delivery cannot be made from the journal; it is a dead letter")
+	j.Settle(bridge.Result{Ref: d.Ref(), Err: bridge.Refuse("unreadable", "the relay could not read it back from its journal")})
 }
 
 func (j *Journal) stillHandedOut(d *delivery) (bool, error) {
@@ -172,7 +164,7 @@ func (j *Journal) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	d.waited += max(0, wait.Milliseconds())
 	d.lane.until = max(d.lane.until, j.running()+wait.Milliseconds())
 	j.queueDelivery(d)
-	j.put(&deferred{d, int64(d.attempts), d.waited, j.nowMS() + wait.Milliseconds(), reason})
+	j.put(&deferOp{picture.PutOff{Ref: ref, Attempts: d.attempts, Waited: d.waited, Until: j.nowMS() + wait.Milliseconds(), Reason: reason}})
 }
 
 // Hold implements bridge.Queue.
@@ -186,7 +178,7 @@ func (j *Journal) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 	d.attempts, d.waited = 0, 0
 	d.lane.until = max(d.lane.until, j.running()+wait.Milliseconds())
 	j.queueDelivery(d)
-	j.put(&deferred{d, 0, 0, j.nowMS() + wait.Milliseconds(), reason})
+	j.put(&deferOp{picture.PutOff{Ref: ref, Until: j.nowMS() + wait.Milliseconds(), Reason: reason}})
 }
 
 // Rest implements bridge.Queue.
@@ -199,17 +191,12 @@ func (j *Journal) Rest(ref bridge.Ref, wait time.Duration) {
 	}
 }
 
-// deferred is kept for people, and so that a delivery does not begin anew with each start of the relay.
-type deferred struct {
-	l                *delivery
-	attempts, waited int64
-	until            int64 // by the clock, for people
-	reason           string
-}
+// deferOp has it kept.
+type deferOp struct{ fact picture.PutOff }
 
-func (o *deferred) size() (int, int)               { return 1, 0 }
-func (o *deferred) apply(t *txn)                   { t.defers = append(t.defers, *o) }
-func (o *deferred) end(_ *Journal, err error) bool { return err != nil }
+func (o *deferOp) size() (int, int)               { return 1, 0 }
+func (o *deferOp) decide(d *decision)             { d.add(&o.fact) }
+func (o *deferOp) end(_ *Journal, err error) bool { return err != nil }
 
 // Attempts implements bridge.Queue.
 func (j *Journal) Attempts(ref bridge.Ref) (int, time.Duration) {
@@ -224,21 +211,21 @@ func (j *Journal) Attempts(ref bridge.Ref) (int, time.Duration) {
 
 // outbound makes what travels of a delivery.
 func (j *Journal) outbound(ctx context.Context, d *delivery) (bridge.Outbound, error) {
-	o := bridge.Outbound{Ref: d.ref(), Kind: d.kind, From: d.entry.from, To: d.to}
-	if d.kind.IsMessage() {
-		o.Note.Post = d.post
+	o := bridge.Outbound{Ref: d.Ref(), Kind: d.Kind, From: d.Message.From, To: d.To}
+	if d.Kind.IsMessage() {
 		now := j.running()
-		o.Left = d.entry.left(now)
-		o.Age = time.Duration(max(0, now-d.entry.ran)) * time.Millisecond
-	} else if d.note != nil {
-		o.Note = *d.note
+		o.Note.Post = d.Post
+		o.Left = left(d.Message, now)
+		o.Age = time.Duration(max(0, now-d.Message.Ran)) * time.Millisecond
+	} else if d.Note != nil {
+		o.Note = *d.Note
 	}
-	if d.kind == bridge.KindReceipt || d.kind == bridge.KindError {
+	if d.Kind == bridge.KindReceipt || d.Kind == bridge.KindError {
 		return o, nil
 	}
-	body, err := j.body(ctx, d.entry)
+	body, err := j.body(ctx, d.Message)
 	if err == nil {
-		o.Body, err = j.opt.Render(d.entry.origin, d.kind, d.to, body, o.Note)
+		o.Body, err = j.opt.Render(d.Message.Origin, d.Kind, d.To, body, o.Note)
 	}
 	if err == nil && o.Body == nil {
 		o.Body = []byte{}
@@ -246,44 +233,23 @@ func (j *Journal) outbound(ctx context.Context, d *delivery) (bridge.Outbound, e
 	return o, err
 }
 
-// left is Outbound.Left.
-func (m *entry) left(running int64) time.Duration {
-	if m.expires == 0 {
-		return 0
-	}
-	if left := m.expires - running; left > 0 {
-		return time.Duration(left) * time.Millisecond
-	}
-	return -1
-}
-
-// body reads a message back unless memory has it.
-func (j *Journal) body(ctx context.Context, m *entry) ([]byte, error) {
+// body reads a message back unless memory has it: of the log, as long as the tables do not have it, or of the tables.
+func (j *Journal) body(ctx context.Context, m *picture.Message) ([]byte, error) {
 	j.mu.Lock()
-	body := m.body
+	body, place := m.Body, m.Place
+	inLog := place.Frame > j.unsaved.to
 	j.mu.Unlock()
-	if body != nil || m.size == 0 {
+	if body != nil || m.Size == 0 {
 		return body, nil
 	}
-	err := j.read().QueryRowContext(j.reading(ctx), "SELECT body FROM messages WHERE id = ?", int64(m.id)).Scan(&body)
-	if err != nil {
-		return nil, fmt.Errorf("body of message %d: %w", m.id, err)
+	var err error
+	if inLog {
+		if body, err = j.frames.Piece(ctx, place.Frame, int(place.BodyAt), int(place.Length)); !errors.Is(err, sqlite.ErrCut) {
+			return body, err
+		} // saved meanwhile
+	}
+	if body, err = j.tables.Body(ctx, m.ID); err != nil {
+		return nil, fmt.Errorf("body of message %d: %w", m.ID, err)
 	}
 	return body, nil
-}
-
-// reading is the context to read with: the writer's connection, which memory shares, is never cancelled.
-func (j *Journal) reading(ctx context.Context) context.Context {
-	if j.reader != nil {
-		return ctx
-	}
-	return context.WithoutCancel(ctx)
-}
-
-// read is the connection for reading beside the writer. In memory there is only one.
-func (j *Journal) read() execer {
-	if j.reader != nil {
-		return j.reader.bodies
-	}
-	return j.conn
 }

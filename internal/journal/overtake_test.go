@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"chatrelay/bridge"
+	"chatrelay/test/sqlfault"
 )
 
 // The bind of a delivery fails, and that of a later one of its lane comes behind it: killed then, the journal must not have
 // the later one alone. It goes behind the first, whose turn it is again.
 func TestBindOvertakesNone(t *testing.T) {
 	for _, late := range []bool{false, true} { // the later one is bound when the first has failed already, and is out again
-		f, name := newFaults(t)
+		f, name := sqlfault.New(t)
 		o := options(t.TempDir())
 		o.driver = name
 		b := openTest(t, o)
@@ -18,7 +19,7 @@ func TestBindOvertakesNone(t *testing.T) {
 			b.want(direct(bridge.XMPP, "1001", "1002", body), bridge.OutcomeTaken)
 		}
 		first, second := b.next(bridge.MQTT), b.next(bridge.MQTT)
-		reached, goAhead := f.lackRoom(t, 1)
+		reached, goAhead := lackRoom(t, f, 1)
 		failing := b.Bind(first.Ref, []byte("1"))
 		<-reached
 		var ticket uint64

@@ -1,10 +1,10 @@
 package journal
 
 import (
-	"encoding/json"
 	"strings"
+	"unique"
 
-	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
 )
 
 // Everything that waits costs memory, whatever its size in the file. So the journal is also full when too much
@@ -18,12 +18,14 @@ const (
 
 // addWaiting counts a delivery that has been given its lane: against MaxPending, and in the shares.
 func (j *Journal) addWaiting(d *delivery) {
+	d.waiting = true
 	j.waiting++
 	j.shares.add(d)
 }
 
 // removeWaiting takes a delivery off these counts and its lane's for good.
 func (j *Journal) removeWaiting(d *delivery) {
+	d.waiting = false
 	j.waiting--
 	j.shares.remove(d)
 	j.unref(d.lane)
@@ -31,9 +33,9 @@ func (j *Journal) removeWaiting(d *delivery) {
 
 // crowds tells whether so many deliveries more are too many. One message that is larger than the limit passes
 // while nothing waits.
-func (j *Journal) crowds(n int) bool {
-	most := j.opt.MaxPending
-	return most > 0 && j.waiting > 0 && j.waiting+n > most
+func (d *decision) crowds(n int) bool {
+	waiting, most := d.j.waiting+d.waiting, d.j.opt.MaxPending
+	return most > 0 && waiting > 0 && waiting+n > most
 }
 
 // crowdsReserve is the same for answers that nobody paid for.
@@ -51,14 +53,14 @@ func (j *Journal) uncrowd() {
 
 // overdue takes the next messages whose senders are to be told that they wait, oldest first. With the reserve at its
 // end it takes none: they are told later, or of the outcome.
-func (j *Journal) overdue(before int64) (late []*entry) {
+func (j *Journal) overdue(before int64) (late []*picture.Message) {
 	n := 0
-	for ; n < j.undelayed.len() && j.undelayed.at(n).ran <= before && len(late) < delayedMost && !j.crowdsReserve(len(late)+1); n++ {
-		if m := j.undelayed.at(n); m.pending() && !m.durable.delayed {
+	for ; n < j.undelayed.Len() && j.undelayed.At(n).Ran <= before && len(late) < delayedMost && !j.crowdsReserve(len(late)+1); n++ {
+		if m := j.undelayed.At(n); m.Pending() && !m.Delayed {
 			late = append(late, m)
 		}
 	}
-	j.undelayed.drop(n)
+	j.undelayed.Drop(n)
 	return late
 }
 
@@ -73,41 +75,5 @@ func (n *lane) part(s string) string {
 	case strings.HasPrefix(n.name, s):
 		return n.name[:len(s)]
 	}
-	return intern(s)
-}
-
-// forgetAnswer lets go of an answer that is closed; a message may have many in its time.
-func (m *entry) forgetAnswer(d *delivery) {
-	for i, x := range m.deliveries[m.copies:] {
-		if x == d {
-			at := int(m.copies) + i
-			m.deliveries = append(m.deliveries[:at], m.deliveries[at+1:]...)
-			return
-		}
-	}
-}
-
-// noteCache keeps one copy of notes that come one after the other: those of one commit, or one message, are equal.
-type noteCache struct {
-	text string
-	last *bridge.Note
-}
-
-func (c *noteCache) share(n bridge.Note) *bridge.Note {
-	if c.last == nil || *c.last != n {
-		c.text, c.last = "", &n
-	}
-	return c.last
-}
-
-// parse makes a note of its text in the file.
-func (c *noteCache) parse(text string) (*bridge.Note, error) {
-	if c.last == nil || c.text != text {
-		n := &bridge.Note{}
-		if err := json.Unmarshal([]byte(text), n); err != nil {
-			return nil, err
-		}
-		c.text, c.last = text, n
-	}
-	return c.last, nil
+	return unique.Make(s).Value() // one copy of names that come again and again, of nothing they were cut from
 }

@@ -144,9 +144,9 @@ func TestAnswersLeaveMemory(t *testing.T) {
 	b.settle(b.next(bridge.MQTT).Ref)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, m := range b.entries {
-		if len(m.deliveries) != 1 {
-			t.Errorf("the message keeps %d deliveries, want 1", len(m.deliveries))
+	for _, m := range b.pic.Messages {
+		if len(m.Deliveries) != 1 {
+			t.Errorf("the message keeps %d deliveries, want 1", len(m.Deliveries))
 		}
 	}
 }
@@ -171,8 +171,8 @@ func TestStartLeavesDeadLetters(t *testing.T) {
 		t.Errorf("before\n%s\nafter\n%s", before, after)
 	}
 	b.mu.Lock()
-	if len(b.entries) != 1 {
-		t.Errorf("%d messages are in memory, want the one that is open", len(b.entries))
+	if len(b.pic.Messages) != 1 {
+		t.Errorf("%d messages are in memory, want the one that is open", len(b.pic.Messages))
 	}
 	b.mu.Unlock()
 	must(t, b.Requeue(t.Context(), dead.Ref))

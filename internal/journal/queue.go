@@ -3,6 +3,8 @@ package journal
 import (
 	"errors"
 	"time"
+
+	"chatrelay/internal/journal/fifo"
 )
 
 // Limits of one commit; a single Append may be larger, as it is atomic.
@@ -18,14 +20,15 @@ var errClosed = errors.New("the journal is shut")
 type op interface {
 	// size is what it adds to a commit: operations and bytes.
 	size() (ops, bytes int)
-	// apply changes the picture in memory, through the transaction. Under Journal.mu; by the writer only.
-	apply(t *txn)
+	// decide says what it comes to, as facts. It may be asked again, if that could not be written. Under Journal.mu; by
+	// the writer only.
+	decide(d *decision)
 	// end says what became of it: nil is committed. It answers whoever waits and never waits itself. again:
 	// the journal is to try it again by itself. Under Journal.mu.
 	end(j *Journal, err error) (again bool)
 }
 
-// prepared operations read the file before the writer takes the lock to apply them.
+// prepared operations read the file before the writer takes the lock to decide.
 type prepared interface{ prepare() }
 
 // numbered operations have a ticket.
@@ -37,7 +40,7 @@ const companyFor = 5 * time.Millisecond
 
 // opQueue is what waits to be committed, in order. What is committed is always its front. Guarded by Journal.mu.
 type opQueue struct {
-	ops     fifo[op]
+	ops     fifo.Queue[op]
 	due     bool        // a commit is to begin: there is more than settles in it, or they have waited for long enough
 	company *time.Timer // that they have; runs while there are only settles
 }
@@ -45,24 +48,24 @@ type opQueue struct {
 func (q *opQueue) put(o op) {
 	if _, settles := o.(*settleOp); !settles {
 		q.due = true
-	} else if q.ops.len() == 0 {
+	} else if q.ops.Len() == 0 {
 		q.company.Reset(companyFor)
 	}
-	q.ops.push(o)
+	q.ops.Push(o)
 }
 
 // take takes what is there, up to the size of a commit.
 func (q *opQueue) take() []op {
 	n, ops, bytes := 0, 0, 0
-	for ; n < q.ops.len(); n++ {
-		o, b := q.ops.at(n).size()
+	for ; n < q.ops.Len(); n++ {
+		o, b := q.ops.At(n).size()
 		if n > 0 && (ops+o > commitOps || bytes+b > commitBytes) {
 			break
 		}
 		ops, bytes = ops+o, bytes+b
 	}
-	batch := q.ops.take(n)
-	if q.ops.len() == 0 {
+	batch := q.ops.Take(n)
+	if q.ops.Len() == 0 {
 		q.due = false
 		q.company.Stop()
 	}
@@ -109,9 +112,9 @@ func (j *Journal) enqueue(o op) error {
 func (j *Journal) withdraw(o op) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for i := range j.queue.ops.len() {
-		if j.queue.ops.at(i) == o {
-			j.queue.ops.remove(i)
+	for i := range j.queue.ops.Len() {
+		if j.queue.ops.At(i) == o {
+			j.queue.ops.Remove(i)
 			return true
 		}
 	}

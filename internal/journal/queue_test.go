@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/test/sqlfault"
 )
 
 // bubble is a journal in a bubble of time, with some deliveries that a wire has, and a count of its commits.
@@ -21,7 +22,7 @@ type bubble struct {
 func inBubble(t *testing.T, test func(t *testing.T, s *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f, driver := newFaults(t)
+		f, driver := sqlfault.New(t)
 		s := &bubble{o: options(t.TempDir())}
 		s.o.driver = driver
 		s.testJournal = openTest(t, s.o)
@@ -31,8 +32,8 @@ func inBubble(t *testing.T, test func(t *testing.T, s *bubble)) {
 			s.bind(ref, "packet "+to)
 			s.refs = append(s.refs, ref)
 		}
-		f.set(func(query string, ran bool) error {
-			if query == "COMMIT" && ran {
+		f.Set(func(query string, ran bool) error {
+			if appends(query) && ran {
 				s.commits.Add(1)
 			}
 			return nil

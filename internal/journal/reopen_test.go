@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/test/sqlfault"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -323,7 +324,7 @@ func TestRequeueAfterDrop(t *testing.T) {
 // A requeue and a late close of the same delivery in one commit.
 func TestRequeueAndClose(t *testing.T) {
 	for _, why := range []error{nil, bridge.Refuse("late", "late")} {
-		f, name := newFaults(t)
+		f, name := sqlfault.New(t)
 		o := options(t.TempDir())
 		o.driver = name
 		b := openTest(t, o)
@@ -333,8 +334,8 @@ func TestRequeueAndClose(t *testing.T) {
 		b.wantNotice("1001", "a|failed|nobody")
 		reached, goAhead := make(chan struct{}), make(chan struct{})
 		n := 0
-		f.set(func(query string, ran bool) error {
-			if query == "COMMIT" && !ran {
+		f.Set(func(query string, ran bool) error {
+			if appends(query) && !ran {
 				if n++; n == 1 {
 					close(reached)
 					<-goAhead
@@ -349,7 +350,7 @@ func TestRequeueAndClose(t *testing.T) {
 		queued := func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			return b.queue.ops.len() > 0
+			return b.queue.ops.Len() > 0
 		}
 		patient(t, "the requeue is in the queue", queued)
 		b.Settle(bridge.Result{Ref: ref, Err: why})
@@ -373,28 +374,5 @@ func TestRequeueAndClose(t *testing.T) {
 			t.Errorf("close with %v: after a restart next is %+v", why, x)
 		}
 		b.nothing(bridge.MQTT)
-	}
-}
-
-// A requeued message that never was told so is delayed like any other, and its age is its own.
-func TestRequeuedIsDelayed(t *testing.T) {
-	o := options(t.TempDir())
-	c := newClock()
-	o.Clock = c.Now
-	b := openTest(t, o)
-	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
-	ref := b.next(bridge.MQTT).Ref
-	b.bury(ref, bridge.Refuse("no", "nobody"))
-	b.wantNotice("1001", "a|failed|nobody")
-	c.add(time.Minute)
-	must(t, b.Delayed(t.Context(), time.Second))
-	b.want(direct(bridge.XMPP, "1003", "1004", "b"), bridge.OutcomeTaken)
-	must(t, b.Requeue(t.Context(), ref))
-	if a := b.Totals(); a.Oldest != time.Minute {
-		t.Errorf("the oldest waits for %v, want a minute", a.Oldest)
-	}
-	must(t, b.Delayed(t.Context(), time.Second))
-	if n := b.notice(); n.Note.Status != "delayed" || n.To != "1001" {
-		t.Errorf("notice %+v to %s", n.Note, n.To)
 	}
 }

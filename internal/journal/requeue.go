@@ -2,29 +2,27 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"chatrelay/bridge"
-	"chatrelay/message"
+	"chatrelay/internal/journal/picture"
+	"chatrelay/internal/journal/sqlite"
 )
 
 // Requeue puts dead deliveries back into their lanes. Their message is pending again, and so is its key. All of
 // them or none: a delivery that is not dead is an error.
 func (j *Journal) Requeue(ctx context.Context, refs ...bridge.Ref) error {
-	return j.changeDead(ctx, "requeue", refs, (*txn).requeue)
+	return j.changeDead(ctx, "requeue", refs, (*decision).requeue)
 }
 
 // Drop gives dead deliveries up for good. They stay counted as dead.
 func (j *Journal) Drop(ctx context.Context, refs ...bridge.Ref) error {
-	return j.changeDead(ctx, "drop", refs, (*txn).drop)
+	return j.changeDead(ctx, "drop", refs, (*decision).drop)
 }
 
 // changeDead reads the messages of dead deliveries back and has the writer do something with them.
-func (j *Journal) changeDead(ctx context.Context, what string, refs []bridge.Ref, do func(*txn, *entry, *delivery)) error {
+func (j *Journal) changeDead(ctx context.Context, what string, refs []bridge.Ref, do func(*decision, recalled, *picture.Delivery)) error {
 	if len(refs) == 0 {
 		return nil
 	}
@@ -53,12 +51,12 @@ func (j *Journal) waitChanged(ctx context.Context, what string, o *changeDeadOp)
 type changeDeadOp struct {
 	j     *Journal
 	refs  []bridge.Ref
-	do    func(*txn, *entry, *delivery)
+	do    func(*decision, recalled, *picture.Delivery)
 	some  bool // those that are not dead any more are passed over
 	waits bool // what it does adds to what waits: it ends where there is no room for that
 	n     int  // how many were changed
 	full  bool
-	read  map[uint64]recalled // what the file has of them
+	read  recalled // what the file has of them
 	err   error
 	done  chan error // capacity 1
 }
@@ -71,193 +69,105 @@ func (o *changeDeadOp) end(_ *Journal, err error) bool {
 }
 
 // prepare reads the messages before the writer takes the lock.
-func (o *changeDeadOp) prepare() { o.read, o.err = o.j.readDead(o.refs) }
+func (o *changeDeadOp) prepare() { o.read, o.err = o.j.recall(o.refs) }
 
-// apply looks at all before it changes any.
-func (o *changeDeadOp) apply(t *txn) {
-	type pair struct {
-		m *entry
-		l *delivery
-	}
-	var found []pair
+// decide looks at all before it changes any.
+func (o *changeDeadOp) decide(d *decision) {
+	var found []*picture.Delivery
 	seen := map[bridge.Ref]bool{}
 	for _, ref := range o.refs {
 		if seen[ref] || o.err != nil {
 			continue
 		}
 		seen[ref] = true
-		m, err := t.restore(o.read, ref.Msg)
-		if err != nil {
-			o.err = err
-			return
-		}
-		var d *delivery
-		if m != nil {
-			d = m.delivery(ref.Delivery)
-		}
-		switch {
-		case d != nil && d.durable.dead:
-			found = append(found, pair{m, d})
-		case !o.some:
+		if p := d.dead(o.read, ref); p != nil {
+			found = append(found, p)
+		} else if !o.some {
 			o.err = fmt.Errorf("delivery %v: %w", ref, ErrUnknown)
 		}
 	}
 	if o.err != nil {
 		return
 	}
+	o.n, o.full = 0, false
 	for _, p := range found {
-		if most := t.j.opt.MaxPending; o.waits && most > 0 && t.j.waiting+o.n >= most {
+		if most := d.j.opt.MaxPending; o.waits && most > 0 && d.j.waiting+d.waiting >= most {
 			o.full = true
 			return
 		}
-		o.do(t, p.m, p.l)
+		o.do(d, o.read, p)
 		o.n++
 	}
 }
 
-// recalled is a message with its dead deliveries as the file has them.
-type recalled struct {
-	m          *entry
-	deliveries []loadedDelivery
+// recalled is messages with their dead deliveries as the file has them.
+type recalled map[uint64]*recalledMessage
+
+type recalledMessage struct {
+	*sqlite.DeadMessage
+	made *picture.Message
 }
 
-// readDead reads messages with dead deliveries, many at a time. Only the writer calls it.
-func (j *Journal) readDead(refs []bridge.Ref) (map[uint64]recalled, error) {
-	read := map[uint64]recalled{}
-	for chunk := range slices.Chunk(refs, 64) {
-		ids := make([]any, len(chunk))
-		for i, ref := range chunk {
-			ids[i] = int64(ref.Msg)
-		}
-		in := "(?" + strings.Repeat(",?", len(ids)-1) + ")"
-		err := j.rows(func(rows *sql.Rows) error {
-			m, err := scanEntry(rows.Scan)
-			if err == nil {
-				read[m.id] = recalled{m: m}
-			}
-			return err
-		}, "SELECT "+entryColumns+" FROM messages WHERE id IN "+in, ids...)
-		if err != nil {
-			return nil, err
-		}
-		deliveries := map[uint64][]loadedDelivery{}
-		err = j.rows(func(rows *sql.Rows) error {
-			var r loadedDelivery
-			err := r.scan(rows.Scan)
-			deliveries[r.msg] = append(deliveries[r.msg], r)
-			return err
-		}, "SELECT "+deliveryColumns+" FROM legs WHERE state = 1 AND msg IN "+in, ids...)
-		if err != nil {
-			return nil, err
-		}
-		for id, found := range deliveries {
-			if r, ok := read[id]; ok {
-				read[id] = recalled{r.m, found}
-			}
-		}
-	}
-	return read, nil
-}
-
-// whole makes a message of what was read.
-func (j *Journal) whole(row recalled) (*entry, error) {
-	for i := range row.deliveries {
-		if _, err := j.join(row.m, &row.deliveries[i]); err != nil {
-			return nil, err
-		}
-	}
-	row.m.ran = j.ranAt(row.m.at)
-	return row.m, nil
-}
-
-// restore gives the message of a dead delivery, from what was read of the file unless memory has it; nil: there is none.
-// It stays in memory only if something becomes of it.
-func (t *txn) restore(read map[uint64]recalled, id uint64) (*entry, error) {
-	j := t.j
-	if m := j.entries[id]; m != nil {
-		return m, nil
-	}
-	row, ok := read[id]
-	if !ok {
-		return nil, nil
-	}
-	m, err := j.whole(row)
-	if err != nil {
+// recall reads them. By the writer only. What the tables have not been told yet they must be told before.
+func (j *Journal) recall(refs []bridge.Ref) (recalled, error) {
+	if err := j.upToDate(); err != nil {
 		return nil, err
 	}
-	j.entries[id] = m
-	t.undo = append(t.undo, func() { delete(j.entries, id) })
-	t.idle = append(t.idle, m) // if nothing is done with it, it leaves memory again
-	return m, nil
+	found, err := j.tables.Recall(refs)
+	read := make(recalled, len(found))
+	for id, m := range found {
+		read[id] = &recalledMessage{DeadMessage: m}
+	}
+	return read, err
 }
 
-func (t *txn) requeue(m *entry, d *delivery) {
-	mb := t.snapshot(m)
-	if mb.open == 0 {
-		t.count(died, m.origin, mb.reason, -1)
-		t.pending[m.origin]++
-		t.pinned += int64(m.keys)
-		mb.base += answerSlots // new answers, new numbers
-		mb.changed, mb.reason = true, ""
-		mb.bounced = false
-		t.unmarkFailed(m.id)
-		t.rememberRequeued(m)
-		t.after = append(t.after, func() { t.j.relist(m) })
+// dead finds a dead delivery, in memory or in what was read of the file; nil: there is none, or not any more.
+func (d *decision) dead(read recalled, ref bridge.Ref) *picture.Delivery {
+	if d.raised[ref] != nil {
+		return nil
 	}
-	mb.open++
-	mb.dead--
-	t.open[d.lane.side]++
-	t.dead.removeDead(m, d)
-	b := t.snapshotDelivery(d)
-	b.dead = false
-	if d.note = nil; d.post != nil {
-		d.note = &bridge.Note{Post: d.post}
-	}
-	t.revived = append(t.revived, d)
-	t.after = append(t.after, func() {
-		if d.finished() {
-			return // closed in the same breath
+	m := d.j.pic.Messages[ref.Msg]
+	if r := read[ref.Msg]; m == nil && r != nil {
+		if r.made == nil {
+			r.Ran = d.j.ranAt(r.At, d.head.Ran)
+			r.made = r.Message()
 		}
-		d.attempts, d.waited = 0, 0
-		t.j.queueDelivery(d)
-	})
+		m = r.made
+	}
+	if m == nil {
+		return nil
+	}
+	if p := m.Delivery(ref.Delivery); p != nil && p.Dead {
+		return p
+	}
+	return nil
 }
 
-// relist puts a message that is pending again into the lists by age.
-func (j *Journal) relist(m *entry) {
-	older := func(x *entry) bool { return x.ran <= m.ran }
-	j.byAge.insert(m, older)
-	if !m.durable.delayed {
-		j.undelayed.insert(m, older)
+// recall says with what the picture has not what is about to be changed.
+func (d *decision) recall(read recalled, p *picture.Delivery) {
+	id := p.Message.ID
+	if d.raised[p.Ref()] = p; d.j.pic.Messages[id] == nil && !d.recalled[id] {
+		d.recalled[id] = true
+		d.add(&read[id].Recalled)
 	}
 }
 
-// rememberRequeued makes the keys of a message known again, should they have been forgotten since.
-func (t *txn) rememberRequeued(m *entry) {
-	var packed []byte
-	err := t.j.conn.QueryRowContext(context.Background(), "SELECT keys FROM messages WHERE id = ?", int64(m.id)).Scan(&packed)
-	if err != nil {
-		t.j.logLines.later(t.j.log.Warn().Err(err).Uint64("msg", m.id), "the keys of a requeued message cannot be read")
-		return
-	}
-	for ; len(packed) >= len(message.Key{}); packed = packed[len(message.Key{}):] {
-		key := message.Key(packed[:len(message.Key{})])
-		if _, ok := t.j.dedup.find(m.origin, key); !ok {
-			t.addKey(seenKey{key, m.origin, newDedupEntry(m.id, 0)})
+func (d *decision) requeue(read recalled, p *picture.Delivery) {
+	d.recall(read, p)
+	d.waiting++
+	f := &picture.Requeued{Ref: p.Ref()}
+	if r := read[p.Message.ID]; r != nil {
+		f.Keys = r.Known
+		for _, key := range r.Known { // a retry in the same frame is one
+			if _, known := d.find(r.Origin, key); !known {
+				d.keys[originKey{r.Origin, key}] = picture.First{Msg: r.ID}
+			}
 		}
 	}
+	d.add(f)
 }
 
-func (t *txn) drop(m *entry, d *delivery) {
-	mb := t.snapshot(m)
-	b := t.snapshotDelivery(d)
-	b.dead, b.gone = false, true
-	mb.dead--
-	mb.dropped++
-	mb.changed = true
-	t.dead.removeDead(m, d)
-	if mb.open == 0 && mb.dead == 0 {
-		mb.over = true // nothing of it is left
-		t.markIdle(m)
-	}
+func (d *decision) drop(read recalled, p *picture.Delivery) {
+	d.recall(read, p)
+	d.add(&picture.Dropped{Ref: p.Ref()})
 }

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
 )
 
 // Shares (DESIGN 6): once more than half of the room is taken, who holds more than a quarter of the whole gets no
@@ -53,28 +54,37 @@ func (s *shares) change(h holder, deliveries, blocks int) {
 // add counts a delivery that waits. Its message's body is held once by the sender, for as long as anything of it
 // waits, be it only the notice that it failed; and by each destination.
 func (s *shares) add(d *delivery) {
-	m := d.entry
-	m.waiting++
-	s.count(d, 1, m.waiting == 1)
+	d.Message.Waiting++
+	s.count(d, 1, d.Message.Waiting == 1)
 }
 
 // remove takes it off again.
 func (s *shares) remove(d *delivery) {
-	m := d.entry
-	m.waiting--
-	s.count(d, -1, m.waiting == 0)
+	d.Message.Waiting--
+	s.count(d, -1, d.Message.Waiting == 0)
 }
 
 func (s *shares) count(d *delivery, sign int, body bool) {
-	m, blocks := d.entry, sign*d.entry.blocks()
-	if d.kind.IsMessage() {
-		receiver := receiverOf(d.lane.side, d.kind, d.to, d.post)
-		s.change(receiver, sign, sign*d.blocks(receiver))
+	m := d.Message
+	x := bridge.Delivery{Side: d.Side, Kind: d.Kind, To: d.To, Note: bridge.Note{Post: d.Post}}
+	eachHolder(m.Origin, m.From, int(m.Size), x, body, func(h holder, blocks int) { s.change(h, sign, sign*blocks) })
+}
+
+// eachHolder tells who holds a delivery, and how many blocks with it: its message's sender, and, if it is a message, its
+// receiver. body: the sender holds the body with this one.
+func eachHolder(origin bridge.SideID, from string, size int, x bridge.Delivery, body bool, each func(h holder, blocks int)) {
+	blocks := blocksOf(size)
+	if x.Kind.IsMessage() {
+		receiver, held := receiverOf(x.Side, x.Kind, x.To, x.Note.Post), blocks
+		if receiver.side != x.Side {
+			held = 0 // the body of copies that count for their room is counted with the room's own delivery, once
+		}
+		each(receiver, held)
 	}
 	if !body {
 		blocks = 0
 	}
-	s.change(holder{false, m.origin, m.from}, sign, blocks)
+	each(holder{false, origin, from}, blocks)
 }
 
 // receiverOf is the destination that a delivery counts for. A copy that was taken undecided waits for its room's word:
@@ -86,17 +96,8 @@ func receiverOf(side bridge.SideID, kind bridge.Kind, to string, post *bridge.Po
 	return holder{true, side, to}
 }
 
-// blocks is what a delivery adds to its receiver's. The body of copies that count for their room is counted with the
-// room's own delivery, once.
-func (d *delivery) blocks(receiver holder) int {
-	if receiver.side != d.lane.side {
-		return 0
-	}
-	return d.entry.blocks()
-}
-
-// blocks is about what a message takes in the file: body, row and keys.
-func (m *entry) blocks() int { return 1 + (int(m.size)+blockSize-1)/blockSize }
+// blocksOf is about what a message takes in the file: body, row and keys.
+func blocksOf(size int) int { return 1 + (size+blockSize-1)/blockSize }
 
 // busyText is what the sender of a message hears that would go beyond a share.
 const busyText = "too much from this sender or for this receiver is waiting already: send it again later"
@@ -104,25 +105,26 @@ const busyText = "too much from this sender or for this receiver is waiting alre
 // overShare tells whether a message would go beyond its sender's or its destinations' share. A copy to one
 // destination that is over its share is taken as long as another one is not: else one member's inbox would shut
 // the group.
-func (t *txn) overShare(r *bridge.Record) bool {
-	j := t.j
+func (d *decision) overShare(r *bridge.Record) bool {
+	j := d.j
 	s, most := &j.space, j.opt.MaxPending
-	byBytes := s.used+s.grown+t.bytes > j.opt.MaxBytes/shareFrom
-	byCount := most > 0 && j.waiting > most/shareFrom
+	byBytes := s.used+s.grown+d.bytes > j.opt.MaxBytes/shareFrom
+	byCount := most > 0 && j.waiting+d.waiting > most/shareFrom
 	if !byBytes && !byCount {
 		return false
 	}
 	over := func(h holder) bool {
-		has := j.shares.of(h)
-		return byBytes && int64(has.blocks)*blockSize > j.opt.MaxBytes/shareMost || byCount && int(has.deliveries) > most/shareMost
+		has, more := j.shares.of(h), d.shares[h]
+		return byBytes && int64(has.blocks+more.blocks)*blockSize > j.opt.MaxBytes/shareMost ||
+			byCount && int(has.deliveries+more.deliveries) > most/shareMost
 	}
 	if over(holder{false, r.Origin, r.From}) {
 		return true
 	}
 	full := 0
-	for _, d := range r.Deliveries {
-		if over(receiverOf(d.Side, d.Kind, d.To, d.Note.Post)) {
-			if full++; d.Kind == bridge.KindRoom {
+	for _, x := range r.Deliveries {
+		if over(receiverOf(x.Side, x.Kind, x.To, x.Note.Post)) {
+			if full++; x.Kind == bridge.KindRoom {
 				return true
 			}
 		}
@@ -132,14 +134,14 @@ func (t *txn) overShare(r *bridge.Record) bool {
 
 // refuseBusy answers what would go beyond a share. XMPP is told to wait, as with a full journal. MQTT cannot keep
 // one message and bring the next: it is refused, and its sender told. No key is kept of it.
-func (t *txn) refuseBusy(r *bridge.Record) bridge.Outcome {
+func (d *decision) refuseBusy(r *bridge.Record) bridge.Outcome {
 	r.Why = bridge.Refuse("busy", busyText)
 	if r.Origin != bridge.MQTT {
 		return bridge.OutcomeFull
 	}
-	t.count(refused, r.Origin, r.Why.Reason, 1)
-	if t.j.opt.Notices.Failed && t.j.mayNotify(r.Via, r.From) {
-		t.takeAnswers(brief(r), t.notice(nil, r.From, bridge.Note{Status: "failed", Text: busyText}))
+	d.count(refused, r.Origin, r.Why.Reason, 1)
+	if r.From != "" && d.j.opt.Notices.Failed && d.j.mayNotify(r.Via, r.From) {
+		d.takeAnswers(brief(r), []bridge.Delivery{picture.Notice(r.From, bridge.Note{Status: "failed", Text: busyText}, d.head.At)})
 	}
-	return t.countReceived(r, bridge.OutcomeRefused)
+	return d.countReceived(r, bridge.OutcomeRefused)
 }

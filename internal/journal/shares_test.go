@@ -193,17 +193,17 @@ func TestTooManyDeadLettersAtTheStart(t *testing.T) {
 func (b *testJournal) checkShares() {
 	b.t.Helper()
 	n, fresh := 0, shares{b.shares.seed, map[uint64]holding{}}
-	for _, m := range b.entries {
-		has := m.waiting
-		m.waiting = 0
-		for _, d := range m.deliveries {
-			if d != nil && !d.finished() {
+	for _, m := range b.pic.Messages {
+		has := m.Waiting
+		m.Waiting = 0
+		for _, p := range m.Deliveries {
+			if p != nil && !p.Finished() {
 				n++
-				fresh.add(d)
+				fresh.add(seatOf(p))
 			}
 		}
-		if m.waiting != has {
-			b.t.Fatalf("message %d counts %d deliveries that wait, has %d", m.id, has, m.waiting)
+		if m.Waiting != has {
+			b.t.Fatalf("message %d counts %d deliveries that wait, has %d", m.ID, has, m.Waiting)
 		}
 	}
 	if n != b.waiting || !maps.Equal(fresh.holdings, b.shares.holdings) {

@@ -1,10 +1,9 @@
 package journal
 
 import (
-	"context"
-	"slices"
-
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
+	"chatrelay/internal/journal/sqlite"
 )
 
 const (
@@ -15,7 +14,6 @@ const (
 	purgeLeast  = 256       // fewer wait for an idle moment
 	reopenPart  = 80        // percent: below this the journal takes again
 	reservePart = 8         // of the limit, above it, is for answers
-	vacuumPages = 256       // given back in one idle slice
 )
 
 // space is how full the file is. Guarded by Journal.mu.
@@ -30,12 +28,12 @@ type space struct {
 
 // isFull tells whether there is no room for one more message. Bindings and closes, with the notices they make,
 // are not asked: they are what drains the journal, and they are small.
-func (t *txn) isFull(r *bridge.Record) bool {
-	s := &t.j.space
-	if !s.full && s.used+s.grown+t.bytes+int64(len(r.Body)) >= t.j.opt.MaxBytes {
+func (d *decision) isFull(r *bridge.Record) bool {
+	s := &d.j.space
+	if !s.full && s.used+s.grown+d.bytes+int64(len(r.Body)) >= d.j.opt.MaxBytes {
 		s.full = true
 	}
-	if !s.crowded && t.j.crowds(len(r.Deliveries)) {
+	if !s.crowded && d.crowds(len(r.Deliveries)) {
 		s.crowded = true
 	}
 	return s.full || s.crowded
@@ -43,16 +41,16 @@ func (t *txn) isFull(r *bridge.Record) bool {
 
 // overflows tells whether a record's answers would go beyond the reserve. They carry the body of a message that
 // nobody paid for (refused, or a retry), so a flood of them must end somewhere.
-func (t *txn) overflows(r *bridge.Record, answers int) bool {
-	s, limit := &t.j.space, t.j.opt.MaxBytes
-	return s.used+s.grown+t.bytes+int64(len(r.Body)) >= limit+limit/reservePart || t.j.crowdsReserve(answers)
+func (d *decision) overflows(r *bridge.Record, answers int) bool {
+	s, limit := &d.j.space, d.j.opt.MaxBytes
+	return s.used+s.grown+d.bytes+int64(len(r.Body)) >= limit+limit/reservePart || d.j.crowdsReserve(d.waiting+answers)
 }
 
-// accountSpace keeps the account of the file's size: used pages, not the file's length, which only shrinks slowly.
+// accountSpace keeps the account of the files' size: used pages, not a file's length, which only shrinks slowly.
 // Under Journal.mu; it asks SQLite for two numbers that it has in memory.
-func (j *Journal) accountSpace(t *txn) error {
+func (j *Journal) accountSpace(bytes int) error {
 	s := &j.space
-	s.grown += t.bytes
+	s.grown += int64(bytes)
 	s.commits++
 	j.uncrowd()
 	j.shedDead()
@@ -60,7 +58,7 @@ func (j *Journal) accountSpace(t *txn) error {
 	if s.grown < min(256<<10, j.opt.MaxBytes/64) && s.commits < 256 && !s.full {
 		return nil
 	}
-	if err := j.measure(); err != nil && !temporary(err) {
+	if err := j.measure(); err != nil && !sqlite.Temporary(err) {
 		return err
 	}
 	return nil
@@ -68,16 +66,18 @@ func (j *Journal) accountSpace(t *txn) error {
 
 func (j *Journal) measure() error {
 	s := &j.space
-	pages, err := pragma(j.conn, "page_count")
+	used, free, err := j.tables.Used()
 	if err != nil {
 		return err
 	}
-	if s.free, err = pragma(j.conn, "freelist_count"); err != nil {
+	logged, err := j.frames.Room()
+	if err != nil {
 		return err
 	}
-	s.used, s.grown, s.commits = (pages-s.free)*j.pageSize, 0, 0
+	used += logged
+	s.used, s.free, s.grown, s.commits = used, free, 0, 0
 	switch {
-	case s.used >= j.opt.MaxBytes:
+	case s.used >= j.opt.MaxBytes, j.unsaved.bytes >= behindMost*j.opt.checkpointBytes():
 		s.full = true
 	case s.used < j.opt.MaxBytes/100*reopenPart:
 		s.full = false
@@ -97,49 +97,34 @@ func (j *Journal) logFull() {
 			Int("deliveries", j.waiting).Int("max_pending", j.opt.MaxPending), text)
 	}
 	j.logShed()
-	if warn := j.dead.bytes > j.opt.MaxBytes/deadShare/2; warn != j.deadWarned {
-		if j.deadWarned = warn; warn {
-			j.logLines.later(j.log.Error().Int64("dead", j.dead.n).Int64("bytes", j.dead.bytes).Int64("limit", j.opt.MaxBytes),
+	if warn := j.pic.Dead.Bytes > j.opt.MaxBytes/deadShare/2; warn != j.shed.warned {
+		if j.shed.warned = warn; warn {
+			j.logLines.later(j.log.Error().Int64("dead", j.pic.Dead.N).Int64("bytes", j.pic.Dead.Bytes).Int64("limit", j.opt.MaxBytes),
 				"dead letters fill more than half of their quarter of the journal; beyond it the oldest are put away: look at them, requeue or drop them")
 		}
 	}
 }
 
-// purge lets finished messages go, oldest first, whose time or room is over.
-func (t *txn) purge() {
-	j := t.j
-	due := 0
+// forget lets delivered messages go, oldest first, whose time or room is over. Few wait for an idle moment.
+func (d *decision) forget(idle bool) {
+	j := d.j
+	list := &j.pic.Finished
+	var due []uint64
 	var freed int64
-	for due < j.finished.len() && due < purgeChunk {
-		f := j.finished.at(due)
-		if t.ran-f.at < bounceFor && j.finished.len()-due <= keptRows && j.finishedBytes-freed <= j.opt.MaxBytes/keptPart && !j.space.full {
+	for len(due) < min(list.Len(), purgeChunk) {
+		f := list.At(len(due))
+		if d.head.Ran-f.At < bounceFor && list.Len()-len(due) <= keptRows && j.pic.FinishedBytes-freed <= j.opt.MaxBytes/keptPart && !j.space.full {
 			break
 		}
-		if f.m.durable.unproven > 0 {
+		if f.Message.Unproven > 0 {
 			break // it may have to be bounced yet
 		}
-		freed += int64(f.m.size)
-		due++
+		freed += f.Message.BodySize()
+		due = append(due, f.Message.ID)
 	}
-	if due < purgeLeast && !j.idle && !j.space.full {
-		return
+	if len(due) > 0 && (len(due) >= purgeLeast || idle || j.space.full) {
+		d.add(&picture.Forgot{Messages: due})
 	}
-	var gone []*entry
-	for i := range due {
-		m := j.finished.at(i).m
-		t.snapshot(m).over = true
-		if m.durable.open == 0 && m.durable.answers == 0 {
-			t.deletes = append(t.deletes, m.id)
-			gone = append(gone, m)
-		}
-	}
-	t.purged = due
-	t.after = append(t.after, func() {
-		j.finishedBytes -= freed
-		for _, m := range gone {
-			j.releaseEntry(m)
-		}
-	})
 }
 
 // tick is the writer's idle moment: trouble is tried again, old keys and rows go, the log is folded in, free
@@ -151,8 +136,8 @@ func (j *Journal) tick() error {
 	if err := j.rotate(); err != nil {
 		return j.failed(nil, err)
 	}
-	if j.ran()-j.ranSaved >= saveEvery.Milliseconds() {
-		if err := j.saveRan(); err != nil {
+	if j.ran()-j.pic.Head.Ran >= saveEvery.Milliseconds() {
+		if err := j.saveRunning(); err != nil {
 			return j.failed(nil, err)
 		}
 	}
@@ -162,67 +147,56 @@ func (j *Journal) tick() error {
 	return nil
 }
 
-// sweep purges a chunk and gives a slice of free pages back, if there is any of either.
+// saveRunning keeps the running time, so that the window goes on after a restart: any frame has it.
+func (j *Journal) saveRunning() error {
+	j.mu.Lock()
+	d := j.newDecision()
+	d.add(&picture.Lease{Next: j.pic.Lease})
+	j.mu.Unlock()
+	return j.commitAlone(d)
+}
+
+// sweep forgets a chunk and gives a slice of free pages back, if there is any of either.
 func (j *Journal) sweep() error {
-	if t, some := j.planSweep(); some {
-		if err := t.write(); err != nil {
-			j.abandon()
-			j.undo(t)
+	j.mu.Lock()
+	d := j.newDecision()
+	d.forget(true)
+	j.mu.Unlock()
+	if len(d.facts) > 0 {
+		if err := j.commitAlone(d); err != nil {
 			return err
 		}
 		j.mu.Lock()
-		t.committed()
 		err := j.measure()
 		j.logFull()
 		j.mu.Unlock()
 		if err != nil {
 			return err
 		}
-		j.checkpointed = false
 	}
-	return j.checkpoint()
+	if err := j.checkpoint(false); err != nil {
+		return err
+	}
+	return j.tidy()
 }
 
-func (j *Journal) planSweep() (*txn, bool) {
-	t := j.newTxn()
+// tidy has the file folded and shrunk. Without room for it the file is good as it is.
+func (j *Journal) tidy() error {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.idle = true
-	t.purge()
-	j.idle = false
-	slices.Sort(t.deletes)
-	return t, t.purged > 0
-}
-
-// checkpoint moves the log into the file, so that little hangs on it, and shrinks the file.
-func (j *Journal) checkpoint() error {
-	if j.folder.dir == "" || j.checkpointed {
+	free := j.space.free
+	j.mu.Unlock()
+	if err := j.frames.Tidy(); err != nil && !sqlite.Temporary(err) {
+		return err
+	}
+	shrunk, err := j.tables.Tidy(free)
+	if sqlite.Temporary(err) {
 		return nil
 	}
-	if err := j.vacuum(); err != nil && !temporary(err) {
-		return err // but without room for it the file is good as it is
+	if err != nil || !shrunk {
+		return err
 	}
-	return nil
-}
-
-func (j *Journal) vacuum() error {
 	j.mu.Lock()
-	spare := j.space.free
-	j.mu.Unlock()
-	if spare > 4*vacuumPages {
-		if err := j.exec("PRAGMA incremental_vacuum(256)"); err != nil {
-			return err
-		}
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		defer j.logFull()
-		return j.measure()
-	}
-	j.checkpointed = true
-	return j.exec("PRAGMA wal_checkpoint(PASSIVE)")
-}
-
-func (j *Journal) exec(query string, args ...any) error {
-	_, err := j.conn.ExecContext(context.Background(), query, args...)
-	return err
+	defer j.mu.Unlock()
+	defer j.logFull()
+	return j.measure()
 }

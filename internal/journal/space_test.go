@@ -100,9 +100,7 @@ func TestFinishedRowsGo(t *testing.T) {
 	b := openTest(t, o)
 	rows := func() (n int) {
 		b.sync()
-		if err := b.reader.bodies.QueryRow("SELECT count(*) FROM messages").Scan(&n); err != nil {
-			t.Fatal(err)
-		}
+		b.ask(&n, "SELECT count(*) FROM messages")
 		return n
 	}
 	for round := range 2 {
@@ -125,8 +123,8 @@ func TestFinishedRowsGo(t *testing.T) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.entries) > purgeLeast || len(b.lanes) > 0 || b.cachedBytes != 0 {
-		t.Errorf("memory holds %d entries, %d lanes, %d bytes", len(b.entries), len(b.lanes), b.cachedBytes)
+	if len(b.pic.Messages) > purgeLeast || len(b.lanes) > 0 || b.cachedBytes != 0 {
+		t.Errorf("memory holds %d entries, %d lanes, %d bytes", len(b.pic.Messages), len(b.lanes), b.cachedBytes)
 	}
 }
 

@@ -8,16 +8,18 @@ import (
 	"testing"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/sqlite"
+	"chatrelay/test/sqlfault"
 )
 
-// names tells which files a folder holds, but for its lock.
+// names tells which files a folder holds, but for its lock and the log.
 func names(t testing.TB, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	must(t, err)
 	var found []string
 	for _, e := range entries {
-		if e.Name() != lockName {
+		if e.Name() != sqlite.LockName && !strings.HasPrefix(e.Name(), sqlite.LogName) {
 			found = append(found, e.Name())
 		}
 	}
@@ -27,7 +29,7 @@ func names(t testing.TB, dir string) string {
 // The folder of an earlier version has the file under the new name, and all that was in its log.
 func TestTakeOverOf3f1b3b0(t *testing.T) {
 	dir := oldFolder(t)
-	stamp, err := os.ReadFile(filepath.Join(dir, lockName))
+	stamp, err := os.ReadFile(filepath.Join(dir, sqlite.LockName))
 	must(t, err)
 	look := func() {
 		r, err := OpenReadOnly(dir)
@@ -54,27 +56,28 @@ func TestTakeOverOf3f1b3b0(t *testing.T) {
 // new name it leaves the stamp, too: with that, and without its own file, an earlier version does not start.
 func TestTakeOverStopsAnywhere(t *testing.T) {
 	want := openTest(t, oldOptions(oldFolder(t))).picture()
-	f, driver := newFaults(t)
+	f, driver := sqlfault.New(t)
 	dir := oldFolder(t)
-	must(t, os.Truncate(filepath.Join(dir, lockName), 0)) // the earlier version ended before it had written the stamp
-	h, err := lockFolder(dir)
+	must(t, os.Truncate(filepath.Join(dir, sqlite.LockName), 0)) // the earlier version ended before it had written the stamp
+	h, err := sqlite.LockFolder(dir)
 	must(t, err)
 	var copies []string
 	stop := func() { copies = append(copies, copyFolder(t, dir)) }
-	f.set(func(string, bool) error { stop(); return nil })
-	h.sync = func(string) error { stop(); return nil }
-	must(t, h.prepare(driver))
+	f.Set(func(string, bool) error { stop(); return nil })
+	h.Sync = func(string) error { stop(); return nil }
+	h.Use(driver, "")
+	must(t, h.Prepare())
 	stop()
-	f.set(nil)
-	must(t, h.unlock())
+	f.Set(nil)
+	must(t, h.Unlock())
 	states := map[string]bool{}
 	for i, dir := range copies {
 		left := names(t, dir)
-		if info, err := os.Stat(filepath.Join(dir, oldName+"-wal")); err == nil && info.Size() == 0 {
+		if info, err := os.Stat(filepath.Join(dir, sqlite.OldName+"-wal")); err == nil && info.Size() == 0 {
 			left += " (empty)"
 		}
 		states[left] = true
-		if stamp, err := os.ReadFile(filepath.Join(dir, lockName)); left == fileName && (err != nil || len(stamp) == 0) {
+		if stamp, err := os.ReadFile(filepath.Join(dir, sqlite.LockName)); left == sqlite.FileName && (err != nil || len(stamp) == 0) {
 			t.Errorf("stop %d: the new name without the stamp (%v)", i, err)
 		}
 		b := openTest(t, oldOptions(dir))
@@ -82,7 +85,7 @@ func TestTakeOverStopsAnywhere(t *testing.T) {
 			t.Errorf("stop %d, %s:\n%s\nwant\n%s", i, left, got, want)
 		}
 		b.end()
-		if got := names(t, dir); got != fileName {
+		if got := names(t, dir); got != sqlite.FileName {
 			t.Errorf("stop %d, %s: now it holds %s", i, left, got)
 		}
 	}
@@ -104,14 +107,14 @@ func TestTakeOverWaits(t *testing.T) {
 	must(t, err)
 	b := openTest(t, oldOptions(dir))
 	want := b.picture()
-	if got := names(t, dir); !strings.HasPrefix(got, "book.db ") || strings.Contains(got, fileName) {
+	if got := names(t, dir); !strings.HasPrefix(got, "book.db ") || strings.Contains(got, sqlite.FileName) {
 		t.Errorf("while somebody looks the folder holds %s", got)
 	}
 	must(t, r.Close())
 
-	f, driver := newFaults(t)
-	full := noRoom(t)
-	f.set(func(q string, ran bool) error {
+	f, driver := sqlfault.New(t)
+	full := sqlfault.NoRoom(t)
+	f.Set(func(q string, ran bool) error {
 		if strings.Contains(q, "wal_checkpoint(TRUNCATE)") && !ran {
 			r, err = OpenReadOnly(dir) // holds the log, as the full disk would
 			must(t, err)
@@ -122,7 +125,7 @@ func TestTakeOverWaits(t *testing.T) {
 	o := oldOptions(dir)
 	o.driver = driver
 	b = b.reopen(o)
-	f.set(nil)
+	f.Set(nil)
 	if got := b.picture(); got != want {
 		t.Errorf("on a full disk:\n%s\nwant\n%s", got, want)
 	}
@@ -132,7 +135,7 @@ func TestTakeOverWaits(t *testing.T) {
 		t.Errorf("taken over:\n%s\nwant\n%s", got, want)
 	}
 	b.end()
-	if got := names(t, dir); got != fileName {
+	if got := names(t, dir); got != sqlite.FileName {
 		t.Errorf("the folder holds %s", got)
 	}
 }
@@ -141,13 +144,13 @@ func TestTakeOverWaits(t *testing.T) {
 func TestTakeOverRefuses(t *testing.T) {
 	for name, do := range map[string]func(dir string) error{
 		"both": func(dir string) error {
-			b, err := os.ReadFile(filepath.Join(dir, oldName))
-			return errors.Join(err, os.WriteFile(filepath.Join(dir, fileName), b, 0o600))
+			b, err := os.ReadFile(filepath.Join(dir, sqlite.OldName))
+			return errors.Join(err, os.WriteFile(filepath.Join(dir, sqlite.FileName), b, 0o600))
 		},
-		"empty": func(dir string) error { return os.WriteFile(filepath.Join(dir, oldName), nil, 0o600) },
-		"gone":  func(dir string) error { return os.Remove(filepath.Join(dir, oldName)) },
+		"empty": func(dir string) error { return os.WriteFile(filepath.Join(dir, sqlite.OldName), nil, 0o600) },
+		"gone":  func(dir string) error { return os.Remove(filepath.Join(dir, sqlite.OldName)) },
 		"log only": func(dir string) error {
-			return errors.Join(os.Remove(filepath.Join(dir, oldName)), os.Truncate(filepath.Join(dir, lockName), 0))
+			return errors.Join(os.Remove(filepath.Join(dir, sqlite.OldName)), os.Truncate(filepath.Join(dir, sqlite.LockName), 0))
 		},
 	} {
 		dir := oldFolder(t)
@@ -171,10 +174,10 @@ func TestLookAtEmptied(t *testing.T) {
 	b := openTest(t, o)
 	b.append(direct(bridge.XMPP, "1001", "1002", "a"))
 	dir := copyFolder(t, o.Dir) // with its log
-	log := filepath.Join(dir, fileName+"-wal")
+	log := filepath.Join(dir, sqlite.FileName+"-wal")
 	before, err := os.Stat(log)
 	must(t, err)
-	must(t, os.Truncate(filepath.Join(dir, fileName), 0))
+	must(t, os.Truncate(filepath.Join(dir, sqlite.FileName), 0))
 	if r, err := OpenReadOnly(dir); !errors.Is(err, ErrDamaged) {
 		t.Errorf("got %v", err)
 		must(t, r.Close())

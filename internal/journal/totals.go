@@ -12,10 +12,10 @@ func (j *Journal) Totals() bridge.Totals {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	a := bridge.Totals{
-		Counts:  maps.Clone(j.counts),
+		Counts:  maps.Clone(j.pic.Counts),
 		Pending: map[bridge.SideID]int64{},
 		Open:    map[bridge.SideID]int64{},
-		Keys:    j.dedup.all,
+		Keys:    j.pic.Keys.All,
 		Bytes:   j.space.used + j.space.grown,
 		Limit:   j.opt.MaxBytes,
 		Full:    j.space.full || j.space.crowded,
@@ -23,11 +23,11 @@ func (j *Journal) Totals() bridge.Totals {
 		Deliveries: int64(j.waiting), MaxDeliveries: int64(j.opt.MaxPending), Crowded: j.space.crowded,
 	}
 	for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-		a.Pending[side], a.Open[side] = j.pending[side], j.open[side]
+		a.Pending[side], a.Open[side] = j.pic.Pending[side], j.pic.Open[side]
 	}
-	for i := range j.byAge.len() {
-		if m := j.byAge.at(i); m.pending() {
-			a.Oldest = time.Duration(max(1, j.running()-m.ran)) * time.Millisecond
+	for i := range j.byAge.Len() {
+		if m := j.byAge.At(i); m.Pending() {
+			a.Oldest = time.Duration(max(1, j.running()-m.Ran)) * time.Millisecond
 			break
 		}
 	}
@@ -51,5 +51,5 @@ func (j *Journal) HasSpace() bool {
 func (j *Journal) DeadLetters() (n, bytes int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.dead.n, j.dead.bytes
+	return j.pic.Dead.N, j.pic.Dead.Bytes
 }

@@ -1,18 +1,20 @@
 package journal
 
+import "chatrelay/internal/journal/fifo"
+
 // turns says which lane goes next: senders take turns, and within one sender its destinations. So one message to
 // ten thousand inboxes holds up nobody else's: between two of its copies each other sender has had a turn. What
 // the relay itself tells somebody (notices, receipts, errors) is a sender of its own for each of its lanes, so
 // that a flood of answers to one waits for itself only. Guarded by Journal.mu.
 type turns struct {
-	senders fifo[*turn] // with a ready lane, next one first
+	senders fifo.Queue[*turn] // with a ready lane, next one first
 	of      map[string]*turn
 }
 
 // turn is a sender's place in the order.
 type turn struct {
 	sender string
-	lanes  fifo[*lane] // ready, next one first
+	lanes  fifo.Queue[*lane] // ready, next one first
 }
 
 // push shows a lane that has something to hand out.
@@ -26,22 +28,22 @@ func (s *turns) push(n *lane) {
 		}
 		t = &turn{sender: sender}
 		s.of[sender] = t
-		s.senders.push(t)
+		s.senders.Push(t)
 	}
-	t.lanes.push(n)
+	t.lanes.Push(n)
 }
 
 // pop takes the lane whose turn it is; nil: there is none.
 func (s *turns) pop() *lane {
-	if s.senders.len() == 0 {
+	if s.senders.Len() == 0 {
 		return nil
 	}
-	t := s.senders.at(0)
-	s.senders.drop(1)
-	n := t.lanes.at(0)
-	t.lanes.drop(1)
-	if t.lanes.len() > 0 {
-		s.senders.push(t)
+	t := s.senders.At(0)
+	s.senders.Drop(1)
+	n := t.lanes.At(0)
+	t.lanes.Drop(1)
+	if t.lanes.Len() > 0 {
+		s.senders.Push(t)
 	} else {
 		delete(s.of, t.sender)
 	}
@@ -52,8 +54,8 @@ func (s *turns) pop() *lane {
 // sender is for whom a lane takes its turn. The lane must not be empty. Names of lanes of answers hold a NUL,
 // those of senders do not.
 func (n *lane) sender() string {
-	if d := n.deliveries.at(0); d.kind.IsMessage() {
-		return d.entry.from
+	if d := n.deliveries.At(0); d.Kind.IsMessage() {
+		return d.Message.From
 	}
 	return n.name
 }

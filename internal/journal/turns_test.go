@@ -102,7 +102,7 @@ func TestTurnsAfterARestart(t *testing.T) {
 	b.takes(bridge.MQTT, 98)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c := b.ready[bridge.MQTT]; len(c.of) > 1 || c.senders.len() != len(c.of) { // 1001's notice is not due
-		t.Errorf("%d senders, %d of them in turn, when all is handed out", len(c.of), c.senders.len())
+	if c := b.ready[bridge.MQTT]; len(c.of) > 1 || c.senders.Len() != len(c.of) { // 1001's notice is not due
+		t.Errorf("%d senders, %d of them in turn, when all is handed out", len(c.of), c.senders.Len())
 	}
 }

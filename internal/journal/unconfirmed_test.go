@@ -96,12 +96,3 @@ func TestUnconfirmedIsKept(t *testing.T) {
 	b.wantCount(bounced, bridge.XMPP, "no_right", 2*purgeLeast+1)
 	b.wantCount(bounced, 0, "no_right", 0)
 }
-
-func FuzzUnprovenRow(f *testing.F) {
-	f.Add("unproven.1.3", []byte{4, 1, 0})
-	f.Fuzz(func(t *testing.T, key string, value []byte) {
-		if side, list, err := parseUnproven(key, value); err == nil && len(list) > 0 && side != bridge.MQTT && side != bridge.XMPP {
-			t.Errorf("side %d", side)
-		}
-	})
-}

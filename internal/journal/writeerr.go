@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/sqlite"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 // are answered with the error, what the wires have done already is kept and tried again. Anything else ends
 // the process.
 func (j *Journal) failed(batch []op, err error) error {
-	if !temporary(err) {
+	if !sqlite.Temporary(err) {
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		for _, o := range batch {
@@ -49,19 +50,17 @@ func (j *Journal) admit(batch []op) []op {
 	if j.writeErr == nil {
 		return batch
 	}
-	if j.blocked {
-		j.reject(batch)
-		return nil
-	}
-	var appends, others []op
+	var out, others []op
 	for _, o := range batch {
-		if _, ok := o.(*appendOp); ok {
-			appends = append(appends, o)
+		_, appends := o.(*appendOp)
+		_, looks := o.(*lookOp) // which writes nothing
+		if appends || j.blocked && !looks {
+			out = append(out, o)
 		} else {
 			others = append(others, o)
 		}
 	}
-	j.reject(appends)
+	j.reject(out)
 	return others
 }
 
@@ -81,26 +80,22 @@ func (j *Journal) reject(batch []op) {
 func (j *Journal) retryCommit() error {
 	for {
 		n := min(len(j.retained), commitOps)
-		t := j.plan(j.retained[:n])
-		t.meta[metaRan] = j.ran()
-		if err := t.write(); err != nil {
-			j.abandon()
-			j.undo(t)
-			if temporary(err) {
-				return nil
-			}
-			return err
+		d := j.plan(j.retained[:n])
+		err := j.write(d)
+		if err == nil {
+			err = j.apply(d, func() { j.recovered(n) })
 		}
-		if err := j.recovered(t, n); err != nil || len(j.retained) == 0 {
+		if sqlite.Temporary(err) {
+			return nil
+		}
+		if err != nil || len(j.retained) == 0 {
 			return err
 		}
 	}
 }
 
-func (j *Journal) recovered(t *txn, n int) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	t.committed()
+// recovered answers what was kept and is committed. Under Journal.mu.
+func (j *Journal) recovered(n int) {
 	for _, o := range j.retained[:n] {
 		o.end(j, nil)
 	}
@@ -110,24 +105,25 @@ func (j *Journal) recovered(t *txn, n int) error {
 			j.ready[side].wakeup.Wake()
 		}
 	}
-	return j.accountSpace(t)
 }
 
 // recover tries what was kept, and then whether there is room for messages again.
 func (j *Journal) recover() error {
+	// What the tables have is let go: so the log may make room for itself.
+	if err := j.checkpoint(false); err != nil {
+		return err
+	}
+	if err := j.frames.Tidy(); err != nil && !sqlite.Temporary(err) {
+		return err
+	}
 	if err := j.retryCommit(); err != nil || j.blocked {
 		return err
 	}
-	for _, q := range []string{
-		"INSERT INTO meta (k, v) VALUES (?1, zeroblob(?2)) ON CONFLICT DO UPDATE SET v = excluded.v",
-		"DELETE FROM meta WHERE k = ?1 AND ?2 > 0",
-	} {
-		if err := j.exec(q, metaProbe, j.probe); err != nil {
-			if temporary(err) {
-				return nil
-			}
-			return err
+	if err := j.frames.Probe(j.probe); err != nil {
+		if sqlite.Temporary(err) {
+			return nil
 		}
+		return err
 	}
 	j.mu.Lock()
 	j.writeErr = nil

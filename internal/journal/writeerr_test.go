@@ -2,15 +2,15 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/sqlite"
+	"chatrelay/test/sqlfault"
 )
 
 // lack makes every statement that writes fail for want of room while it is on.
@@ -50,12 +50,12 @@ func patient(t testing.TB, what string, ok func() bool) {
 
 func troubled(t *testing.T) (*testJournal, *lack, Options) {
 	t.Helper()
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := options(t.TempDir())
 	o.driver = name
 	b := openTest(t, o)
-	l := &lack{err: noRoom(t)}
-	f.set(l.hook)
+	l := &lack{err: sqlfault.NoRoom(t)}
+	f.Set(l.hook)
 	return b, l, o
 }
 
@@ -117,7 +117,7 @@ func TestFullDiskIsSurvived(t *testing.T) {
 // A hung commit, with what a wire says meanwhile in the queue behind it.
 func TestBindFailsUnderItsSuccessor(t *testing.T) {
 	for _, one := range []bool{true, false} { // only the first commit fails, or the second one too
-		f, name := newFaults(t)
+		f, name := sqlfault.New(t)
 		o := options(t.TempDir())
 		o.driver = name
 		b := openTest(t, o)
@@ -127,7 +127,7 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 		if one {
 			fails = 1
 		}
-		reached, goAhead := f.lackRoom(t, fails)
+		reached, goAhead := lackRoom(t, f, fails)
 		first := b.Bind(o1.Ref, []byte("connection 1"))
 		<-reached
 		b.Unbind(o1.Ref)
@@ -158,17 +158,17 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 // A delivery was bound, and is unbound and bound anew while the disk is full: the old binding must not make the
 // failed one look as if the wire had gone on with it.
 func TestRebindFails(t *testing.T) {
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := options(t.TempDir())
 	o.driver = name
 	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	b.bind(ref, "connection 1")
-	lacking, reached, goAhead := noRoom(t), make(chan struct{}), make(chan struct{})
+	lacking, reached, goAhead := sqlfault.NoRoom(t), make(chan struct{}), make(chan struct{})
 	var n int
-	f.set(func(query string, ran bool) error {
-		if query != "COMMIT" || ran {
+	f.Set(func(query string, ran bool) error {
+		if !appends(query) || ran {
 			return nil
 		}
 		if n++; n == 1 {
@@ -199,15 +199,15 @@ func TestRebindFails(t *testing.T) {
 
 // A new generation of keys needs room that there may not be; what is in hand must not fail for it.
 func TestNoRoomForGeneration(t *testing.T) {
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	c := newClock()
 	o := options(t.TempDir())
 	o.driver, o.Clock = name, c.Now
 	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
-	lacking := noRoom(t)
-	f.set(func(query string, ran bool) error {
+	lacking := sqlfault.NoRoom(t)
+	f.Set(func(query string, ran bool) error {
 		if strings.HasPrefix(query, "DELETE FROM seen") || strings.HasPrefix(query, "INSERT INTO seen") {
 			return lacking
 		}
@@ -217,20 +217,20 @@ func TestNoRoomForGeneration(t *testing.T) {
 	b.bind(ref, "1")
 	b.settle(ref)
 	b.wantCount(delivered, bridge.XMPP, "", 1)
-	f.set(nil)
+	f.Set(nil)
 	b.sum()
 }
 
 func TestBrokenDiskEndsTheWriter(t *testing.T) {
-	f, name := newFaults(t)
+	f, name := sqlfault.New(t)
 	o := options(t.TempDir())
 	o.driver = name
 	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	broken := errors.New("input/output error")
-	f.set(func(query string, ran bool) error {
-		if query == "COMMIT" {
+	f.Set(func(query string, ran bool) error {
+		if appends(query) {
 			return broken
 		}
 		return nil
@@ -258,19 +258,20 @@ func TestBrokenDiskEndsTheWriter(t *testing.T) {
 
 // A body that cannot be read for a moment is no dead letter; one that is not there is.
 func TestUnreadable(t *testing.T) {
-	f, name := newFaults(t)
-	o := options("memory") // reads go through the driver
-	o.driver = name
+	f, name := sqlfault.New(t)
+	o := options(t.TempDir())
+	o.readDriver = name
 	b := openTest(t, o)
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	b.want(direct(bridge.XMPP, "1001", "1003", "b"), bridge.OutcomeTaken)
+	b.follow()
 	b.mu.Lock()
-	for _, m := range b.entries {
+	for _, m := range b.pic.Messages {
 		b.uncache(m)
 	}
 	b.mu.Unlock()
-	lacking, n := noRoom(t), 0
-	f.set(func(query string, ran bool) error {
+	lacking, n := sqlfault.NoRoom(t), 0
+	f.Set(func(query string, ran bool) error {
 		if n++; n == 1 && strings.HasPrefix(query, "SELECT body") {
 			return lacking
 		}
@@ -286,17 +287,16 @@ func TestUnreadable(t *testing.T) {
 
 	b.want(direct(bridge.XMPP, "1001", "1004", "c"), bridge.OutcomeTaken)
 	b.want(direct(bridge.XMPP, "1001", "1005", "d"), bridge.OutcomeTaken)
+	b.follow()
 	b.mu.Lock()
-	for _, m := range b.entries {
+	for _, m := range b.pic.Messages {
 		b.uncache(m)
 	}
 	b.mu.Unlock()
-	if err := b.exec("UPDATE messages SET body = NULL WHERE body = ?", []byte("c")); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.exec("DELETE FROM messages WHERE body IS NULL"); err != nil {
-		t.Fatal(err)
-	}
+	db := rawDB(t, o.Dir, sqlite.FileName)
+	_, err := db.Exec("DELETE FROM messages WHERE body = ?", []byte("c"))
+	must(t, err)
+	must(t, db.Close())
 	if o := b.next(bridge.MQTT); o.To != "1005" {
 		t.Errorf("next is %+v, want the one that is there", o)
 	}
@@ -347,15 +347,14 @@ func TestProbeIsTakenAway(t *testing.T) {
 	o := options(t.TempDir())
 	b := openTest(t, o)
 	b.end()
-	db, err := sql.Open("sqlite", dsn(filepath.Join(o.Dir, fileName), nil))
-	must(t, err)
-	_, err = db.Exec("INSERT INTO meta VALUES (?, zeroblob(100000))", metaProbe)
+	db := rawDB(t, o.Dir, sqlite.LogName)
+	_, err := db.Exec("INSERT INTO meta VALUES ('probe', zeroblob(100000))")
 	must(t, err)
 	must(t, db.Close())
 	b = openTest(t, o)
-	var n int
-	must(t, b.reader.bodies.QueryRow("SELECT count(*) FROM meta WHERE k = ?", metaProbe).Scan(&n))
-	if n != 0 {
+	db, n := rawDB(t, o.Dir, sqlite.LogName), 0
+	must(t, db.QueryRow("SELECT count(*) FROM meta WHERE k = 'probe'").Scan(&n))
+	if must(t, db.Close()); n != 0 {
 		t.Error("the probe is still there")
 	}
 }

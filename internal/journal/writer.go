@@ -1,22 +1,20 @@
 package journal
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
-	sqlite "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
+	"chatrelay/internal/journal/sqlite"
 )
 
 const (
 	idleEvery = time.Second // housekeeping when nothing else is to be done
-	saveEvery = time.Minute // running time
+	saveEvery = time.Minute // running time, while nothing else is written
 )
 
-// write is the writer: it alone changes the file. It ends when Close was called and the queue is empty, or
+// run is the writer: it alone changes the file. It ends when Close was called and the queue is empty, or
 // with an error that ends the process.
-func (j *Journal) write() {
+func (j *Journal) run() {
 	defer close(j.ended)
 	defer j.logLines.flush()
 	tick := time.NewTimer(idleEvery)
@@ -75,7 +73,7 @@ func (j *Journal) pause() (idle, over bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.busy = false
-	if j.queue.due || j.stopping && j.queue.ops.len() > 0 {
+	if j.queue.due || j.stopping && j.queue.ops.Len() > 0 {
 		return false, false
 	}
 	if j.stopping {
@@ -88,7 +86,7 @@ func (j *Journal) pause() (idle, over bool) {
 func (j *Journal) commit(batch []op) error {
 	// A new generation may need more room than there is for what is in hand: it can wait, a close cannot.
 	if j.writeErr == nil {
-		if err := j.rotate(); err != nil && !temporary(err) {
+		if err := j.rotate(); err != nil && !sqlite.Temporary(err) {
 			return j.failed(batch, err)
 		}
 	}
@@ -97,48 +95,20 @@ func (j *Journal) commit(batch []op) error {
 			p.prepare()
 		}
 	}
-	t := j.plan(batch)
-	if j.ran()-j.ranSaved >= saveEvery.Milliseconds() {
-		t.meta[metaRan] = j.ran()
-	}
-	if err := t.write(); err != nil {
-		j.abandon()
-		j.undo(t)
+	d := j.plan(batch)
+	if err := j.write(d); err != nil {
 		return j.failed(batch, err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	t.committed()
-	for _, o := range batch {
-		o.end(j, nil)
+	err := j.apply(d, func() {
+		for _, o := range batch {
+			o.end(j, nil)
+		}
+		j.notifyWaiters(batch, nil)
+	})
+	if err != nil {
+		return err
 	}
-	j.notifyWaiters(batch, nil)
-	return j.accountSpace(t)
-}
-
-// plan applies operations to the picture.
-func (j *Journal) plan(batch []op) *txn {
-	t := j.newTxn()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, o := range batch {
-		o.apply(t)
-	}
-	t.wrapUp()
-	return t
-}
-
-func (j *Journal) undo(t *txn) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	t.rollback()
-}
-
-// abandon ends a transaction that failed. SQLite may have done so by itself.
-func (j *Journal) abandon() {
-	if err := j.stmts.rollback.one(j.conn); err != nil {
-		j.log.Debug().Err(err).Msg("rollback")
-	}
+	return j.checkpoint(false)
 }
 
 // notifyWaiters answers those who wait for tickets, and lets them look.
@@ -154,31 +124,14 @@ func (j *Journal) notifyWaiters(batch []op, err error) {
 	j.resolved.Wake()
 }
 
-// diskFull tells a disk without room from a broken one. The shared-memory file of the log grows by itself, and
-// SQLite gives that its own code.
-func diskFull(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code()&0xff == codes.SQLITE_FULL || e.Code() == codes.SQLITE_IOERR_SHMSIZE)
-}
-
-// temporary tells whether an error may go away by itself: no room, or someone else's lock on the file.
-func temporary(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	code := e.Code() & 0xff
-	return diskFull(err) || code == codes.SQLITE_BUSY || code == codes.SQLITE_LOCKED
-}
-
 // fail answers everyone with the error and says it to the owner of the process. Nothing that was not committed
 // was acknowledged; the next start goes on from what the disk has.
 func (j *Journal) fail(err error) {
-	err = damaged(fmt.Errorf("journal: write: %w", err))
+	err = sqlite.Damaged(fmt.Errorf("journal: write: %w", err))
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.broken = err
-	left := j.queue.ops.take(j.queue.ops.len())
+	left := j.queue.ops.Take(j.queue.ops.Len())
 	for _, o := range left {
 		o.end(j, err)
 	}
@@ -191,17 +144,6 @@ func (j *Journal) fail(err error) {
 	j.fatal <- err
 }
 
-// damaged adds to SQLite's word for a corrupt file what to do about it.
-func damaged(err error) error {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		if code := e.Code() & 0xff; code == codes.SQLITE_CORRUPT || code == codes.SQLITE_NOTADB {
-			return fmt.Errorf("%w (%w): bring back a copy, or move the folder away to start without it", ErrDamaged, err)
-		}
-	}
-	return err
-}
-
 // finalCommit leaves a short log and the running time behind.
 func (j *Journal) finalCommit() {
 	if len(j.retained) > 0 {
@@ -210,7 +152,6 @@ func (j *Journal) finalCommit() {
 		}
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	lost := len(j.retained)
 	j.notifyWaiters(nil, nil)
 	for _, c := range j.ready {
@@ -218,12 +159,17 @@ func (j *Journal) finalCommit() {
 			c.wakeup.Wake()
 		}
 	}
+	j.mu.Unlock()
 	if lost > 0 {
 		j.logLines.later(j.log.Warn().Int("deliveries", lost),
 			"disk still full at shutdown: finished deliveries are not recorded and may be sent again")
 		return
 	}
-	if err := j.saveRan(); err != nil {
-		j.logLines.later(j.log.Warn().Err(err), "the running time could not be written")
+	err := j.saveRunning()
+	if err == nil {
+		err = j.checkpoint(true)
+	}
+	if err != nil {
+		j.logLines.later(j.log.Warn().Err(err), "the tables could not be brought up to date")
 	}
 }

@@ -46,29 +46,35 @@ func fullDisk(r *trial) {
 
 // damage: what a power cut leaves behind is mended; what is worse stops the relay, and the journal, put back, serves on.
 func damage(r *trial) {
-	journal := filepath.Join(r.s.Relay.Store(), "journal.db")
+	journal, log := filepath.Join(r.s.Relay.Store(), "journal.db"), filepath.Join(r.s.Relay.Store(), "log.db")
 	r.s.Relay.Kill()
-	r.check("torn tail", appendTo(journal+"-wal", bytes.Repeat([]byte{0xA5}, 5000)))
+	for _, file := range []string{journal, log} {
+		r.check("torn tail", appendTo(file+"-wal", bytes.Repeat([]byte{0xA5}, 5000)))
+	}
 	r.healed()
 	r.s.Relay.Launch()
 	r.recovered(r.heals[0])
 	for _, d := range []struct {
 		name string
+		file string
 		harm func([]byte) []byte
 	}{
-		{"the journal empty", func([]byte) []byte { return nil }},
-		{"its head overwritten", func(b []byte) []byte { copy(b, make([]byte, 100)); return b }},
-		{"a page in the middle overwritten", func(b []byte) []byte { copy(b[len(b)/2/4096*4096:], make([]byte, 4096)); return b }},
+		{"the log empty", log, func([]byte) []byte { return nil }},
+		{"the journal empty", journal, func([]byte) []byte { return nil }},
+		{"its head overwritten", journal, func(b []byte) []byte { copy(b, make([]byte, 100)); return b }},
+		{"a page in the middle overwritten", journal, func(b []byte) []byte { copy(b[len(b)/2/4096*4096:], make([]byte, 4096)); return b }},
 	} {
-		r.s.Relay.Kill()
-		r.spoil(d.name, journal, d.harm)
+		r.s.Relay.Stop()
+		// Folded in, or what is spoilt is still whole in SQLite's log; and looked at page by page, as after a kill.
+		r.check("torn tail", os.WriteFile(d.file+"-wal", bytes.Repeat([]byte{0xA5}, 5000), 0o600))
+		r.spoil(d.name, d.file, d.harm)
 		r.healed()
 		r.s.Relay.Launch()
 		r.recovered(r.heals[len(r.heals)-1])
 	}
 }
 
-// spoil harms the journal, wants the relay to refuse it, and puts it back.
+// spoil harms a file of the journal, wants the relay to refuse it, and puts it back.
 func (r *trial) spoil(name, journal string, harm func([]byte) []byte) {
 	r.t.Helper()
 	whole := map[string][]byte{}

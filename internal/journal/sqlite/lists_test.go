@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -7,13 +7,17 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
 )
 
 // TestListsKeepNobodyWaiting: however long those who look take, bodies are read beside them.
 func TestListsKeepNobodyWaiting(t *testing.T) {
-	b := openTest(t, options(t.TempDir()))
-	b.append(direct(bridge.XMPP, "1001", "1002", "x"))
-	first, err := b.List(t.Context(), Filter{})
+	b := openTables(t, t.TempDir())
+	p, err := b.Load(func(at, _ int64) int64 { return at })
+	must(t, err)
+	must(t, b.Save(p, p.Apply(picture.Head{N: 1, At: 1, Ran: 1}, []picture.Fact{&picture.Took{ID: 1, Origin: bridge.XMPP, From: "1001", Body: []byte("x"),
+		Deliveries: []bridge.Delivery{{Side: bridge.MQTT, Kind: bridge.KindInbox, To: "1002", Lane: "l"}}}}), 0))
+	first, err := b.View().List(t.Context(), Filter{})
 	if err != nil || len(first) != 1 {
 		t.Fatalf("%v, %v", first, err)
 	}
@@ -23,18 +27,18 @@ func TestListsKeepNobodyWaiting(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if found, err := b.List(ctx, Filter{}); !errors.Is(err, context.DeadlineExceeded) {
+	if found, err := b.View().List(ctx, Filter{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a second list does not wait for the first: %v, %v", found, err)
 	}
 	for range 2 * bodyReaders { // none of the lists took their connections
-		if _, body, err := b.Show(t.Context(), first[0].Ref.Msg); err != nil || len(body) == 0 {
+		if _, body, err := b.View().Show(t.Context(), first[0].Ref.Msg); err != nil || len(body) == 0 {
 			t.Errorf("%q, %v", body, err)
 		}
 	}
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := b.List(t.Context(), Filter{}); len(found) != 1 || err != nil {
+	if found, err := b.View().List(t.Context(), Filter{}); len(found) != 1 || err != nil {
 		t.Errorf("%v, %v", found, err)
 	}
 }

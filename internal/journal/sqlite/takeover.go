@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -8,59 +8,59 @@ import (
 	"path/filepath"
 )
 
-// oldName is what the file was called in earlier versions. Its log belongs to it by name.
-const oldName = "book.db"
+// OldName is what the file of the tables was called in earlier versions. Its log belongs to it by name.
+const OldName = "book.db"
 
 // find gives the name of the file that a folder holds. A kill leaves one or the other, for a rename is never half done;
 // which of two is the right one nobody can tell.
 func find(dir string) (string, error) {
-	_, err := os.Stat(filepath.Join(dir, fileName))
-	_, errOld := os.Stat(filepath.Join(dir, oldName))
+	_, err := os.Stat(filepath.Join(dir, FileName))
+	_, errOld := os.Stat(filepath.Join(dir, OldName))
 	switch {
 	case err == nil && errOld == nil:
-		return "", fmt.Errorf("%w: both %s and %s are in %s. Move the one away that does not belong there", ErrDamaged, fileName, oldName, dir)
+		return "", fmt.Errorf("%w: both %s and %s are in %s. Move the one away that does not belong there", ErrDamaged, FileName, OldName, dir)
 	case errors.Is(err, os.ErrNotExist) && !errors.Is(errOld, os.ErrNotExist):
-		return oldName, errOld
+		return OldName, errOld
 	}
-	return fileName, err
+	return FileName, err
 }
 
 // takeOver gives an old file the new name. While somebody looks into it, or the disk is full, its log stays; then it is
 // served under the old name, and the next start tries again.
-func (h *folder) takeOver(driver string) error {
-	h.name = oldName
+func (h *Folder) takeOver() error {
+	h.name = OldName
 	if err := checkHeader(h.path()); err != nil {
 		return err
 	}
-	folded, err := h.foldLog(driver)
+	folded, err := h.foldLog()
 	if err != nil {
-		return damaged(err)
+		return Damaged(err)
 	}
 	if _, err := os.Stat(h.path() + "-wal"); !folded || err == nil {
 		return nil
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := h.sync(h.dir); err != nil { // no power cut brings the log back beside the new name
+	if err := h.Sync(h.dir); err != nil { // no power cut brings the log back beside the new name
 		return err
 	}
-	if err := os.Rename(h.path(), filepath.Join(h.dir, fileName)); err != nil {
+	if err := os.Rename(h.path(), filepath.Join(h.dir, FileName)); err != nil {
 		return err
 	}
-	h.name = fileName
-	return h.sync(h.dir)
+	h.name = FileName
+	return h.Sync(h.dir)
 }
 
 // foldLog brings the log into the file and closes it. It writes the stamp too: without the file of its name and with the
 // stamp an earlier version refuses to start, where it would begin a new journal.
-func (h *folder) foldLog(driver string) (folded bool, err error) {
-	unclean := h.unclean()
-	db, conn, err := connect(driver, h, "full")
+func (h *Folder) foldLog() (folded bool, err error) {
+	left := unclean(h.path())
+	db, conn, err := h.connect()
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(), db.Close()) }()
-	if unclean && h.size() <= checkedBytes {
+	if left && size(h.path()) <= checkedBytes {
 		if err := integrityCheck(conn); err != nil {
 			return false, err
 		}
@@ -68,7 +68,7 @@ func (h *folder) foldLog(driver string) (folded bool, err error) {
 	var busy, logged, moved int
 	ctx := context.Background()
 	err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
-	if diskFull(err) {
+	if DiskFull(err) {
 		return false, nil // a relay starts on a full disk
 	}
 	if err != nil {

@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -54,7 +54,7 @@ func (b *bulk) close() error {
 
 // statements are all that the writer says to the file, but for a few rare ones.
 type statements struct {
-	begin, commit, rollback                              *bulk
+	begin, commit                                        *bulk
 	messages, change, cut, deleteMessages                *bulk
 	deliveries, deleteDeliveries, dead, revive, deferred *bulk
 	bound, deleteBound, seen, failed, deleteFailed, meta *bulk
@@ -63,9 +63,8 @@ type statements struct {
 
 func newStatements() *statements {
 	return &statements{
-		begin:    newBulk("BEGIN IMMEDIATE", "", ""),
-		commit:   newBulk("COMMIT", "", ""),
-		rollback: newBulk("ROLLBACK", "", ""),
+		begin:  newBulk("BEGIN IMMEDIATE", "", ""),
+		commit: newBulk("COMMIT", "", ""),
 
 		messages: newBulk("INSERT INTO messages (id, at, origin, mail, answers, delayed, sender, reply, receipt, expires, keys, body) VALUES ",
 			"(?,?,?,?,?,?,?,?,?,?,?,?)", ""),
@@ -108,7 +107,7 @@ func (b *bulk) one(conn *sql.Conn, args ...any) error {
 
 func (s *statements) close() error {
 	var errs []error
-	for _, b := range []*bulk{s.begin, s.commit, s.rollback, s.messages, s.change, s.cut, s.deleteMessages, s.deliveries, s.deleteDeliveries, s.dead,
+	for _, b := range []*bulk{s.begin, s.commit, s.messages, s.change, s.cut, s.deleteMessages, s.deliveries, s.deleteDeliveries, s.dead,
 		s.revive, s.deferred, s.bound, s.deleteBound, s.seen, s.failed, s.deleteFailed, s.meta, s.state, s.deleteState, s.totals} {
 		errs = append(errs, b.close())
 	}

@@ -1,18 +1,18 @@
-package journal
+package sqlite
 
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
-	"errors"
 	"fmt"
 )
 
+// SchemaVersion is the tables', in user_version.
 const (
 	applicationID = 0x63726c79 // "crly"
-	schemaVersion = 4          // 2: messages.receipt. 3: messages.expires. 4: legs.waited
+	SchemaVersion = 5          // 2: messages.receipt. 3: messages.expires. 4: legs.waited. 5: a log beside it
 	oldestVersion = 1
+	firstWithLog  = 5
 )
 
 // schema is written once, into a new file that gets its name only when it is complete.
@@ -21,6 +21,7 @@ const (
 // finished: so closing a message never rewrites the page that holds its body. receipt tells whether one is due
 // at reply; NULL, in rows of version 1: where there is a reply. expires is when the message is worth nothing any more, in
 // running time; NULL: never.
+// delayed: 1 its sender was told that it is, 2 its time for bounces is over, 4 it has bounced.
 // deliveries: open (state 0) or dead (state 1); a settled delivery's row is gone. seq is the order within a lane. waited is for
 // how many ms it was deferred.
 // bound: deliveries that a wire holds, in the order of binding.
@@ -46,33 +47,37 @@ CREATE TABLE totals (
 
 // Keys of meta.
 const (
-	metaID    = "book"   // the journal's random id
-	metaNext  = "next"   // no message number at or above this was ever given out
-	metaRan   = "ran_ms" // how long a relay has run on this journal
-	metaProbe = "probe"  // is there room (writeerr.go)
+	metaID    = "book"    // the journal's random id
+	metaNext  = "next"    // no message number at or above this was ever given out
+	metaRan   = "ran_ms"  // how long a relay has run on this journal
+	metaLog   = "log_n"   // of the last frame that the tables have
+	metaSum   = "log_sum" // and its sum: a log of another time may have that number, too
+	metaRules = "rules"   // which notices senders get: bits
+	metaSeq   = "seq"     // of the last delivery
+	metaBound = "bound"   // number of the last binding
+	metaProbe = "probe"   // is there room? Of the log; before it, of the tables
 )
 
-// execer is what both *sql.Conn and *sql.DB can do.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-// make fills an empty database.
-func makeSchema(db execer) error {
-	ctx := context.Background()
+// newID is the random id of a new journal.
+func newID() string {
 	id := make([]byte, 5)
 	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}
+
+// makeSchema fills an empty database.
+func makeSchema(db execer, id string) error {
+	ctx := context.Background()
 	for _, q := range []string{
 		"PRAGMA page_size = 4096",
 		"PRAGMA auto_vacuum = INCREMENTAL", // only possible before the first table
 		"BEGIN IMMEDIATE",
 		schema,
-		fmt.Sprintf("INSERT INTO meta VALUES ('%s', '%s'), ('%s', 1), ('%s', 0)",
-			metaID, hex.EncodeToString(id), metaNext, metaRan),
+		fmt.Sprintf("INSERT INTO meta VALUES ('%s', '%s'), ('%s', 1), ('%s', 0), ('%s', 0), ('%s', 0), ('%s', 0), ('%s', 0), ('%s', 0)",
+			metaID, id, metaNext, metaRan, metaLog, metaSum, metaRules, metaSeq, metaBound),
+		"INSERT INTO seen VALUES (1, 1, 0, x'')", // each generation has a row
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
-		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
+		fmt.Sprintf("PRAGMA user_version = %d", SchemaVersion),
 		"COMMIT",
 	} {
 		if _, err := db.ExecContext(ctx, q); err != nil {
@@ -81,9 +86,6 @@ func makeSchema(db execer) error {
 	}
 	return nil
 }
-
-// ErrDamaged says that the file cannot be trusted. Nothing is repaired or started afresh by itself.
-var ErrDamaged = errors.New("the journal is damaged")
 
 // checkSchema refuses a file that is not ours or is newer than this program.
 func checkSchema(db execer) error {
@@ -98,9 +100,9 @@ func checkSchema(db execer) error {
 	switch {
 	case app != applicationID:
 		return fmt.Errorf("%w: it is no journal of chatrelay (application id %#x)", ErrDamaged, app)
-	case version > schemaVersion:
+	case version > SchemaVersion:
 		return fmt.Errorf("the journal has version %d, this program knows only up to %d: use the newer chatrelay that wrote it",
-			version, schemaVersion)
+			version, SchemaVersion)
 	case version < oldestVersion:
 		return fmt.Errorf("%w: version %d was never in use", ErrDamaged, version)
 	}
@@ -109,12 +111,17 @@ func checkSchema(db execer) error {
 
 // migrate brings the file of an older version up to date, a version at a time, each in a transaction of its own:
 // a kill in the midst leaves one that the next start goes on from.
-func migrate(db execer) error {
+func migrate(h *Folder, db execer) error {
 	version, err := pragma(db, "user_version")
 	if err != nil {
 		return err
 	}
-	for ; version < schemaVersion; version++ {
+	for ; version < SchemaVersion; version++ {
+		if version == firstWithLog-1 { // the log is there, for good, before the tables say so
+			if err := h.makeLog(db); err != nil {
+				return fmt.Errorf("migrate from version %d: %w", version, err)
+			}
+		}
 		steps := append([]string{"BEGIN IMMEDIATE"}, stepsFrom(version)...)
 		for _, q := range append(steps, fmt.Sprintf("PRAGMA user_version = %d", version+1), "COMMIT") {
 			if _, err := db.ExecContext(context.Background(), q); err != nil {
@@ -141,14 +148,24 @@ func stepsFrom(version int64) []string {
 			"ALTER TABLE legs RENAME COLUMN first_at TO waited",
 			"UPDATE legs SET waited = 0 WHERE waited <> 0", // was when it was first tried
 		}
+	case 4:
+		return []string{
+			"DELETE FROM meta WHERE k = '" + metaProbe + "'",
+			fmt.Sprintf("INSERT INTO meta VALUES ('%s', 0), ('%s', 0), ('%s', 0), ('%s', 0), ('%s', 0)", metaLog, metaSum, metaRules, metaSeq, metaBound),
+			"INSERT INTO seen SELECT 1, 1, v, x'' FROM meta WHERE k = '" + metaRan + "' AND NOT EXISTS (SELECT 1 FROM seen)",
+		}
 	}
 	return nil
 }
 
-func pragma(db execer, name string) (n int64, err error) {
-	err = db.QueryRowContext(context.Background(), "PRAGMA "+name).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("pragma %s: %w", name, err)
+// makeLog makes the log of a journal that had none.
+func (h *Folder) makeLog(db execer) error {
+	var id string
+	if err := db.QueryRowContext(context.Background(), "SELECT v FROM meta WHERE k = ?", metaID).Scan(&id); err != nil {
+		return err
 	}
-	return n, nil
+	if err := h.unfinished(); err != nil {
+		return err
+	}
+	return CreateLog(h, id, 0)
 }

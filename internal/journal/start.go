@@ -1,0 +1,93 @@
+package journal
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+
+	"chatrelay/internal/journal/picture"
+	"chatrelay/internal/journal/sqlite"
+)
+
+// load makes the picture of the tables and the log. Start is recovery: there is no other way to begin.
+func (j *Journal) load() (err error) {
+	elapsed := j.opt.Elapsed().Milliseconds()
+	if j.pic, err = j.tables.Load(func(at, ran int64) int64 { return j.ranAt(at, ran+elapsed) }); err != nil {
+		return err
+	}
+	j.unsaved.to = j.pic.Head.N
+	if j.opt.Dir == "" {
+		j.frames = newMemoryLog()
+	} else {
+		stand, err := j.tables.Stand()
+		if err != nil {
+			return err
+		}
+		if j.frames, err = sqlite.OpenLog(j.folder, j.tables.ID(), stand, j.opt.Sync == "full"); err != nil {
+			j.frames = nil // of an interface
+			return err
+		}
+	}
+	before, loaded := j.pic.Head.Ran, slices.Collect(maps.Values(j.pic.Messages))
+	err = j.frames.Read(j.unsaved.to+1, func(n uint64, frame []byte) error {
+		h, facts, err := picture.Decode(bytes.Clone(frame))
+		if err == nil {
+			j.unsaved.add(j.pic.Apply(h, facts), len(frame), sqlite.Sum(j.tables.ID(), n, frame))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range loaded { // how long ago they were taken was reckoned from what the tables knew of the running time
+		m.Ran += j.pic.Head.Ran - before
+	}
+	if err := j.checkpoint(true); err != nil {
+		return err
+	}
+	j.ranBase = j.pic.Head.Ran
+	j.nextID = max(j.nextID, firstNumber(j.pic.Lease, j.nowMS()))
+	j.queueLoaded()
+	return j.measure()
+}
+
+// queueLoaded gives all that is open its place.
+func (j *Journal) queueLoaded() {
+	var open []*picture.Delivery
+	messages := slices.SortedFunc(maps.Values(j.pic.Messages), func(a, b *picture.Message) int { return cmp.Compare(a.ID, b.ID) })
+	for _, m := range messages {
+		j.nextID = max(j.nextID, m.ID+1)
+		if m.Pending() {
+			j.byAge.Push(m)
+			if !m.Delayed {
+				j.undelayed.Push(m)
+			}
+		}
+		for _, p := range m.Deliveries {
+			if p != nil && !p.Finished() {
+				open = append(open, p)
+			}
+		}
+	}
+	slices.SortFunc(open, func(a, b *picture.Delivery) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, p := range open {
+		d := j.place(p)
+		if p.Put != nil {
+			d.attempts, d.waited = p.Put.Attempts, p.Put.Waited
+		}
+		if p.Order > 0 {
+			d.state = inflight
+			continue
+		}
+		j.queueDelivery(d)
+	}
+	for _, m := range messages {
+		shareSender(m)
+	}
+	for side := range j.pic.Unproven {
+		if list := &j.pic.Unproven[side]; list.Len() > 0 {
+			j.lastUnproven = max(j.lastUnproven, list.At(list.Len()-1).N)
+		}
+	}
+}
