@@ -35,3 +35,18 @@ func TestAge(t *testing.T) {
 	must(t, b.Requeue(t.Context(), ref))
 	age(bridge.XMPP, 5*time.Second)
 }
+
+// TestAgeAfterKill: what the tables had not been told when the relay was killed has waited while it was down, too.
+func TestAgeAfterKill(t *testing.T) {
+	c := newClock()
+	o := options(t.TempDir())
+	o.Clock = c.Now
+	b := openTest(t, o)
+	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
+	o.Dir = copyFolder(t, o.Dir)
+	c.add(2 * time.Hour)
+	k := openTest(t, o)
+	if age := k.next(bridge.MQTT).Age; age != 2*time.Hour {
+		t.Errorf("age %v after two hours", age)
+	}
+}

@@ -29,7 +29,6 @@ func (j *Journal) load() (err error) {
 			return err
 		}
 	}
-	before, loaded := j.pic.Head.Ran, slices.Collect(maps.Values(j.pic.Messages))
 	err = j.frames.Read(j.unsaved.to+1, func(n uint64, frame []byte) error {
 		h, facts, err := picture.Decode(bytes.Clone(frame))
 		if err == nil {
@@ -40,8 +39,8 @@ func (j *Journal) load() (err error) {
 	if err != nil {
 		return err
 	}
-	for _, m := range loaded { // how long ago they were taken was reckoned from what the tables knew of the running time
-		m.Ran += j.pic.Head.Ran - before
+	for _, m := range j.pic.Messages { // how long ago they were taken, the time of a standstill included
+		m.Ran = j.ranAt(m.At, j.pic.Head.Ran+elapsed)
 	}
 	if err := j.checkpoint(true); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/journal/picture"
 	"chatrelay/internal/journal/sqlite"
 )
 
@@ -81,6 +82,9 @@ func (j *Journal) retryCommit() error {
 	for {
 		n := min(len(j.retained), commitOps)
 		d := j.plan(j.retained[:n])
+		if n == 0 { // the disk is asked, be there nothing to write
+			d.add(&picture.Lease{Next: j.pic.Lease})
+		}
 		err := j.write(d)
 		if err == nil {
 			err = j.apply(d, func() { j.recovered(n) })

@@ -59,6 +59,23 @@ func troubled(t *testing.T) (*testJournal, *lack, Options) {
 	return b, l, o
 }
 
+// TestBlockedHandsOutNothing: while nothing can be written nothing is handed out, as it could not be bound; also where what failed
+// were new messages only, so that nothing is kept to be tried again.
+func TestBlockedHandsOutNothing(t *testing.T) {
+	b, disk, _ := troubled(t)
+	b.want(direct(bridge.XMPP, "1001", "1003", "waits"), bridge.OutcomeTaken)
+	disk.set(true)
+	if err := b.Append(t.Context(), []*bridge.Record{direct(bridge.XMPP, "1001", "1004", "too much")}); !errors.Is(err, bridge.ErrFull) {
+		t.Fatalf("append: %v, want ErrFull", err)
+	}
+	for range 20 {
+		b.nothing(bridge.MQTT)
+		time.Sleep(5 * time.Millisecond)
+	}
+	disk.set(false)
+	b.next(bridge.MQTT)
+}
+
 func TestFullDiskIsSurvived(t *testing.T) {
 	b, disk, o := troubled(t)
 	b.want(direct(bridge.XMPP, "1001", "1002", "bound before"), bridge.OutcomeTaken)
