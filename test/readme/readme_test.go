@@ -62,13 +62,15 @@ func TestFiveMinutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	ports := freePorts(t)
+	// A warning of check is none of README's: the machine may be busy, or its disk nearly full.
+	warned := strings.NewReplacer("bin/chatrelay check\n", "bin/chatrelay check || test $? -eq 2\n")
 	script, shown := "set -eu\nPATH=$PATH:/usr/sbin\ntrap 'kill $(jobs -p)' EXIT\n", ""
 	for _, f := range fences(t) {
 		if !f.shell {
 			shown += f.text
 			continue
 		}
-		script += ports.Replace(strings.ReplaceAll(f.text, "sleep 2\n", "sleep 4\n")) // the machine may be busy
+		script += warned.Replace(ports.Replace(strings.ReplaceAll(f.text, "sleep 2\n", "sleep 4\n"))) // the machine may be busy
 		script += ports.Replace("for port in 11883 15222; do until (: </dev/tcp/127.0.0.1/$port) 2>>probe.log; do sleep 0.1; done; done\n")
 	}
 	out := run(t, dir, script)
