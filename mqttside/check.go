@@ -81,6 +81,7 @@ func checkLogin(ctx context.Context, cfg *Config, u *url.URL) (level session.Lev
 		var t *sideConn
 		if t, err = sideLogin(ctx, cfg, u, level); err == nil {
 			limits = t.conn.Limits
+			limits.Expiry = t.kept
 			t.end()
 			if left.id != "" {
 				err = removeSession(ctx, cfg, u, left.id, level)

@@ -37,6 +37,7 @@ func sideLogin(ctx context.Context, cfg *Config, u *url.URL, level session.Level
 	if err != nil {
 		return nil, leftSession{id, err}
 	}
+	t.kept = asked.conn.Limits.Expiry
 	return t, nil
 }
 

@@ -20,6 +20,7 @@ type sideConn struct {
 	heard     chan *session.Publish // without room: what nobody asks for waits
 	listening atomic.Bool           // probes are waited for, and nothing else
 	temporary bool                  // the session is to end with it, by MQTT 5
+	kept      *time.Duration        // how long the broker says it keeps a session like the relay's; nil: as it is asked
 	stop      func() bool
 }
 

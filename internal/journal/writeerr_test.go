@@ -368,7 +368,7 @@ func TestProbeIsTakenAway(t *testing.T) {
 	_, err := db.Exec("INSERT INTO meta VALUES ('probe', zeroblob(100000))")
 	must(t, err)
 	must(t, db.Close())
-	b = openTest(t, o)
+	openTest(t, o)
 	db, n := rawDB(t, o.Dir, sqlite.LogName), 0
 	must(t, db.QueryRow("SELECT count(*) FROM meta WHERE k = 'probe'").Scan(&n))
 	if must(t, db.Close()); n != 0 {
