@@ -208,9 +208,6 @@ func (p *Picture) forget(m *Message) {
 	}
 }
 
-// About what a row takes beside its bytes.
-const rowBytes = 60
-
 func (p *Picture) newDelivery(m *Message, num uint16, d bridge.Delivery) {
 	p.Seq++
 	made := &Delivery{Message: m, Seq: p.Seq, To: d.To, Lane: d.Lane, Post: d.Note.Post, Num: num, Kind: d.Kind, Side: d.Side}
