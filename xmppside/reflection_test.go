@@ -207,19 +207,31 @@ func TestDeafRoom(t *testing.T) {
 	}
 }
 
+// What a room drops is not sent, by an account or a component that writes texts.
 func TestNotReflected(t *testing.T) {
 	t.Parallel()
-	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
-	m := bridgetest.NewMemory(t)
-	_, room := inRoom(t, x, m)
-	dropped := m.Add(bridge.KindRoom, "2001", room, "swallow")
-	passed := m.Add(bridge.KindRoom, "2001", room, "plain")
-	m.Until(t, "the second", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Settled] == 1 })
-	if st, err := m.Delivery(passed); st != bridgetest.Settled || err != nil {
-		t.Errorf("what is behind is %s (%v)", st, err)
-	}
-	m.Until(t, "both", bridgetest.AllClosed)
-	if _, err := m.Delivery(dropped); refusalWord(err) != "not_reflected" {
-		t.Errorf("closed with %v", err)
+	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Component: "relay", Rooms: []string{"room"}, RoomPlugin: crooked})
+	for name, change := range map[string]func(*Config){
+		"account": func(*Config) {},
+		"component": func(c *Config) {
+			rooms := c.Rooms
+			*c = componentConfig(x)
+			c.Rooms, c.Talk.Texts = rooms, true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := bridgetest.NewMemory(t)
+			_, room := inRoom(t, x, m, change)
+			dropped := m.Add(bridge.KindRoom, "2001", room, `{"from": "2001", "content": "swallow"}`)
+			passed := m.Add(bridge.KindRoom, "2001", room, `{"from": "2001", "content": "plain"}`)
+			m.Until(t, "the second", func(s bridgetest.Sum) bool { return s.Deliveries[bridgetest.Settled] == 1 })
+			if st, err := m.Delivery(passed); st != bridgetest.Settled || err != nil {
+				t.Errorf("what is behind is %s (%v)", st, err)
+			}
+			m.Until(t, "both", bridgetest.AllClosed)
+			if _, err := m.Delivery(dropped); refusalWord(err) != "not_reflected" {
+				t.Errorf("closed with %v", err)
+			}
+		})
 	}
 }

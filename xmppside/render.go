@@ -67,9 +67,14 @@ func (s *translator) chatStanza(out *bridge.Outbound, from, to, typ string) (ren
 	b = append(stanza.AppendAttr(b, "id", id), "/></message>"...)
 	l := outgoing{ref: out.Ref, to: to, id: id}
 	if out.Kind == bridge.KindRoom {
-		l.post = &muc.Post{Ref: out.Ref, To: to, ID: id, From: out.From, Sum: s.rooms.Posts.Sum(body)}
+		l.post = s.postOf(out, to, id, body)
 	}
 	return rendered{l, b}, nil
+}
+
+// postOf is a post that is open until its room has reflected it.
+func (s *translator) postOf(out *bridge.Outbound, to, id string, body []byte) *muc.Post {
+	return &muc.Post{Ref: out.Ref, To: to, ID: id, From: out.From, Sum: s.rooms.Posts.Sum(body)}
 }
 
 // answer writes a receipt (XEP-0184) or a stanza error to whoever Note.Reply names.

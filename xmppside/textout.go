@@ -59,15 +59,14 @@ func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) 
 	if envelope == nil && !stanza.Legal([]byte(t.Content)) {
 		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
 	}
-	id := s.ids.id(out.Ref, out.To)
+	id, said := s.ids.id(out.Ref, out.To), []byte(stanza.LegalOnly(s.contacts.nameOf(out.From)+": "+t.Content))
 	b := append(head(make([]byte, 0, 2*len(out.Body)+512), s.addr.answersAs(""), out.To, "groupchat", id), "><body>"...)
-	b = stanza.AppendText(b, []byte(stanza.LegalOnly(s.contacts.nameOf(out.From)+": "+t.Content)))
-	b = append(b, "</body>"...)
+	b = append(stanza.AppendText(b, said), "</body>"...)
 	if envelope != nil {
 		b = append(append(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope...), "</json>"...)
 	}
 	b = stanza.AppendAttr(append(b, "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
-	return rendered{outgoing{ref: out.Ref, to: out.To, id: id}, append(b, "/></message>"...)}, nil
+	return rendered{outgoing{ref: out.Ref, to: out.To, id: id, post: s.postOf(out, out.To, id, said)}, append(b, "/></message>"...)}, nil
 }
 
 // retractedText is for clients that do not know what to do with a retraction (XEP-0424).
