@@ -180,9 +180,9 @@ func (d *decision) inLane(key laneKey) int {
 	return n
 }
 
-// close reckons with the close of a delivery. hush: if its message ends with it, a "delayed" that waits in its lane is to
+// close reckons with the close of a delivery. cancelDelayed: if its message ends with it, a "delayed" that waits in its lane is to
 // be taken back. A dispatcher may have it by then: so it is taken out of the lane now.
-func (d *decision) close(p *picture.Delivery) (hush bool) {
+func (d *decision) close(p *picture.Delivery) (cancelDelayed bool) {
 	if s := seatOf(p); s != nil && s.state == queued { // closed under a number that nobody was told yet
 		d.unlane(s)
 	}

@@ -25,7 +25,7 @@ func (o *settleOp) decide(d *decision) {
 		}
 		var side bridge.SideID
 		if p := d.j.pic.Find(r.Ref); p != nil {
-			side, f.Hush = p.Side, d.close(p)
+			side, f.CancelDelayed = p.Side, d.close(p)
 		} else if p := d.raised[r.Ref]; p != nil {
 			side = p.Side
 		} else if took := d.taken[r.Ref.Msg]; took != nil && int(r.Ref.Delivery) < len(took.Deliveries) {
@@ -68,7 +68,7 @@ func (o *bounceOp) decide(d *decision) {
 	}
 	f := &picture.Bounced{Ref: o.ref, Why: o.why}
 	if p := d.j.pic.Unfinished(o.ref); p != nil {
-		f.Hush = d.close(p)
+		f.CancelDelayed = d.close(p)
 	}
 	d.add(f)
 }

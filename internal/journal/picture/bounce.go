@@ -11,7 +11,7 @@ func (f *Bounced) apply(p *Picture) {
 	d := m.Delivery(f.Ref.Delivery)
 	switch {
 	case d != nil && !d.Gone:
-		p.close(d, f.Why, f.Hush) // not settled yet: a dead letter, not a bounce
+		p.close(d, f.Why, f.CancelDelayed) // not settled yet: a dead letter, not a bounce
 	case f.Ref.Delivery >= m.Copies: // that an answer did not arrive says nothing about the message
 		p.count(bridge.Counter{Name: AnswerDead, Side: m.Origin, Reason: f.Why.Reason}, 1)
 	default:

@@ -20,11 +20,11 @@ func (f *Closed) apply(p *Picture) {
 		m.Place = Place{p.Head.N, uint32(f.BodyAt), uint32(len(f.Body))}
 		p.changes.Cut = append(p.changes.Cut, Body{m, f.Body})
 	}
-	p.close(d, f.Why, f.Hush)
+	p.close(d, f.Why, f.CancelDelayed)
 }
 
 // close settles a delivery, or buries it; the last message delivery closes its message.
-func (p *Picture) close(d *Delivery, why *bridge.Refusal, hush bool) {
+func (p *Picture) close(d *Delivery, why *bridge.Refusal, cancelDelayed bool) {
 	if d.Finished() {
 		return
 	}
@@ -51,7 +51,7 @@ func (p *Picture) close(d *Delivery, why *bridge.Refusal, hush bool) {
 		p.Dead.add(m, d)
 	}
 	if s.Open == 0 {
-		p.finish(m, hush)
+		p.finish(m, cancelDelayed)
 	}
 	p.markIdle(m)
 }
@@ -64,10 +64,10 @@ func (p *Picture) endAnswer(d *Delivery) {
 }
 
 // finish counts a message whose last message delivery is closed, and tells its sender.
-func (p *Picture) finish(m *Message, hush bool) {
+func (p *Picture) finish(m *Message, cancelDelayed bool) {
 	p.Pending[m.Origin]--
 	p.Pinned -= int64(m.Keys)
-	if hush {
+	if cancelDelayed {
 		p.takeBackDelay(m)
 	}
 	if m.Dead+m.Dropped > 0 {

@@ -41,7 +41,7 @@ func oneOfEach() (Head, []Fact) {
 		&PutOff{ref, 3, 4, 5, "busy"},
 		&Bound{ref, []byte("packet")},
 		&Unbound{ref},
-		&Closed{Ref: ref, Unproven: 3, Hush: true},
+		&Closed{Ref: ref, Unproven: 3, CancelDelayed: true},
 		&Closed{Ref: ref, Why: why, Body: []byte("body three")},
 		&Bounced{ref, why, true},
 		&Confirmed{bridge.MQTT, 7},

@@ -97,19 +97,19 @@ type Unbound struct{ Ref bridge.Ref }
 
 // Closed settles a delivery, or makes it a dead letter (Why).
 type Closed struct {
-	Ref      bridge.Ref
-	Why      *bridge.Refusal
-	Unproven uint64 // its number, if it was settled on a word that proves little; 0: it was not
-	Body     []byte // is kept in the place of the message's if that has no other delivery; nil: nothing changes
-	BodyAt   int    // as in Took
-	Hush     bool   // if the message ends with it, a "delayed" that nobody was handed is taken back
+	Ref           bridge.Ref
+	Why           *bridge.Refusal
+	Unproven      uint64 // its number, if it was settled on a word that proves little; 0: it was not
+	Body          []byte // is kept in the place of the message's if that has no other delivery; nil: nothing changes
+	BodyAt        int    // as in Took
+	CancelDelayed bool   // if the message ends with it, a "delayed" that nobody was handed is taken back
 }
 
 // Bounced: the far side gave a delivery back.
 type Bounced struct {
-	Ref  bridge.Ref
-	Why  *bridge.Refusal
-	Hush bool // as in Closed
+	Ref           bridge.Ref
+	Why           *bridge.Refusal
+	CancelDelayed bool // as in Closed
 }
 
 // Confirmed: what a side settled as unproven, up to a number, has arrived.

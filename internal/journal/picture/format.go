@@ -166,7 +166,7 @@ func (f *Closed) code(c *codec) {
 	c.uint(&f.Unproven)
 	c.orNil(&f.Body)
 	c.begins(&f.BodyAt, f.Body)
-	c.bool(&f.Hush)
+	c.bool(&f.CancelDelayed)
 }
 
 func (f *Bounced) code(c *codec) {
@@ -175,7 +175,7 @@ func (f *Bounced) code(c *codec) {
 		c.fail()
 		return
 	}
-	c.bool(&f.Hush)
+	c.bool(&f.CancelDelayed)
 }
 
 func (f *Confirmed) code(c *codec) {

@@ -108,7 +108,7 @@ func (w *world) fact() picture.Fact {
 	case 8:
 		return &picture.Unbound{Ref: w.ref()}
 	case 9, 10:
-		f := &picture.Closed{Ref: w.ref(), Hush: w.rnd.IntN(2) == 0}
+		f := &picture.Closed{Ref: w.ref(), CancelDelayed: w.rnd.IntN(2) == 0}
 		if w.rnd.IntN(2) == 0 {
 			w.proof++
 			f.Unproven = w.proof
