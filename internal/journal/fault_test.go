@@ -27,9 +27,9 @@ func counting(n int, at func(query string) error) (hook func(string, bool) error
 	}, seen
 }
 
-// lackRoom has the next commits fail for want of room, so many of them. The first waits: reached is closed when it is there, and it
-// goes on when goAhead is.
-func lackRoom(t *testing.T, f *sqlfault.Faults, commits int) (reached, goAhead chan struct{}) {
+// lackRoom has some of the next commits fail for want of room, from the first to the last of them, by number from 1. The next one
+// waits: reached is closed when it is there, and it goes on when goAhead is.
+func lackRoom(t *testing.T, f *sqlfault.Faults, first, last int) (reached, goAhead chan struct{}) {
 	lacking := sqlfault.NoRoom(t)
 	reached, goAhead = make(chan struct{}), make(chan struct{})
 	var n int
@@ -41,7 +41,7 @@ func lackRoom(t *testing.T, f *sqlfault.Faults, commits int) (reached, goAhead c
 			close(reached)
 			<-goAhead
 		}
-		if n <= commits {
+		if first <= n && n <= last {
 			return lacking
 		}
 		return nil

@@ -19,7 +19,7 @@ func TestBindOvertakesNone(t *testing.T) {
 			b.want(direct(bridge.XMPP, "1001", "1002", body), bridge.OutcomeTaken)
 		}
 		first, second := b.next(bridge.MQTT), b.next(bridge.MQTT)
-		reached, goAhead := lackRoom(t, f, 1)
+		reached, goAhead := lackRoom(t, f, 1, 1)
 		failing := b.Bind(first.Ref, []byte("1"))
 		<-reached
 		var ticket uint64

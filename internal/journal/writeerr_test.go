@@ -144,7 +144,7 @@ func TestBindFailsUnderItsSuccessor(t *testing.T) {
 		if one {
 			fails = 1
 		}
-		reached, goAhead := lackRoom(t, f, fails)
+		reached, goAhead := lackRoom(t, f, 1, fails)
 		first := b.Bind(o1.Ref, []byte("connection 1"))
 		<-reached
 		b.Unbind(o1.Ref)
@@ -182,21 +182,7 @@ func TestRebindFails(t *testing.T) {
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	ref := b.next(bridge.MQTT).Ref
 	b.bind(ref, "connection 1")
-	lacking, reached, goAhead := sqlfault.NoRoom(t), make(chan struct{}), make(chan struct{})
-	var n int
-	f.Set(func(query string, ran bool) error {
-		if !appends(query) || ran {
-			return nil
-		}
-		if n++; n == 1 {
-			close(reached)
-			<-goAhead
-		}
-		if n == 2 {
-			return lacking
-		}
-		return nil
-	})
+	reached, goAhead := lackRoom(t, f, 2, 2)
 	b.Count(bridge.MQTT, "x", 1)
 	<-reached
 	b.Unbind(ref)
