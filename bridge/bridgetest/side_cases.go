@@ -30,10 +30,7 @@ func takesOnce(w *sideWorld) error {
 		}
 	}
 	// What was acknowledged does not come again, to this life or the next.
-	if err := w.stop(); err != nil {
-		return err
-	}
-	if err := w.start(); err != nil {
+	if err := w.restart(); err != nil {
 		return err
 	}
 	if err := w.inject("in", n, 1); err != nil {
@@ -81,11 +78,8 @@ func refusedOffer(w *sideWorld) error {
 	if err := w.taken(10); err != nil {
 		return err
 	}
-	if err := w.stop(); err != nil {
-		return err
-	}
 	w.m.Judge(nil)
-	if err := w.start(); err != nil {
+	if err := w.restart(); err != nil {
 		return err
 	}
 	if err := w.inject("in", 10, 1); err != nil {

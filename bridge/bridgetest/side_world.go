@@ -67,6 +67,18 @@ func (w *sideWorld) stop() error {
 	return nil
 }
 
+// restart ends a life in good order and waits for the next one's login: what ejabberd stores while a login empties
+// its store it may lose (docs/GUARANTEES.md).
+func (w *sideWorld) restart() error {
+	if err := w.stop(); err != nil {
+		return err
+	}
+	if err := w.start(); err != nil {
+		return err
+	}
+	return w.up(true)
+}
+
 // die ends a life as kill -9 does: what it would still write or store goes nowhere.
 func (w *sideWorld) die() error {
 	w.Refuse(true)
