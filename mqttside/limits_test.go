@@ -34,7 +34,7 @@ func TestLimitAtEveryLogin(t *testing.T) {
 			r.cfg.Version, r.cfg.Window = tc.version, tc.config
 			l := start(t, r.m, r.cfg)
 			l.up(t)
-			if got, _ := l.brokers.window(r.link.Addr(), r.cfg.Window); got != tc.want {
+			if got := l.Window(); got != tc.want {
 				t.Errorf("the window is %d, want %d", got, tc.want)
 			}
 		})

@@ -92,7 +92,9 @@ func (s *Side) connect(ctx context.Context) (*link, error) {
 			k := s.newLink(u)
 			err := k.connect(ctx)
 			if err == nil {
-				s.admitted(k)
+				if say := s.brokers.accepted(u.Host, k.level, time.Now()); say != "" {
+					s.log.Info().Str("broker", u.Host).Msg(say)
+				}
 				return k, nil
 			}
 			s.examine(k)
@@ -106,13 +108,6 @@ func (s *Side) connect(ctx context.Context) (*link, error) {
 		}
 	}
 	return nil, errors.Join(failed...)
-}
-
-// admitted notes an accepted login.
-func (s *Side) admitted(k *link) {
-	if say := s.brokers.accepted(k.url.Host, k.level, time.Now()); say != "" {
-		s.log.Info().Str("broker", k.url.Host).Msg(say)
-	}
 }
 
 // plainer notes a login that was not accepted; true: try again at once, with a plainer level.

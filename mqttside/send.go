@@ -132,6 +132,18 @@ func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
 	return k, qos, nil
 }
 
+// Window is how many messages may be in flight now; 0: nothing goes out. What is beside the window is not counted.
+func (s *Side) Window() int {
+	s.mu.Lock()
+	k := s.live
+	s.mu.Unlock()
+	if k == nil {
+		return 0
+	}
+	limit, _ := s.brokers.window(k.url.Host, s.cfg.Window)
+	return limit
+}
+
 // beside tells what has no part in the window: notices at QoS 1. By MQTT 3.1.1 no broker has a limit for them; by MQTT 5 they
 // go where there is room for many beside half of it.
 func beside(kind bridge.Kind, qos byte) bool { return kind == bridge.KindNotice && qos == 1 }

@@ -60,6 +60,14 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	}
 }
 
+// Window is how many messages may be on the stream now and not confirmed; 0: nothing goes out.
+func (s *Side) Window() int {
+	if !s.isLive() {
+		return 0
+	}
+	return s.st.Window()
+}
+
 // put waits for room on the stream as long as the login lasts.
 func (s *Side) put(ctx context.Context, c *connection, raw []byte, tag *outgoing) bool {
 	ctx, cancel := context.WithCancel(ctx)

@@ -84,10 +84,11 @@ type Config struct {
 	Console http.Handler // of all below /console/; nil: there is none
 	// Trace finds messages by number, sender's id, landline or room; the newest comes last.
 	Trace func(context.Context, trace.Query) ([]*trace.Message, error)
-	// Timings, InFlight (deliveries that a side has on its wire) and Certificates (by name, until when they are good) are
-	// shown in the metrics.
+	// Timings, InFlight (deliveries that a side has on its wire), Window (how many these may be) and Certificates (by name, until
+	// when they are good) are shown in the metrics.
 	Timings      *Timings
 	InFlight     func(bridge.SideID) int
+	Window       func(bridge.SideID) int
 	Certificates func() map[string]time.Time
 	Losses       func() map[Loss]int64 // nil: nobody counts
 	Alive        func() error          // nil error: the journal's writer does its work

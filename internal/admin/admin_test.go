@@ -83,7 +83,7 @@ func newWorld() *world {
 func (w *world) config() Config {
 	return Config{
 		Addr: "127.0.0.1:0", Loopback: true, Version: "v1", Sides: []Side{&w.mqtt, &w.xmpp}, Rooms: w, Balance: w, Offers: w, Dead: w,
-		Timings: w.timings, InFlight: func(side bridge.SideID) int { return int(side) * 3 },
+		Timings: w.timings, InFlight: func(side bridge.SideID) int { return int(side) * 3 }, Window: func(side bridge.SideID) int { return int(side) * 100 },
 		Certificates: func() map[string]time.Time { return map[string]time.Time{"xmpp_server": w.now.Add(time.Hour)} },
 		Alive:        func() error { return w.alive }, Clock: func() time.Time { return w.now }, Log: zerolog.New(&w.log),
 	}

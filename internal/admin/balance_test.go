@@ -121,7 +121,7 @@ func TestMetrics(t *testing.T) {
 		`chatrelay_room_refused_total{room="b@rooms.example.org"} 3`,
 		`chatrelay_delivery_seconds_bucket{side="xmpp",le="0.25"} 0`, `chatrelay_delivery_seconds_bucket{side="xmpp",le="0.5"} 1`,
 		`chatrelay_delivery_seconds_count{side="xmpp"} 2`, `chatrelay_commit_seconds_count{side="mqtt"} 0`, `chatrelay_queue_seconds_count{side="mqtt"} 0`,
-		`chatrelay_in_flight{side="mqtt"} 3`, `chatrelay_in_flight{side="xmpp"} 6`,
+		`chatrelay_window{side="mqtt"} 100`, `chatrelay_in_flight{side="mqtt"} 3`, `chatrelay_in_flight{side="xmpp"} 6`,
 		`chatrelay_certificate_expiry_timestamp_seconds{certificate="xmpp_server"} 1.767326645e+09`,
 		`chatrelay_known_keys 17`, `chatrelay_store_bytes 4096`, `chatrelay_store_limit_bytes 1.073741824e+09`, `chatrelay_store_full 0`,
 		`chatrelay_store_pending 9`, `chatrelay_store_pending_limit 100`,

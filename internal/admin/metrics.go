@@ -42,6 +42,7 @@ func table() []metric {
 		{"pending", "Messages taken and not yet settled, by the side they came from.", gauge, side},
 		{"open_deliveries", "Deliveries that are not settled, by the side they go to.", gauge, side},
 		{"in_flight", "Deliveries that are on the wire to this side and not confirmed, those of notices and other answers too.", gauge, side},
+		{"window", "Deliveries that may be on the wire to this side at once, as its server keeps up with them; some notices go beside it. 0: the side is not ready.", gauge, side},
 		{"oldest_pending_seconds", "How long the oldest pending message has waited.", gauge, nil},
 		{"side_up", "1: the side is logged in and ready.", gauge, side},
 		{"connections_lost_total", "Connections to this side that ended while they were in use, since the process started.", counter, why},
@@ -115,6 +116,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		put("pending", float64(a.Pending[id]), name)
 		put("open_deliveries", float64(a.Open[id]), name)
 		put("in_flight", float64(cfg.InFlight(id)), name)
+		put("window", float64(cfg.Window(id)), name)
 	}
 	for loss, n := range c.server.losses() {
 		put("connections_lost_total", float64(n), loss.Side.String(), word(loss.Reason))

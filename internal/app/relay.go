@@ -89,6 +89,7 @@ type relay struct {
 	intakes     map[bridge.SideID]*bridge.Intake
 	dispatchers []*bridge.Dispatcher
 	rooms       *xmppside.Side
+	windows     map[bridge.SideID]func() int
 	timings     *admin.Timings
 	meter       *meter
 	expiry      expiry
@@ -131,7 +132,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, tail *cons
 		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal},
 		Trace:   tracer{traceDir(c), running{r.journal}}.Trace,
 		Losses:  r.losses.all,
-		Timings: r.timings, InFlight: r.meter.InFlight,
+		Timings: r.timings, InFlight: r.meter.InFlight, Window: func(side bridge.SideID) int { return r.windows[side]() },
 		Certificates: func() map[string]time.Time { return r.expiry.all(r.files.Load().MQTTCertificates) },
 		Alive:        func() error { return alive(r.journal) }, Clock: time.Now, Log: log,
 	}
@@ -178,7 +179,7 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	r.rooms = x
+	r.rooms, r.windows = x, map[bridge.SideID]func() int{bridge.MQTT: m.Window, bridge.XMPP: x.Window}
 	for _, s := range []bridge.Side{m, x} {
 		if hooks.Side != nil {
 			s = hooks.Side(s)

@@ -267,9 +267,12 @@ func TestDelayed(t *testing.T) {
 	if waited := time.Since(began); waited < 9*time.Second {
 		t.Errorf("said to be delayed after %v", waited)
 	}
+	open, closed := regexp.MustCompile(`(?m)^chatrelay_window{side="mqtt"} [1-9]`), regexp.MustCompile(`(?m)^chatrelay_window{side="xmpp"} 0$`)
 	lost := regexp.MustCompile(`(?m)^chatrelay_connections_lost_total\{reason="[a-z]+",side="xmpp"\} 1$`)
 	if code, page, err := c.Relay.Get(t.Context(), "/metrics"); err != nil || code != 200 || !lost.MatchString(page) {
 		t.Errorf("the lost connection is not counted: %d, %v, %s", code, err, regexp.MustCompile(`.*lost_total.*`).FindAllString(page, -1))
+	} else if !open.MatchString(page) || !closed.MatchString(page) {
+		t.Errorf("the windows, of which one is shut: %s", regexp.MustCompile(`chatrelay_window.*`).FindAllString(page, -1))
 	}
 	if err := c.XMPP.Start(); err != nil {
 		t.Fatal(err)

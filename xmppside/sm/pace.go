@@ -15,6 +15,16 @@ type pace struct {
 	top       uint64 // what was taken up to here tells nothing of the pace that holds now
 }
 
+// Window is how many stanzas with a tag may be unacknowledged now.
+func (s *Stream) Window() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.single {
+		return 1
+	}
+	return s.pace.now
+}
+
 // acked is told that so many were acknowledged, the last of them as number n when it had been under way for took. top was taken
 // last.
 func (p *pace) acked(done int, n uint64, took time.Duration, top uint64) {

@@ -34,6 +34,9 @@ func TestSlowServerIsGivenLess(t *testing.T) {
 		if got != step.room {
 			t.Fatalf("round %d: %d were taken, want %d", i, got, step.room)
 		}
+		if w := st.Window(); w != step.room {
+			t.Errorf("round %d: a window of %d is shown, and %d were taken", i, w, step.room)
+		}
 		f.until(fmt.Sprintf("id='%d'", sent-1))
 		clock.advance(step.took)
 		f.writef("<a xmlns='urn:xmpp:sm:3' h='%d'/>", sent)
