@@ -92,7 +92,7 @@ func (o *lookOp) decide(*decision) {}
 
 func (o *lookOp) prepare() {
 	o.asked = true
-	if o.err = o.j.upToDate(); errors.Is(o.err, errBehind) {
+	if o.err = upToDate(o.j); errors.Is(o.err, errBehind) {
 		o.looked = true
 		o.err = o.do(o.j.tables.Beyond(o.j.pic, o.j.unsaved.changes))
 	}

@@ -54,7 +54,7 @@ func (o *shedOp) end(j *Journal, err error) bool {
 
 // prepare reads the oldest dead letters before the writer takes the lock.
 func (o *shedOp) prepare() {
-	if o.err = o.j.upToDate(); o.err != nil {
+	if o.err = upToDate(o.j); o.err != nil {
 		return
 	}
 	if o.refs, o.err = o.j.tables.OldestDead(deadChunk); o.err == nil {

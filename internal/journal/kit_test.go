@@ -189,12 +189,17 @@ func (b *testJournal) bury(ref bridge.Ref, why *bridge.Refusal) {
 	b.sync()
 }
 
-// sync waits until all that was said before is committed.
+// sync waits until all that was said is committed, and no checkpoint is under way: so the folder can be copied.
 func (b *testJournal) sync() {
 	b.t.Helper()
 	if err := b.Wait(b.t.Context(), b.SetState(bridge.MQTT)); err != nil {
 		b.t.Fatal(err)
 	}
+	patient(b.t, "no checkpoint is under way", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.unsaved.saving == nil
+	})
 }
 
 func (b *testJournal) bind(ref bridge.Ref, how string) {

@@ -110,7 +110,7 @@ type recalledMessage struct {
 
 // recall reads them. By the writer only. What the tables have not been told yet they must be told before.
 func (j *Journal) recall(refs []bridge.Ref) (recalled, error) {
-	if err := j.upToDate(); err != nil {
+	if err := upToDate(j); err != nil {
 		return nil, err
 	}
 	found, err := j.tables.Recall(refs)

@@ -19,6 +19,7 @@ const (
 // space is how full the file is. Guarded by Journal.mu.
 type space struct {
 	used    int64 // measured
+	tables  int64 // of that
 	grown   int64 // estimate of what came since
 	commits int   // since it was measured
 	free    int64 // pages
@@ -66,18 +67,20 @@ func (j *Journal) accountSpace(bytes int) error {
 
 func (j *Journal) measure() error {
 	s := &j.space
-	used, free, err := j.tables.Used()
-	if err != nil {
-		return err
+	if j.unsaved.saving == nil { // else they are in use, and soon asked again
+		tables, free, err := j.tables.Used()
+		if err != nil {
+			return err
+		}
+		s.tables, s.free = tables, free
 	}
 	logged, err := j.frames.Room()
 	if err != nil {
 		return err
 	}
-	used += logged
-	s.used, s.free, s.grown, s.commits = used, free, 0, 0
+	s.used, s.grown, s.commits = s.tables+logged, 0, 0
 	switch {
-	case s.used >= j.opt.MaxBytes, j.unsaved.bytes >= behindMost*j.opt.checkpointBytes():
+	case s.used >= j.opt.MaxBytes, j.unsaved.behind() >= behindMost*j.opt.checkpointBytes():
 		s.full = true
 	case s.used < j.opt.MaxBytes/100*reopenPart:
 		s.full = false
@@ -187,6 +190,9 @@ func (j *Journal) tidy() error {
 	j.mu.Unlock()
 	if err := j.frames.Tidy(); err != nil && !sqlite.Temporary(err) {
 		return err
+	}
+	if j.unsaved.saving != nil {
+		return nil // they are being written
 	}
 	shrunk, err := j.tables.Tidy(free)
 	if sqlite.Temporary(err) {

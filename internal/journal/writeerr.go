@@ -117,6 +117,9 @@ func (j *Journal) recover() error {
 	if err := j.checkpoint(false); err != nil {
 		return err
 	}
+	if err := j.collect(true); err != nil {
+		return err
+	}
 	if err := j.frames.Tidy(); err != nil && !sqlite.Temporary(err) {
 		return err
 	}

@@ -17,11 +17,20 @@ const (
 func (j *Journal) run() {
 	defer close(j.ended)
 	defer j.logLines.flush()
+	defer func() { // the files are closed behind this
+		if s := j.unsaved.saving; s != nil {
+			<-s.done
+		}
+	}()
 	tick := time.NewTimer(idleEvery)
 	defer tick.Stop()
 	wait, hurry := idleEvery, false
 	for {
-		if err := j.step(j.takeBatch()); err != nil {
+		err := j.step(j.takeBatch())
+		if err == nil {
+			err = j.collect(false)
+		}
+		if err != nil {
 			j.fail(err)
 			return
 		}

@@ -22,7 +22,9 @@ import (
 type Faults struct {
 	inner driver.Driver
 
-	mu sync.Mutex // guards hook
+	run sync.Mutex // held by a statement and its hook: what a hook copies nobody writes to
+
+	mu sync.Mutex // guards all below
 	// hook is asked about each statement, before it runs and, with ran, after it went well.
 	hook func(query string, ran bool) error
 	file string // of which it is asked; empty: of all
@@ -63,6 +65,8 @@ func (f *Faults) around(name, query string, run func() error) error {
 	if hook == nil || !strings.Contains(name, file) {
 		return run()
 	}
+	f.run.Lock()
+	defer f.run.Unlock()
 	if err := hook(query, false); err != nil {
 		return err
 	}

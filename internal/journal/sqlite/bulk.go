@@ -57,9 +57,12 @@ type statements struct {
 	begin, commit                                        *bulk
 	messages, change, cut, deleteMessages                *bulk
 	deliveries, deleteDeliveries, dead, revive, deferred *bulk
-	bound, deleteBound, seen, failed, deleteFailed, meta *bulk
-	state, deleteState, totals                           *bulk
+	bound, deleteBound, meta, state, deleteState, totals *bulk
+	keyStatements
 }
+
+// keyStatements are about what is known of messages that came before.
+type keyStatements struct{ seen, dropSeen, failed, deleteFailed, dropFailed *bulk }
 
 func newStatements() *statements {
 	return &statements{
@@ -79,15 +82,20 @@ func newStatements() *statements {
 		revive:           newBulk("UPDATE legs SET state=0, attempts=0, waited=0, next_at=0, reason=NULL, note=? WHERE seq=?", "", ""),
 		deferred:         newBulk("UPDATE legs SET attempts=?, waited=?, next_at=?, reason=? WHERE seq=?", "", ""),
 
-		bound:        newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),
-		deleteBound:  newBulk("DELETE FROM bound WHERE seq IN (", "?", ")"),
-		seen:         newBulk("INSERT INTO seen (n, gen, ran, keys) VALUES ", "(?,?,?,?)", ""),
-		failed:       newBulk("INSERT INTO failed (msg, gen, reason) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET gen=excluded.gen, reason=excluded.reason"),
-		deleteFailed: newBulk("DELETE FROM failed WHERE msg IN (", "?", ")"),
-		meta:         newBulk("INSERT INTO meta (k, v) VALUES ", "(?,?)", " ON CONFLICT DO UPDATE SET v=excluded.v"),
-		state:        newBulk("INSERT INTO side_state (side, key, value) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET value=excluded.value"),
-		deleteState:  newBulk("DELETE FROM side_state WHERE side=? AND key=?", "", ""),
-		totals:       newBulk("INSERT INTO totals (name, side, reason, n) VALUES ", "(?,?,?,?)", " ON CONFLICT DO UPDATE SET n=excluded.n"),
+		bound:       newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),
+		deleteBound: newBulk("DELETE FROM bound WHERE seq IN (", "?", ")"),
+		meta:        newBulk("INSERT INTO meta (k, v) VALUES ", "(?,?)", " ON CONFLICT DO UPDATE SET v=excluded.v"),
+		state:       newBulk("INSERT INTO side_state (side, key, value) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET value=excluded.value"),
+		deleteState: newBulk("DELETE FROM side_state WHERE side=? AND key=?", "", ""),
+		totals:      newBulk("INSERT INTO totals (name, side, reason, n) VALUES ", "(?,?,?,?)", " ON CONFLICT DO UPDATE SET n=excluded.n"),
+
+		keyStatements: keyStatements{
+			seen:         newBulk("INSERT INTO seen (n, gen, ran, keys) VALUES ", "(?,?,?,?)", ""),
+			failed:       newBulk("INSERT INTO failed (msg, gen, reason) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET gen=excluded.gen, reason=excluded.reason"),
+			deleteFailed: newBulk("DELETE FROM failed WHERE msg IN (", "?", ")"),
+			dropSeen:     newBulk("DELETE FROM seen WHERE gen <= ? AND n <= ?", "", ""),
+			dropFailed:   newBulk("DELETE FROM failed WHERE gen <= ?", "", ""),
+		},
 	}
 }
 
@@ -108,7 +116,7 @@ func (b *bulk) one(conn *sql.Conn, args ...any) error {
 func (s *statements) close() error {
 	var errs []error
 	for _, b := range []*bulk{s.begin, s.commit, s.messages, s.change, s.cut, s.deleteMessages, s.deliveries, s.deleteDeliveries, s.dead,
-		s.revive, s.deferred, s.bound, s.deleteBound, s.seen, s.failed, s.deleteFailed, s.meta, s.state, s.deleteState, s.totals} {
+		s.revive, s.deferred, s.bound, s.deleteBound, s.seen, s.failed, s.deleteFailed, s.meta, s.state, s.deleteState, s.totals, s.dropSeen, s.dropFailed} {
 		errs = append(errs, b.close())
 	}
 	return errors.Join(errs...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"chatrelay/internal/journal/picture"
 	"chatrelay/test/sqlfault"
 )
 
@@ -69,4 +70,14 @@ func (l *Log) check(t testing.TB, from, least, most uint64) {
 func copyLog(t testing.TB, from string) *Folder {
 	t.Helper()
 	return folderOf(sqlfault.Copy(t, from, LogName, LogName+"-wal"), "")
+}
+
+// saveNow gathers and writes.
+func saveNow(tables *Tables, p *picture.Picture, c *picture.Changes, sum uint32) error {
+	b := tables.Gather(p, c, sum)
+	err := tables.Write(b)
+	if err != nil {
+		b.Undo()
+	}
+	return err
 }

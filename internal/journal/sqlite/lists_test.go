@@ -15,7 +15,7 @@ func TestListsKeepNobodyWaiting(t *testing.T) {
 	b := openTables(t, t.TempDir())
 	p, err := b.Load(func(at, _ int64) int64 { return at })
 	must(t, err)
-	must(t, b.Save(p, p.Apply(picture.Head{N: 1, At: 1, Ran: 1}, []picture.Fact{&picture.Took{ID: 1, Origin: bridge.XMPP, From: "1001", Body: []byte("x"),
+	must(t, saveNow(b, p, p.Apply(picture.Head{N: 1, At: 1, Ran: 1}, []picture.Fact{&picture.Took{ID: 1, Origin: bridge.XMPP, From: "1001", Body: []byte("x"),
 		Deliveries: []bridge.Delivery{{Side: bridge.MQTT, Kind: bridge.KindInbox, To: "1002", Lane: "l"}}}}), 0))
 	first, err := b.View().List(t.Context(), Filter{})
 	if err != nil || len(first) != 1 {

@@ -8,16 +8,24 @@ import (
 	"chatrelay/internal/journal/picture"
 )
 
-// Save writes what frames have changed, up to the picture's last one, which has a sum, in one transaction.
-func (t *Tables) Save(p *picture.Picture, c *picture.Changes, sum uint32) error {
-	w := &save{t: t, p: p, c: c, sum: sum}
-	if err := w.write(); err != nil {
-		_ = run(t.conn, "ROLLBACK") // SQLite may have done so by itself
-		return err
+// Gather makes the rows of what frames have changed, up to the picture's last one, which has a sum. By the one who changes the
+// picture. From then on its deliveries count as saved: if the batch is not written it is to be undone.
+func (t *Tables) Gather(p *picture.Picture, c *picture.Changes, sum uint32) *Batch {
+	w := &save{t: t, p: p, c: c, sum: sum, b: &Batch{}, s: t.stmts}
+	w.messages()
+	w.deliveries()
+	w.bindings()
+	w.ends()
+	w.keys()
+	w.state()
+	w.sums()
+	for _, d := range c.Born {
+		w.mark(d)
 	}
-	t.tidy = false
-	w.saved()
-	return nil
+	for _, d := range c.Deliveries {
+		w.mark(d.Delivery)
+	}
+	return w.b
 }
 
 // Bits of messages.delayed, which was only that before.
@@ -36,48 +44,25 @@ func marks(s *picture.Status) (bits int64) {
 	return bits
 }
 
-// saved notes what the tables have now.
-func (w *save) saved() {
-	for _, m := range w.c.Taken {
-		m.Saved = true
-	}
-	for _, d := range w.c.Born {
-		d.Saved = !d.Gone
-	}
-	for _, d := range w.c.Deliveries {
-		d.Saved = d.Saved && !d.Gone
-		d.Wired = d.Order > 0
-	}
-}
-
-// save is what a frame changes in the tables.
+// save is a batch in the making.
 type save struct {
-	t *Tables
-	p *picture.Picture
-	c *picture.Changes
-
+	t   *Tables
+	s   *statements
+	p   *picture.Picture
+	c   *picture.Changes
 	sum uint32
+	b   *Batch
 }
 
-func (w *save) write() error {
-	conn, s := w.t.conn, w.t.stmts
-	if err := s.begin.one(conn); err != nil {
-		return err
-	}
-	for _, step := range []func() error{
-		w.writeMessages, w.writeDeliveries, w.writeBindings, w.writeEnds, w.writeKeys, w.writeState, w.writeSums,
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return s.commit.one(conn)
+// mark notes what the tables will have of a delivery.
+func (w *save) mark(d *picture.Delivery) {
+	w.b.marks = append(w.b.marks, mark{d, d.Saved, d.Wired})
+	d.Saved, d.Wired = !d.Gone, d.Order > 0
 }
 
-func (w *save) writeMessages() error {
+func (w *save) messages() {
 	slices.Sort(w.c.Deleted)
 	w.c.Deleted = slices.Compact(w.c.Deleted)
-	s, conn := w.t.stmts, w.t.conn
 	var args []any
 	for _, m := range w.c.Taken {
 		if w.goes(m.ID) {
@@ -90,67 +75,45 @@ func (w *save) writeMessages() error {
 		args = append(args, int64(m.ID), m.At, int64(m.Origin), int64(m.Copies), int64(m.Base), marks(&m.Status),
 			m.From, orNull(m.Reply), m.Receipt, orNever(m.Expires), keys, m.Body)
 	}
-	if err := s.messages.exec(conn, args); err != nil {
-		return err
-	}
+	w.b.rows(w.s.messages, args)
 	for _, m := range w.c.Messages {
 		b := m.Before
 		same := m.Base == b.Base && marks(&m.Status) == marks(&b) && m.Dropped == b.Dropped && m.Reason == b.Reason
-		if same || w.goes(m.ID) {
-			continue
-		}
-		if err := s.change.one(conn, int64(m.Base), marks(&m.Status), int64(m.Dropped), orNull(m.Reason), int64(m.ID)); err != nil {
-			return err
+		if !same && !w.goes(m.ID) {
+			w.b.one(w.s.change, int64(m.Base), marks(&m.Status), int64(m.Dropped), orNull(m.Reason), int64(m.ID))
 		}
 	}
 	for _, x := range w.c.Cut {
-		if err := s.cut.one(conn, x.Body, int64(x.ID)); err != nil {
-			return err
-		}
+		w.b.one(w.s.cut, x.Body, int64(x.ID))
 	}
-	return nil
 }
 
-func (w *save) writeDeliveries() error {
-	s, conn := w.t.stmts, w.t.conn
+func (w *save) deliveries() {
 	var args []any
 	for _, d := range w.c.Born {
-		if d.Gone {
-			continue
+		if !d.Gone {
+			args = append(args, int64(d.Seq), int64(d.Message.ID), int64(d.Num), int64(d.Side), int64(d.Kind), d.To, d.Lane, orNull(picture.NoteText(d.Note)))
 		}
-		args = append(args, int64(d.Seq), int64(d.Message.ID), int64(d.Num), int64(d.Side), int64(d.Kind), d.To, d.Lane, orNull(picture.NoteText(d.Note)))
 	}
-	if err := s.deliveries.exec(conn, args); err != nil {
-		return err
-	}
+	w.b.rows(w.s.deliveries, args)
 	for _, d := range w.c.Deliveries {
-		if !d.Dead || d.Before.Dead && d.Before.Note == d.Note {
-			continue
-		}
-		if err := s.dead.one(conn, d.Attempts(), d.Note.Reason, orNull(picture.NoteText(d.Note)), int64(d.Seq)); err != nil {
-			return err
+		if d.Dead && !(d.Before.Dead && d.Before.Note == d.Note) {
+			w.b.one(w.s.dead, d.Attempts(), d.Note.Reason, orNull(picture.NoteText(d.Note)), int64(d.Seq))
 		}
 	}
 	for _, d := range w.c.Reopened {
-		if d.Finished() {
-			continue // closed in the same breath
-		}
-		if err := s.revive.one(conn, orNull(picture.NoteText(d.Note)), int64(d.Seq)); err != nil {
-			return err
+		if !d.Finished() { // else closed in the same breath
+			w.b.one(w.s.revive, orNull(picture.NoteText(d.Note)), int64(d.Seq))
 		}
 	}
 	for _, d := range w.c.PutOff {
-		if d.Finished() || d.Put == nil {
-			continue
-		}
-		if err := s.deferred.one(conn, int64(d.Put.Attempts), d.Put.Waited, d.Put.Until, d.Put.Reason, int64(d.Seq)); err != nil {
-			return err
+		if !d.Finished() && d.Put != nil {
+			w.b.one(w.s.deferred, int64(d.Put.Attempts), d.Put.Waited, d.Put.Until, d.Put.Reason, int64(d.Seq))
 		}
 	}
-	return nil
 }
 
-func (w *save) writeBindings() error {
+func (w *save) bindings() {
 	var bound, unbound []any
 	var deliveries []*picture.Delivery
 	for _, d := range w.c.Deliveries {
@@ -167,14 +130,12 @@ func (w *save) writeBindings() error {
 	for _, d := range slices.Compact(deliveries) {
 		bound = append(bound, int64(d.Seq), int64(d.Order), d.Binding)
 	}
-	if err := w.t.stmts.deleteBound.exec(w.t.conn, unbound); err != nil {
-		return err
-	}
-	return w.t.stmts.bound.exec(w.t.conn, bound)
+	w.b.rows(w.s.deleteBound, unbound)
+	w.b.rows(w.s.bound, bound)
 }
 
-// writeEnds deletes what is settled.
-func (w *save) writeEnds() error {
+// ends deletes what is settled.
+func (w *save) ends() {
 	var deliveries, messages []any
 	came := map[uint64]bool{}
 	for _, m := range w.c.Taken {
@@ -190,10 +151,8 @@ func (w *save) writeEnds() error {
 			messages = append(messages, int64(id))
 		}
 	}
-	if err := w.t.stmts.deleteDeliveries.exec(w.t.conn, deliveries); err != nil {
-		return err
-	}
-	return w.t.stmts.deleteMessages.exec(w.t.conn, messages)
+	w.b.rows(w.s.deleteDeliveries, deliveries)
+	w.b.rows(w.s.deleteMessages, messages)
 }
 
 // goes tells whether a message is deleted.
@@ -205,34 +164,23 @@ func (w *save) goes(id uint64) bool {
 // seenChunk is how many keys a row of seen holds at most.
 const seenChunk = 4096
 
-func (w *save) writeKeys() error {
+func (w *save) keys() {
 	for _, k := range w.c.Keys {
 		if k.Turn != nil {
-			if err := w.writeTurn(k); err != nil {
-				return err
-			}
+			w.turn(k)
 		}
 		for chunk := range slices.Chunk(k.Added, seenChunk) {
-			if err := w.writeSeen(k.Generation, k.Ended, chunk); err != nil {
-				return err
-			}
+			w.seen(k.Generation, k.Ended, chunk)
 		}
-		if err := w.writeFailed(k); err != nil {
-			return err
-		}
+		w.failed(k)
 	}
-	return nil
 }
 
-// writeTurn writes a new generation of keys, and deletes old ones.
-func (w *save) writeTurn(k picture.KeyChanges) error {
+// turn writes a new generation of keys, and deletes old ones.
+func (w *save) turn(k picture.KeyChanges) {
 	if k.Turn.Dropped > 0 {
-		if err := w.t.exec("DELETE FROM seen WHERE gen <= ? AND n <= ?", int64(k.Turn.Dropped), int64(w.t.seenRow)); err != nil {
-			return err
-		}
-		if err := w.t.exec("DELETE FROM failed WHERE gen <= ?", int64(k.Turn.Dropped)); err != nil {
-			return err
-		}
+		w.b.one(w.s.dropSeen, int64(k.Turn.Dropped), int64(w.t.seenRow))
+		w.b.one(w.s.dropFailed, int64(k.Turn.Dropped))
 	}
 	// A row even when nothing is carried: it says when the generation was born.
 	chunks := slices.Collect(slices.Chunk(k.Turn.Carried, seenChunk))
@@ -240,20 +188,18 @@ func (w *save) writeTurn(k picture.KeyChanges) error {
 		chunks = [][]picture.SeenKey{nil}
 	}
 	for _, chunk := range chunks {
-		if err := w.writeSeen(k.Generation, k.Ran, chunk); err != nil {
-			return err
-		}
+		w.seen(k.Generation, k.Ran, chunk)
 	}
-	return w.writeFailed(picture.KeyChanges{Generation: k.Generation, Failed: k.Turn.Failed})
+	w.failed(picture.KeyChanges{Generation: k.Generation, Failed: k.Turn.Failed})
 }
 
-// writeSeen writes a row of keys. What a transaction that failed has numbered is not used again.
-func (w *save) writeSeen(generation uint64, ran int64, keys []picture.SeenKey) error {
+// seen writes a row of keys. What a batch that failed has numbered is not used again.
+func (w *save) seen(generation uint64, ran int64, keys []picture.SeenKey) {
 	w.t.seenRow++
-	return w.t.stmts.seen.exec(w.t.conn, []any{int64(w.t.seenRow), int64(generation), ran, pack(keys)})
+	w.b.rows(w.s.seen, []any{int64(w.t.seenRow), int64(generation), ran, pack(keys)})
 }
 
-func (w *save) writeFailed(k picture.KeyChanges) error {
+func (w *save) failed(k picture.KeyChanges) {
 	var failed, unfailed []any
 	for _, msg := range k.Unfailed {
 		unfailed = append(unfailed, int64(msg))
@@ -261,52 +207,42 @@ func (w *save) writeFailed(k picture.KeyChanges) error {
 	for _, f := range k.Failed {
 		failed = append(failed, int64(f.Msg), int64(k.Generation), f.Reason)
 	}
-	if err := w.t.stmts.deleteFailed.exec(w.t.conn, unfailed); err != nil {
-		return err
-	}
-	return w.t.stmts.failed.exec(w.t.conn, failed)
+	w.b.rows(w.s.deleteFailed, unfailed)
+	w.b.rows(w.s.failed, failed)
 }
 
-func (w *save) writeState() error {
+func (w *save) state() {
 	slices.SortFunc(w.c.State, func(a, b picture.StateKey) int { return cmp.Or(cmp.Compare(a.Side, b.Side), cmp.Compare(a.Key, b.Key)) })
 	w.c.State = slices.Compact(w.c.State)
 	var set []any
-	row := func(side bridge.SideID, key string, value []byte) error {
+	row := func(side bridge.SideID, key string, value []byte) {
 		if value != nil {
 			set = append(set, int64(side), key, value)
-			return nil
+		} else {
+			w.b.one(w.s.deleteState, int64(side), key)
 		}
-		return w.t.stmts.deleteState.one(w.t.conn, int64(side), key)
 	}
 	for _, k := range w.c.State {
-		if err := row(k.Side, k.Key, w.p.State[k]); err != nil {
-			return err
-		}
+		row(k.Side, k.Key, w.p.State[k])
 	}
 	for _, r := range unprovenRows(w.p, w.c) {
-		if err := row(0, r.Key, r.Value); err != nil {
-			return err
-		}
+		row(0, r.Key, r.Value)
 	}
-	return w.t.stmts.state.exec(w.t.conn, set)
+	w.b.rows(w.s.state, set)
 }
 
-func (w *save) writeSums() error {
+func (w *save) sums() {
 	var args []any
 	slices.SortFunc(w.c.Counts, compareCounters)
 	w.c.Counts = slices.Compact(w.c.Counts)
 	for _, c := range w.c.Counts {
 		args = append(args, c.Name, int64(c.Side), c.Reason, w.p.Counts[c])
 	}
-	if err := w.t.stmts.totals.exec(w.t.conn, args); err != nil {
-		return err
-	}
+	w.b.rows(w.s.totals, args)
 	if w.c.Lease > 0 {
-		if err := w.t.stmts.meta.exec(w.t.conn, []any{metaNext, int64(w.p.Lease)}); err != nil {
-			return err
-		}
+		w.b.rows(w.s.meta, []any{metaNext, int64(w.p.Lease)})
 	}
-	return w.t.stmts.meta.exec(w.t.conn, []any{metaRan, w.c.Head.Ran, metaLog, int64(w.c.Head.N), metaSum, int64(w.sum), metaRules, rulesOf(w.p.Rules),
+	w.b.rows(w.s.meta, []any{metaRan, w.c.Head.Ran, metaLog, int64(w.c.Head.N), metaSum, int64(w.sum), metaRules, rulesOf(w.p.Rules),
 		metaSeq, int64(w.p.Seq), metaBound, int64(w.p.Bindings)})
 }
 

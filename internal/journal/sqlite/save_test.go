@@ -187,7 +187,7 @@ func TestSaveOfManyFrames(t *testing.T) {
 			if rnd.IntN(2) == 0 {
 				unsaved.Compact()
 			}
-			must(t, tables.Save(p, unsaved, 0))
+			must(t, saveNow(tables, p, unsaved, 0))
 			unsaved = nil
 			got, err := tables.Load(func(at, _ int64) int64 { return at })
 			must(t, err)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Tables are the state of a journal, for its start and for people. One goroutine writes (Save, Recall and what the file
+// Tables are the state of a journal, for its start and for people. One goroutine at a time writes (Write, Recall and what the file
 // needs); any may read.
 type Tables struct {
 	folder   *Folder
@@ -64,7 +64,8 @@ func OpenTables(h *Folder) (_ *Tables, err error) {
 	return t, err
 }
 
-// busyFor is how long the writer waits for somebody who holds the tables. Commits wait with it, and need not: the log has all.
+// busyFor is how long a checkpoint waits for somebody who holds the tables. Sometimes commits wait with it, and need not: the log
+// has all.
 const busyFor = 50 * time.Millisecond
 
 // ID is the journal's random id.
