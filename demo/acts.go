@@ -66,8 +66,8 @@ func (c *checker) arrives(who, chat, text, via string) act {
 	}
 }
 
-// told waits until an own text has the sign of the status "sent".
-func (c *checker) told(who, chat, text string) act {
+// seesSent waits until an own text has the sign of the status "sent".
+func (c *checker) seesSent(who, chat, text string) act {
 	return func(ctx context.Context) error {
 		return c.seesRow(ctx, who, chat, text, true, "row.dataset.status === 'sent'")
 	}

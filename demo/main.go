@@ -12,16 +12,16 @@ import (
 )
 
 type options struct {
-	port  int
-	check bool
-	keep  bool
+	port        int
+	check       bool
+	keepRunning bool
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.port, "port", 0, "port of the page on 127.0.0.1; 0: any free one")
 	flag.BoolVar(&o.check, "check", false, "drive the page in headless Chromium, then stop")
-	flag.BoolVar(&o.keep, "keep", false, "keep the folder with configurations, logs and the relay's journal")
+	flag.BoolVar(&o.keepRunning, "keep", false, "keep the folder with configurations, logs and the relay's journal")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -46,13 +46,13 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() {
-		if o.keep {
+		if o.keepRunning {
 			fmt.Println("kept      ", dir)
 			return
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	s, err := raise(ctx, root, dir, o.port)
+	s, err := startAll(ctx, root, dir, o.port)
 	defer func() { err = errors.Join(err, s.Close()) }()
 	switch {
 	case err != nil && ctx.Err() != nil:

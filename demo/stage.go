@@ -24,8 +24,8 @@ type stage struct {
 	page   *page
 }
 
-// raise starts everything, what is needed first first. Close it also after an error.
-func raise(ctx context.Context, root, dir string, port int) (*stage, error) {
+// startAll starts everything, what is needed first first. Close it also after an error.
+func startAll(ctx context.Context, root, dir string, port int) (*stage, error) {
 	s := &stage{root: root}
 	for _, start := range []func(context.Context, string) error{s.startBroker, s.startChat, s.startRelay} {
 		if err := start(ctx, dir); err != nil {

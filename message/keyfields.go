@@ -28,7 +28,7 @@ func keyFields(body []byte, r *Rules, served func(string) bool) (found []change)
 	if why := k.read(body); why != nil {
 		return nil
 	}
-	keep := func(as string, f field, ok bool) {
+	add := func(as string, f field, ok bool) {
 		if raw := k.raw[f]; ok && raw != nil && !k.twice[f] && len(raw) <= maxKeyField {
 			found = append(found, change{as, raw})
 		}
@@ -37,21 +37,21 @@ func keyFields(body []byte, r *Rules, served func(string) bool) (found []change)
 		text, ok := party(k.raw[f])
 		return ok && len(text) > 0 && len(text) <= maxID && (r == nil || r.landline(string(text)))
 	}
-	keep("from", fFrom, landline(fFrom))
-	keep("to", fTo, landline(fTo))
+	add("from", fFrom, landline(fFrom))
+	add("to", fTo, landline(fTo))
 	room, isText := text(k.raw[fGroupJID])
-	keep("groupJid", fGroupJID, isText && len(room) > 0 && len(room) <= maxID && (served == nil || served(string(room))))
+	add("groupJid", fGroupJID, isText && len(room) > 0 && len(room) <= maxID && (served == nil || served(string(room))))
 	_, isNumber := integer(k.raw[fChatType])
-	keep("chatType", fChatType, isNumber)
+	add("chatType", fChatType, isNumber)
 	id := fID
 	if k.raw[fID] == nil {
 		id = fMsgID
 	}
 	_, isID := identifier(k.raw[id])
-	keep("id", id, isID)
+	add("id", id, isID)
 	if raw := k.raw[fTimeStamp]; len(raw) <= maxID {
 		_, _, isTime := clock(raw)
-		keep("timeStamp", fTimeStamp, isTime)
+		add("timeStamp", fTimeStamp, isTime)
 	}
 	return found
 }

@@ -22,9 +22,9 @@ var (
 )
 
 // tryProbes lets a probe of a length go out, and a small one come in.
-func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.Duration) error {
+func (s *Side) tryProbes(ctx context.Context, k *link, long int, limit time.Duration) error {
 	if k.level == level5 {
-		return s.hearItself(ctx, k, long, patience)
+		return s.hearItself(ctx, k, long, limit)
 	}
 	var l *listener
 	err := errBeside
@@ -33,12 +33,12 @@ func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.D
 	}
 	switch {
 	case k.level == levelPlain && errors.Is(err, errBeside):
-		return s.hearItself(ctx, k, long, patience)
+		return s.hearItself(ctx, k, long, limit)
 	case err != nil:
 		return err
 	}
 	began := time.Now()
-	r, err := tryBeside(ctx, k, l, s.prover.topic, long, patience)
+	r, err := tryBeside(ctx, k, l, s.prover.topic, long, limit)
 	if r.out && r.in && long <= probeLeast {
 		s.prover.took = time.Since(began)
 	}
@@ -56,7 +56,7 @@ func (s *Side) tryProbes(ctx context.Context, k *link, long int, patience time.D
 		s.prover.failed = 0
 		return r.silence()
 	case k.level == levelPlain:
-		return s.hearItself(ctx, k, long, patience)
+		return s.hearItself(ctx, k, long, limit)
 	}
 	if err := s.useless(k.url, errDeaf); s.brokers.single(k.url.Host, time.Now()) {
 		s.prover.deaf = true
@@ -77,21 +77,21 @@ func (t tried) silence() error {
 
 // tryBeside lets probes go both ways between the relay's connection and a second login. Whether that hears itself tells
 // what a probe that is missed is worth: where rights go by client id it may have none.
-func tryBeside(ctx context.Context, k *link, l *listener, topic string, long int, patience time.Duration) (t tried, err error) {
+func tryBeside(ctx context.Context, k *link, l *listener, topic string, long int, limit time.Duration) (t tried, err error) {
 	var errs [3]error
 	var wg sync.WaitGroup
-	wg.Go(func() { t.out, errs[0] = hears(ctx, k, l, topic, long, patience) })
-	wg.Go(func() { t.in, errs[1] = hears(ctx, l, k, topic, probeLeast, patience) })
-	wg.Go(func() { t.self, errs[2] = hears(ctx, l, l, topic, probeLeast, patience) })
+	wg.Go(func() { t.out, errs[0] = hears(ctx, k, l, topic, long, limit) })
+	wg.Go(func() { t.in, errs[1] = hears(ctx, l, k, topic, probeLeast, limit) })
+	wg.Go(func() { t.self, errs[2] = hears(ctx, l, l, topic, probeLeast, limit) })
 	wg.Wait()
 	return t, errors.Join(errs[:]...)
 }
 
 // hearItself lets a probe come back on the relay's own connection. Where that does not hear itself either, a second
 // login that was deaf is not what is wrong: the next connection may have one again.
-func (s *Side) hearItself(ctx context.Context, k *link, long int, patience time.Duration) error {
+func (s *Side) hearItself(ctx context.Context, k *link, long int, limit time.Duration) error {
 	began := time.Now()
-	ok, err := hears(ctx, k, k, s.prover.topic, long, patience)
+	ok, err := hears(ctx, k, k, s.prover.topic, long, limit)
 	if ok && long <= probeLeast {
 		s.prover.took = time.Since(began)
 	}

@@ -26,15 +26,15 @@ type broker struct {
 	silent5 int
 	asked5  time.Time
 	// safe: a side login had a session of its own, so that further ones disturb nobody.
-	safe         bool
-	leftIDs      []string  // of side logins whose sessions may be there still
-	refusedUs    bool      // our own login was refused
-	canaries     int       // side logins that were refused since, and taken for our own
-	lonely       time.Time // when no side login came about any more
-	saidQoS      bool      // that it has no QoS 2
-	saidReplaced bool      // that it replaces client ids
-	saidExpiry   bool      // that it keeps the session for less than it is asked to
-	noRetain     bool      // it refused a will that is to be kept
+	safe           bool
+	leftIDs        []string  // of side logins whose sessions may be there still
+	refusedUs      bool      // our own login was refused
+	canaries       int       // side logins that were refused since, and taken for our own
+	lonely         time.Time // when no side login came about any more
+	warnedQoS      bool      // that it has no QoS 2
+	warnedReplaced bool      // that it replaces client ids
+	warnedExpiry   bool      // that it keeps the session for less than it is asked to
+	noRetain       bool      // it refused a will that is to be kept
 }
 
 // facts is kept in the journal.
@@ -125,8 +125,8 @@ func (b *brokers) of(host string) *broker {
 	return found
 }
 
-// keep writes down changed facts. b.mu is held.
-func (b *brokers) keep(host string, f facts) {
+// save writes down changed facts. b.mu is held.
+func (b *brokers) save(host string, f facts) {
 	b.journal.SetState(bridge.MQTT, bridge.StateRow{Key: stateBroker + host, Value: f.bytes()})
 }
 
@@ -161,10 +161,10 @@ func (b *brokers) setReplaced(host string) (say bool) {
 	at := b.of(host)
 	if !at.replaced {
 		at.replaced = true
-		b.keep(host, at.facts)
+		b.save(host, at.facts)
 	}
 	at.safe = false
-	say, at.saidReplaced = !at.saidReplaced, true
+	say, at.warnedReplaced = !at.warnedReplaced, true
 	return say
 }
 
@@ -195,10 +195,10 @@ func (b *brokers) setLimits(host string, l session.Limits, now time.Time) {
 	case l.Receive == 0: // not told
 	case l.QoS == 2 && at.noQoS2 && !recent(at.qosAt, now):
 		at.noQoS2 = false
-		b.keep(host, at.facts)
+		b.save(host, at.facts)
 	case l.QoS < 2 && !at.noQoS2: // at 0 nothing is confirmed: the SUBACK and the first publish will show it
 		at.noQoS2, at.qosAt = true, time.Time{}
-		b.keep(host, at.facts)
+		b.save(host, at.facts)
 	}
 }
 

@@ -186,8 +186,8 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 	}()
 	topic := cfg.Prefix + "/" + newProbeName()
 	began := time.Now()
-	ok, err := hears(ctx, l, l, topic, probeLeast, probePatience)
-	step := patienceFor(time.Since(began))
+	ok, err := hears(ctx, l, l, topic, probeLeast, probeTimeLimit)
+	step := limitFor(time.Since(began))
 	switch {
 	case err != nil:
 		return []bridge.Step{because(ctx, rights, err)}
@@ -201,9 +201,9 @@ func checkRights(ctx context.Context, cfg *Config, u *url.URL, level session.Lev
 	if level != level5 {
 		rights.Note += " (a right that is missing for single inboxes is not seen: MQTT 3.1.1 does not tell)"
 	}
-	try := func(n int, patience time.Duration) (bool, error) {
+	try := func(n int, limit time.Duration) (bool, error) {
 		for closed := 0; ; {
-			ok, err := hears(ctx, l, l, topic, n, patience)
+			ok, err := hears(ctx, l, l, topic, n, limit)
 			if !errors.Is(err, errHungUp) {
 				return ok, err
 			}

@@ -65,7 +65,7 @@ func (t *sideConn) vanish() {
 
 // hears waits until a text comes in by a topic. An error: it did not in time.
 func (t *sideConn) hears(topic, text string) error {
-	late := time.AfterFunc(probePatience, func() { t.conn.Close(errUnheard) })
+	late := time.AfterFunc(probeTimeLimit, func() { t.conn.Close(errUnheard) })
 	defer late.Stop()
 	for {
 		p, err := t.next() // a retained status may come first

@@ -175,5 +175,5 @@ func (s *Side) hearBeside(ctx context.Context, u *url.URL) (bool, error) {
 		return false, err
 	}
 	defer l.close()
-	return hears(ctx, l, l, s.prover.topic, probeLeast, probePatience)
+	return hears(ctx, l, l, s.prover.topic, probeLeast, probeTimeLimit)
 }

@@ -21,20 +21,20 @@ type party interface {
 // before that answer; where brokers are many it may come later.
 const leastGrace = 300 * time.Millisecond
 
-// hears tells whether a probe of a length comes from one party to the other. It is said again until the patience is
+// hears tells whether a probe of a length comes from one party to the other. It is said again until the limit is
 // over, as at QoS 0 a broker may drop it under load. It is not heard only if the broker meanwhile shows that it works:
 // it answers pings on both ways. An error: it could not be found out.
-func hears(ctx context.Context, from, to party, topic string, length int, patience time.Duration) (bool, error) {
+func hears(ctx context.Context, from, to party, topic string, length int, limit time.Duration) (bool, error) {
 	n := newNonce()
 	heard := to.expect(n)
 	defer to.forget(n)
 	body := probeBody(n, length)
-	end := time.Now().Add(patience)
+	end := time.Now().Add(limit)
 	for {
 		if err := from.say(topic, body); err != nil {
 			return false, err
 		}
-		ok, err := comes(ctx, from, to, heard, max(leastGrace, patience/3))
+		ok, err := comes(ctx, from, to, heard, max(leastGrace, limit/3))
 		if ok || err != nil {
 			return ok, err
 		}

@@ -58,7 +58,7 @@ func TestHears(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				began := time.Now()
-				got, err := hears(ctx, tc.p, tc.p, "topic", 100, probePatience)
+				got, err := hears(ctx, tc.p, tc.p, "topic", 100, probeTimeLimit)
 				if got != tc.heard || !errors.Is(err, tc.err) {
 					t.Errorf("heard %v (%v), want %v (%v)", got, err, tc.heard, tc.err)
 				}

@@ -42,8 +42,8 @@ var errRenewed = errors.New("the connection is being renewed")
 // renew ends a connection so that the broker brings again what was dropped. While the journal is full that comes
 // again and again: the log hears of it once a minute.
 func (k *link) renew(now time.Time, why string) {
-	if s := k.s; now.Sub(s.saidRenew) > sayRenew {
-		s.saidRenew = now
+	if s := k.s; now.Sub(s.warnedAt) > sayRenew {
+		s.warnedAt = now
 		s.log.Info().Str("why", why).Msg("renewing the connection: the broker brings again what was not taken")
 	}
 	k.goodbye(errRenewed)

@@ -13,11 +13,11 @@ const (
 
 // length is what is known of how long a message a broker passes on.
 type length struct {
-	good int       // so long a probe was heard; 0: unknown
-	at   time.Time // when
-	bad  int       // so long a probe was not heard; 0: none
-	said time.Time // when that was found out
-	want int       // so long a message waits to be tried; 0: none
+	good    int       // so long a probe was heard; 0: unknown
+	at      time.Time // when
+	bad     int       // so long a probe was not heard; 0: none
+	foundAt time.Time // when that was found out
+	want    int       // so long a message waits to be tried; 0: none
 }
 
 // lengths are kept by address, while the process lives.
@@ -72,8 +72,8 @@ func (l *lengths) missed(host string, n int, now time.Time) {
 	if at.good >= n {
 		at.good = 0
 	}
-	if at.bad == 0 || n <= at.bad || now.Sub(at.said) >= lengthAgain {
-		at.bad, at.said = n, now
+	if at.bad == 0 || n <= at.bad || now.Sub(at.foundAt) >= lengthAgain {
+		at.bad, at.foundAt = n, now
 	}
 	if n <= at.want {
 		at.want = 0
@@ -121,7 +121,7 @@ func (l *lengths) fits(host string, n int, now time.Time) (f fit, limit int) {
 		return fits, at.good
 	case at.good == 0:
 		return fitNever, 0
-	case at.bad > 0 && n >= at.bad && now.Sub(at.said) < lengthAgain:
+	case at.bad > 0 && n >= at.bad && now.Sub(at.foundAt) < lengthAgain:
 		return fitsNot, at.good
 	}
 	at.want = max(at.want, n)

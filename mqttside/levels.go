@@ -129,7 +129,7 @@ func (b *brokers) accepted(host string, level session.Level, now time.Time) (say
 			say = "the broker has no bridge bit: own publishes come back and are dropped as duplicates"
 		}
 		at.facts.level, at.levelAt = level, now
-		b.keep(host, at.facts)
+		b.save(host, at.facts)
 	}
 	at.attempt, at.refusedUs, at.canaries = attempt{}, false, 0
 	return say

@@ -129,9 +129,9 @@ func (b *brokers) saysExpiry(host string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
-	said := at.saidExpiry
-	at.saidExpiry = true
-	return !said
+	before := at.warnedExpiry
+	at.warnedExpiry = true
+	return !before
 }
 
 const probeTimeout = 2 * time.Second // for a look beside the connection

@@ -14,7 +14,7 @@ const longFix = "raise the broker's limits (Mosquitto: message_size_limit, max_p
 // the second login where there is one: a broker may close the connection over a long message.
 func (s *Side) measure(ctx context.Context, k *link) error {
 	host, most := k.url.Host, k.longestProbe()
-	step := s.prover.stepPatience()
+	step := s.prover.stepLimit()
 	ctx, cancel := context.WithTimeout(ctx, measureTime(most, step))
 	defer cancel()
 	ok, err := s.longHeard(ctx, k, most, 2, max(step, lengthPause))
@@ -56,7 +56,7 @@ func (k *link) longestProbe() int {
 
 // tryLength finds out about one length, as a message waits for it.
 func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
-	step := s.prover.stepPatience()
+	step := s.prover.stepLimit()
 	ctx, cancel := context.WithTimeout(ctx, 2*(listenLimit+step+2*session.LineTime(n)))
 	defer cancel()
 	ok, err := s.longHeard(ctx, k, n, 2, step)
@@ -73,35 +73,35 @@ func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
 
 // longHeard tries a probe of a length. A connection that the broker closes over it so many times means that it takes
 // no such.
-func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, patience time.Duration) (bool, error) {
+func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, limit time.Duration) (bool, error) {
 	for closed := 0; ; {
 		l, err := (*listener)(nil), errBeside
 		if k.level == levelBridge || k.level == levelPlain && !s.brokers.single(k.url.Host, time.Now()) {
 			l, err = s.beside(ctx, k.url)
 		}
 		if errors.Is(err, errBeside) && k.hearsItself() {
-			return s.longSelf(ctx, k, n, patience)
+			return s.longSelf(ctx, k, n, limit)
 		}
 		if err != nil {
 			return false, err
 		}
-		ok, err := hears(ctx, l, l, s.prover.topic, n, patience)
+		ok, err := hears(ctx, l, l, s.prover.topic, n, limit)
 		if !errors.Is(err, errHungUp) {
 			return ok, err
 		}
 		if closed++; closed == closings {
-			return false, s.wellBeside(ctx, k, patience)
+			return false, s.wellBeside(ctx, k, limit)
 		}
 	}
 }
 
 // wellBeside: after a second login was closed, the next one must hear a small probe. Else it was not the length.
-func (s *Side) wellBeside(ctx context.Context, k *link, patience time.Duration) error {
+func (s *Side) wellBeside(ctx context.Context, k *link, limit time.Duration) error {
 	l, err := s.beside(ctx, k.url)
 	if err != nil {
 		return err
 	}
-	ok, err := hears(ctx, l, l, s.prover.topic, probeLeast, patience)
+	ok, err := hears(ctx, l, l, s.prover.topic, probeLeast, limit)
 	if err == nil && !ok {
 		err = errDeaf
 	}
@@ -112,13 +112,13 @@ func (s *Side) wellBeside(ctx context.Context, k *link, patience time.Duration) 
 type closure struct{ times, length int }
 
 // longSelf tries it on the relay's own connection. If that ends over it, the next one remembers.
-func (s *Side) longSelf(ctx context.Context, k *link, n int, patience time.Duration) (bool, error) {
+func (s *Side) longSelf(ctx context.Context, k *link, n int, limit time.Duration) (bool, error) {
 	host := k.url.Host
 	before := s.prover.closed[host]
 	if before.times >= 2 && n >= before.length {
 		return false, nil
 	}
-	ok, err := hears(ctx, k, k, s.prover.topic, n, patience)
+	ok, err := hears(ctx, k, k, s.prover.topic, n, limit)
 	if err == nil || ctx.Err() != nil || k.alive() {
 		return ok, err
 	}
@@ -130,17 +130,17 @@ func (s *Side) longSelf(ctx context.Context, k *link, n int, patience time.Durat
 	return false, err
 }
 
-// measureTime bounds a search: each step may take its patience, and the line's time both ways.
-func measureTime(most int, patience time.Duration) time.Duration {
-	return measureLimit + (lengthSteps+2)*(patience+2*session.LineTime(most))
+// measureTime bounds a search: each step may take its limit, and the line's time both ways.
+func measureTime(most int, limit time.Duration) time.Duration {
+	return measureLimit + (lengthSteps+2)*(limit+2*session.LineTime(most))
 }
 
-// stepPatience is the patience for a step of a search: by the time that a small probe took just before, for where brokers
+// stepLimit is the time for a step of a search: by the time that a small probe took just before, for where brokers
 // are many, or busy, a probe comes well behind the answer to a ping.
-func (p *prover) stepPatience() time.Duration { return patienceFor(p.took) }
+func (p *prover) stepLimit() time.Duration { return limitFor(p.took) }
 
-func patienceFor(took time.Duration) time.Duration {
-	return min(2*probePatience, max(lengthPause/3, 12*took))
+func limitFor(took time.Duration) time.Duration {
+	return min(2*probeTimeLimit, max(lengthPause/3, 12*took))
 }
 
 var errSearch = errors.New("a length was missed that is heard when it is tried again")

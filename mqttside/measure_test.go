@@ -71,9 +71,9 @@ func TestPatience(t *testing.T) {
 	}{
 		{time.Millisecond, lengthPause / 3, false},
 		{400 * time.Millisecond, 4800 * time.Millisecond, true},
-		{time.Hour, 2 * probePatience, true},
+		{time.Hour, 2 * probeTimeLimit, true},
 	} {
-		got := patienceFor(tc.took)
+		got := limitFor(tc.took)
 		if got != tc.want {
 			t.Errorf("%v: %v, want %v", tc.took, got, tc.want)
 		}

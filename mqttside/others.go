@@ -34,9 +34,9 @@ func (s *Side) lookForOthers(ctx context.Context, u *url.URL) {
 		if err != nil {
 			return
 		}
-		var said presence
-		if json.Unmarshal(p.Payload, &said) == nil && s.rival(said) {
-			s.log.Error().Str("topic", p.Topic).Str("clientId", said.ClientID).
+		var other presence
+		if json.Unmarshal(p.Payload, &other) == nil && s.rival(other) {
+			s.log.Error().Str("topic", p.Topic).Str("clientId", other.ClientID).
 				Str("fix", "stop one of them: one relay per account and topic prefix").
 				Msg("another relay is online for the same topic prefix: every message is delivered twice")
 			return

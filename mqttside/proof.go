@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	probePatience = 5 * time.Second  // until a probe counts as not heard
-	probeBusy     = 25 * time.Second // between probes, while messages go that way: with the patience it makes 30 s
-	probeIdle     = 5 * time.Minute  // else
-	probeMany     = 10_000           // so many settled messages do not wait for the next probe
-	probeRetry    = 2 * time.Second  // between probes, while none is heard
-	probeSooner   = 2 * time.Second  // the patience then
-	lengthPause   = 2 * time.Second  // the patience for the longest probe; for the steps of the search a third, at least
-	measureLimit  = time.Minute
-	verdictLimit  = 30 * time.Second // a connection in use whose probes cannot be tried for so long is of no use
+	probeTimeLimit = 5 * time.Second  // until a probe counts as not heard
+	probeBusy      = 25 * time.Second // between probes, while messages go that way: with the limit it makes 30 s
+	probeIdle      = 5 * time.Minute  // else
+	probeMany      = 10_000           // so many settled messages do not wait for the next probe
+	probeRetry     = 2 * time.Second  // between probes, while none is heard
+	probeSooner    = 2 * time.Second  // the limit then
+	lengthPause    = 2 * time.Second  // the limit for the longest probe; for the steps of the search a third, at least
+	measureLimit   = time.Minute
+	verdictLimit   = 30 * time.Second // a connection in use whose probes cannot be tried for so long is of no use
 )
 
 // silence says what probes were not heard although the broker works.
@@ -94,13 +94,13 @@ func (p *prover) drop() {
 // convince lets probes go round until they are heard: nothing is published before. It says what is wrong. known is what
 // is known already.
 func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
-	patience := probePatience
+	limit := probeTimeLimit
 	for attempt := 0; ; attempt++ {
 		mark, denied := s.journal.LastUnproven(), s.refusals.asks()
 		var verdict error = known
 		if known == nil {
 			var err error
-			verdict, err = s.round(ctx, k, func(ctx context.Context) error { return s.tryAll(ctx, k, patience) })
+			verdict, err = s.round(ctx, k, func(ctx context.Context) error { return s.tryAll(ctx, k, limit) })
 			if err != nil {
 				return err
 			}
@@ -121,7 +121,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 		if known = deniedBy(err); known == nil && err != nil {
 			return err
 		}
-		patience = probeSooner
+		limit = probeSooner
 	}
 }
 
@@ -179,8 +179,8 @@ func (s *Side) round(ctx context.Context, k *link, f func(context.Context) error
 }
 
 // tryAll tries the small probes, and the long one where its fate is not remembered.
-func (s *Side) tryAll(ctx context.Context, k *link, patience time.Duration) error {
-	if err := s.tryProbes(ctx, k, probeLeast, patience); err != nil {
+func (s *Side) tryAll(ctx context.Context, k *link, limit time.Duration) error {
+	if err := s.tryProbes(ctx, k, probeLeast, limit); err != nil {
 		return err
 	}
 	if s.prover.lengths.known(k.url.Host, time.Now()) > 0 {
@@ -340,7 +340,7 @@ func (s *Side) hopeless(k *link, settled int, why error) bool {
 
 // tryAgain lets a probe go out as long as the longest message since the last one.
 func (s *Side) tryAgain(ctx context.Context, k *link, long int) error {
-	err := s.tryProbes(ctx, k, long, probePatience)
+	err := s.tryProbes(ctx, k, long, probeTimeLimit)
 	var quiet *silence
 	if long <= probeLeast || !errors.As(err, &quiet) || !quiet.out || quiet.untrusted {
 		return err

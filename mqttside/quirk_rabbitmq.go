@@ -44,9 +44,9 @@ func (b *brokers) setNoQoS2(host string, now time.Time) (say bool) {
 	at := b.of(host)
 	if !at.noQoS2 || !at.qosAt.IsZero() && !recent(at.qosAt, now) {
 		at.noQoS2, at.qosAt = true, now
-		b.keep(host, at.facts)
+		b.save(host, at.facts)
 	}
-	say, at.saidQoS = !at.saidQoS, true
+	say, at.warnedQoS = !at.warnedQoS, true
 	return say
 }
 
@@ -61,9 +61,9 @@ func (b *brokers) granted(host string, qos byte) (say bool) {
 	}
 	if lacks != at.noQoS2 || lacks && !at.qosAt.IsZero() {
 		at.noQoS2, at.qosAt = lacks, time.Time{}
-		b.keep(host, at.facts)
+		b.save(host, at.facts)
 	}
-	say = lacks && !at.saidQoS
-	at.saidQoS = at.saidQoS || lacks
+	say = lacks && !at.warnedQoS
+	at.warnedQoS = at.warnedQoS || lacks
 	return say
 }

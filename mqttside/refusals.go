@@ -43,7 +43,7 @@ type refusals struct {
 	denied []session.Answer // not authorized: the next probe decides
 	first  map[lane]postponed
 	single map[string]time.Time // since when, by broker
-	said   map[string]time.Time // by broker and code
+	warned map[string]time.Time // by broker and code
 	back   map[lane]bool        // of what went back, and was not asked about since
 	swept  int                  // how many of first were left by the last look at whether they are of use
 }
@@ -160,13 +160,13 @@ func (r *refusals) postpone(h handle, a session.Answer, now time.Time) {
 func (r *refusals) say(host string, a session.Answer, now time.Time) {
 	key := fmt.Sprintf("%s %d", host, a.Code)
 	r.mu.Lock()
-	last, some := r.said[key]
+	last, some := r.warned[key]
 	fresh := !some || now.Sub(last) >= singleFor
 	if fresh {
-		if r.said == nil {
-			r.said = map[string]time.Time{}
+		if r.warned == nil {
+			r.warned = map[string]time.Time{}
 		}
-		r.said[key] = now
+		r.warned[key] = now
 	}
 	r.mu.Unlock()
 	if fresh {

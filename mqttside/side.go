@@ -44,14 +44,14 @@ type Side struct {
 	prover   prover
 
 	// Owned by Run's goroutine, or written before it starts others.
-	instance  string // of this process, in the status
-	gen       uint64
-	filterAt  string
-	renewed   time.Time
-	saidRenew time.Time
-	fights    fights
-	looked    time.Time // for other relays
-	poison    poison
+	instance string // of this process, in the status
+	gen      uint64
+	filterAt string
+	renewed  time.Time
+	warnedAt time.Time
+	fights   fights
+	looked   time.Time // for other relays
+	poison   poison
 
 	changed wait.Broadcast // rings when anything that Send or Run waits for may have changed
 

@@ -21,9 +21,9 @@ const (
 // fights notices that somebody else logs in with our client id: the broker then ends the older connection
 // (MQTT-3.1.4-2), and two clients that both come back at once fight for ever.
 type fights struct {
-	ends []time.Time // of quick connections, the last minute's
-	idle int         // how many of the last in a row carried nothing
-	said bool
+	ends   []time.Time // of quick connections, the last minute's
+	idle   int         // how many of the last in a row carried nothing
+	warned bool
 }
 
 // fought tells, after a link has closed, whether to stand back. Cut connections that carried mail are not taken
@@ -32,7 +32,7 @@ func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 	now := time.Now()
 	quick, theirs := k.ended(quickEnd)
 	if !quick || !theirs {
-		f.idle, f.said = 0, false
+		f.idle, f.warned = 0, false
 		return false
 	}
 	f.ends = append(f.ends, now)
@@ -42,14 +42,14 @@ func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 	if f.idle++; k.carried() {
 		f.idle = 0
 	}
-	if !f.said && (len(f.ends) <= fightLimit || f.idle <= fightLimit && !s.another(ctx, k)) {
+	if !f.warned && (len(f.ends) <= fightLimit || f.idle <= fightLimit && !s.another(ctx, k)) {
 		return false
 	}
-	if !f.said {
+	if !f.warned {
 		s.log.Error().Str("clientId", s.cfg.ClientID).
 			Str("fix", "stop one of them: one relay per account and topic prefix; if it is no relay, give it another client id").
 			Msg("another client uses our client id: each throws the other out. Standing back")
-		f.said = true
+		f.warned = true
 	}
 	return true
 }
@@ -82,7 +82,7 @@ func (s *Side) another(ctx context.Context, k *link) bool {
 	if err != nil {
 		return false
 	}
-	var said presence
-	err = json.Unmarshal(p.Payload, &said)
-	return err == nil && said.Status == "online" && said.Instance != "" && said.Instance != s.instance
+	var other presence
+	err = json.Unmarshal(p.Payload, &other)
+	return err == nil && other.Status == "online" && other.Instance != "" && other.Instance != s.instance
 }

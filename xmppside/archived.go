@@ -75,7 +75,7 @@ func (c *connection) fillGap(ctx context.Context, f *mam.Search) {
 	})
 	select {
 	case <-tried:
-	case <-time.After(s.archive.Patience):
-		s.log.Warn().Dur("waited", s.archive.Patience).Msg("the archive is not read to its end yet: what goes out does not wait for it any longer")
+	case <-time.After(s.archive.Timeout):
+		s.log.Warn().Dur("waited", s.archive.Timeout).Msg("the archive is not read to its end yet: what goes out does not wait for it any longer")
 	}
 }

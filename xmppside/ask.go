@@ -27,7 +27,7 @@ type question struct {
 
 // Write puts a whole stanza on the connection. It is queued, not waited for.
 func (k *connection) Write(raw []byte) error {
-	raw = k.own.stamp(raw)
+	raw = k.own.withFrom(raw)
 	w := k.sess.TokenWriter() // nobody writes between
 	_, err := k.sess.Conn().Write(raw)
 	return errors.Join(err, w.Close())

@@ -16,19 +16,19 @@ const clockBound = time.Minute
 func (p *probe) clock(ctx context.Context, domain string) bridge.Step {
 	asked := time.Now()
 	e, err := p.Ask(ctx, domain, "get", "<time xmlns='"+stanza.NSTime+"'/>")
-	said := ""
+	answer := ""
 	if err == nil {
 		if utc := e.Child(stanza.NSTime, "time").Child(stanza.NSTime, "utc"); utc != nil {
-			said = utc.Text
+			answer = utc.Text
 		}
 	}
-	return clockStep(said, asked, time.Now())
+	return clockStep(answer, asked, time.Now())
 }
 
 // clockStep judges what the server said between two times of ours.
-func clockStep(said string, asked, answered time.Time) bridge.Step {
+func clockStep(utc string, asked, answered time.Time) bridge.Step {
 	st := bridge.Step{Name: "xmpp server clock (XEP-0202)", OK: true, Note: "the server does not tell its time"}
-	theirs, err := time.Parse(time.RFC3339, said)
+	theirs, err := time.Parse(time.RFC3339, utc)
 	if err != nil {
 		return st
 	}

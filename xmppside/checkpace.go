@@ -104,13 +104,13 @@ func (p *probe) ping(ctx context.Context, domain string, length int) error {
 // size tries a stanza as long as the relay may send. It comes last: a server ends the connection over one that is too long.
 func (p *probe) size(ctx context.Context, cfg *Config, domain string, slowed bool) bridge.Step {
 	st := bridge.Step{Name: "xmpp stanza limit (XEP-0478)", OK: true}
-	const raise = "raise it (c2s_stanza_size_limit of Prosody, max_stanza_size of ejabberd), or lower CHATRELAY_MAX_MESSAGE"
+	const advice = "raise it (c2s_stanza_size_limit of Prosody, max_stanza_size of ejabberd), or lower CHATRELAY_MAX_MESSAGE"
 	most := cmp.Or(p.limit, defaultStanza)
 	switch {
 	case p.absurd != "":
 		st.OK, st.Note, st.Fix = false, fmt.Sprintf("the server says %q, which cannot be right: it is ignored", p.absurd), "correct it at the server of CHATRELAY_XMPP_JID"
 	case p.limit > 0 && p.limit < cfg.MaxMessage+aroundBody:
-		st.OK, st.Note, st.Fix = false, fmt.Sprintf("the server takes %d bytes: longer messages are refused", p.limit), raise
+		st.OK, st.Note, st.Fix = false, fmt.Sprintf("the server takes %d bytes: longer messages are refused", p.limit), advice
 	case slowed:
 		st.Note = fmt.Sprintf("not tried, because of the rate limit: %d bytes are sent at most", most)
 	default:
@@ -118,7 +118,7 @@ func (p *probe) size(ctx context.Context, cfg *Config, domain string, slowed boo
 		case err == nil:
 			st.Note = fmt.Sprintf("takes the %d bytes that are sent at most", most)
 		case p.l.Context().Err() != nil:
-			st.OK, st.Fix = false, raise
+			st.OK, st.Fix = false, advice
 			st.Note = fmt.Sprintf("the server ends the connection over a stanza of %d bytes, and does not say how long one may be: each message of that kind would cost a new login", most)
 		default:
 			st.OK, st.Fix = false, "look at what stands between this machine and the server of CHATRELAY_XMPP_ADDR"

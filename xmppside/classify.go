@@ -91,10 +91,10 @@ func (s *translator) classifyError(e *stanza.Element, from string) verdict {
 	if room && from != bare {
 		return v // anybody in the room may have written it, and all of them know the ids of what we post
 	}
-	said := stanza.ErrorOf(e)
+	cause := stanza.ErrorOf(e)
 	why := func(ref bridge.Ref) *muc.Bounce {
-		return &muc.Bounce{Ref: ref, Why: reasonOf(e), Later: said.Kind == "wait", Seat: said.Condition == "not-acceptable",
-			Gone: said.Condition == "item-not-found" || said.Condition == "gone"}
+		return &muc.Bounce{Ref: ref, Why: reasonOf(e), Later: cause.Kind == "wait", Seat: cause.Condition == "not-acceptable",
+			Gone: cause.Condition == "item-not-found" || cause.Condition == "gone"}
 	}
 	if ref, ok := s.ids.ref(e.Get("id"), bare); ok {
 		v = ignored("bounce")

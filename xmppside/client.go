@@ -136,11 +136,11 @@ func (k *connection) limits() xmpp.StreamFeature {
 	return xmpp.StreamFeature{
 		Name: xml.Name{Space: stanza.NSLimits, Local: "limits"},
 		Parse: func(_ context.Context, d *xml.Decoder, start *xml.StartElement) (bool, any, error) {
-			var said struct {
+			var limits struct {
 				Max string `xml:"urn:xmpp:stream-limits:0 max-bytes"`
 			}
-			err := d.DecodeElement(&said, start)
-			text := strings.TrimSpace(said.Max)
+			err := d.DecodeElement(&limits, start)
+			text := strings.TrimSpace(limits.Max)
 			n, bad := strconv.Atoi(text)
 			switch {
 			case text == "":

@@ -34,8 +34,8 @@ type ownAddress string
 // isComponent tells whether landlines have addresses of ours.
 func (a ownAddress) isComponent() bool { return a != "" }
 
-// stamp says in a stanza of ours whom it is from, unless it says so.
-func (a ownAddress) stamp(raw []byte) []byte {
+// withFrom says in a stanza of ours whom it is from, unless it says so.
+func (a ownAddress) withFrom(raw []byte) []byte {
 	if !a.isComponent() {
 		return raw
 	}
@@ -138,26 +138,26 @@ func nextStart(in *xml.Decoder) (xml.StartElement, error) {
 
 // refusedComponent says why the server does not let the component in.
 func refusedComponent(e *stanza.Element) error {
-	said := &streamError{}
+	refusal := &streamError{}
 	for _, k := range e.Kids {
 		switch {
 		case k.Name.Space != stanza.NSStreams:
 		case k.Name.Local == "text":
-			said.text = k.Text
-		case said.condition == "":
-			said.condition = k.Name.Local
+			refusal.text = k.Text
+		case refusal.condition == "":
+			refusal.condition = k.Name.Local
 		}
 	}
-	switch said.condition {
+	switch refusal.condition {
 	case "not-authorized":
-		return &loginError{condition: said.condition, err: &fix.Error{Kind: fix.BadSecret, Err: errors.New("the server does not know this component, or not this secret")}}
+		return &loginError{condition: refusal.condition, err: &fix.Error{Kind: fix.BadSecret, Err: errors.New("the server does not know this component, or not this secret")}}
 	case "host-unknown":
-		return &fix.Error{Kind: fix.NoComponent, Err: said}
+		return &fix.Error{Kind: fix.NoComponent, Err: refusal}
 	case "conflict":
 		// It may be our own, of which the server has not noticed that it is dead. So no streamError, which would make us stand back.
-		return &fix.Error{Kind: fix.Taken, Err: errors.New("another connection is the component already: " + said.Error())}
+		return &fix.Error{Kind: fix.Taken, Err: errors.New("another connection is the component already: " + refusal.Error())}
 	}
-	return said
+	return refusal
 }
 
 // sharesComponent is told when another connection begins, or ceases, to get a part of what comes. Only who runs the server can end that.

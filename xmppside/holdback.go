@@ -79,12 +79,12 @@ func (h *holdback) take(it item, push func(item)) {
 		h.pass(push)
 		push(h.known(it, false))
 	default:
-		h.keep(it)
+		h.add(it)
 	}
 }
 
-// keep needs h.mu.
-func (h *holdback) keep(it item) {
+// add needs h.mu.
+func (h *holdback) add(it item) {
 	if it.archived != "" {
 		h.places[it.in.WireID] = len(h.items)
 	}

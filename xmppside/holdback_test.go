@@ -257,7 +257,7 @@ func TestStoredInOrder(t *testing.T) {
 	h.begin(true)
 	for _, it := range []item{heldAs("live", 0, ""), heldAs("c", 12, "3"), heldAs("d", 12, ""), heldAs("f", 14, "6"),
 		heldAs("a", 10, "1"), heldAs("later", 0, "7"), heldAs("b", 11, ""), heldAs("e", 13, "5"), heldAs("g", 15, "")} {
-		h.keep(it)
+		h.add(it)
 	}
 	h.sort()
 	push := func(it item) { out = append(out, string(it.in.Body)) }

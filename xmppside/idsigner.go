@@ -22,7 +22,7 @@ const (
 	stampBytes    = 6
 )
 
-// stamp makes the ids of our stanzas. An id is made of the delivery and of whom it goes to, sealed with a secret that
+// idSigner makes the ids of our stanzas. An id is made of the delivery and of whom it goes to, sealed with a secret that
 // this journal keeps: the same on every resend, never another journal's, and nobody can make up the id of a stanza
 // that was sent to somebody else (or its bounce).
 type idSigner struct{ secret []byte }

@@ -135,10 +135,10 @@ func (b *inbox) reject(it *item) {
 // say logs trouble when it starts or changes.
 func (b *inbox) say(err error) {
 	b.mu.Lock()
-	said, kind := b.problem, fix.Shape(err)
+	before, kind := b.problem, fix.Shape(err)
 	b.problem = kind
 	b.mu.Unlock()
-	if said != kind && !errors.Is(err, context.Canceled) {
+	if before != kind && !errors.Is(err, context.Canceled) {
 		b.s.log.Error().Err(err).Msg("a message could not be taken; the connection is renewed and it comes again")
 	}
 }

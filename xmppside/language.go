@@ -56,8 +56,8 @@ func inChinese(text string) bool {
 // says puts a refusal's sentence into a language; it stays in English where there is no other for that reason.
 func (l language) says(reason, text string) (string, language) {
 	if l == chinese {
-		if said := chineseFor(reason); said != "" {
-			return said, chinese
+		if translated := chineseFor(reason); translated != "" {
+			return translated, chinese
 		}
 	}
 	return text, english

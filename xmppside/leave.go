@@ -12,7 +12,7 @@ func (s *Side) leaveWith(ctx context.Context, c *connection) {
 		return
 	}
 	s.stop()
-	s.st.Shut()
+	s.st.StopSending()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
 	defer cancel()
 	s.awaitReflections(drain)

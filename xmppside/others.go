@@ -159,9 +159,9 @@ func (o *others) say(c *connection, from string, priority int) {
 		Msg("another client of the relay's account has a priority as high as ours and may take messages; they are fetched from the archive, where there is one")
 }
 
-// keep fetches from the archive what others may have taken, as long as the login lasts.
-func (o *others) keep(ctx context.Context, c *connection) {
-	trouble := ""
+// watch fetches from the archive what others may have taken, as long as the login lasts.
+func (o *others) watch(ctx context.Context, c *connection) {
+	failure := ""
 	next := time.Now().Add(lookAfter)
 	for ctx.Err() == nil {
 		change := o.changed.Wait()
@@ -169,12 +169,12 @@ func (o *others) keep(ctx context.Context, c *connection) {
 		if contested && (!rival || !time.Now().Before(next)) {
 			err := o.look(ctx, c)
 			next = time.Now().Add(lookAfter)
-			if err != nil && ctx.Err() == nil && fix.Shape(err) != trouble {
-				trouble = fix.Shape(err)
+			if err != nil && ctx.Err() == nil && fix.Shape(err) != failure {
+				failure = fix.Shape(err)
 				o.s.archive.WarnUnreadable(err)
 			}
 			if err == nil {
-				trouble = ""
+				failure = ""
 				continue
 			}
 			rival = true // again later

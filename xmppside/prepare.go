@@ -68,7 +68,7 @@ func (c *connection) prepare() {
 	}
 	c.wg.Go(func() { c.flushOffline(ctx) }) // so too
 	c.wg.Go(func() { s.archive.Advance(ctx, c) })
-	c.wg.Go(func() { s.others.keep(ctx, c) })
+	c.wg.Go(func() { s.others.watch(ctx, c) })
 	o.open(ctx)
 }
 

@@ -98,12 +98,12 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 	if m, ok := in.(bridge.EventInlet); ok {
 		s.events.inlet = m
 	}
-	life, end := context.WithCancel(context.WithoutCancel(ctx)) // offers go on while it drains
+	running, end := context.WithCancel(context.WithoutCancel(ctx)) // offers go on while it drains
 	defer end()
 	asked := make(chan time.Time, 1) // when we were to stop
 	defer context.AfterFunc(ctx, func() { asked <- time.Now() })()
 	var wg sync.WaitGroup
-	wg.Go(func() { s.inbox.run(life, in) })
+	wg.Go(func() { s.inbox.run(running, in) })
 	s.loop.run(ctx)
 	s.stop()
 	if s.cfg.Component { // nobody brings again what has come
@@ -111,7 +111,7 @@ func (s *Side) Run(ctx context.Context, in bridge.Inlet) error {
 		if least := time.Now().Add(settleAtLeast); until.Before(least) {
 			until = least
 		}
-		late, cancel := context.WithDeadline(life, until)
+		late, cancel := context.WithDeadline(running, until)
 		_ = s.inbox.settled(late)
 		cancel()
 	}

@@ -53,7 +53,7 @@ func TestSlowArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := m.SideJournal()
-	l = startWith(t, m, c, d, d, func(s *Side) { s.archive.Patience = time.Second })
+	l = startWith(t, m, c, d, d, func(s *Side) { s.archive.Timeout = time.Second })
 	m.Add(bridge.KindChat, "2001", "1001", "out")
 	alice.must(t, 1, chats)
 	if slices.Contains(fresh(m.Taken()), away[len(away)-1]) {

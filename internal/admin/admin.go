@@ -31,12 +31,12 @@ type Dead interface {
 	Requeue(ctx context.Context, ref bridge.Ref) error
 	Drop(ctx context.Context, ref bridge.Ref) error
 	// RequeueSome and DropSome change one batch of those that are picked, the oldest first.
-	RequeueSome(ctx context.Context, p Pick) (Batch, error)
-	DropSome(ctx context.Context, p Pick) (Batch, error)
+	RequeueSome(ctx context.Context, p Selection) (Batch, error)
+	DropSome(ctx context.Context, p Selection) (Batch, error)
 }
 
-// Pick says which dead letters are meant: those that fit all fields that are set.
-type Pick struct {
+// Selection says which dead letters are meant: those that fit all fields that are set.
+type Selection struct {
 	Reason, From, To string
 	Older            time.Duration // the message was taken longer ago
 	After            uint64        // go on behind this one

@@ -57,10 +57,12 @@ func (w *world) DeadLetters(_ context.Context, limit int) ([]DeadLetter, error) 
 func (w *world) Requeue(_ context.Context, ref bridge.Ref) error { return w.change("requeue", ref) }
 func (w *world) Drop(_ context.Context, ref bridge.Ref) error    { return w.change("drop", ref) }
 
-func (w *world) RequeueSome(_ context.Context, p Pick) (Batch, error) { return w.some("requeue", p) }
-func (w *world) DropSome(_ context.Context, p Pick) (Batch, error)    { return w.some("drop", p) }
+func (w *world) RequeueSome(_ context.Context, p Selection) (Batch, error) {
+	return w.some("requeue", p)
+}
+func (w *world) DropSome(_ context.Context, p Selection) (Batch, error) { return w.some("drop", p) }
 
-func (w *world) some(what string, p Pick) (Batch, error) {
+func (w *world) some(what string, p Selection) (Batch, error) {
 	w.done = append(w.done, what+" "+p.Query())
 	return Batch{Changed: 7, Next: 300}, w.deadErr
 }

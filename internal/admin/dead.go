@@ -56,7 +56,7 @@ func (s *Server) change(done string, do func(context.Context, bridge.Ref) error)
 }
 
 // changeSome changes a batch of those that the query picks; its answer says where the next batch begins.
-func (s *Server) changeSome(done string, do func(context.Context, Pick) (Batch, error)) http.HandlerFunc {
+func (s *Server) changeSome(done string, do func(context.Context, Selection) (Batch, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p, err := parsePick(r.URL.Query())
 		if err != nil {
@@ -76,7 +76,7 @@ func (s *Server) changeSome(done string, do func(context.Context, Pick) (Batch, 
 }
 
 // parsePick reads a pick. That all are meant must be said.
-func parsePick(q url.Values) (p Pick, err error) {
+func parsePick(q url.Values) (p Selection, err error) {
 	for name, values := range q {
 		value := values[0]
 		switch {
@@ -107,7 +107,7 @@ func parsePick(q url.Values) (p Pick, err error) {
 }
 
 // Query is a pick as changeSome reads it.
-func (p Pick) Query() string {
+func (p Selection) Query() string {
 	q := url.Values{}
 	for name, value := range map[string]string{"reason": p.Reason, "sender": p.From, "to": p.To} {
 		if value != "" {

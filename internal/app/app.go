@@ -67,10 +67,10 @@ func logger(c *configs.Log, w io.Writer, terminal bool, besides ...io.Writer) (z
 	if len(besides) > 0 {
 		w = zerolog.MultiLevelWriter(append([]io.Writer{w}, besides...)...)
 	}
-	return zerolog.New(w).Level(level).Hook(zerolog.HookFunc(stamp)), nil
+	return zerolog.New(w).Level(level).Hook(zerolog.HookFunc(addTime)), nil
 }
 
-// stamp adds the time to the millisecond, which the library does only for all loggers of a process.
-func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
+// addTime adds the time to the millisecond, which the library does only for all loggers of a process.
+func addTime(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 }

@@ -40,12 +40,12 @@ func helpWanted(arg string) bool {
 
 // parse reads the flags of a command. When help is wanted it has been given, and parse says so.
 func (p *Process) parse(f *flag.FlagSet, args []string, usage string) (helped bool, err error) {
-	var said strings.Builder
-	f.SetOutput(&said)
+	var output strings.Builder
+	f.SetOutput(&output)
 	err = f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		_, err = io.WriteString(p.Out, said.String())
+		_, err = io.WriteString(p.Out, output.String())
 		return true, err
 	case err != nil:
 		return false, fmt.Errorf("%w: %w; %s", errUsage, err, usage)

@@ -57,7 +57,7 @@ func settings(c *configs.Config) []console.Setting {
 type consoleJournal struct{ deadLetters }
 
 // Deliveries implements console.Journal.
-func (j consoleJournal) Deliveries(ctx context.Context, state console.State, p admin.Pick, limit int) ([]console.Delivery, error) {
+func (j consoleJournal) Deliveries(ctx context.Context, state console.State, p admin.Selection, limit int) ([]console.Delivery, error) {
 	f := filterOf(p)
 	f.Dead, f.Pending, f.Limit = state == console.StateDead, state == console.StateWaiting, limit
 	found, err := j.j.List(ctx, f)
@@ -66,7 +66,7 @@ func (j consoleJournal) Deliveries(ctx context.Context, state console.State, p a
 	}
 	out := make([]console.Delivery, len(found))
 	for i, e := range found {
-		out[i] = shown(e)
+		out[i] = delivery(e)
 	}
 	return out, nil
 }
@@ -77,7 +77,7 @@ func (j consoleJournal) DeadCount() int64 {
 	return n
 }
 
-func shown(e journal.DeliveryInfo) console.Delivery {
+func delivery(e journal.DeliveryInfo) console.Delivery {
 	return console.Delivery{
 		Seq: e.Seq, Ref: e.Ref.String(), At: e.At, Side: e.Side.String(), Kind: kindWord(e.Kind), From: e.From, To: e.To,
 		State: e.State, Reason: e.Reason, Text: e.Text, Attempts: e.Attempts, Bytes: e.Size,

@@ -37,18 +37,18 @@ func (d deadLetters) Drop(ctx context.Context, ref bridge.Ref) error {
 }
 
 // RequeueSome implements admin.Dead.
-func (d deadLetters) RequeueSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
+func (d deadLetters) RequeueSome(ctx context.Context, p admin.Selection) (admin.Batch, error) {
 	b, err := d.j.RequeueSome(ctx, filterOf(p))
 	return admin.Batch(b), err
 }
 
 // DropSome implements admin.Dead.
-func (d deadLetters) DropSome(ctx context.Context, p admin.Pick) (admin.Batch, error) {
+func (d deadLetters) DropSome(ctx context.Context, p admin.Selection) (admin.Batch, error) {
 	b, err := d.j.DropSome(ctx, filterOf(p))
 	return admin.Batch(b), err
 }
 
-func filterOf(p admin.Pick) journal.Filter {
+func filterOf(p admin.Selection) journal.Filter {
 	f := journal.Filter{Reason: p.Reason, From: p.From, To: p.To, After: p.After}
 	if p.Older > 0 {
 		f.Before = time.Now().Add(-p.Older)

@@ -54,14 +54,14 @@ func Journal(p Process) error {
 }
 
 func journalList(ctx context.Context, c *configs.Config, p Process, args []string) error {
-	flags, f, pick := listFlags()
+	flags, f, selection := listFlags()
 	if helped, err := p.parse(flags, args, journalUsage); helped || err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || f.Limit < 1 {
 		return fmt.Errorf("%w: %s", errUsage, journalUsage)
 	}
-	picked := filterOf(*pick)
+	picked := filterOf(*selection)
 	f.Reason, f.From, f.To, f.Before = picked.Reason, picked.From, picked.To, picked.Before
 	r, err := journal.OpenReadOnly(c.Store.Dir)
 	if err != nil {
@@ -122,15 +122,15 @@ func journalShow(ctx context.Context, c *configs.Config, out io.Writer, args []s
 
 // journalChange asks the running relay, or changes the journal itself when none runs.
 func journalChange(ctx context.Context, c *configs.Config, p Process, verb string, args []string) error {
-	flags, pick, all := changeFlags(verb)
+	flags, selection, all := changeFlags(verb)
 	if helped, err := p.parse(flags, args, journalUsage); helped || err != nil {
 		return err
 	}
 	if flags.NFlag() > 0 {
-		if flags.NArg() > 0 || *all == (*pick != admin.Pick{}) || pick.Older < 0 {
+		if flags.NArg() > 0 || *all == (*selection != admin.Selection{}) || selection.Older < 0 {
 			return fmt.Errorf("%w: %s", errUsage, journalUsage)
 		}
-		return changeSome(ctx, c, p.Out, verb, *pick)
+		return changeSome(ctx, c, p.Out, verb, *selection)
 	}
 	refs := make([]bridge.Ref, 0, len(args))
 	for _, a := range args {

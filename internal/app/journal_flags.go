@@ -20,7 +20,7 @@ func journalFlags(word string) (flags *flag.FlagSet) {
 	return flags
 }
 
-func listFlags() (*flag.FlagSet, *journal.Filter, *admin.Pick) {
+func listFlags() (*flag.FlagSet, *journal.Filter, *admin.Selection) {
 	flags, f := flag.NewFlagSet("journal ls", flag.ContinueOnError), &journal.Filter{}
 	flags.BoolVar(&f.Dead, "dead", false, "dead letters only")
 	flags.BoolVar(&f.Pending, "pending", false, "what is still to be delivered only")
@@ -29,13 +29,13 @@ func listFlags() (*flag.FlagSet, *journal.Filter, *admin.Pick) {
 	return flags, f, pickFlags(flags)
 }
 
-func changeFlags(verb string) (flags *flag.FlagSet, pick *admin.Pick, all *bool) {
+func changeFlags(verb string) (flags *flag.FlagSet, selection *admin.Selection, all *bool) {
 	flags = flag.NewFlagSet("journal "+verb, flag.ContinueOnError)
 	return flags, pickFlags(flags), flags.Bool("all", false, "all dead letters")
 }
 
-func pickFlags(flags *flag.FlagSet) *admin.Pick {
-	p := &admin.Pick{}
+func pickFlags(flags *flag.FlagSet) *admin.Selection {
+	p := &admin.Selection{}
 	flags.StringVar(&p.Reason, "reason", "", "those with this reason, a `WORD` such as too_large")
 	flags.StringVar(&p.From, "sender", "", "those from this `LANDLINE`")
 	flags.StringVar(&p.To, "to", "", "those to this `LANDLINE-OR-ROOM`")

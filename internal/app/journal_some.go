@@ -17,17 +17,17 @@ import (
 )
 
 // changeSome changes all dead letters that are picked, a batch at a time, and says how many in any case.
-func changeSome(ctx context.Context, c *configs.Config, out io.Writer, verb string, p admin.Pick) error {
+func changeSome(ctx context.Context, c *configs.Config, out io.Writer, verb string, p admin.Selection) error {
 	change, closing, err := changer(ctx, c, verb)
 	if err != nil {
 		return err
 	}
 	n, err := batches(ctx, change, p)
-	_, said := fmt.Fprintf(out, "%s: %d\n", verb, n)
-	return errors.Join(err, closing(), said)
+	_, printing := fmt.Fprintf(out, "%s: %d\n", verb, n)
+	return errors.Join(err, closing(), printing)
 }
 
-type changeBatch func(context.Context, admin.Pick) (admin.Batch, error)
+type changeBatch func(context.Context, admin.Selection) (admin.Batch, error)
 
 // changer asks the running relay, or changes the journal itself when none runs.
 func changer(ctx context.Context, c *configs.Config, verb string) (change changeBatch, closing func() error, err error) {
@@ -35,7 +35,7 @@ func changer(ctx context.Context, c *configs.Config, verb string) (change change
 	if err != nil {
 		return nil, nil, err
 	}
-	running := func(ctx context.Context, p admin.Pick) (b admin.Batch, err error) {
+	running := func(ctx context.Context, p admin.Selection) (b admin.Batch, err error) {
 		body, err := ask(ctx, &c.HTTP, http.MethodPost, "/dead/"+verb+"?"+p.Query(), token)
 		if err == nil {
 			err = json.Unmarshal(body, &b)
@@ -56,7 +56,7 @@ func changer(ctx context.Context, c *configs.Config, verb string) (change change
 	return d.RequeueSome, j.Close, nil
 }
 
-func batches(ctx context.Context, change changeBatch, p admin.Pick) (n int, err error) {
+func batches(ctx context.Context, change changeBatch, p admin.Selection) (n int, err error) {
 	for {
 		b, err := change(ctx, p)
 		if err != nil {

@@ -55,11 +55,11 @@ func maxPending(limit int64, keys int) int {
 // cgroupLimit is the least memory limit of the process's cgroup and those above it, of version 2 and of version 1;
 // 0: none can be seen. In a container its own cgroup is often mounted as the root.
 func cgroupLimit(root fs.FS) (least int64) {
-	said, err := fs.ReadFile(root, "proc/self/cgroup")
+	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
 		return 0 // no Linux
 	}
-	for line := range strings.Lines(string(said)) {
+	for line := range strings.Lines(string(groups)) {
 		part := strings.SplitN(strings.TrimSpace(line), ":", 3) // number:controllers:path (cgroups(7))
 		if len(part) < 3 {
 			continue

@@ -77,8 +77,8 @@ func (m *meter) bound(side bridge.SideID, ref bridge.Ref) {
 	}
 }
 
-// givenBack: the delivery is not on its way any more.
-func (m *meter) givenBack(refs ...bridge.Ref) {
+// requeued: the delivery is not on its way any more.
+func (m *meter) requeued(refs ...bridge.Ref) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, ref := range refs {
@@ -147,24 +147,24 @@ func (q meteredQueue) Next(ctx context.Context, side bridge.SideID) (bridge.Outb
 }
 
 func (q meteredQueue) Release(ref bridge.Ref) {
-	q.m.givenBack(ref)
+	q.m.requeued(ref)
 	q.Queue.Release(ref)
 }
 
 func (q meteredQueue) Defer(ref bridge.Ref, wait time.Duration, reason string) {
-	q.m.givenBack(ref)
+	q.m.requeued(ref)
 	q.m.trace.Deferred(ref, wait, reason)
 	q.Queue.Defer(ref, wait, reason)
 }
 
 func (q meteredQueue) Hold(ref bridge.Ref, wait time.Duration, reason string) {
-	q.m.givenBack(ref)
+	q.m.requeued(ref)
 	q.m.trace.Held(ref, wait, reason)
 	q.Queue.Hold(ref, wait, reason)
 }
 
 func (q meteredQueue) Rest(ref bridge.Ref, wait time.Duration) {
-	q.m.givenBack(ref)
+	q.m.requeued(ref)
 	q.Queue.Rest(ref, wait)
 }
 
@@ -195,7 +195,7 @@ func (j meteredSideJournal) Bound(ctx context.Context, side bridge.SideID) ([]br
 }
 
 func (j meteredSideJournal) Unbind(refs ...bridge.Ref) {
-	j.m.givenBack(refs...)
+	j.m.requeued(refs...)
 	j.m.trace.Unbound(refs...)
 	for _, ref := range refs {
 		j.m.say(ref, "the wire has lost it; it waits again", nil)

@@ -275,6 +275,6 @@ func traceDir(c *configs.Config) string {
 // openTrace makes what is written down of messages, beside the journal.
 func openTrace(c *configs.Config, o trace.Options) (*trace.Recorder, error) {
 	// As long as a key may be known: its window, and a quarter more.
-	o.Dir, o.MaxBytes, o.Keep = traceDir(c), int64(c.Store.TraceMaxBytes), c.Store.DedupWindow+c.Store.DedupWindow/4
+	o.Dir, o.MaxBytes, o.MaxAge = traceDir(c), int64(c.Store.TraceMaxBytes), c.Store.DedupWindow+c.Store.DedupWindow/4
 	return trace.Open(o)
 }

@@ -44,12 +44,12 @@ func TCP(ctx context.Context, address string, silence time.Duration) (net.Conn, 
 	}
 	for wait := again; ; wait *= 2 {
 		attempts.Go(attempt)
-		patience := time.NewTimer(wait)
+		timer := time.NewTimer(wait)
 		select {
 		case first := <-outcomes:
-			patience.Stop()
+			timer.Stop()
 			return first.conn, first.err
-		case <-patience.C:
+		case <-timer.C:
 		}
 	}
 }

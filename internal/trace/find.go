@@ -72,7 +72,7 @@ func Find(ctx context.Context, dir string, q Query) ([]*Message, error) {
 	if err := each(ctx, dir, q.Since, m.look); err != nil {
 		return nil, err
 	}
-	c := collector{query: &q, found: map[uint64]*Message{}, loose: m.loose}
+	c := collector{query: &q, found: map[uint64]*Message{}, unnumbered: m.unnumbered}
 	for _, n := range m.newest(q.Limit) {
 		c.found[n] = nil
 	}
@@ -86,12 +86,12 @@ func Find(ctx context.Context, dir string, q Query) ([]*Message, error) {
 
 // matcher finds out the numbers of what is meant.
 type matcher struct {
-	query   *Query
-	number  uint64
-	needles [][]byte // fields of a line, as they are written
-	order   []uint64
-	seen    map[uint64]bool
-	loose   []Station // that have no number: refused, and nobody could be told
+	query      *Query
+	number     uint64
+	needles    [][]byte // fields of a line, as they are written
+	order      []uint64
+	seen       map[uint64]bool
+	unnumbered []Station // that have no number: refused, and nobody could be told
 }
 
 func (q *Query) matcher() *matcher {
@@ -114,7 +114,7 @@ func (m *matcher) look(line []byte) {
 		return
 	}
 	if n == 0 {
-		m.loose = append(m.loose, s)
+		m.unnumbered = append(m.unnumbered, s)
 		return
 	}
 	if !m.seen[n] {
@@ -163,9 +163,9 @@ func hasField(line, field []byte) bool {
 
 // collector gathers the stations of the messages that were found.
 type collector struct {
-	query *Query
-	found map[uint64]*Message
-	loose []Station
+	query      *Query
+	found      map[uint64]*Message
+	unnumbered []Station
 }
 
 func (c *collector) look(line []byte) {
@@ -209,7 +209,7 @@ func (c *collector) messages() (out []*Message) {
 			out = append(out, m)
 		}
 	}
-	for _, s := range c.loose {
+	for _, s := range c.unnumbered {
 		m := &Message{At: s.At}
 		m.add(s)
 		out = append(out, m)

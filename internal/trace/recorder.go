@@ -39,7 +39,7 @@ const mostUnwritten = 1 << 20
 type Options struct {
 	Dir      string
 	MaxBytes int64         // of all files together; 0: nothing is written
-	Keep     time.Duration // a file whose last line is older goes
+	MaxAge   time.Duration // a file whose last line is older goes
 	Clock    func() time.Time
 	Log      zerolog.Logger
 }

@@ -16,7 +16,7 @@ import (
 type segments struct {
 	dir    string
 	most   int64 // bytes of one file
-	keep   time.Duration
+	maxAge time.Duration
 	file   *os.File
 	n      uint64
 	size   int64
@@ -36,7 +36,7 @@ const (
 )
 
 func openSegments(o Options) (segments, error) {
-	s := segments{dir: o.Dir, most: max(o.MaxBytes/parts, 1), keep: o.Keep, free: free}
+	s := segments{dir: o.Dir, most: max(o.MaxBytes/parts, 1), maxAge: o.MaxAge, free: free}
 	found, err := numbers(o.Dir)
 	if err != nil {
 		return s, fmt.Errorf("trace: %w", err)
@@ -107,7 +107,7 @@ func (s *segments) ready(now time.Time) error {
 		}
 		if s.size < s.most {
 			s.file = f
-			return s.tidy(now)
+			return s.prune(now)
 		}
 		if err := f.Close(); err != nil {
 			return err
@@ -130,15 +130,15 @@ func whole(f *os.File) (size int64, err error) {
 	return info.Size() + 1, err
 }
 
-// tidy removes files that are too many or too old.
-func (s *segments) tidy(now time.Time) error {
+// prune removes files that are too many or too old.
+func (s *segments) prune(now time.Time) error {
 	found, err := numbers(s.dir)
 	for i, n := range found {
 		if n >= s.n {
 			break
 		}
 		info, err1 := os.Stat(name(s.dir, n))
-		if err1 == nil && (len(found)-i > parts || now.Sub(info.ModTime()) > s.keep) {
+		if err1 == nil && (len(found)-i > parts || now.Sub(info.ModTime()) > s.maxAge) {
 			err1 = os.Remove(name(s.dir, n))
 		}
 		err = errors.Join(err, err1)

@@ -26,7 +26,7 @@ func newRig(t *testing.T, dir string, most int64) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: dir, now: time.Unix(1e9, 0)}
 	var err error
-	r.Recorder, err = Open(Options{Dir: dir, MaxBytes: most, Keep: time.Hour, Log: zerolog.Nop(), Clock: func() time.Time {
+	r.Recorder, err = Open(Options{Dir: dir, MaxBytes: most, MaxAge: time.Hour, Log: zerolog.Nop(), Clock: func() time.Time {
 		r.now = r.now.Add(time.Second)
 		return r.now
 	}})

@@ -9,18 +9,18 @@ const throttleEvery = time.Minute
 type Throttle struct {
 	Total  int64
 	silent int64 // of those: not in the log yet
-	said   time.Time
+	logged time.Time
 }
 
 // Add counts one; it tells how many are to be named in the log now, 0: none.
 func (t *Throttle) Add(now time.Time) (due int64) {
 	t.Total++
 	t.silent++
-	if !t.said.IsZero() && now.Sub(t.said) < throttleEvery {
+	if !t.logged.IsZero() && now.Sub(t.logged) < throttleEvery {
 		return 0
 	}
 	due = t.silent
-	t.said, t.silent = now, 0
+	t.logged, t.silent = now, 0
 	return due
 }
 

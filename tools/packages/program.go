@@ -57,8 +57,8 @@ func goBuild(ctx context.Context, root, file string, environ ...string) error {
 	// -buildvcs: GOFLAGS may have switched it off.
 	cmd := exec.CommandContext(ctx, goCommand(), "build", "-trimpath", "-buildvcs=auto", "-ldflags=-s -w", "-o", file, "./cmd/chatrelay")
 	cmd.Dir, cmd.Env = root, append(append(os.Environ(), "CGO_ENABLED=0"), environ...)
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, said)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	return nil
 }

@@ -19,9 +19,9 @@ import (
 const (
 	retryArchive = 30 * time.Second
 
-	// Patience is how long what goes out waits for an archive that is read at a login. What was sent and not confirmed is met in its
+	// DefaultTimeout is how long what goes out waits for an archive that is read at a login. What was sent and not confirmed is met in its
 	// first pages.
-	Patience = 30 * time.Second
+	DefaultTimeout = 30 * time.Second
 )
 
 // Login is the login on which the archive is read.
@@ -54,9 +54,9 @@ type Side interface {
 
 // Archive is the server's archive of our account: what came while no stream of ours was alive is taken from there.
 type Archive struct {
-	Place    *Place
-	Streams  *Streams
-	Patience time.Duration // set before the first login
+	Place   *Place
+	Streams *Streams
+	Timeout time.Duration // set before the first login
 
 	side    Side
 	journal bridge.SideState
@@ -77,10 +77,10 @@ type Archive struct {
 func New(account string, side Side, journal bridge.SideState, log zerolog.Logger) *Archive {
 	over := &passOver{account: account}
 	return &Archive{
-		Place:    &Place{journal: journal, contested: side.Contested},
-		Streams:  &Streams{journal: journal},
-		Patience: Patience,
-		side:     side, journal: journal, log: log,
+		Place:   &Place{journal: journal, contested: side.Contested},
+		Streams: &Streams{journal: journal},
+		Timeout: DefaultTimeout,
+		side:    side, journal: journal, log: log,
 		service: &service{account: account, journal: journal, log: log},
 		queries: &queries{account: account, log: log, over: over, open: map[string]*wanted{}},
 		over:    over,
@@ -133,7 +133,7 @@ func (a *Archive) WarnUnreadable(err error) {
 
 // KeepFilling fills the gap, and tries again while that fails. trouble was said already. tried is called after the
 // first attempt; what was sent is searched for in that one.
-func (a *Archive) KeepFilling(ctx context.Context, c Login, trouble string, f *Search, tried func()) {
+func (a *Archive) KeepFilling(ctx context.Context, c Login, logged string, f *Search, tried func()) {
 	defer tried()
 	for {
 		err := a.catchUp(ctx, c, f)
@@ -142,8 +142,8 @@ func (a *Archive) KeepFilling(ctx context.Context, c Login, trouble string, f *S
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return
-		case fix.Shape(err) != trouble:
-			trouble = fix.Shape(err)
+		case fix.Shape(err) != logged:
+			logged = fix.Shape(err)
 			a.WarnUnreadable(err)
 		}
 		if !wait.Pause(ctx, retryArchive) {
@@ -207,7 +207,7 @@ func (a *Archive) Fill(ctx context.Context, c Login, f *Search) error {
 	if at.ID != "" && !q.byTime() {
 		c.WalkedAll()
 	}
-	a.Place.walked()
+	a.Place.walkDone()
 	return nil
 }
 

@@ -59,7 +59,7 @@ func (p *passOver) asks(q *query, id string) {
 
 // met is given what was read of a message before the connection ended over it. When it stood in a walk from the cursor its id
 // is returned.
-func (p *passOver) met(e *stanza.Element) (walked string) {
+func (p *passOver) met(e *stanza.Element) (cursorID string) {
 	res := e.Only(stanza.NSMAM, "result")
 	if res == nil {
 		return ""

@@ -105,8 +105,8 @@ func (p *Place) walk() Cursor {
 	return p.at
 }
 
-// walked ends it.
-func (p *Place) walked() {
+// walkDone ends it.
+func (p *Place) walkDone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pending.again = nil

@@ -44,12 +44,12 @@ func askPreferences(ctx context.Context, c stanza.Asker, typ, payload string) (P
 	if err != nil {
 		return Preferences{}, err
 	}
-	said := e.Child(stanza.NSMAM, "prefs")
-	if said == nil {
+	prefs := e.Child(stanza.NSMAM, "prefs")
+	if prefs == nil {
 		return Preferences{}, nil
 	}
-	p := Preferences{standard: said.Get("default")}
-	if never := said.Child(stanza.NSMAM, "never"); never != nil {
+	p := Preferences{standard: prefs.Get("default")}
+	if never := prefs.Child(stanza.NSMAM, "never"); never != nil {
 		p.never = len(never.All(stanza.NSMAM, "jid"))
 	}
 	return p, nil

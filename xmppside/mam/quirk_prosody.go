@@ -14,8 +14,8 @@ import (
 // live; the login behind it appears first. They are two because not all that is stored must be in the archive: some is not to be
 // archived, a policy may have been another, and old entries are dropped.
 type readAheadState struct {
-	done   bool // the next login appears
-	walked bool // and nothing is behind the cursor but what came since
+	done    bool // the next login appears
+	readAll bool // and nothing is behind the cursor but what came since
 }
 
 // Stage is what a login is for.
@@ -50,7 +50,7 @@ func (a *Archive) Begin(ctx context.Context, c Login, f *Search) (Stage, error) 
 	switch {
 	case !has:
 		return StagePlain, nil
-	case before.walked:
+	case before.readAll:
 		return StageWalked, nil
 	case before.done || at.ID == "" || !a.service.lasts():
 		// What the store has handed out, and the archive never had or has dropped, is from now on the stream's alone: Prosody
@@ -58,10 +58,10 @@ func (a *Archive) Begin(ctx context.Context, c Login, f *Search) (Stage, error) 
 		a.Streams.MarkTaking(a.side.Stream())
 		return StageAppear, nil
 	}
-	walked := a.readAhead(ctx, c, f, at)
+	readAll := a.readAhead(ctx, c, f, at)
 	if ctx.Err() == nil {
 		a.mu.Lock()
-		a.unread = readAheadState{done: true, walked: walked}
+		a.unread = readAheadState{done: true, readAll: readAll}
 		a.mu.Unlock()
 	}
 	return StageRead, nil
@@ -70,7 +70,7 @@ func (a *Archive) Begin(ctx context.Context, c Login, f *Search) (Stage, error) 
 // readAhead takes what is behind the cursor, where that is still in the archive. What it cannot do the login behind it does, or
 // says why not.
 func (a *Archive) readAhead(ctx context.Context, c Login, f *Search, at Cursor) bool {
-	ctx, cancel := context.WithTimeout(ctx, a.Patience) // nothing goes out meanwhile
+	ctx, cancel := context.WithTimeout(ctx, a.Timeout) // nothing goes out meanwhile
 	defer cancel()
 	if _, err := a.queries.page(ctx, c, query{after: at.ID, max: 1}, func(m sm.Handle, _ Result) { m.Done() }); err != nil {
 		return false
@@ -83,7 +83,7 @@ func (a *Archive) readAhead(ctx context.Context, c Login, f *Search, at Cursor) 
 func (a *Archive) ReadAll() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.unread.walked
+	return a.unread.readAll
 }
 
 // Emptied tells whether a login has taken the offline store. One that a relay of before has left may have the messages of years, which

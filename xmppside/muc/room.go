@@ -238,8 +238,8 @@ func (r *room) answer(ctx context.Context, rs *Rooms) (refused string, err error
 
 // verify pings ourselves through the room (XEP-0410).
 func (r *room) verify(ctx context.Context, rs *Rooms, c Login, nick string) error {
-	said, condition := r.selfPing(ctx, c, nick)
-	if said != seatLost {
+	seat, condition := r.selfPing(ctx, c, nick)
+	if seat != seatLost {
 		return nil // we are there, or nobody can tell
 	}
 	rs.lost(r, condition)

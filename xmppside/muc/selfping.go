@@ -30,20 +30,20 @@ const (
 // selfPing pings ourselves through the room. Whatever the room says comes behind what it said of what was sent before.
 func (r *room) selfPing(ctx context.Context, c Login, nick string) (seatState, string) {
 	_, err := c.Ask(ctx, r.jid+"/"+nick, "get", "<ping xmlns='"+stanza.NSPing+"'/>")
-	var said *stanza.Error
+	var refusal *stanza.Error
 	switch {
 	case err == nil:
 		return seatKept, ""
-	case !errors.As(err, &said):
+	case !errors.As(err, &refusal):
 		return seatSilent, err.Error()
 	case stanza.IsCondition(err, "service-unavailable", "feature-not-implemented"):
 		return seatKept, "" // the answer is our own
 	case stanza.IsCondition(err, "remote-server-not-found", "remote-server-timeout"):
-		return seatSilent, said.Condition
+		return seatSilent, refusal.Condition
 	case stanza.IsCondition(err, "item-not-found"):
 		return r.missing(ctx, c)
 	}
-	return seatLost, said.Condition
+	return seatLost, refusal.Condition
 }
 
 // missing tells what it means that a room knows no such occupant: our nick is another now, or the room itself is gone. A
@@ -117,14 +117,14 @@ func (g pinger) ask(ctx context.Context, c Login, room *room) {
 		return
 	}
 	before := g.atServer(room.jid)
-	said, why := room.selfPing(ctx, c, nick)
+	seat, why := room.selfPing(ctx, c, nick)
 	switch {
 	case c.Context().Err() != nil: // nothing was said
-		before, said = nil, seatUnknown
-	case said == seatLost:
+		before, seat = nil, seatUnknown
+	case seat == seatLost:
 		g.p.rooms.lost(room, why)
 	}
-	g.asked(room.jid, before, said)
+	g.asked(room.jid, before, seat)
 }
 
 // atServer are the posts that our server has.
@@ -140,12 +140,12 @@ func (g pinger) atServer(room string) (out []*post) {
 }
 
 // asked takes the answer to a self-ping that was sent behind some posts.
-func (g pinger) asked(jid string, before []*post, said seatState) {
+func (g pinger) asked(jid string, before []*post, seat seatState) {
 	g.p.mu.Lock()
 	defer g.p.mu.Unlock()
 	r, now := g.p.byRoom[jid], time.Now()
 	r.asking = false
-	if said != seatSilent {
+	if seat != seatSilent {
 		r.next = now.Add(pingEvery)
 		r.pings.Reset()
 		if r.silent {
@@ -153,7 +153,7 @@ func (g pinger) asked(jid string, before []*post, said seatState) {
 		}
 		r.silent = false
 	}
-	switch said {
+	switch seat {
 	case seatSilent:
 		r.next = now.Add(wait.Jitter(r.pings.Grow(pingEvery, pingMost)))
 		if !r.silent {

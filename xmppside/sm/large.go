@@ -46,5 +46,5 @@ func (l *Link) skip(n uint64) {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, tellWithin)
 	defer cancel()
-	_ = l.until(ctx, func() bool { return s.in.ackable() >= n && (!l.managed || l.toldOut >= n) }) // later then: the server sends it once more
+	_ = l.until(ctx, func() bool { return s.in.ackable() >= n && (!l.managed || l.ackedOut >= n) }) // later then: the server sends it once more
 }

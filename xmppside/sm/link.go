@@ -43,8 +43,8 @@ type Link struct {
 	nonzaBytes []byte // to be written, not counted
 	owesA      bool   // <r/> came
 	gaveWay    bool   // a stanza went first last time
-	told       uint64 // last <a h>
-	toldOut    uint64 // the same, of those that have left
+	acked      uint64 // last <a h>
+	ackedOut   uint64 // the same, of those that have left
 	wantsR     bool   // ask whatever was asked before
 	awaiting   bool   // asked, no answer yet
 	unread     unread // of what the server has read

@@ -150,7 +150,7 @@ func (g *login) resumed(old Session, h uint32) error {
 	}
 	g.l.start(old.In)
 	g.l.managed, g.l.resumed, g.l.proving, g.l.wantsR = true, true, true, true
-	g.l.told, g.l.asked = old.In, s.out.acked
+	g.l.acked, g.l.asked = old.In, s.out.acked
 	g.sess.UpdateAddr(me)
 	return nil
 }

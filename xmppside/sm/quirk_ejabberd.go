@@ -16,9 +16,9 @@ const (
 
 // shared tells whether another connection gets a part of what comes. It outlasts connections, and is guarded by Stream.mu.
 type shared struct {
-	on   bool
-	told bool // the owner knows that it is on
-	back int  // pings that came back since the last that did not
+	on     bool
+	warned bool // the owner knows that it is on
+	back   int  // pings that came back since the last that did not
 }
 
 // heard takes that a ping came back, and whether others that were sent before did not.
@@ -57,8 +57,8 @@ func pingDue(l *Link, now time.Time) bool {
 // tellShared tells the owner of what has changed.
 func tellShared(s *Stream) {
 	s.mu.Lock()
-	on, news := s.shared.on, s.shared.on != s.shared.told
-	s.shared.told = on
+	on, news := s.shared.on, s.shared.on != s.shared.warned
+	s.shared.warned = on
 	s.mu.Unlock()
 	if news && s.cfg.Shared != nil {
 		s.cfg.Shared(on)

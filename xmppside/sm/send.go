@@ -43,8 +43,8 @@ func (l *Link) flush() {
 func (l *Link) left() {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
-	if l.toldOut != l.told {
-		l.toldOut = l.told
+	if l.ackedOut != l.acked {
+		l.ackedOut = l.acked
 		l.st.broadcast()
 	}
 }
@@ -92,9 +92,9 @@ func (l *Link) nonzas(buf []byte, room int, alone bool) []byte {
 		buf = append(buf, l.nonzaBytes...)
 		l.nonzaBytes = l.nonzaBytes[:0]
 	}
-	if h := l.st.in.ackable(); l.managed && (l.owesA || h != l.told) && len(buf)+nonzaSize <= room {
+	if h := l.st.in.ackable(); l.managed && (l.owesA || h != l.acked) && len(buf)+nonzaSize <= room {
 		buf = appendA(buf, h)
-		l.told, l.owesA = h, false
+		l.acked, l.owesA = h, false
 	}
 	return buf
 }

@@ -23,7 +23,7 @@ type Stream struct {
 	link      *Link      // the newest: the only one that may write
 	open      bool       // Send goes through link
 	over      bool       // logged out, or on the way there
-	shut      bool       // Send takes nothing any more
+	stopped   bool       // Send takes nothing any more
 	single    bool
 	out       outbox
 	pace      pace
@@ -102,7 +102,7 @@ func (s *Stream) Send(ctx context.Context, raw []byte, tag any) (uint64, error) 
 	for {
 		s.mu.Lock()
 		n, err := s.offer(raw, tag)
-		if err == nil || s.over || s.shut {
+		if err == nil || s.over || s.stopped {
 			s.mu.Unlock()
 			return n, err
 		}
@@ -116,18 +116,18 @@ func (s *Stream) Send(ctx context.Context, raw []byte, tag any) (uint64, error) 
 	}
 }
 
-// Shut makes Send return ErrDown from here on, while what was taken still leaves and is acknowledged. Logout comes later.
-func (s *Stream) Shut() {
+// StopSending makes Send return ErrDown from here on, while what was taken still leaves and is acknowledged. Logout comes later.
+func (s *Stream) StopSending() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shut = true
+	s.stopped = true
 	s.broadcast()
 }
 
 // offer queues if there is room. s.mu is held, as in all unexported methods of Stream.
 func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 	switch {
-	case s.over || s.shut || !s.open:
+	case s.over || s.stopped || !s.open:
 		return 0, ErrDown
 	case s.out.tags >= s.pace.now, s.single && s.out.tags > 0:
 		return 0, errFull
@@ -178,7 +178,7 @@ func (s *Stream) progress() {
 		s.in.saving = s.in.mark
 		s.in.ticket = s.save(sess)
 	}
-	if s.link != nil && s.in.ackable() != s.link.told {
+	if s.link != nil && s.in.ackable() != s.link.acked {
 		s.link.wake.Set()
 	}
 	s.broadcast()

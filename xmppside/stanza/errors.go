@@ -48,6 +48,6 @@ func IsCondition(err error, names ...string) bool {
 
 // IsAnswer tells whether an error was said by whom we asked.
 func IsAnswer(err error) bool {
-	_, said := errors.AsType[*Error](err)
-	return said
+	_, ok := errors.AsType[*Error](err)
+	return ok
 }

@@ -25,7 +25,7 @@ import (
 type Journal interface {
 	admin.Dead
 	// Deliveries lists at most limit deliveries that fit, the oldest first.
-	Deliveries(ctx context.Context, state State, p admin.Pick, limit int) ([]Delivery, error)
+	Deliveries(ctx context.Context, state State, p admin.Selection, limit int) ([]Delivery, error)
 	// DeadCount is how many dead letters there are.
 	DeadCount() int64
 }
@@ -116,10 +116,10 @@ func New(cfg Config) (*Console, error) {
 // ServeHTTP implements http.Handler for all below /console/.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
-// every is how often it looks at the relay, and keep how many of these it remembers: ten minutes.
+// every is how often it looks at the relay, and historyLen how many of these it remembers: ten minutes.
 const (
-	every = 2 * time.Second
-	keep  = 300
+	every      = 2 * time.Second
+	historyLen = 300
 )
 
 // Run looks at the relay until ctx ends.

@@ -23,7 +23,7 @@ func (c *Console) deliveries(w http.ResponseWriter, r *http.Request, _ Role) {
 	q := r.URL.Query()
 	state := State(q.Get("state"))
 	limit, err := strconv.Atoi(q.Get("limit"))
-	p, ok := pick(q)
+	p, ok := selection(q)
 	if !ok || err != nil || limit < 1 || limit > mostListed || state != StateDead && state != StateWaiting {
 		fail(w, http.StatusBadRequest, "bad_request", "state is dead or waiting, limit a number up to 500, older an age such as 36h")
 		return
@@ -56,9 +56,9 @@ func (c *Console) read(ctx context.Context) (_ context.Context, done func(), err
 	}
 }
 
-// pick reads a filter; an empty one means all.
-func pick(q url.Values) (p admin.Pick, ok bool) {
-	p = admin.Pick{Reason: q.Get("reason"), From: q.Get("sender"), To: q.Get("to")}
+// selection reads a filter; an empty one means all.
+func selection(q url.Values) (p admin.Selection, ok bool) {
+	p = admin.Selection{Reason: q.Get("reason"), From: q.Get("sender"), To: q.Get("to")}
 	if text := q.Get("older"); text != "" {
 		var err error
 		if p.Older, err = time.ParseDuration(text); err != nil || p.Older <= 0 {
@@ -82,7 +82,7 @@ const (
 
 // countDead counts the dead letters that fit, by reason.
 func (c *Console) countDead(w http.ResponseWriter, r *http.Request, _ Role) {
-	p, ok := pick(r.URL.Query())
+	p, ok := selection(r.URL.Query())
 	if !ok || p.After != 0 {
 		fail(w, http.StatusBadRequest, "bad_request", "older is an age such as 36h")
 		return
@@ -120,7 +120,7 @@ type order struct {
 }
 
 // change puts dead letters back or away: those with a number, or one batch of those that fit.
-func (c *Console) change(verb string, one func(context.Context, bridge.Ref) error, some func(context.Context, admin.Pick) (admin.Batch, error)) func(http.ResponseWriter, *http.Request, Role) {
+func (c *Console) change(verb string, one func(context.Context, bridge.Ref) error, some func(context.Context, admin.Selection) (admin.Batch, error)) func(http.ResponseWriter, *http.Request, Role) {
 	return func(w http.ResponseWriter, r *http.Request, role Role) {
 		var o order
 		if !read(w, r, &o) {
@@ -155,7 +155,7 @@ func (c *Console) change(verb string, one func(context.Context, bridge.Ref) erro
 }
 
 // parse: exactly one of the three says which, so that nothing is dropped by a slip.
-func (o order) parse() (refs []bridge.Ref, p admin.Pick, ok bool) {
+func (o order) parse() (refs []bridge.Ref, p admin.Selection, ok bool) {
 	for _, text := range o.Refs {
 		ref, err := admin.ParseRef(text)
 		if err != nil {
@@ -171,15 +171,15 @@ func (o order) parse() (refs []bridge.Ref, p admin.Pick, ok bool) {
 		q.Set(name, value)
 	}
 	q.Set("after", o.After)
-	p, ok = pick(q)
+	p, ok = selection(q)
 	fits := p.Reason != "" || p.From != "" || p.To != "" || p.Older > 0
-	said := 0
+	ways := 0
 	for _, way := range []bool{len(refs) > 0, fits, o.All} {
 		if way {
-			said++
+			ways++
 		}
 	}
-	return refs, p, ok && said == 1
+	return refs, p, ok && ways == 1
 }
 
 // each changes those that are still dead: another one may have been quicker.

@@ -79,7 +79,7 @@ func letters(n int) []Delivery {
 	return out
 }
 
-func (k *kit) Deliveries(_ context.Context, state State, p admin.Pick, limit int) (out []Delivery, err error) {
+func (k *kit) Deliveries(_ context.Context, state State, p admin.Selection, limit int) (out []Delivery, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	all := k.dead
@@ -109,14 +109,14 @@ func (k *kit) one(verb string, ref bridge.Ref) error {
 	return k.err
 }
 
-func (k *kit) RequeueSome(_ context.Context, p admin.Pick) (admin.Batch, error) {
+func (k *kit) RequeueSome(_ context.Context, p admin.Selection) (admin.Batch, error) {
 	return k.some("requeue", p)
 }
-func (k *kit) DropSome(_ context.Context, p admin.Pick) (admin.Batch, error) {
+func (k *kit) DropSome(_ context.Context, p admin.Selection) (admin.Batch, error) {
 	return k.some("drop", p)
 }
 
-func (k *kit) some(verb string, p admin.Pick) (admin.Batch, error) {
+func (k *kit) some(verb string, p admin.Selection) (admin.Batch, error) {
 	k.done = append(k.done, verb+" "+p.Query())
 	return admin.Batch{Changed: 7, Next: 300}, k.err
 }

@@ -47,7 +47,7 @@ func (c *Console) look(last *counts) *counts {
 	defer c.mu.Unlock()
 	c.now, c.dead = status, dead
 	p.Took = c.overLastMinute(took)
-	if c.history = append(c.history, p); len(c.history) > keep {
+	if c.history = append(c.history, p); len(c.history) > historyLen {
 		c.history = append(c.history[:0], c.history[1:]...)
 	}
 	c.changed.Wake()

@@ -160,10 +160,10 @@ func TestPoints(t *testing.T) {
 			t.Errorf("%d: %+v, want %+v", i, got, want)
 		}
 	}
-	for range keep + 5 {
+	for range historyLen + 5 {
 		count(1, 1, time.Second)
 	}
-	if len(k.c.history) != keep || k.c.history[keep-1].At != k.now.UnixMilli() {
+	if len(k.c.history) != historyLen || k.c.history[historyLen-1].At != k.now.UnixMilli() {
 		t.Errorf("%d points", len(k.c.history))
 	}
 }
