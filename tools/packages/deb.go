@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,10 +81,32 @@ func debContents(root, dir string, p *program, texts []text) (files.Contents, er
 	add(p.file, "/usr/bin/chatrelay", files.TypeFile, 0o755)
 	add(filepath.Join(root, "deploy/debian/chatrelay.service"), unitFile, files.TypeFile, 0o644)
 	add(filepath.Join(root, "deploy/debian/copyright"), "/usr/share/doc/chatrelay/copyright", files.TypeFile, 0o644)
-	for _, name := range []string{"README.md", "docs/GUARANTEES.md", "docs/SERVERS.md", "docs/TROUBLESHOOTING.md", "docs/ENVELOPE.md", "docs/CONFIGURATION.md"} {
+	names, err := documents(root)
+	for _, name := range names {
 		add(filepath.Join(root, name), "/usr/share/doc/chatrelay/"+name, files.TypeFile, 0o644)
 	}
-	return out, nil
+	return out, err
+}
+
+// documents are what people read, and what that leads to: dashboard, alerts, manifests.
+func documents(root string) ([]string, error) {
+	names := []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "LICENSE", "example.env"}
+	for _, top := range []string{"docs", "deploy"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) == ".go" {
+				return err
+			}
+			name, err := filepath.Rel(root, path)
+			if !strings.HasPrefix(name, "deploy/debian/") {
+				names = append(names, name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
 }
 
 const serviceHead = `# Settings of the service chatrelay.service. Only root can read them here. After a change: systemctl restart chatrelay

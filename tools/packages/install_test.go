@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -28,6 +29,57 @@ func TestEmptyDebian(t *testing.T) {
 	life(t, root)
 }
 
+// TestStranger comes to a Debian that has the servers as Debian sets them up, installs the package, follows docs/INSTALL.md, and
+// ends with the first messages. It is made anew, too.
+func TestStranger(t *testing.T) {
+	if os.Getenv("CHATRELAY_PACKAGES") != "full" {
+		t.Skip("CHATRELAY_PACKAGES=full (make packages-check) runs it")
+	}
+	needsRoot(t)
+	root := filepath.Join(t.TempDir(), "debian")
+	said, err := exec.Command("mmdebstrap", "--variant=apt", "--include=mosquitto,mosquitto-clients,prosody,go-sendxmpp,openssl,curl", "--mode=root", "bookworm", root).CombinedOutput()
+	if err != nil {
+		t.Fatalf("mmdebstrap: %v\n%s", err, said)
+	}
+	files := t.TempDir()
+	if err := os.Chmod(files, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, only(t, packages(t)+"/*.deb"), files, "chatrelay.deb")
+	put(t, "testdata/stranger.sh", files, "stranger.sh")
+	within(t, root, files, "stranger.sh")
+}
+
+// TestDocuments: each link of what the package brings leads to something that it brings, too.
+func TestDocuments(t *testing.T) {
+	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+		t.Skip("this is no Debian")
+	}
+	root := t.TempDir()
+	if said, err := exec.Command("dpkg-deb", "-x", only(t, packages(t)+"/*.deb"), root).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	top := filepath.Join(root, "usr/share/doc/chatrelay")
+	pages, links := 0, 0
+	err := filepath.WalkDir(top, func(path string, _ os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".md" {
+			return err
+		}
+		pages++
+		b, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`\]\(([^)#: ]+)[^):]*\)`).FindAllSubmatch(b, -1) {
+			links++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), string(m[1]))); err != nil {
+				t.Errorf("%s leads to %s, which is not in the package", path[len(top):], m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || pages < 15 || links < 50 {
+		t.Errorf("%d pages with %d links, %v", pages, links, err)
+	}
+}
+
 func life(t *testing.T, lower string) {
 	needsRoot(t)
 	if _, err := exec.LookPath("dpkg"); err != nil {
@@ -45,7 +97,13 @@ func life(t *testing.T, lower string) {
 	if err := os.WriteFile(filepath.Join(files, "old.version"), []byte(version), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "testdata/within.sh", lower, files, "install.sh")
+	within(t, lower, files, "install.sh")
+}
+
+// within runs a script of the folder files in a copy of a Debian, which is thrown away. It has a network of its own.
+func within(t *testing.T, lower, files, script string) {
+	t.Helper()
+	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "testdata/within.sh", lower, files, script)
 	said, err := cmd.CombinedOutput()
 	t.Logf("%s", said)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 77 {

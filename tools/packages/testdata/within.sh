@@ -1,7 +1,8 @@
 #!/bin/sh
 # within.sh LOWER FILES SCRIPT: runs /files/SCRIPT in a copy of the file system LOWER that is thrown away, in a mount
-# namespace of its own. /files is the folder FILES.
+# namespace of its own. /files is the folder FILES. The network is one of its own, too.
 set -eu
+ip link set lo up
 top=$(mktemp -d)
 mount -t tmpfs -o mode=0755 scratch "$top"
 mkdir "$top/upper" "$top/work" "$top/root"
