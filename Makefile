@@ -9,7 +9,7 @@
 # make packages-check  does the same, tests what it made and deploy/k8s, and installs the package in an empty Debian (as root)
 # make docker      the image chatrelay:latest
 # make clean       removes what the others made
-.PHONY: demo demo-check test build bench chaos lint packages packages-check docker clean deps-build deps-demo deps-check deps-packages deps-packages-check deps-test
+.PHONY: demo demo-check test build bench chaos lint packages packages-check docker clean deps-build deps-demo deps-check deps-packages deps-packages-check deps-test deps-chaos
 
 # The machine's Go, or, where that is too old, one that it fetches.
 GO ?= $(CURDIR)/scripts/go
@@ -44,7 +44,7 @@ bench: deps-test
 	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v -e /test/ -e /bench)
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench
 
-chaos: deps-test
+chaos: deps-chaos
 	CHATRELAY_CHAOS=full $(GO) test -count=1 -timeout 6h -v ./test/chaos
 
 packages: deps-packages
@@ -78,3 +78,6 @@ deps-packages-check:
 
 deps-test:
 	scripts/deps build demo check test
+
+deps-chaos:
+	scripts/deps build demo check test chaos
