@@ -12,8 +12,9 @@ within() {
 		sleep 1
 	done
 }
-stopAll() { kill $(jobs -p) 2>/run/stopped || true; }
-trap stopAll EXIT
+grep -qs localhost /etc/hosts || echo '127.0.0.1 localhost' >>/etc/hosts # as Debian's installer does
+pids=
+trap 'kill $pids 2>/run/stopped || true' EXIT
 
 echo "the servers"
 mkdir -p /run/mosquitto /run/prosody
@@ -23,8 +24,10 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext s
 	-keyout /etc/prosody/certs/localhost.key -out /etc/prosody/certs/localhost.crt 2>/run/openssl
 chgrp prosody /etc/prosody/certs/*
 chmod 640 /etc/prosody/certs/localhost.key
-mosquitto -c /etc/mosquitto/mosquitto.conf &
+mosquitto -c /etc/mosquitto/mosquitto.conf >/run/mosquitto.log 2>&1 &
+pids="$pids $!"
 setpriv --reuid=prosody --regid=prosody --clear-groups prosody -F >/run/prosody.log 2>&1 &
+pids="$pids $!"
 prosodyctl register receiver localhost secret0 >/run/prosodyctl
 prosodyctl register 1001 localhost secret1 >>/run/prosodyctl
 
@@ -55,11 +58,14 @@ grep -q '^ok    mqtt login' /run/check && grep -q '^ok    xmpp login' /run/check
 
 echo "start"
 /run/service run 2>/run/log &
+pids="$pids $!"
 within 30 curl -sf localhost:8080/readyz
 
 echo "the first messages"
 mosquitto_sub -t /chat/1002 -q 1 >/run/ben &
+pids="$pids $!"
 go-sendxmpp -n -u 1001@localhost -p secret1 -j localhost:5222 -l >/run/anna 2>&1 &
+pids="$pids $!"
 sleep 3 # neither says when it listens
 mosquitto_pub -t /chat/1001 -q 2 -m '{"from": "1002", "content": "Hi Anna!", "id": "m1"}'
 within 30 grep -qF '{"from": "1002", "content": "Hi Anna!", "id": "m1"}' /run/anna
