@@ -72,9 +72,16 @@ func prepared(t *testing.T) (keys string, setup func(args ...string) (string, er
 	return keys, setup
 }
 
-// TestSetup: it makes certificate, passwords and accounts once, and adds people.
-func TestSetup(t *testing.T) {
+// TestServers has one setup for all that needs its keys.
+func TestServers(t *testing.T) {
 	keys, setup := prepared(t)
+	t.Run("setup", func(t *testing.T) { setUpOnce(t, keys, setup) })
+	t.Run("the relay's environment", func(t *testing.T) { relayEnvironment(t, keys) })
+	t.Run("live", func(t *testing.T) { live(t, keys, setup) })
+}
+
+// setUpOnce: it makes certificate, passwords and accounts once, and adds people.
+func setUpOnce(t *testing.T, keys string, setup func(...string) (string, error)) {
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(keys, name))
 		if err != nil {
@@ -125,9 +132,8 @@ func TestSetup(t *testing.T) {
 	}
 }
 
-// TestRelayEnvironment: the relay starts with it, its secrets from files that the setup makes.
-func TestRelayEnvironment(t *testing.T) {
-	keys, _ := prepared(t)
+// relayEnvironment: the relay starts with it, its secrets from files that the setup makes.
+func relayEnvironment(t *testing.T, keys string) {
 	relay := services(t)["chatrelay"]
 	env := []string{"CHATRELAY_STORE=/data", "CHATRELAY_HTTP_ADDR=0.0.0.0:8080"} // the image's
 	for name, value := range relay.Environment {
