@@ -55,10 +55,10 @@ func TestStatus(t *testing.T) {
 		"reasons": counts{"refused bad_to": 4.0, "refused from_mismatch": 4.0, "ignored receipt": 2.0, "dead Some text of a server's": 1.0, "dead <another>": 1.0, "bounced item_not_found": 2.0},
 		"balance": 0.0,
 		"sides": map[string]any{
-			"mqtt": map[string]any{"up": true, "offered": 12.0, "open": 4.0, "in_flight": 3.0, "connections_lost": 0.0, "balance": 0.0,
+			"mqtt": map[string]any{"up": true, "offered": 12.0, "open": 4.0, "in_flight": 3.0, "window": 100.0, "connections_lost": 0.0, "balance": 0.0,
 				"counts":  counts{"received": 12.0, "delivered": 5.0, "duplicate": 1.0, "ignored": 0.0, "refused": 3.0, "dead": 2.0, "pending": 1.0},
 				"reasons": counts{"refused bad_to": 3.0, "dead Some text of a server's": 1.0, "dead <another>": 1.0}},
-			"xmpp": map[string]any{"up": false, "reason": "logging in", "offered": 30.0, "open": 2.0, "in_flight": 6.0, "connections_lost": 0.0, "certificate_days": 0.0, "balance": 0.0,
+			"xmpp": map[string]any{"up": false, "reason": "logging in", "offered": 30.0, "open": 2.0, "in_flight": 6.0, "window": 200.0, "connections_lost": 0.0, "certificate_days": 0.0, "balance": 0.0,
 				"counts":  counts{"received": 30.0, "delivered": 20.0, "duplicate": 0.0, "ignored": 2.0, "refused": 5.0, "dead": 0.0, "pending": 3.0, "bounced": 2.0, "maybe_duplicate": 7.0, "evicted": 6.0},
 				"reasons": counts{"refused bad_to": 1.0, "refused from_mismatch": 4.0, "ignored receipt": 2.0, "bounced item_not_found": 2.0}},
 		},

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,42 @@ func TestNamedMetrics(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStatusFields: docs/MONITORING.md has every field of /statusz.
+func TestStatusFields(t *testing.T) {
+	b, err := os.ReadFile("../../docs/MONITORING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(b), "\n## /statusz\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	names := jsonNames(reflect.TypeFor[Status]())
+	for _, name := range names {
+		if !regexp.MustCompile("[`.]" + name + "`").MatchString(section) {
+			t.Errorf("it does not tell of %s", name)
+		}
+	}
+	if len(names) < 25 {
+		t.Errorf("%q", names)
+	}
+}
+
+// jsonNames are the names of all fields of a struct, and of those in it.
+func jsonNames(typ reflect.Type) (out []string) {
+	switch typ.Kind() {
+	case reflect.Map, reflect.Pointer, reflect.Slice:
+		return jsonNames(typ.Elem())
+	case reflect.Struct:
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				out = append(out, name)
+			}
+			out = append(out, jsonNames(f.Type)...)
+		}
+	}
+	return out
 }
 
 // The table of docs/MONITORING.md is written anew by `go generate ./internal/admin`.

@@ -38,8 +38,9 @@ type sideStatus struct {
 	// journal was full is among them; it is not received.
 	Offered int64 `json:"offered"`
 	Open    int64 `json:"open"` // deliveries to this side that are not settled
-	// InFlight are those of them that the side has on its wire.
+	// InFlight are those of them that the side has on its wire, Window is how many that may be.
 	InFlight int `json:"in_flight"`
+	Window   int `json:"window"`
 	// Lost counts connections that have ended while they were in use, since the process started.
 	Lost int64 `json:"connections_lost"`
 	// CertificateDays is how long the certificates of this side are good that were seen last; nil: there are none.
@@ -94,7 +95,7 @@ func (s *Server) status(a bridge.Totals, now time.Time) Status {
 		}
 		id := side.ID()
 		out.Sides[id.String()] = sideStatus{Up: up, Reason: why, Offered: s.cfg.Offers.Offered(id), Open: a.Open[id], balance: balanceOf(a, id),
-			InFlight: s.cfg.InFlight(id), Lost: lost[id], CertificateDays: daysLeft(ends, id, now)}
+			InFlight: s.cfg.InFlight(id), Window: s.cfg.Window(id), Lost: lost[id], CertificateDays: daysLeft(ends, id, now)}
 	}
 	return out
 }

@@ -72,7 +72,7 @@ function connections() {
         put(text, now.up ? t('Connected') : now.reason || t('Not connected'));
         put(open.value, number(now.open));
         put(offered.value, number(now.offered));
-        put(wire.value, number(now.in_flight));
+        put(wire.value, t('of', { a: number(now.in_flight), b: number(now.window) }));
         put(lost.value, number(now.connections_lost));
         put(certificate.value, now.certificate_days === undefined ? '–' : t('days left', { n: now.certificate_days }));
         certificate.el.dataset.kind = now.certificate_days < LEAST_DAYS ? 'bad' : 'good'; // so is one that is not there: the comparison is false
