@@ -229,6 +229,12 @@ func (d *decision) answerRetry(r *bridge.Record, msg uint64) {
 	var answers []bridge.Delivery
 	at := d.head.At
 	why, failed := d.j.pic.Keys.Failure(msg)
+	if text, decided := d.verdicts[msg]; decided {
+		if text == "" {
+			return
+		}
+		why, failed = text, true
+	}
 	switch {
 	case r.From == "", len(r.Body) == 0: // a refusal's has none: there is nothing to make a notice of
 	case failed && d.j.opt.Notices.Failed:

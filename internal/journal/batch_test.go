@@ -99,3 +99,44 @@ func TestRequeueBesideNext(t *testing.T) {
 	end()
 	<-done
 }
+
+// A retry is answered by what became of the first one, be that decided in the same commit.
+func TestRetryBehindVerdict(t *testing.T) {
+	gone := bridge.Refuse("gone", "no such user")
+	for name, c := range map[string]struct {
+		err  error                              // of the first one's delivery
+		then func(ref bridge.Ref, no uint64) op // and in the retry's commit
+		want []string                           // what its sender is told by then
+	}{
+		"bounced":     {nil, func(ref bridge.Ref, _ uint64) op { return &bounceOp{ref, gone} }, []string{"failed no such user", "failed no such user"}},
+		"unconfirmed": {nil, func(_ bridge.Ref, no uint64) op { return &bounceUnconfirmedOp{bridge.MQTT, no, 0, gone} }, []string{"failed no such user", "failed no such user"}},
+		"requeued":    {gone, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := openTest(t, options("memory"))
+			b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
+			ref := b.next(bridge.MQTT).Ref
+			b.Settle(bridge.Result{Ref: ref, Err: c.err, Unproven: true})
+			b.settle(b.next(bridge.MQTT).Ref) // its sender knows
+			retry := &appendOp{recs: []*bridge.Record{direct(bridge.XMPP, "1001", "1002", "a")}, outcomes: make([]bridge.Outcome, 1), numbers: make([]uint64, 1), done: make(chan error, 1)}
+			var first op
+			if c.then != nil {
+				first = c.then(ref, b.LastUnproven())
+			} else {
+				first = &changeDeadOp{j: b.Journal, refs: []bridge.Ref{ref}, do: (*decision).requeue, done: make(chan error, 1)}
+			}
+			b.together(first, retry)
+			must(t, <-retry.done)
+			for _, want := range c.want {
+				n := b.next(bridge.MQTT)
+				if b.settle(n.Ref); n.Note.Status+" "+n.Note.Text != want {
+					t.Errorf("told %+v, want %s", n.Note, want)
+				}
+			}
+			if c.want == nil && b.next(bridge.MQTT).Ref != ref {
+				t.Error("it is not out again")
+			}
+			b.nothing(bridge.MQTT)
+		})
+	}
+}

@@ -33,6 +33,7 @@ type decision struct {
 	raised  map[bridge.Ref]*picture.Delivery // dead letters that are requeued or dropped
 	// Messages of dead letters that the picture did not have.
 	recalled map[uint64]bool
+	verdicts map[uint64]string // about messages that were closed before: why they have failed by now; empty: they are pending again
 
 	written []byte // the frame
 
@@ -52,6 +53,7 @@ func (j *Journal) newDecision() *decision {
 		j: j, written: d.written[:0], head: picture.Head{N: j.pic.Head.N + 1, At: j.nowMS(), Ran: j.ran()},
 		counts: emptied(d.counts), keys: emptied(d.keys), taken: emptied(d.taken), lanes: emptied(d.lanes), shares: emptied(d.shares),
 		closes: emptied(d.closes), closed: emptied(d.closed), delayed: emptied(d.delayed), raised: emptied(d.raised), recalled: emptied(d.recalled),
+		verdicts: emptied(d.verdicts),
 	}
 	return d
 }
@@ -204,6 +206,14 @@ func (d *decision) close(p *picture.Delivery) (cancelDelayed bool) {
 	}
 	d.unlane(s)
 	return true
+}
+
+// bounce reckons with the bounce of a message whose outcome was told before.
+func (d *decision) bounce(msg uint64, why *bridge.Refusal) {
+	_, failed := d.j.pic.Keys.Failure(msg)
+	if _, decided := d.verdicts[msg]; !failed && !decided {
+		d.verdicts[msg] = cmp.Or(why.Text, why.Reason)
+	}
 }
 
 func (d *decision) unlane(s *delivery) {

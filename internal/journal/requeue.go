@@ -155,6 +155,7 @@ func (d *decision) recall(read recalled, p *picture.Delivery) {
 func (d *decision) requeue(read recalled, p *picture.Delivery) {
 	d.recall(read, p)
 	d.waiting++
+	d.verdicts[p.Message.ID] = ""
 	f := &picture.Requeued{Ref: p.Ref()}
 	if r := read[p.Message.ID]; r != nil {
 		f.Keys = r.Known

@@ -69,6 +69,8 @@ func (o *bounceOp) decide(d *decision) {
 	f := &picture.Bounced{Ref: o.ref, Why: o.why}
 	if p := d.j.pic.Unfinished(o.ref); p != nil {
 		f.CancelDelayed = d.close(p)
+	} else if m := d.j.pic.Messages[o.ref.Msg]; m == nil || o.ref.Delivery < m.Copies {
+		d.bounce(o.ref.Msg, o.why)
 	}
 	d.add(f)
 }

@@ -58,5 +58,13 @@ func (o *bounceUnconfirmedOp) size() (int, int)               { return 1, 0 }
 func (o *bounceUnconfirmedOp) end(_ *Journal, err error) bool { return err != nil }
 
 func (o *bounceUnconfirmedOp) decide(d *decision) {
+	for _, x := range d.j.pic.Unproven[o.side].All() {
+		if x.N > o.upTo {
+			break
+		}
+		if m := d.j.pic.Messages[x.Ref.Msg]; m == nil || m.BodySize() > int64(o.longer) {
+			d.bounce(x.Ref.Msg, o.why)
+		}
+	}
 	d.add(&picture.Unconfirmed{Side: o.side, UpTo: o.upTo, Longer: o.longer, Why: o.why})
 }
