@@ -78,16 +78,17 @@ func (u *unsaved) due(ran, bytes int64, full bool) bool {
 	}
 	taken, deleted := len(u.changes.Taken), len(u.changes.Deleted)
 	return ran-u.since >= checkpointEvery || u.bytes >= bytes || taken+deleted >= checkpointMost ||
-		full && (deleted >= checkpointMost/8 || deleted > 0 && ran-u.since >= checkpointFull) // which makes room
+		full && (deleted >= checkpointMost/32 || deleted > 0 && ran-u.since >= checkpointFull) // which makes room
 }
 
 // errBehind answers those who need tables that know all.
 var errBehind = errors.New("the tables cannot be written to for now")
 
-// checkpoint has the tables follow the log when it is time, beside the writer; now: at once, and waits. Without room for that they
-// stay behind, and nothing is lost. By the writer. An error ends the process.
+// checkpoint has the tables follow the log when it is time, beside the writer; now: at once, and waits. A full journal waits, too: for
+// what that makes room for. Without room they stay behind, and nothing is lost. By the writer. An error ends the process.
 func (j *Journal) checkpoint(now bool) error {
-	if err := j.collect(now); err != nil {
+	wait := now || j.space.full || j.opt.Dir == "" // in memory there is one connection for all
+	if err := j.collect(wait); err != nil {
 		return err
 	}
 	u := &j.unsaved
@@ -98,7 +99,7 @@ func (j *Journal) checkpoint(now bool) error {
 	j.mu.Lock()
 	u.part, u.saving = part{}, s
 	j.mu.Unlock()
-	if now || j.opt.Dir == "" { // in memory there is one connection for all
+	if wait {
 		s.done <- j.tables.Write(s.batch)
 		return j.collect(true)
 	}

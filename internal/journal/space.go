@@ -14,11 +14,13 @@ const (
 	purgeLeast  = 256       // fewer wait for an idle moment
 	reopenPart  = 80        // percent: below this the journal takes again
 	reservePart = 8         // of the limit, above it, is for answers
+
+	rowsOfFrames = 2 // what is in the log alone takes at most so many times its size once the tables have it, too
 )
 
 // space is how full the file is. Guarded by Journal.mu.
 type space struct {
-	used    int64 // measured
+	used    int64 // measured, and what the tables will take of what is in the log alone
 	tables  int64 // of that
 	grown   int64 // estimate of what came since
 	commits int   // since it was measured
@@ -31,7 +33,7 @@ type space struct {
 // are not asked: they are what drains the journal, and they are small.
 func (d *decision) isFull(r *bridge.Record) bool {
 	s := &d.j.space
-	if !s.full && s.used+s.grown+d.bytes+int64(len(r.Body)) >= d.j.opt.MaxBytes {
+	if !s.full && d.usedWith(r) >= d.j.opt.MaxBytes {
 		s.full = true
 	}
 	if !s.crowded && d.crowds(len(r.Deliveries)) {
@@ -43,15 +45,20 @@ func (d *decision) isFull(r *bridge.Record) bool {
 // overflows tells whether a record's answers would go beyond the reserve. They carry the body of a message that
 // nobody paid for (refused, or a retry), so a flood of them must end somewhere.
 func (d *decision) overflows(r *bridge.Record, answers int) bool {
-	s, limit := &d.j.space, d.j.opt.MaxBytes
-	return s.used+s.grown+d.bytes+int64(len(r.Body)) >= limit+limit/reservePart || d.j.crowdsReserve(d.waiting+answers)
+	limit := d.j.opt.MaxBytes
+	return d.usedWith(r) >= limit+limit/reservePart || d.j.crowdsReserve(d.waiting+answers)
+}
+
+// usedWith is how much is used once a record is in the log, and then in the tables.
+func (d *decision) usedWith(r *bridge.Record) int64 {
+	return d.j.space.used + d.j.space.grown + (1+rowsOfFrames)*(d.bytes+int64(len(r.Body)))
 }
 
 // accountSpace keeps the account of the files' size: used pages, not a file's length, which only shrinks slowly.
 // Under Journal.mu; it asks SQLite for two numbers that it has in memory.
 func (j *Journal) accountSpace(bytes int) error {
 	s := &j.space
-	s.grown += int64(bytes)
+	s.grown += (1 + rowsOfFrames) * int64(bytes)
 	s.commits++
 	j.uncrowd()
 	j.shedDead()
@@ -78,7 +85,7 @@ func (j *Journal) measure() error {
 	if err != nil {
 		return err
 	}
-	s.used, s.grown, s.commits = s.tables+logged, 0, 0
+	s.used, s.grown, s.commits = s.tables+logged+rowsOfFrames*j.unsaved.behind(), 0, 0
 	switch {
 	case s.used >= j.opt.MaxBytes, j.unsaved.behind() >= behindMost*j.opt.checkpointBytes():
 		s.full = true
