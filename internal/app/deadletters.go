@@ -8,10 +8,14 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/internal/admin"
 	"chatrelay/internal/journal"
+	"chatrelay/internal/trace"
 )
 
-// deadLetters shows the journal's dead letters to the status page.
-type deadLetters struct{ j *journal.Journal }
+// deadLetters shows the journal's dead letters to the status page. What somebody does with them is written down.
+type deadLetters struct {
+	j     *journal.Journal
+	trace *trace.Recorder // nil: nothing is
+}
 
 // DeadLetters implements admin.Dead.
 func (d deadLetters) DeadLetters(ctx context.Context, limit int) ([]admin.DeadLetter, error) {
@@ -28,24 +32,29 @@ func (d deadLetters) DeadLetters(ctx context.Context, limit int) ([]admin.DeadLe
 
 // Requeue implements admin.Dead.
 func (d deadLetters) Requeue(ctx context.Context, ref bridge.Ref) error {
-	return noDeadLetter(d.j.Requeue(ctx, ref))
+	return d.byHand(trace.Requeued, ref, d.j.Requeue(ctx, ref))
 }
 
 // Drop implements admin.Dead.
 func (d deadLetters) Drop(ctx context.Context, ref bridge.Ref) error {
-	return noDeadLetter(d.j.Drop(ctx, ref))
+	return d.byHand(trace.Dropped, ref, d.j.Drop(ctx, ref))
 }
 
 // RequeueSome implements admin.Dead.
 func (d deadLetters) RequeueSome(ctx context.Context, p admin.Selection) (admin.Batch, error) {
 	b, err := d.j.RequeueSome(ctx, filterOf(p))
-	return admin.Batch(b), err
+	return d.batch(trace.Requeued, b), err
 }
 
 // DropSome implements admin.Dead.
 func (d deadLetters) DropSome(ctx context.Context, p admin.Selection) (admin.Batch, error) {
 	b, err := d.j.DropSome(ctx, filterOf(p))
-	return admin.Batch(b), err
+	return d.batch(trace.Dropped, b), err
+}
+
+func (d deadLetters) batch(what trace.Event, b journal.Batch) admin.Batch {
+	d.trace.ByHand(what, b.Changed...)
+	return admin.Batch{Changed: len(b.Changed), Next: b.Next, Full: b.Full}
 }
 
 func filterOf(p admin.Selection) journal.Filter {
@@ -56,9 +65,12 @@ func filterOf(p admin.Selection) journal.Filter {
 	return f
 }
 
-func noDeadLetter(err error) error {
-	if errors.Is(err, journal.ErrUnknown) {
+func (d deadLetters) byHand(what trace.Event, ref bridge.Ref, err error) error {
+	switch {
+	case errors.Is(err, journal.ErrUnknown):
 		return admin.ErrNoDeadLetter
+	case err == nil:
+		d.trace.ByHand(what, ref)
 	}
 	return err
 }

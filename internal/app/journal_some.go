@@ -49,7 +49,7 @@ func changer(ctx context.Context, c *configs.Config, verb string) (change change
 	if err != nil {
 		return nil, nil, err
 	}
-	d := deadLetters{j}
+	d := deadLetters{j, nil}
 	if verb == "drop" {
 		return d.DropSome, j.Close, nil
 	}

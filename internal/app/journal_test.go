@@ -125,7 +125,7 @@ func TestJournalAsksTheRelay(t *testing.T) {
 	if err := alive(j); err != nil {
 		t.Errorf("alive: %v", err)
 	}
-	found, err := deadLetters{j}.DeadLetters(t.Context(), 10)
+	found, err := deadLetters{j, nil}.DeadLetters(t.Context(), 10)
 	if err != nil || len(found) != 0 {
 		t.Errorf("dead letters: %v %v", found, err)
 	}
@@ -203,7 +203,7 @@ func pageOf(t *testing.T, j *journal.Journal) string { return guardedPage(t, j, 
 
 func guardedPage(t *testing.T, j *journal.Journal, token func() (string, error)) string {
 	t.Helper()
-	page, err := admin.New(admin.Config{Token: token, Addr: "127.0.0.1:0", Loopback: true, Balance: j, Offers: offers{}, Dead: deadLetters{j}, Timings: admin.NewTimings(),
+	page, err := admin.New(admin.Config{Token: token, Addr: "127.0.0.1:0", Loopback: true, Balance: j, Offers: offers{}, Dead: deadLetters{j, nil}, Timings: admin.NewTimings(),
 		Alive: func() error { return alive(j) }, Clock: time.Now, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

@@ -129,7 +129,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, tail *cons
 	}
 	page := admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
-		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal},
+		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal, r.meter.trace},
 		Trace:   tracer{traceDir(c), running{r.journal}}.Trace,
 		Losses:  r.losses.all,
 		Timings: r.timings, InFlight: r.meter.InFlight, Window: func(side bridge.SideID) int { return r.windows[side]() },

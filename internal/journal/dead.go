@@ -2,6 +2,8 @@ package journal
 
 import (
 	"context"
+
+	"chatrelay/bridge"
 )
 
 // deadBatch is how many dead letters one commit changes: the relay goes on beside it.
@@ -9,7 +11,7 @@ const deadBatch = 256
 
 // Batch is what became of a batch of dead letters.
 type Batch struct {
-	Changed int
+	Changed []bridge.Ref
 	Next    uint64 // Filter.After for the rest; 0: that was all
 	// Full: they were not all requeued, for there is no room for more that waits. The rest begins at Next.
 	Full bool
@@ -39,7 +41,7 @@ func (j *Journal) changeSome(ctx context.Context, what string, f Filter, o *chan
 	if err := j.waitChanged(ctx, what, o); err != nil {
 		return Batch{}, err
 	}
-	b := Batch{Changed: o.n, Full: o.full}
+	b := Batch{Changed: o.changed, Full: o.full}
 	switch {
 	case o.full:
 		b.Next = max(1, f.After) // what is dead still is found again

@@ -54,11 +54,12 @@ type changeDeadOp struct {
 	do    func(*decision, recalled, *picture.Delivery)
 	some  bool // those that are not dead any more are passed over
 	waits bool // what it does adds to what waits: it ends where there is no room for that
-	n     int  // how many were changed
 	full  bool
 	read  recalled // what the file has of them
 	err   error
 	done  chan error // capacity 1
+
+	changed []bridge.Ref
 }
 
 func (o *changeDeadOp) size() (int, int) { return len(o.refs), 0 }
@@ -89,14 +90,14 @@ func (o *changeDeadOp) decide(d *decision) {
 	if o.err != nil {
 		return
 	}
-	o.n, o.full = 0, false
+	o.changed, o.full = nil, false
 	for _, p := range found {
 		if most := d.j.opt.MaxPending; o.waits && most > 0 && d.j.waiting+d.waiting >= most {
 			o.full = true
 			return
 		}
 		o.do(d, o.read, p)
-		o.n++
+		o.changed = append(o.changed, p.Ref())
 	}
 }
 

@@ -139,6 +139,16 @@ func (r *Recorder) Bounced(ref bridge.Ref, why *bridge.Refusal) {
 	r.one(ref, Bounced, func(b []byte) []byte { return appendField(b, fieldReason, why.Reason) })
 }
 
+// ByHand: somebody has had these dead letters Requeued or Dropped.
+func (r *Recorder) ByHand(e Event, refs ...bridge.Ref) {
+	if r == nil {
+		return
+	}
+	for _, ref := range refs {
+		r.one(ref, e, nil)
+	}
+}
+
 func refusal(err error) string {
 	if why, ok := errors.AsType[*bridge.Refusal](err); ok {
 		return why.Reason

@@ -72,6 +72,10 @@ func (t *tally) count(s *Station) {
 		t.closed[s.index] = s.Event
 	case Bounced:
 		t.bounced = true
+	case Requeued: // it may be written down only when it is on the wire again, or has arrived
+		if t.bounced = false; t.closed[s.index] == Dead {
+			delete(t.closed, s.index)
+		}
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 	Unproven Event = "unproven" // settled on a word that the broker also gives for what it drops
 	Dead     Event = "dead"
 	Bounced  Event = "bounced"
+	Requeued Event = "requeued" // a dead letter, by hand
+	Dropped  Event = "dropped"  // the same: nobody tries it again
 )
 
 // Station is one thing that happened to a message.

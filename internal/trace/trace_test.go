@@ -86,14 +86,17 @@ func TestStates(t *testing.T) {
 	step(StateDead, func() { r.Settled([]bridge.Result{dead}) })
 	step(StateDead, func() { r.Bound(ref(7, 4), bridge.MQTT, bridge.KindNotice, "1001", "failed") })
 	step(StateDead, func() { r.Settled([]bridge.Result{{Ref: ref(7, 4)}}) })
-	step(StateOnWire, func() { r.Bound(ref(7, 1), bridge.XMPP, bridge.KindChat, "1003", "") }) // requeued
+	step(StateDead, func() { r.ByHand(Dropped, ref(7, 0)) })
+	step(StateWaiting, func() { r.ByHand(Requeued, ref(7, 1)) })
+	step(StateOnWire, func() { r.Bound(ref(7, 1), bridge.XMPP, bridge.KindChat, "1003", "") })
+	step(StateOnWire, func() { r.ByHand(Requeued, ref(7, 1)) }) // written late
 	step(StateDelivered, func() { r.Settled([]bridge.Result{{Ref: ref(7, 1)}}) })
 	step(StateDelivered, func() {
 		r.Offered([]*bridge.Record{{Origin: bridge.MQTT, Outcome: bridge.OutcomeDuplicate, Names: bridge.Names{SenderID: "a", Number: 7}, From: "1001"}})
 	})
 	step(StateBounced, func() { r.Bounced(ref(7, 1), bridge.Refuse("gone", "it is")) })
 	m := r.only("a")
-	if m.Number != 7 || m.From != "1001" || m.Origin != "mqtt" || !slices.Equal(m.To, []string{"1002", "1003"}) || len(m.Stations) != 13 {
+	if m.Number != 7 || m.From != "1001" || m.Origin != "mqtt" || !slices.Equal(m.To, []string{"1002", "1003"}) || len(m.Stations) != 16 {
 		t.Errorf("%+v", m)
 	}
 	if text := m.Stations[1].Text(); text != "for 1m0s, no route" {
@@ -312,6 +315,7 @@ func TestRun(t *testing.T) {
 	none.Held(ref(1, 0), 0, "")
 	none.Settled(nil)
 	none.Bounced(ref(1, 0), nil)
+	none.ByHand(Dropped, ref(1, 0))
 	if err := none.Close(); err != nil {
 		t.Error(err)
 	}
