@@ -41,6 +41,14 @@ func newAddresses(c *Config) *addresses {
 // isComponent tells whether the addresses of a domain are ours.
 func (a *addresses) isComponent() bool { return a.resource != "" }
 
+// component is the domain of landlines' addresses; empty: the relay is a client.
+func (a *addresses) component() string {
+	if a.isComponent() {
+		return a.own
+	}
+	return ""
+}
+
 // change puts another identity table into force.
 func (a *addresses) change(rows map[string]string) {
 	t := &identities{rows: rows, owners: make(map[string]string, len(rows))}
@@ -92,6 +100,15 @@ func (a *addresses) speaksAs(landline string) (string, *bridge.Refusal) {
 		return "", nil
 	}
 	return a.at(landline, a.own, "\"from\"", "such a landline cannot be seen on XMPP")
+}
+
+// sitsAs is the address of ours under which a landline sits in rooms; empty: it has none.
+func (a *addresses) sitsAs(landline string) string {
+	bare, why := a.speaksAs(landline)
+	if why != nil || bare == "" {
+		return ""
+	}
+	return bare + "/" + a.resource
 }
 
 // answersAs is the address of ours that an answer comes from; empty: the server says it.

@@ -50,8 +50,12 @@ func (s *translator) classifyPrivate(e *stanza.Element, from string) verdict {
 	}
 	var v verdict
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
-	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e), ""}.replyTo()
-	v.in.Refused = bridge.Refuse("private", "private messages inside a room are not relayed: write to %s itself", s.addr.own)
+	address, as := s.addr.own, ""
+	if landline, ok := s.addr.addressee(e.Get("to")); ok && landline != "" {
+		address, as = stanza.Bare(e.Get("to")), stanza.Bare(e.Get("to"))
+	}
+	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e), as}.replyTo()
+	v.in.Refused = bridge.Refuse("private", "private messages inside a room are not relayed: write to %s itself", address)
 	return v
 }
 
@@ -206,9 +210,9 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 		return ignored("history")
 	}
 	switch echo := s.rooms.Echoes(e, room); {
-	case echo && (who.Self || who.Real == ""): // of a seat that was ours before, too
+	case echo && (who.Self || who.Ours || who.Real == ""): // of a seat that was ours before, too
 		return ignored("echo")
-	case who.Self:
+	case who.Self, who.Ours:
 		return ignored("own") // by another client of our account, or the room gave it an id of its own
 	}
 	var v verdict

@@ -63,6 +63,10 @@ func (c *connection) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xm
 		c.iq(t, start, e, c.s.cfg.Version, c.s.asker(e.Get("from")))
 		m.Done()
 	case "presence":
+		if c.s.rooms.Seats.Hears(e) {
+			m.Done()
+			return
+		}
 		if c.own.isComponent() {
 			answerPresence(c, e)
 		} else {
@@ -85,7 +89,7 @@ func (c *connection) message(m sm.Handle, e *stanza.Element) {
 	if s.archive.Result(m, e) {
 		return
 	}
-	if s.events.hears(e) {
+	if s.rooms.Seats.Hears(e) || s.events.hears(e) {
 		m.Done()
 		return
 	}

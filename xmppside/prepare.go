@@ -25,6 +25,7 @@ func (c *connection) prepare() {
 			o.open(ctx)
 			c.wg.Go(func() { s.announce(ctx, c) }) // ends with the connection
 			c.wg.Go(func() { s.events.write(ctx, c) })
+			c.wg.Go(func() { s.rooms.Seats.Keep(ctx, c) })
 		}
 		return
 	}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"mellium.im/xmpp/jid"
+
 	"chatrelay/bridge"
+	"chatrelay/message"
 )
 
 // defaultStanza is how many bytes of a stanza servers take that do not say (XEP-0478): less than the 256 KiB at
@@ -27,6 +30,12 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 		if now := s.requeues(0); now != since {
 			s.seen = now
 			return bridge.ErrDown // what was given back meanwhile goes first
+		}
+		if out.Kind == bridge.KindRoom && s.texts {
+			if err := s.takeSeat(c, &out); err != nil {
+				return err
+			}
+			r.raw = nil // who says it may have changed
 		}
 		if r.raw == nil {
 			var why *bridge.Refusal
@@ -75,4 +84,18 @@ func (s *Side) put(ctx context.Context, c *connection, raw []byte, tag *outgoing
 	defer context.AfterFunc(c.l.Context(), cancel)()
 	_, err := s.st.Send(ctx, raw, tag)
 	return err == nil
+}
+
+// takeSeat sees to it that a landline speaks in a room itself, if it can.
+func (s *Side) takeSeat(c *connection, out *bridge.Outbound) error {
+	full := s.addr.sitsAs(out.From)
+	if full == "" || !s.rooms.Serves(out.To) || !s.rooms.Joined(out.To) {
+		return nil
+	}
+	s.contacts.learn(out.From, message.TextOf(out.Body).Name)
+	nick := s.contacts.nameOf(out.From)
+	if _, err := jid.New("", s.addr.own, nick); err != nil {
+		nick = out.From
+	}
+	return s.rooms.Seats.Take(c, out.To, full, nick)
 }

@@ -47,8 +47,8 @@ func (s *translator) textStanza(out *bridge.Outbound, from, to string) (rendered
 	return rendered{outgoing{ref: out.Ref, to: to, id: id}, append(b, "/></message>"...)}, nil
 }
 
-// roomText writes a group message as the relay's own occupant says it: with its sender's name before the text, and its envelope beside
-// it.
+// roomText writes a group message as its sender's own occupant says it; where that has no seat the relay's own does, with the sender's
+// name before the text. Its envelope is beside it.
 func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) {
 	t := message.TextOf(out.Body)
 	s.contacts.learn(out.From, t.Name)
@@ -59,14 +59,25 @@ func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) 
 	if envelope == nil && !stanza.Legal([]byte(t.Content)) {
 		return rendered{}, bridge.Refuse("xml_illegal", "the message has characters that XMPP cannot carry")
 	}
-	id, said := s.ids.id(out.Ref, out.To), []byte(stanza.LegalOnly(s.contacts.nameOf(out.From)+": "+t.Content))
-	b := append(head(make([]byte, 0, 2*len(out.Body)+512), s.addr.answersAs(""), out.To, "groupchat", id), "><body>"...)
-	b = append(stanza.AppendText(b, said), "</body>"...)
+	from, content := s.addr.sitsAs(out.From), t.Content
+	if from == "" || s.rooms.Seats.Nick(out.To, stanza.Bare(from)) == "" {
+		from, content = s.addr.answersAs(""), s.contacts.nameOf(out.From)+": "+t.Content
+	}
+	content = stanza.LegalOnly(content)
+	id := s.ids.id(out.Ref, out.To)
+	b := append(head(make([]byte, 0, 2*len(out.Body)+512), from, out.To, "groupchat", id), '>')
+	about := message.Text{ContentType: t.ContentType, Replaces: t.Replaces} // what else it is about has another name in a room (XEP-0461 §3.1)
+	b = s.appendText(b, &about, content, from, out.To)
 	if envelope != nil {
 		b = append(append(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope...), "</json>"...)
 	}
 	b = stanza.AppendAttr(append(b, "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
-	return rendered{outgoing{ref: out.Ref, to: out.To, id: id, post: s.postOf(out, out.To, id, said)}, append(b, "/></message>"...)}, nil
+	s.sent.add(from, out.To, t.ID, id)
+	post := s.postOf(out, out.To, id, []byte(content))
+	if bare := stanza.Bare(from); bare != s.addr.own {
+		post.As = bare
+	}
+	return rendered{outgoing{ref: out.Ref, to: out.To, id: id, post: post}, append(b, "/></message>"...)}, nil
 }
 
 // retractedText is for clients that do not know what to do with a retraction (XEP-0424).

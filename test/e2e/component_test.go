@@ -147,7 +147,7 @@ func (c *chat) roomTalk(t *testing.T) {
 		c.publish(t, "1003", to, e.String())
 		c.h.wantMQTT(t, to, e.String()) // the broker's own delivery
 	}
-	c.h.wantRoom(t, "chatrelay", "1003: to all by MQTT")
+	c.h.wantRoom(t, "1003_2", "to all by MQTT") // a person has the nick 1003
 	c.h.wantNotice(t, "1003", "sent", e.Content)
 }
 

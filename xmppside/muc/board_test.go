@@ -46,7 +46,7 @@ func newBoard(t *testing.T, rooms ...string) *board {
 	t.Helper()
 	m := bridgetest.NewMemory(t)
 	b := &board{t: t, m: m, d: m.SideJournal()}
-	b.Rooms = New(Config{Rooms: rooms, Nick: "chatrelay", Side: b, Journal: b.d, Log: zerolog.Nop(),
+	b.Rooms = New(Config{Rooms: rooms, Nick: "chatrelay", Component: "relay.chat.test", Side: b, Journal: b.d, Log: zerolog.Nop(),
 		Ours: func(id, room string) bool { return strings.HasPrefix(id, "cr-") && strings.HasSuffix(id, room) }})
 	return b
 }

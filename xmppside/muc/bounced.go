@@ -23,6 +23,9 @@ func (p *Posts) Bounced(b *Bounce) {
 		}
 	case b.Later:
 		p.later(r, i)
+	case b.Seat && r.open[i].tag.As != "": // the next one is the relay's own
+		p.rooms.Seats.unseated(b.Room, r.open[i].tag.As)
+		giveBack(p, r, i)
 	case b.Seat && seated, b.Gone: // a room that was restarted says so to all it had; the self-ping, or the next join, tells
 		x := r.open[i]
 		x.stage, x.acked, x.refused = stageAcked, time.Now(), b.Why
@@ -34,13 +37,10 @@ func (p *Posts) Bounced(b *Bounce) {
 	}
 }
 
-// later gives a post back to its lane, and makes the room slow. Those of its sender that left behind it overtake it.
+// later gives a post back to its lane, and makes the room slow.
 func (p *Posts) later(r *roomPosts, i int) {
-	x, now := r.open[i], time.Now()
-	r.remove(i)
-	for _, y := range r.open[i:] {
-		y.behind = y.behind || y.tag.From == x.tag.From
-	}
+	now := time.Now()
+	giveBack(p, r, i)
 	if !now.Before(r.slow) {
 		p.cfg.Log.Warn().Str("room", r.jid).Msg("the room takes our posts only slowly: it gets one at a time for an hour")
 	}
@@ -50,6 +50,15 @@ func (p *Posts) later(r *roomPosts, i int) {
 	}
 	if !now.Before(r.hold) { // the rest of a burst says nothing new
 		r.hold = now.Add(wait.Jitter(r.waits.Grow(waitDelay, waitCap)))
+	}
+}
+
+// giveBack gives a post back to its lane. Those of its sender that left behind it overtake it. p.mu is held.
+func giveBack(p *Posts, r *roomPosts, i int) {
+	x := r.open[i]
+	r.remove(i)
+	for _, y := range r.open[i:] {
+		y.behind = y.behind || y.tag.From == x.tag.From
 	}
 	p.cfg.Journal.Unbind(x.tag.Ref)
 	p.cfg.Side.Requeued()

@@ -165,11 +165,11 @@ func (p *Posts) matchArchived(room string, msg *stanza.Element) {
 	if msg == nil || msg.Get("type") != "groupchat" || stanza.Bare(msg.Get("from")) != room {
 		return
 	}
-	nick := p.rooms.Nick(room)
+	who, _ := p.rooms.Speaker(room, stanza.Resource(msg.Get("from")))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
-	if i := p.match(r, msg, stanza.Resource(msg.Get("from")) == nick); i >= 0 {
+	if i := p.match(r, msg, who); i >= 0 {
 		p.settle(r, i)
 	}
 }

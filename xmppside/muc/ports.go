@@ -45,6 +45,8 @@ type Archives interface {
 type Config struct {
 	Rooms []string
 	Nick  string
+	// Component is the domain of landlines' addresses; empty: the relay is a client.
+	Component string
 	// Ours tells whether an id is of a stanza that we sent to a room.
 	Ours func(id, room string) bool
 
@@ -52,6 +54,11 @@ type Config struct {
 	Archives Archives
 	Journal  bridge.SideJournal
 	Log      zerolog.Logger
+}
+
+// landline tells whether a bare JID is a landline's address.
+func (c *Config) landline(bare string) bool {
+	return c.Component != "" && bare != c.Component && stanza.Domain(bare) == c.Component
 }
 
 // Bounce is a stanza of ours that was given back.
@@ -71,4 +78,5 @@ type Post struct {
 	ID   string
 	From string // the sender's landline
 	Sum  uint64 // of its body
+	As   string // bare JID of the landline whose occupant says it; empty: the relay's own
 }

@@ -27,23 +27,27 @@ func (p *Posts) Reflected(e *stanza.Element) {
 		return
 	}
 	who, served := p.rooms.Speaker(room, nick)
-	if !served || nick == "" || !who.Self && who.Real != "" && !stanza.Stamped(e) { // it may be from before our seat or nick
+	if !served || nick == "" || !who.Self && !who.Ours && who.Real != "" && !stanza.Stamped(e) { // it may be from before our seat or nick
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
-	if i := p.match(r, e, who.Self); i >= 0 {
+	if i := p.match(r, e, who); i >= 0 {
 		p.settle(r, i)
 	}
 }
 
 // match finds the open post that a message is: by an id, or by the body of one that is said under our nick and has no id
 // of ours. p.mu is held.
-func (p *Posts) match(r *roomPosts, e *stanza.Element, self bool) int {
+func (p *Posts) match(r *roomPosts, e *stanza.Element, who Occupant) int {
 	i := r.named(e)
-	if i < 0 && self && !p.rooms.Echoes(e, r.jid) {
-		i = r.alike(e, p.Sum)
+	if i < 0 && (who.Self || who.Ours) && !p.rooms.Echoes(e, r.jid) {
+		as := ""
+		if !who.Self {
+			as = stanza.Bare(who.Real)
+		}
+		i = r.alike(e, as, p.Sum)
 	}
 	return i
 }
@@ -58,14 +62,14 @@ func (r *roomPosts) named(e *stanza.Element) int {
 	return -1
 }
 
-// alike finds the oldest open post with the same body: some rooms drop both ids.
-func (r *roomPosts) alike(e *stanza.Element, sumOf func([]byte) uint64) int {
+// alike finds the oldest open post of an occupant with the same body: some rooms drop both ids.
+func (r *roomPosts) alike(e *stanza.Element, as string, sumOf func([]byte) uint64) int {
 	bodies := e.All(stanza.NSClient, "body")
 	if len(bodies) != 1 {
 		return -1
 	}
 	sum := sumOf([]byte(bodies[0].Text))
-	return slices.IndexFunc(r.open, func(x *post) bool { return x.stage != stageLeaving && x.tag.Sum == sum })
+	return slices.IndexFunc(r.open, func(x *post) bool { return x.stage != stageLeaving && x.tag.Sum == sum && x.tag.As == as })
 }
 
 // Echoes tells whether a room message bears an id of ours.

@@ -16,6 +16,7 @@ import (
 type Rooms struct {
 	cfg   Config
 	Posts *Posts // what is on its way to them
+	Seats *Seats // landlines in them
 
 	set    atomic.Pointer[map[string]*room] // by address; replaced as a whole, under mu
 	served wait.Broadcast                   // rings when it was
@@ -47,7 +48,7 @@ type room struct {
 // New makes the rooms of a configuration. It is in none of them.
 func New(cfg Config) *Rooms {
 	rs := &Rooms{cfg: cfg}
-	rs.Posts = newPosts(rs)
+	rs.Posts, rs.Seats = newPosts(rs), newSeats(rs)
 	set := make(map[string]*room, len(cfg.Rooms))
 	for _, j := range cfg.Rooms {
 		set[j] = &room{jid: j, people: map[string]string{}}
@@ -170,6 +171,7 @@ func (rs *Rooms) lost(r *room, condition string) {
 type Occupant struct {
 	Real string // JID; empty: the room does not tell
 	Self bool   // our own nick
+	Ours bool   // a landline's, at our own domain
 }
 
 func (rs *Rooms) Speaker(j, nick string) (who Occupant, served bool) {
@@ -179,7 +181,8 @@ func (rs *Rooms) Speaker(j, nick string) (who Occupant, served bool) {
 	if r == nil {
 		return Occupant{}, false
 	}
-	return Occupant{Real: r.people[nick], Self: nick != "" && nick == r.in}, true
+	real := r.people[nick]
+	return Occupant{Real: real, Self: nick != "" && nick == r.in, Ours: rs.cfg.landline(stanza.Bare(real))}, true
 }
 
 // Suspect: somebody says that we are not in the room.
@@ -210,6 +213,7 @@ func (rs *Rooms) Presence(e *stanza.Element) {
 		rows = append(r.notes(nick, e), r.leaves(nick, e)...)
 	case "":
 		rows = append(r.notes(nick, e), r.enters(nick, e)...)
+		r.open = r.open || rs.cfg.Component != "" && r.shows()
 	}
 	if len(rows) > 0 {
 		rs.cfg.Journal.SetState(bridge.XMPP, rows...)

@@ -1,0 +1,243 @@
+package muc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/internal/wait"
+	"chatrelay/xmppside/stanza"
+)
+
+const (
+	seatTick    = 20 * time.Millisecond // between two looks whether a join was answered
+	seatWithin  = 10 * time.Second      // for the answer
+	seatIdle    = time.Hour             // without a word: the landline leaves
+	seatRefused = time.Hour             // a room that lets a landline not in is not asked again before
+	seatPause   = time.Minute           // the same of one that says he is not in it
+	seatSweep   = time.Minute
+	mostSeats   = 200 // of one room: each hears all that is said there, and who comes and goes
+)
+
+// Seats are landlines as occupants of rooms (component). Each joins when it first speaks, and leaves when it has not spoken for long. Who is
+// in a room is what the room tells the relay's own occupant: so the landlines that were in it before a crash are known, too. Where a
+// landline gets no seat the relay's own occupant speaks for it.
+type Seats struct {
+	rooms  *Rooms
+	domain string // of landlines' addresses; empty: the relay is a client, and landlines have none
+	idle   time.Duration
+
+	mu    sync.Mutex // guards all below
+	known map[seatKey]*seat
+}
+
+// seatKey is a landline in a room. Both are bare JIDs.
+type seatKey struct{ room, address string }
+
+// seat is what is known of one beyond what the room tells.
+type seat struct {
+	tries  int       // nicks that were taken
+	asked  time.Time // when it was asked to be let in; zero: it is not
+	until  time.Time // before that the relay speaks for it
+	banned bool      // until then, nobody does
+	used   time.Time // when it spoke last, or was first seen
+}
+
+func newSeats(rs *Rooms) *Seats {
+	return &Seats{rooms: rs, domain: rs.cfg.Component, idle: seatIdle, known: map[seatKey]*seat{}}
+}
+
+// untriedError says that a delivery waits for its sender's seat.
+type untriedError struct{ *laterError }
+
+// Untried implements bridge.Untried.
+func (untriedError) Untried() {}
+
+// Take sees to it that a landline has a seat where it can. full is its address, and nick what it is called. nil: it may speak, or the relay
+// for it, as Nick says; a RetryLater: it is being let in.
+func (s *Seats) Take(c Login, room, full, nick string) error {
+	at := seatKey{room, stanza.Bare(full)}
+	join, err := s.next(at, nick, time.Now())
+	if join != "" && c.Write(stanza.From(joinPresence(room+"/"+join, time.Time{}), full)) != nil {
+		return bridge.ErrDown
+	}
+	return err
+}
+
+// next is what Take returns, and the nick under which the landline is to be let in now; empty: not now.
+func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err error) {
+	seated, open, crowd := s.seatOf(at)
+	joining := untriedError{&laterError{"the sender joins room " + at.room, seatTick}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.known[at]
+	if x == nil {
+		x = &seat{}
+		s.known[at] = x
+	}
+	x.used = now
+	switch {
+	case now.Before(x.until) && x.banned:
+		return "", bridge.Refuse(bridge.NotMember, "the room has banned the sender's address")
+	case seated != "":
+		x.tries, x.asked = 0, time.Time{}
+		return "", nil
+	case now.Before(x.until), !open, crowd >= mostSeats:
+		return "", nil
+	case !x.asked.IsZero() && now.Sub(x.asked) < seatWithin:
+		return "", joining
+	case !x.asked.IsZero(): // no answer
+		x.asked, x.until = time.Time{}, now.Add(seatPause)
+		return "", nil
+	case x.tries > mostNicks:
+		x.tries, x.until = 0, now.Add(seatRefused)
+		return "", nil
+	case x.tries > 0:
+		nick = fmt.Sprintf("%s_%d", nick, x.tries+1)
+	}
+	x.asked = now
+	return nick, joining
+}
+
+// Nick is that of a landline in a room; empty: it has no seat there, or may not use it now, and the relay speaks for it.
+func (s *Seats) Nick(room, address string) string {
+	at := seatKey{room, address}
+	nick, _, _ := s.seatOf(at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.known[at]; x != nil && time.Now().Before(x.until) {
+		return ""
+	}
+	return nick
+}
+
+// Hears tells whether a stanza is what a room says to a landline: the relay's own occupant hears the same. What the room refuses him is
+// noted; errors that answer what he has said are not taken.
+func (s *Seats) Hears(e *stanza.Element) bool {
+	at := seatKey{stanza.Bare(e.Get("from")), stanza.Bare(e.Get("to"))}
+	if s.domain == "" || at.address == s.domain || stanza.Domain(at.address) != s.domain || !s.rooms.Ours(at.room) {
+		return false
+	}
+	if e.Name.Local != "presence" {
+		return e.Get("type") == "groupchat"
+	}
+	if e.Get("type") == "error" {
+		s.refused(at, stanza.ErrorOf(e).Condition)
+	}
+	return true
+}
+
+// refused takes why a room lets a landline not in.
+func (s *Seats) refused(at seatKey, condition string) {
+	s.mu.Lock()
+	x := s.known[at]
+	if x == nil || x.asked.IsZero() {
+		s.mu.Unlock()
+		return
+	}
+	x.asked = time.Time{}
+	if condition == "conflict" { // XEP-0045 §7.2.8
+		x.tries++
+		s.mu.Unlock()
+		return
+	}
+	if x.banned = condition == "forbidden"; x.banned { // §7.2.7: nobody speaks for him
+		x.until = time.Now().Add(seatPause)
+	} else {
+		x.until = time.Now().Add(seatRefused)
+	}
+	s.mu.Unlock()
+	s.rooms.cfg.Log.Debug().Str("room", at.room).Str("landline", at.address).Str("condition", condition).
+		Msg("the room does not let the landline in: the relay speaks for it, unless it is banned")
+}
+
+// unseated notes that a room has said of a landline that he is not in it.
+func (s *Seats) unseated(room, address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.known[seatKey{room, address}]; x != nil {
+		x.until, x.banned = time.Now().Add(seatPause), false
+	}
+}
+
+// Keep lets landlines leave that have not spoken for long, as long as the login lasts.
+func (s *Seats) Keep(ctx context.Context, c Login) {
+	s.mu.Lock()
+	for _, x := range s.known { // what was asked before is not answered any more
+		x.asked = time.Time{}
+	}
+	s.mu.Unlock()
+	for wait.Pause(ctx, min(seatSweep, s.idle)) {
+		for _, leave := range s.leaving(time.Now()) {
+			if c.Write(leave) != nil {
+				return
+			}
+		}
+	}
+}
+
+// leaving are the goodbyes that are due.
+func (s *Seats) leaving(now time.Time) (out [][]byte) {
+	there := s.seated()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at, full := range there {
+		x := s.known[at]
+		if x == nil { // it came before the relay was started
+			x = &seat{used: now}
+			s.known[at] = x
+		}
+		if now.Sub(x.used) >= s.idle {
+			out = append(out, stanza.From(leavePresence(at.room+"/"+full.nick), full.real))
+		}
+	}
+	for at, x := range s.known {
+		if _, in := there[at]; !in && now.Sub(x.used) >= s.idle {
+			delete(s.known, at)
+		}
+	}
+	return out
+}
+
+// occupantOf is a landline's nick in a room, and its address there.
+type occupantOf struct{ nick, real string }
+
+// seatOf finds a landline in a room. It is to have a voice there. open: the room tells who is in it; crowd: how many landlines are.
+func (s *Seats) seatOf(at seatKey) (nick string, open bool, crowd int) {
+	rs := s.rooms
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.at(at.room)
+	if r == nil {
+		return "", false, 0
+	}
+	for n, real := range r.people {
+		switch bare := stanza.Bare(real); {
+		case bare == at.address && r.who.roles[n] != visitor:
+			nick = n
+		case bare == at.address:
+			return "", false, 0 // the room hears the relay only
+		case rs.cfg.landline(bare):
+			crowd++
+		}
+	}
+	return nick, r.open, crowd
+}
+
+// seated are all landlines that are in rooms.
+func (s *Seats) seated() map[seatKey]occupantOf {
+	rs := s.rooms
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	out := map[seatKey]occupantOf{}
+	for _, r := range rs.all() {
+		for nick, real := range r.people {
+			if bare := stanza.Bare(real); rs.cfg.landline(bare) {
+				out[seatKey{r.jid, bare}] = occupantOf{nick, real}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,180 @@
+package muc
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/xmppside/stanza"
+	"chatrelay/xmppside/stanza/stanzatest"
+)
+
+const seatJID = "2001@relay.chat.test"
+
+// seatLogin keeps what is written.
+type seatLogin struct {
+	login
+	wrote []string
+}
+
+// Write implements Login.
+func (c *seatLogin) Write(raw []byte) error {
+	c.wrote = append(c.wrote, string(raw))
+	return nil
+}
+
+// last is what was written since it was last asked.
+func (c *seatLogin) last() string {
+	out := strings.Join(c.wrote, "")
+	c.wrote = nil
+	return out
+}
+
+func withSeats(t *testing.T, run func(b *board, c *seatLogin, take func() error)) {
+	t.Helper()
+	withBoard(t, func(b *board) {
+		c := &seatLogin{login: login{b.t.Context()}}
+		run(b, c, func() error { return b.Seats.Take(c, roomJID, seatJID+"/chatrelay", "Ann") })
+	})
+}
+
+// joins is whether an attempt waits for the room's answer to that nick.
+func joins(t *testing.T, c *seatLogin, err error, nick string) {
+	t.Helper()
+	_, untried := errors.AsType[untriedError](err)
+	wrote := c.last()
+	if !untried || !strings.Contains(wrote, "from='"+seatJID+"/chatrelay'") || !strings.Contains(wrote, "to='"+roomJID+"/"+nick+"'") {
+		t.Fatalf("got %v, wrote %s", err, wrote)
+	}
+}
+
+func (b *board) refuseSeat(condition string) {
+	b.t.Helper()
+	if !b.Seats.Hears(stanzatest.Parse(b.t, "<presence type='error' from='"+roomJID+"/Ann' to='"+seatJID+"/chatrelay'><error type='cancel'><"+condition+" xmlns='"+stanza.NSStanzas+"'/></error></presence>")) {
+		b.t.Error("not heard")
+	}
+}
+
+func (b *board) sit(nick, role string) {
+	b.t.Helper()
+	p := stanzatest.OccupantPresence(roomJID, nick, seatJID+"/chatrelay", "")
+	b.Presence(stanzatest.Parse(b.t, strings.ReplaceAll(p, "participant", role)))
+}
+
+// A landline joins when it first speaks, under another nick where its own is taken, and leaves when it has not spoken for long.
+func TestSeatJoinsAndLeaves(t *testing.T) {
+	withSeats(t, func(b *board, c *seatLogin, take func() error) {
+		joins(t, c, take(), "Ann")
+		if err := take(); err == nil || c.last() != "" {
+			t.Errorf("it is asked again, or does not wait: %v", err)
+		}
+		b.refuseSeat("conflict")
+		joins(t, c, take(), "Ann_2")
+		b.sit("Ann_2", "participant")
+		if err := take(); err != nil || b.Seats.Nick(roomJID, seatJID) != "Ann_2" {
+			t.Errorf("%v; under %q", err, b.Seats.Nick(roomJID, seatJID))
+		}
+		now := time.Now()
+		if out := b.Seats.leaving(now.Add(seatIdle - time.Second)); len(out) > 0 {
+			t.Errorf("too early: %s", out)
+		}
+		if out := b.Seats.leaving(now.Add(seatIdle)); len(out) != 1 || string(out[0]) != "<presence from='"+seatJID+"/chatrelay' type='unavailable' to='"+roomJID+"/Ann_2'/>" {
+			t.Errorf("wrote %s", out)
+		}
+	})
+}
+
+// One who sat there before the relay was started leaves, too; Keep sees to it.
+func TestSeatOfBefore(t *testing.T) {
+	withSeats(t, func(b *board, c *seatLogin, _ func() error) {
+		b.sit("Ann", "participant")
+		b.Seats.idle = time.Second
+		ctx, end := context.WithCancel(b.t.Context())
+		go b.Seats.Keep(ctx, c)
+		time.Sleep(2500 * time.Millisecond)
+		end()
+		synctest.Wait()
+		if out := c.last(); !strings.Contains(out, "unavailable") {
+			t.Errorf("wrote %q", out)
+		}
+	})
+}
+
+// Where a room does not let the landline in, the relay speaks for it; but for nobody whom the room has banned.
+func TestSeatRefused(t *testing.T) {
+	for condition, until := range map[string]time.Duration{"registration-required": seatRefused, "forbidden": seatPause, "": seatPause} {
+		withSeats(t, func(b *board, c *seatLogin, take func() error) {
+			joins(t, c, take(), "Ann")
+			if condition != "" {
+				b.refuseSeat(condition)
+			} else {
+				time.Sleep(seatWithin)
+			}
+			err := take()
+			if why, banned := errors.AsType[*bridge.Refusal](err); banned != (condition == "forbidden") || banned && why.Reason != bridge.NotMember || !banned && err != nil {
+				t.Errorf("%s: %v", condition, err)
+			}
+			at, now := seatKey{roomJID, seatJID}, time.Now()
+			if join, _ := b.Seats.next(at, "Ann", now.Add(until-time.Second)); join != "" || b.Seats.Nick(roomJID, seatJID) != "" {
+				t.Errorf("%s: asked again too early", condition)
+			}
+			if join, _ := b.Seats.next(at, "Ann", now.Add(until+time.Second)); join != "Ann" {
+				t.Errorf("%s: never asked again", condition)
+			}
+		})
+	}
+	withSeats(t, func(b *board, c *seatLogin, take func() error) {
+		b.sit("Ann", visitor) // a moderated room
+		if err := take(); err != nil || c.last() != "" || b.Seats.Nick(roomJID, seatJID) != "" {
+			t.Errorf("%v; it speaks where it has no voice", err)
+		}
+		if err := b.Seats.Take(c, blindJID, seatJID+"/chatrelay", "Ann"); err != nil || c.last() != "" {
+			t.Errorf("%v; it joins a room that tells nobody's address", err)
+		}
+	})
+}
+
+// A room that says of a landline that he is not in it gets the message again, from the relay's own occupant.
+func TestSeatLost(t *testing.T) {
+	withSeats(t, func(b *board, _ *seatLogin, take func() error) {
+		b.sit("Ann", "participant")
+		if err := take(); err != nil {
+			t.Fatal(err)
+		}
+		l := b.mustPost("2001")
+		l.As = seatJID
+		b.Posts.Bounced(&Bounce{Ref: l.Ref, Room: roomJID, Why: bridge.Refuse("bounce_not_acceptable", "no"), Seat: true})
+		b.commit()
+		if b.want(l, bridgetest.Waiting, ""); b.Seats.Nick(roomJID, seatJID) != "" || take() != nil {
+			t.Error("he is to speak again")
+		}
+		time.Sleep(seatPause)
+		if b.Seats.Nick(roomJID, seatJID) != "Ann" {
+			t.Error("he never speaks again")
+		}
+	})
+}
+
+// What the room says to a landline is not heard twice; what it gives back to him is.
+func TestSeatHears(t *testing.T) {
+	withSeats(t, func(b *board, _ *seatLogin, _ func() error) {
+		for text, want := range map[string]bool{
+			"<message type='groupchat' from='" + roomJID + "/alice' to='" + seatJID + "/chatrelay'><body>x</body></message>": true,
+			"<message type='error' from='" + roomJID + "' to='" + seatJID + "/chatrelay'/>":                                  false,
+			"<message type='chat' from='" + roomJID + "/alice' to='" + seatJID + "/chatrelay'><body>x</body></message>":      false,
+			"<message type='groupchat' from='" + roomJID + "/alice' to='relay.chat.test/chatrelay'><body>x</body></message>": false,
+			"<message type='groupchat' from='a@elsewhere.test/b' to='" + seatJID + "/chatrelay'/>":                           false,
+			"<presence from='" + roomJID + "/alice' to='" + seatJID + "/chatrelay'/>":                                        true,
+			"<presence from='1001@chat.test/a' to='" + seatJID + "'/>":                                                       false,
+		} {
+			if got := b.Seats.Hears(stanzatest.Parse(t, text)); got != want {
+				t.Errorf("%s: %v", text, got)
+			}
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package xmppside
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"chatrelay/bridge"
+	"chatrelay/bridge/bridgetest"
+	"chatrelay/test/e2e/clients"
+	"chatrelay/test/proxy"
+	"chatrelay/test/servers"
+)
+
+// Each landline that speaks in a room is an occupant of its own, under its name; the room has its words before they count as sent. What it
+// says is no talk to the relay, which alone listens.
+func TestSeats(t *testing.T) {
+	cfg := withComponent
+	cfg.Rooms, cfg.RoomArchive = []string{"room"}, true
+	bothServers(t, cfg, func(t *testing.T, x *servers.XMPP) {
+		room := x.Room("room")
+		m := bridgetest.NewMemory(t)
+		link := proxy.New(t, x.ComponentAddr)
+		c := componentConfig(x)
+		c.Addr, c.Rooms, c.Talk = link.Addr(), []string{room}, Talk{Texts: true, Rooms: true}
+		l := start(t, m, c)
+		alice := newPerson(t, x, "1001", room)
+		all := 0
+		says := func(landline, name, content string) clients.Stanza {
+			t.Helper()
+			m.Add(bridge.KindRoom, landline, room, fmt.Sprintf(`{"from":%q,"name":%q,"groupJid":%q,"content":%q}`, landline, name, room, content))
+			all++
+			return alice.must(t, all, said)[all-1]
+		}
+		for _, w := range []struct{ landline, name, content, nick string }{
+			{"2001", "", "one", "2001"},
+			{"2002", "Ann B", "two", "Ann B"},
+			{"2001", "", "three", "2001"},
+			{"2003", "1001", "four", "1001_2"}, // that nick is alice's
+		} {
+			if got := says(w.landline, w.name, w.content); got.From != room+"/"+w.nick || got.Body != w.content {
+				t.Errorf("got %q of %s, want %q of %s", got.Body, got.From, w.content, w.nick)
+			}
+		}
+		m.Until(t, "the room has said so", bridgetest.AllClosed)
+
+		// Who writes to such an occupant is told where else to.
+		if err := alice.Send(room+"/2001", "chat", "p1", "psst"); err != nil {
+			t.Fatal(err)
+		}
+		l.eventually(t, "refused", func() bool {
+			for _, in := range m.Taken() {
+				if in.Refused != nil && in.Refused.Reason == "private" && strings.Contains(in.Refused.Text, "2001@"+x.Component) {
+					return true
+				}
+			}
+			return false
+		})
+		if err := alice.Send(room, "groupchat", "g1", "hello"); err != nil {
+			t.Fatal(err)
+		}
+		all++
+		l.eventually(t, "heard once", func() bool { return len(heard(m.Taken())) == 1 })
+		if in := heard(m.Taken())[0]; in.From != "1001" || in.Refused != nil {
+			t.Errorf("got %+v", in)
+		}
+		if n := ignoredAs(m.Taken(), "echo"); n != 4 {
+			t.Errorf("%d echoes", n)
+		}
+
+		// After kill -9 those who sit there speak on; so after a cut.
+		l.die(link.Cut)
+		start(t, m, c)
+		if got := says("2001", "", "five"); got.From != room+"/2001" {
+			t.Errorf("got %+v", got)
+		}
+		if got := says("2003", "1001", "six"); got.From != room+"/1001_2" {
+			t.Errorf("got %+v", got)
+		}
+		if got := says("2004", "", "seven"); got.From != room+"/2004" {
+			t.Errorf("got %+v", got)
+		}
+		m.Until(t, "the room has said so", bridgetest.AllClosed)
+		// What the room had not reflected when the connection broke is looked for there.
+		const flood = 40
+		for i := range flood {
+			m.Add(bridge.KindRoom, "2001", room, fmt.Sprintf(`{"from":"2001","groupJid":%q,"content":"n-%d"}`, room, i))
+			if i == flood/2 {
+				link.Cut()
+			}
+		}
+		m.Until(t, "the room has said so", bridgetest.AllClosed)
+		ids := map[string]bool{}
+		got := alice.must(t, all+flood, said)[all:]
+		for _, s := range got {
+			if !ids[s.ID] && s.Body != fmt.Sprintf("n-%d", len(ids)) {
+				t.Errorf("%s came where %d was due", s.Body, len(ids))
+			}
+			ids[s.ID] = true
+		}
+		if twice := len(got) - len(ids); len(ids) != flood || twice > m.Counted(bridge.MaybeDuplicate) {
+			t.Errorf("%d arrived, %d of them twice; maybe_duplicate is %d", len(ids), twice, m.Counted(bridge.MaybeDuplicate))
+		}
+		if n := len(heard(m.Taken())); n != 1 {
+			t.Errorf("%d are taken for talk", n)
+		}
+	})
+}
