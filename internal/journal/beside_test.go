@@ -2,6 +2,8 @@ package journal
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,12 +22,12 @@ type heldCheckpoint struct {
 }
 
 // holdCheckpoint begins one, which goes on with the error that release is called with.
-func holdCheckpoint(t *testing.T) *heldCheckpoint {
+func holdCheckpoint(t *testing.T, maxBytes int64) *heldCheckpoint {
 	t.Helper()
 	f, name := sqlfault.New(t)
 	h := &heldCheckpoint{f: f, c: newClock()}
 	o := options(t.TempDir())
-	o.driver, o.Sync, o.Clock = name, "os", h.c.Now // no other checkpoint by time
+	o.driver, o.Sync, o.Clock, o.MaxBytes = name, "os", h.c.Now, maxBytes // no other checkpoint by time
 	h.testJournal = openTest(t, o)
 	h.live(1)
 	var known [2]bridge.Ref // to the tables
@@ -90,7 +92,7 @@ func (o *compactOp) end(_ *Journal, err error) bool {
 func TestCommitsBesideCheckpoint(t *testing.T) {
 	for _, fails := range []error{nil, sqlfault.NoRoom(t)} {
 		for _, compact := range []bool{false, true} {
-			h := holdCheckpoint(t)
+			h := holdCheckpoint(t, 0)
 			h.goOn()
 			if compact {
 				o := &compactOp{make(chan error, 1)}
@@ -114,7 +116,7 @@ func TestCommitsBesideCheckpoint(t *testing.T) {
 // A stop waits for the checkpoint, and leaves tables that know all.
 func TestStopBesideCheckpoint(t *testing.T) {
 	for _, fails := range []error{nil, sqlfault.NoRoom(t)} {
-		h := holdCheckpoint(t)
+		h := holdCheckpoint(t, 0)
 		h.goOn()
 		closed := make(chan error, 1)
 		go func() { closed <- h.Close() }()
@@ -138,7 +140,7 @@ func TestStopBesideCheckpoint(t *testing.T) {
 
 // A checkpoint that meets a broken disk ends the process; what was committed beside it is there at the next start.
 func TestBrokenBesideCheckpoint(t *testing.T) {
-	h := holdCheckpoint(t)
+	h := holdCheckpoint(t, 0)
 	h.goOn()
 	h.release(errors.New("input/output error"))
 	select {
@@ -156,4 +158,66 @@ func TestBrokenBesideCheckpoint(t *testing.T) {
 		t.Errorf("bound: %v", bound)
 	}
 	k.sum()
+}
+
+// A checkpoint stands still until the journal is full: what was taken goes on.
+func TestFullBesideCheckpoint(t *testing.T) {
+	h := holdCheckpoint(t, 2<<20)
+	body := strings.Repeat("x", 30_000)
+	for n := 0; ; n++ {
+		r := direct(bridge.XMPP, fmt.Sprint("7", n%9), fmt.Sprint("8", n%9), fmt.Sprint(n, body))
+		if h.append(r); r.Outcome == bridge.OutcomeFull {
+			break
+		}
+		if n == 200 {
+			h.release(nil)
+			t.Fatal("it never is full")
+		}
+	}
+	h.goOn()
+	h.release(nil)
+	h.sync()
+}
+
+// A checkpoint is there, and SQLite says that there was no room: what ends meanwhile has ended.
+func TestCheckpointIsThereAfterAll(t *testing.T) {
+	f, name := sqlfault.New(t)
+	c := newClock()
+	o := options(t.TempDir())
+	o.driver, o.Sync, o.Clock, o.Notices = name, "os", c.Now, bridge.Notices{Failed: true}
+	b := openTest(t, o)
+	// An answer alone: its row goes with its delivery.
+	refused := &bridge.Record{Origin: bridge.MQTT, Verdict: bridge.VerdictReject, Reason: "bad", From: "1009", Body: []byte("{}")}
+	refused.Deliveries = []bridge.Delivery{bridge.NoticeDelivery("1009", bridge.Note{Status: "failed", Text: "bad", At: 1})}
+	b.want(refused, bridge.OutcomeRefused)
+	notice := b.next(bridge.MQTT)
+	reached, end, first := make(chan struct{}), make(chan error, 1), true
+	f.SetFor(sqlite.FileName, func(query string, ran bool) error {
+		if query != "COMMIT" || !ran || !first {
+			return nil
+		}
+		first = false
+		close(reached)
+		return <-end
+	})
+	c.add(6 * time.Second)
+	must(t, b.Wait(t.Context(), b.SetState(bridge.MQTT, bridge.StateRow{Key: "a", Value: []byte("b")})))
+	<-reached
+	b.Settle(bridge.Result{Ref: notice.Ref})
+	must(t, b.Wait(t.Context(), b.SetState(bridge.MQTT)))
+	end <- sqlfault.NoRoom(t)
+	b.sync()
+	f.Set(nil)
+	b.follow()
+	b.killed("after it")
+}
+
+// Where no more files can be opened for reading a start fails with an error.
+func TestReadersCannotBeOpened(t *testing.T) {
+	o := options(t.TempDir())
+	openTest(t, o).end()
+	o.readDriver = "none of that name"
+	if _, err := Open(t.Context(), o); err == nil {
+		t.Error("no error")
+	}
 }

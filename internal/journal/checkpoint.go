@@ -84,11 +84,11 @@ func (u *unsaved) due(ran, bytes int64, full bool) bool {
 // errBehind answers those who need tables that know all.
 var errBehind = errors.New("the tables cannot be written to for now")
 
-// checkpoint has the tables follow the log when it is time, beside the writer; now: at once, and waits. A full journal waits, too: for
-// what that makes room for. Without room they stay behind, and nothing is lost. By the writer. An error ends the process.
+// checkpoint has the tables follow the log when it is time, beside the writer; now: at once, and waits. A full journal waits, too, for
+// what makes room: but not for one that was begun before. Without room they stay behind, and nothing is lost. By the writer. An error ends the process.
 func (j *Journal) checkpoint(now bool) error {
 	wait := now || j.space.full || j.opt.Dir == "" // in memory there is one connection for all
-	if err := j.collect(wait); err != nil {
+	if err := j.collect(now || j.opt.Dir == ""); err != nil {
 		return err
 	}
 	u := &j.unsaved
@@ -124,6 +124,11 @@ func (j *Journal) collect(wait bool) error {
 		case err = <-s.done:
 		default:
 			return nil
+		}
+	}
+	if sqlite.Temporary(err) { // whatever SQLite says: what is there is written
+		if stand, bad := j.tables.Stand(); bad == nil && stand.N == s.changes.Head.N {
+			err = nil
 		}
 	}
 	j.mu.Lock()

@@ -23,9 +23,10 @@ type shedding struct {
 	warned bool      // that there are many
 }
 
-// shedDead has the oldest dead letters put away when they fill more than their share. Under Journal.mu.
+// shedDead has the oldest dead letters put away when they fill more than their share. That needs tables that know all: it does not
+// wait for a checkpoint that is under way. Under Journal.mu.
 func (j *Journal) shedDead() {
-	if j.pic.Dead.Bytes > j.opt.MaxBytes/deadShare && !j.shed.busy && j.broken == nil && j.ran() >= j.unsaved.notNow {
+	if j.pic.Dead.Bytes > j.opt.MaxBytes/deadShare && !j.shed.busy && j.broken == nil && j.unsaved.saving == nil && j.ran() >= j.unsaved.notNow {
 		j.shed.busy = true
 		j.put(&shedOp{j: j})
 	}

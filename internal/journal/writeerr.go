@@ -114,10 +114,11 @@ func (j *Journal) recovered(n int) {
 // recover tries what was kept, and then whether there is room for messages again.
 func (j *Journal) recover() error {
 	// What the tables have is let go: so the log may make room for itself.
+	begins := j.unsaved.saving == nil
 	if err := j.checkpoint(false); err != nil {
 		return err
 	}
-	if err := j.collect(true); err != nil {
+	if err := j.collect(begins); err != nil {
 		return err
 	}
 	if err := j.frames.Tidy(); err != nil && !sqlite.Temporary(err) {

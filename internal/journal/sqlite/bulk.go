@@ -43,6 +43,9 @@ func (b *bulk) exec(conn *sql.Conn, args []any) error {
 }
 
 func (b *bulk) close() error {
+	if b == nil {
+		return nil // closed before
+	}
 	var errs []error
 	for _, s := range b.sizes {
 		if s != nil {
