@@ -93,6 +93,9 @@ func (c *connection) message(m sm.Handle, e *stanza.Element) {
 		m.Done()
 		return
 	}
+	if leave := s.rooms.Seats.Stray(e); leave != nil && c.askers.allow(stanza.Bare(e.Get("from"))) {
+		c.l.Reply(leave, mostReplies)
+	}
 	s.rooms.Message(e)
 	s.rooms.Posts.Reflected(e)
 	v := s.classify(e)

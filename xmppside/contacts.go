@@ -241,3 +241,15 @@ func (k *contacts) nameOf(landline string) string {
 	}
 	return landline
 }
+
+// nickOf is what a landline is called where others are, too: what may be another one's number is no name there.
+func (k *contacts) nickOf(landline string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	name := k.names[landline]
+	_, spoke := k.names[name]
+	if strings.Trim(name, "0123456789") == "" || spoke || len(k.sees[name]) > 0 {
+		return landline
+	}
+	return name
+}

@@ -172,3 +172,16 @@ func (p *person) sees(bare string) string {
 	}
 	return o.Type
 }
+
+// What may be another landline's number is no name in a room.
+func TestNickOf(t *testing.T) {
+	s := texting(t)
+	for landline, name := range map[string]string{"2001": "Ann", "2002": "2001", "2003": "1003", "front-door": "Door", "2004": "front-door"} {
+		s.contacts.learn(landline, name)
+	}
+	for landline, want := range map[string]string{"2001": "Ann", "2002": "2002", "2003": "2003", "2004": "2004", "2005": "2005", "front-door": "Door"} {
+		if got := s.contacts.nickOf(landline); got != want {
+			t.Errorf("%s is called %s, want %s", landline, got, want)
+		}
+	}
+}

@@ -36,7 +36,8 @@ func TestSeats(t *testing.T) {
 			{"2001", "", "one", "2001"},
 			{"2002", "Ann B", "two", "Ann B"},
 			{"2001", "", "three", "2001"},
-			{"2003", "1001", "four", "1001_2"}, // that nick is alice's
+			{"2003", "chatrelay", "four", "chatrelay_2"}, // that nick is the relay's
+			{"2005", "1001", "five", "2005"},             // no name: it may be another's number
 		} {
 			if got := says(w.landline, w.name, w.content); got.From != room+"/"+w.nick || got.Body != w.content {
 				t.Errorf("got %q of %s, want %q of %s", got.Body, got.From, w.content, w.nick)
@@ -64,7 +65,7 @@ func TestSeats(t *testing.T) {
 		if in := heard(m.Taken())[0]; in.From != "1001" || in.Refused != nil {
 			t.Errorf("got %+v", in)
 		}
-		if n := ignoredAs(m.Taken(), "echo"); n != 4 {
+		if n := ignoredAs(m.Taken(), "echo"); n != 5 {
 			t.Errorf("%d echoes", n)
 		}
 
@@ -74,7 +75,7 @@ func TestSeats(t *testing.T) {
 		if got := says("2001", "", "five"); got.From != room+"/2001" {
 			t.Errorf("got %+v", got)
 		}
-		if got := says("2003", "1001", "six"); got.From != room+"/1001_2" {
+		if got := says("2003", "chatrelay", "six"); got.From != room+"/chatrelay_2" {
 			t.Errorf("got %+v", got)
 		}
 		if got := says("2004", "", "seven"); got.From != room+"/2004" {
@@ -104,5 +105,23 @@ func TestSeats(t *testing.T) {
 		if n := len(heard(m.Taken())); n != 1 {
 			t.Errorf("%d are taken for talk", n)
 		}
+
+		// They leave a room that was taken out of service while they sat there, and one that is taken out of service now.
+		left := func(nick string) bool {
+			return alice.last(func(o other) bool { return o.Name == "presence" && o.From == room+"/"+nick }).Type == "unavailable"
+		}
+		l.die(link.Cut)
+		c.Rooms = nil
+		l = start(t, m, c).up(t)
+		if err := alice.Send(room, "groupchat", "g2", "who is there?"); err != nil {
+			t.Fatal(err)
+		}
+		l.eventually(t, "all gone", func() bool { return left("2001") && left("2004") && left("chatrelay_2") && left("chatrelay") })
+		l.Serve([]string{room}, nil)
+		l.eventually(t, "back in the room", func() bool { return l.rooms.Joined(room) })
+		m.Add(bridge.KindRoom, "2001", room, fmt.Sprintf(`{"from":"2001","groupJid":%q,"content":"again"}`, room))
+		l.eventually(t, "in the room", func() bool { return !left("2001") })
+		l.Serve(nil, nil)
+		l.eventually(t, "gone with it", func() bool { return left("2001") && left("chatrelay") })
 	})
 }

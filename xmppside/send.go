@@ -93,7 +93,7 @@ func (s *Side) takeSeat(c *connection, out *bridge.Outbound) error {
 		return nil
 	}
 	s.contacts.learn(out.From, message.TextOf(out.Body).Name)
-	nick := s.contacts.nameOf(out.From)
+	nick := s.contacts.nickOf(out.From)
 	if _, err := jid.New("", s.addr.own, nick); err != nil {
 		nick = out.From
 	}

@@ -61,7 +61,7 @@ func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) 
 	}
 	from, content := s.addr.sitsAs(out.From), t.Content
 	if from == "" || s.rooms.Seats.Nick(out.To, stanza.Bare(from)) == "" {
-		from, content = s.addr.answersAs(""), s.contacts.nameOf(out.From)+": "+t.Content
+		from, content = s.addr.answersAs(""), s.contacts.nickOf(out.From)+": "+t.Content
 	}
 	content = stanza.LegalOnly(content)
 	id := s.ids.id(out.Ref, out.To)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	seatTick    = 20 * time.Millisecond // between two looks whether a join was answered
+	seatTick    = 20 * time.Millisecond // between the first looks whether a join was answered
 	seatWithin  = 10 * time.Second      // for the answer
 	seatIdle    = time.Hour             // without a word: the landline leaves
 	seatRefused = time.Hour             // a room that lets a landline not in is not asked again before
@@ -25,9 +25,8 @@ const (
 // in a room is what the room tells the relay's own occupant: so the landlines that were in it before a crash are known, too. Where a
 // landline gets no seat the relay's own occupant speaks for it.
 type Seats struct {
-	rooms  *Rooms
-	domain string // of landlines' addresses; empty: the relay is a client, and landlines have none
-	idle   time.Duration
+	rooms *Rooms
+	idle  time.Duration
 
 	mu    sync.Mutex // guards all below
 	known map[seatKey]*seat
@@ -46,7 +45,7 @@ type seat struct {
 }
 
 func newSeats(rs *Rooms) *Seats {
-	return &Seats{rooms: rs, domain: rs.cfg.Component, idle: seatIdle, known: map[seatKey]*seat{}}
+	return &Seats{rooms: rs, idle: seatIdle, known: map[seatKey]*seat{}}
 }
 
 // untriedError says that a delivery waits for its sender's seat.
@@ -69,7 +68,6 @@ func (s *Seats) Take(c Login, room, full, nick string) error {
 // next is what Take returns, and the nick under which the landline is to be let in now; empty: not now.
 func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err error) {
 	seated, open, crowd := s.seatOf(at)
-	joining := untriedError{&laterError{"the sender joins room " + at.room, seatTick}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.known[at]
@@ -87,7 +85,7 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 	case now.Before(x.until), !open, crowd >= mostSeats:
 		return "", nil
 	case !x.asked.IsZero() && now.Sub(x.asked) < seatWithin:
-		return "", joining
+		return "", at.joining(now.Sub(x.asked))
 	case !x.asked.IsZero(): // no answer
 		x.asked, x.until = time.Time{}, now.Add(seatPause)
 		return "", nil
@@ -98,7 +96,12 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 		nick = fmt.Sprintf("%s_%d", nick, x.tries+1)
 	}
 	x.asked = now
-	return nick, joining
+	return nick, at.joining(0)
+}
+
+// joining says that the sender is being let in, and for how long already. Who waits long looks seldom: there may be many.
+func (at seatKey) joining(since time.Duration) error {
+	return untriedError{&laterError{"the sender joins room " + at.room, max(seatTick, since/2)}}
 }
 
 // Nick is that of a landline in a room; empty: it has no seat there, or may not use it now, and the relay speaks for it.
@@ -117,7 +120,7 @@ func (s *Seats) Nick(room, address string) string {
 // noted; errors that answer what he has said are not taken.
 func (s *Seats) Hears(e *stanza.Element) bool {
 	at := seatKey{stanza.Bare(e.Get("from")), stanza.Bare(e.Get("to"))}
-	if s.domain == "" || at.address == s.domain || stanza.Domain(at.address) != s.domain || !s.rooms.Ours(at.room) {
+	if !s.rooms.cfg.landline(at.address) || !s.rooms.Ours(at.room) {
 		return false
 	}
 	if e.Name.Local != "presence" {
@@ -190,7 +193,7 @@ func (s *Seats) leaving(now time.Time) (out [][]byte) {
 			s.known[at] = x
 		}
 		if now.Sub(x.used) >= s.idle {
-			out = append(out, stanza.From(leavePresence(at.room+"/"+full.nick), full.real))
+			out = append(out, full.leave(at.room))
 		}
 	}
 	for at, x := range s.known {
@@ -203,6 +206,31 @@ func (s *Seats) leaving(now time.Time) (out [][]byte) {
 
 // occupantOf is a landline's nick in a room, and its address there.
 type occupantOf struct{ nick, real string }
+
+func (o occupantOf) leave(room string) []byte {
+	return stanza.From(leavePresence(room+"/"+o.nick), o.real)
+}
+
+// leaveAll are the goodbyes of all landlines in a room.
+func (s *Seats) leaveAll(room string) (out [][]byte) {
+	for at, who := range s.seated() {
+		if at.room == room {
+			out = append(out, who.leave(room))
+		}
+	}
+	return out
+}
+
+// Stray is the goodbye to a room that is not served, and in which a landline, or the relay itself, sits all the same: it did when the relay
+// ended, and the room was taken out of service meanwhile. nil: the stanza tells of none.
+func (s *Seats) Stray(e *stanza.Element) []byte {
+	from, to := e.Get("from"), e.Get("to")
+	ours := s.rooms.cfg.Component != "" && (stanza.Bare(to) == s.rooms.cfg.Component || s.rooms.cfg.landline(stanza.Bare(to)))
+	if e.Get("type") != "groupchat" || !ours || s.rooms.Ours(stanza.Bare(from)) {
+		return nil
+	}
+	return stanza.From(leavePresence(from), to)
+}
 
 // seatOf finds a landline in a room. It is to have a voice there. open: the room tells who is in it; crowd: how many landlines are.
 func (s *Seats) seatOf(at seatKey) (nick string, open bool, crowd int) {

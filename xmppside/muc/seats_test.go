@@ -73,6 +73,10 @@ func TestSeatJoinsAndLeaves(t *testing.T) {
 		if err := take(); err == nil || c.last() != "" {
 			t.Errorf("it is asked again, or does not wait: %v", err)
 		}
+		time.Sleep(4 * time.Second)
+		if later, ok := errors.AsType[bridge.RetryLater](take()); !ok || later.RetryIn() != 2*time.Second {
+			t.Error("it does not look less often")
+		}
 		b.refuseSeat("conflict")
 		joins(t, c, take(), "Ann_2")
 		b.sit("Ann_2", "participant")
@@ -174,6 +178,31 @@ func TestSeatHears(t *testing.T) {
 		} {
 			if got := b.Seats.Hears(stanzatest.Parse(t, text)); got != want {
 				t.Errorf("%s: %v", text, got)
+			}
+		}
+	})
+}
+
+// A landline leaves a room that is no longer served; so it does where it sits in one of which the relay knows nothing.
+func TestSeatLeavesUnserved(t *testing.T) {
+	withSeats(t, func(b *board, c *seatLogin, _ func() error) {
+		b.sit("Ann", "participant")
+		want := "<presence from='" + seatJID + "/chatrelay' type='unavailable' to='" + roomJID + "/Ann'/>"
+		if out := b.Seats.leaveAll(roomJID); len(out) != 1 || string(out[0]) != want {
+			t.Errorf("wrote %s", out)
+		}
+		if out := b.Seats.leaveAll(blindJID); len(out) > 0 {
+			t.Errorf("wrote %s", out)
+		}
+		for text, want := range map[string]string{
+			"<message type='groupchat' from='old@conference.chat.test/Bob' to='" + seatJID + "/chatrelay'><body>x</body></message>": "<presence from='" + seatJID + "/chatrelay' type='unavailable' to='old@conference.chat.test/Bob'/>",
+			"<message type='groupchat' from='" + roomJID + "/alice' to='" + seatJID + "/chatrelay'><body>x</body></message>":        "",
+			"<message type='chat' from='old@conference.chat.test/Bob' to='" + seatJID + "/chatrelay'><body>x</body></message>":      "",
+			"<message type='groupchat' from='old@conference.chat.test/Bob' to='relay.chat.test/chatrelay'><body>x</body></message>": "<presence from='relay.chat.test/chatrelay' type='unavailable' to='old@conference.chat.test/Bob'/>",
+			"<message type='groupchat' from='old@conference.chat.test/Bob' to='1001@chat.test/x'><body>x</body></message>":          "",
+		} {
+			if got := string(b.Seats.Stray(stanzatest.Parse(t, text))); got != want {
+				t.Errorf("%s: wrote %q, want %q", text, got, want)
 			}
 		}
 	})

@@ -95,6 +95,11 @@ func (r *room) retire(ctx context.Context, rs *Rooms, c Login) bool {
 			return false
 		}
 	}
+	for _, leave := range rs.Seats.leaveAll(r.jid) {
+		if c.Write(leave) != nil {
+			return false
+		}
+	}
 	if nick := rs.Nick(r.jid); nick != "" {
 		if c.Write(leavePresence(r.jid+"/"+nick)) != nil {
 			return false
