@@ -75,7 +75,7 @@ func TestRetainedBeforeSuback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	side, err := loginBeside(ctx, &cfg, urls[0], client{id: "c", clean: true}, levelPlain)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"chatrelay/internal/wait"
 )
 
-const patience = 30 * time.Second
+const waitLimit = 30 * time.Second
 
 // life is one run of a Side on a journal, with its courier.
 type life struct {
@@ -124,7 +124,7 @@ func (l *life) eventually(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(waitLimit)
 	defer limit.Stop()
 	for !cond() {
 		select {
@@ -186,11 +186,11 @@ func newPerson(tb testing.TB, url, id string, topics ...string) *person {
 // back logs in again, after the broker was away. paho's own reconnecting says that it is connected before it has
 // resumed: what is published in between is doubled and out of order.
 func (p *person) back() error {
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(waitLimit)
 	defer limit.Stop()
 	for lost := false; ; {
 		if lost = lost || !p.IsConnectionOpen(); lost {
-			if t := p.Connect(); t.WaitTimeout(patience) && t.Error() == nil {
+			if t := p.Connect(); t.WaitTimeout(waitLimit) && t.Error() == nil {
 				return nil
 			}
 		}
@@ -204,7 +204,7 @@ func (p *person) back() error {
 
 func finish(tb testing.TB, t mqtt.Token) {
 	tb.Helper()
-	if !t.WaitTimeout(patience) || t.Error() != nil {
+	if !t.WaitTimeout(waitLimit) || t.Error() != nil {
 		tb.Fatalf("token: %v", t.Error())
 	}
 }
@@ -231,7 +231,7 @@ func (p *person) hears(tb testing.TB, n int) []string {
 }
 
 func (p *person) await(n int) ([]string, error) {
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(waitLimit)
 	defer limit.Stop()
 	for {
 		change := p.changed.Wait()

@@ -55,7 +55,7 @@ func (i *impostor) talk(nc net.Conn, answers []string) {
 	i.mu.Lock()
 	i.calls++
 	i.mu.Unlock()
-	_ = nc.SetDeadline(time.Now().Add(patience))
+	_ = nc.SetDeadline(time.Now().Add(waitLimit))
 	buf := make([]byte, 4096)
 	for n := 0; ; n++ {
 		k, err := nc.Read(buf)

@@ -85,7 +85,7 @@ func hostile(t *testing.T, talk func(net.Conn)) string {
 			if err != nil {
 				return
 			}
-			_ = nc.SetDeadline(time.Now().Add(patience))
+			_ = nc.SetDeadline(time.Now().Add(waitLimit))
 			talk(nc)
 			_ = nc.Close()
 		}

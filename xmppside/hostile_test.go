@@ -91,7 +91,7 @@ func TestHostileXML(t *testing.T) {
 				if slices.ContainsFunc(m.Taken(), func(in bridge.Inbound) bool { return string(in.Body) == good }) {
 					break
 				}
-				if time.Since(began) > 2*patience {
+				if time.Since(began) > 2*waitLimit {
 					t.Fatalf("nothing is heard behind %.300s", inside)
 				}
 				time.Sleep(time.Millisecond)

@@ -18,7 +18,7 @@ import (
 	"chatrelay/test/servers"
 )
 
-const patience = 60 * time.Second
+const waitLimit = 60 * time.Second
 
 // bothServers runs a test against each server.
 func bothServers(t *testing.T, cfg servers.XMPPConfig, run func(t *testing.T, x *servers.XMPP)) {
@@ -113,7 +113,7 @@ func (l *life) eventually(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(waitLimit)
 	defer limit.Stop()
 	for !cond() {
 		select {
@@ -177,7 +177,7 @@ type other struct {
 func newSession(tb testing.TB, x *servers.XMPP, user, resource string, rooms ...string) *person {
 	tb.Helper()
 	p := &person{jid: x.JID(user)}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	c, err := clients.DialXMPP(ctx, clients.XMPPConfig{Addr: x.Addr, Domain: x.Domain, User: user, Resource: resource, Password: x.Password(user), Rooms: rooms,
 		OnStanza: func(s clients.Stanza) {
@@ -200,7 +200,7 @@ func newSession(tb testing.TB, x *servers.XMPP, user, resource string, rooms ...
 
 // find waits until f is true of n stanzas, and returns those.
 func (p *person) find(n int, f func(clients.Stanza) bool) ([]clients.Stanza, error) {
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(waitLimit)
 	defer limit.Stop()
 	for {
 		change := p.changed.Wait()
@@ -242,7 +242,7 @@ func chats(s clients.Stanza) bool {
 
 // says sends bodies to somebody and returns once the server has read them.
 func (p *person) says(to string, bodies ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	for _, b := range bodies {
 		for {

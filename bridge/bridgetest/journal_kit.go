@@ -12,8 +12,8 @@ import (
 	"chatrelay/message"
 )
 
-// patience is for what must happen; only a failing test waits so long.
-const patience = 20 * time.Second
+// waitLimit is for what must happen; only a failing test waits so long.
+const waitLimit = 20 * time.Second
 
 // kit is a store with short words for a test.
 type kit struct {
@@ -86,7 +86,7 @@ func (j *kit) take(recs ...*bridge.Record) {
 
 func (j *kit) next(side bridge.SideID) bridge.Outbound {
 	j.Helper()
-	ctx, cancel := context.WithTimeout(j.Context(), patience)
+	ctx, cancel := context.WithTimeout(j.Context(), waitLimit)
 	defer cancel()
 	o, err := j.Next(ctx, side)
 	if err != nil {

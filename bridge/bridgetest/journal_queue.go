@@ -52,7 +52,7 @@ func nextWaits(j *kit) {
 		if o.To != "1002" {
 			j.Errorf("got %+v", o)
 		}
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		j.Fatal("Next did not wake")
 	}
 }
@@ -70,7 +70,7 @@ func nextEnds(j *kit) {
 		if !errors.Is(err, context.Canceled) {
 			j.Errorf("got %v, want the context's error", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		j.Fatal("Next did not end")
 	}
 	j.take(direct(bridge.XMPP, "1001", "1002", "a"))

@@ -165,7 +165,7 @@ func sideLeaves(w *sideWorld) error {
 	}
 	downs, n := w.m.Sum().Downs, 40
 	l.cancel()
-	if err := poll(w.m.patience(), "Send never says ErrDown while leaving", func() bool {
+	if err := poll(w.m.waitLimit(), "Send never says ErrDown while leaving", func() bool {
 		if w.m.Sum().Deliveries[Waiting] == 0 { // its window may be wide
 			w.add("out", n, 1)
 			n++

@@ -295,13 +295,13 @@ func (m *Memory) sum() Sum {
 	return s
 }
 
-// untilLimit is how long a condition may take to come true, unless Patience says otherwise.
+// untilLimit is how long a condition may take to come true, unless WaitLimit says otherwise.
 const untilLimit = 60 * time.Second
 
 // SetLimit sets how long Await and the suite wait.
 func (m *Memory) SetLimit(d time.Duration) { m.set(func() { m.limit = d }) }
 
-func (m *Memory) patience() time.Duration {
+func (m *Memory) waitLimit() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limit
@@ -309,7 +309,7 @@ func (m *Memory) patience() time.Duration {
 
 // Await waits for a condition on the journal.
 func (m *Memory) Await(what string, cond func(Sum) bool) error {
-	limit := time.NewTimer(m.patience())
+	limit := time.NewTimer(m.waitLimit())
 	defer limit.Stop()
 	for {
 		m.mu.Lock()

@@ -55,7 +55,7 @@ func (w *sideWorld) stop() error {
 	l.cancel()
 	select {
 	case <-l.done:
-	case <-time.After(w.m.patience()):
+	case <-time.After(w.m.waitLimit()):
 		return errors.New("neither Run nor Send may stay when its context ends")
 	}
 	if l.err != nil {
@@ -91,7 +91,7 @@ func (w *sideWorld) die() error {
 
 // up waits until the side says that it is, or is not.
 func (w *sideWorld) up(want bool) error {
-	return poll(w.m.patience(), fmt.Sprintf("Up never says %v", want), func() bool {
+	return poll(w.m.waitLimit(), fmt.Sprintf("Up never says %v", want), func() bool {
 		up, why := w.life.Up()
 		return up == want && (up || why != "")
 	})
@@ -124,7 +124,7 @@ func (w *sideWorld) end() error {
 		return nil
 	}
 	var left string
-	if err := poll(w.m.patience(), "goroutines are left", func() bool { left = goroutinesOf(w.Quiet); return left == "" }); err != nil {
+	if err := poll(w.m.waitLimit(), "goroutines are left", func() bool { left = goroutinesOf(w.Quiet); return left == "" }); err != nil {
 		return fmt.Errorf("%w:\n%s", err, left)
 	}
 	return nil

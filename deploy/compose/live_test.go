@@ -92,7 +92,7 @@ func started(t *testing.T, cmd *exec.Cmd) program {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := running.End(syscall.SIGTERM, stage.Patience); err != nil {
+		if err := running.End(syscall.SIGTERM, stage.WaitLimit); err != nil {
 			t.Error(err)
 		}
 		if b, err := os.ReadFile(p.file); t.Failed() && err == nil {

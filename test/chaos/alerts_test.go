@@ -35,7 +35,7 @@ func TestAlerts(t *testing.T) {
 	p.until(t, "all is well", nil)
 
 	r.must(r.MQTT.SetACL(mayNotOne))
-	r.until("a sender knows", stage.Patience, func() bool { // the broker may not have read it yet
+	r.until("a sender knows", stage.WaitLimit, func() bool { // the broker may not have read it yet
 		r.sendTo("1003", 0)
 		return r.count(r.ids, failed) > 0
 	})
@@ -57,7 +57,7 @@ func TestAlerts(t *testing.T) {
 	for range 30 { // one sender gets half of the journal
 		r.send(100_000)
 	}
-	r.until("they wait", stage.Patience, func() bool { return r.Relay.Status().Counts["pending"] >= 15 })
+	r.until("they wait", stage.WaitLimit, func() bool { return r.Relay.Status().Counts["pending"] >= 15 })
 	for i, name := range []string{"1002", "1003", "1004"} { // and each other one a quarter
 		for n := range 20 {
 			e := stage.Direct(name, []string{"1003", "1004", "1001"}[i], fmt.Sprint(n, strings.Repeat("x", 100_000)))
@@ -72,7 +72,7 @@ func TestAlerts(t *testing.T) {
 // aWhile is what a quarter of an hour is here.
 const aWhile = 6 * time.Second
 
-// hurried are the rules with less patience.
+// hurried are the rules, with their waits cut short.
 func hurried(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile("../../deploy/prometheus/chatrelay.rules.yaml")
@@ -106,7 +106,7 @@ scrape_configs: [{job_name: chatrelay, static_configs: [{targets: ["` + relay + 
 		t.Fatalf("%v (scripts/deps chaos installs it)", err)
 	}
 	t.Cleanup(func() {
-		if err := running.End(syscall.SIGTERM, stage.Patience); err != nil {
+		if err := running.End(syscall.SIGTERM, stage.WaitLimit); err != nil {
 			t.Error(err)
 		}
 		if b, err := os.ReadFile(log); t.Failed() && err == nil {

@@ -145,7 +145,7 @@ func (r *rights) until(what string, limit time.Duration, ok func() bool) {
 
 // unready tells whether the relay says that the broker's ACL is not right.
 func (r *rights) unready() bool {
-	ctx, cancel := context.WithTimeout(r.t.Context(), stage.Patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), stage.WaitLimit)
 	defer cancel()
 	code, body, err := r.Relay.Get(ctx, "/readyz")
 	return err == nil && code != http.StatusOK && strings.Contains(body, `topic readwrite /chat/#`)
@@ -255,7 +255,7 @@ func (r *rights) takeAway() {
 	for range 10 {
 		r.send(0)
 	}
-	r.until("the first arrived", stage.Patience, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
+	r.until("the first arrived", stage.WaitLimit, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
 	r.must(r.MQTT.SetACL(mayRead))
 	for range amount(40, 990) {
 		r.send(0)

@@ -31,7 +31,7 @@ func (i inbox) HearXMPP(string, clients.Stanza) {}
 // arrives waits until a text arrives.
 func (i inbox) arrives(t *testing.T, text string) {
 	t.Helper()
-	for late := time.After(patience); ; {
+	for late := time.After(waitLimit); ; {
 		select {
 		case got := <-i:
 			if strings.Contains(got, text) {

@@ -12,8 +12,8 @@ import (
 	"chatrelay/test/chromium"
 )
 
-// patience is how long a person would wait on a machine that is busy.
-const patience = 45 * time.Second
+// waitLimit is how long a person would wait on a machine that is busy.
+const waitLimit = 45 * time.Second
 
 // page is the console in a browser.
 type page struct {
@@ -34,7 +34,7 @@ func newPage(t *testing.T, url string) *page {
 	if path == "" {
 		t.Fatal("there is no Chromium: scripts/deps check installs it")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	b, err := chromium.Start(ctx, path, t.TempDir())
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *page) eval(expression string) any {
 // sees waits until an expression is true.
 func (p *page) sees(expression string) {
 	p.t.Helper()
-	for late := time.Now().Add(patience); p.eval(expression) != true; time.Sleep(30 * time.Millisecond) {
+	for late := time.Now().Add(waitLimit); p.eval(expression) != true; time.Sleep(30 * time.Millisecond) {
 		if time.Now().After(late) {
 			p.t.Fatalf("not seen: %s\nthe page says: %.1500v\nerrors: %q", expression, p.eval("document.body.innerText"), p.b.Errors)
 		}

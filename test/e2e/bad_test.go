@@ -98,7 +98,7 @@ func (c *chat) plainText(t *testing.T) {
 		if err := c.Person("1003").X.Raw(raw); err != nil {
 			t.Fatal(err)
 		}
-		got := c.h.want(t, "an answer", stage.Patience, func(e event) bool {
+		got := c.h.want(t, "an answer", stage.WaitLimit, func(e event) bool {
 			return e.side == "xmpp" && e.inbox == "1003" && e.st.Type == "error" && e.st.ID == "text"
 		}).st
 		if got.Condition != "not-acceptable" || !strings.HasPrefix(got.Text, x.want) || strings.Contains(got.Text, "valid JSON") {
@@ -117,7 +117,7 @@ func (c *chat) refusedStanza(t *testing.T, from, to, inner, attrs string) {
 		t.Fatal(err)
 	}
 	c.passes(t, from, to)
-	got := c.h.want(t, "an error to "+from, stage.Patience, func(e event) bool {
+	got := c.h.want(t, "an error to "+from, stage.WaitLimit, func(e event) bool {
 		return e.side == "xmpp" && e.inbox == from && e.st.Type == "error" && e.st.ID == "bad"
 	}).st
 	if got.Condition == "" || got.Text == "" {
@@ -214,7 +214,7 @@ func TestBadPublishes(t *testing.T) {
 func (c *chat) refusedPublish(t *testing.T, from, to, topic, body string) {
 	t.Helper()
 	before := c.Relay.Status()
-	ctx, cancel := context.WithTimeout(t.Context(), stage.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), stage.WaitLimit)
 	defer cancel()
 	if err := c.Person(from).M.Publish(ctx, topic, []byte(body), 2); err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func (c *chat) refusedPublish(t *testing.T, from, to, topic, body string) {
 func (c *chat) topics(t *testing.T) {
 	for _, topic := range []string{stage.Inbox("+"), stage.Inbox("#"), stage.Inbox("a\x00b"), stage.Inbox("1002/x"), stage.Prefix, stage.Prefix + "/"} {
 		t.Run(fmt.Sprintf("%q", topic), func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), stage.Patience)
+			ctx, cancel := context.WithTimeout(t.Context(), stage.WaitLimit)
 			defer cancel()
 			stray, err := clients.DialMQTT(ctx, clients.MQTTConfig{Addr: c.MQTT.Addr, ClientID: "stray"})
 			if err != nil {
@@ -248,7 +248,7 @@ func (c *chat) topics(t *testing.T) {
 // mark is left on: mqttside has that.)
 func (c *chat) retained(t *testing.T) {
 	e := stage.Direct("1001", "1002", "retained")
-	ctx, cancel := context.WithTimeout(t.Context(), stage.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), stage.WaitLimit)
 	defer cancel()
 	if err := c.Person("1001").M.Retain(ctx, stage.Inbox("1002"), []byte(e.String())); err != nil {
 		t.Fatal(err)

@@ -33,11 +33,11 @@ func TestComponent(t *testing.T) {
 				if said["id"] != "m1" || said["to"] != "1002" || said["chatType"] != 1.0 || said["timeStamp"] == nil {
 					t.Errorf("got %v", said)
 				}
-				c.h.want(t, "a receipt for m1", stage.Patience, func(e event) bool { return e.st.Received == "m1" && e.st.From == at("1002") })
+				c.h.want(t, "a receipt for m1", stage.WaitLimit, func(e event) bool { return e.st.Received == "m1" && e.st.From == at("1002") })
 				e := stage.Direct("1002", "1001", "hi & welcome")
 				c.publish(t, "1002", "1001", e.String())
 				c.h.wantMQTT(t, "1001", e.String()) // the broker's own delivery
-				got := c.h.want(t, "the answer", stage.Patience, func(x event) bool { return x.side == "xmpp" && x.inbox == "1001" && x.body == e.Content }).st
+				got := c.h.want(t, "the answer", stage.WaitLimit, func(x event) bool { return x.side == "xmpp" && x.inbox == "1001" && x.body == e.Content }).st
 				if got.From != at("1002") || got.Type != "chat" {
 					t.Errorf("got %+v", got)
 				}
@@ -69,7 +69,7 @@ func TestComponent(t *testing.T) {
 					if err := c.Person("1003").X.Send(at("1002"), "chat", "bad", e.String()); err != nil {
 						t.Fatal(err)
 					}
-					got := c.h.want(t, "an error", stage.Patience, func(x event) bool { return x.inbox == "1003" && x.st.Type == "error" && x.st.ID == "bad" }).st
+					got := c.h.want(t, "an error", stage.WaitLimit, func(x event) bool { return x.inbox == "1003" && x.st.Type == "error" && x.st.ID == "bad" }).st
 					if got.From != at("1002") || got.Text == "" {
 						t.Errorf("got %+v", got)
 					}
@@ -93,7 +93,7 @@ func (c *chat) capitals(t *testing.T) {
 	if err := c.XMPP.AddUser("anna", "pw-anna"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), stage.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), stage.WaitLimit)
 	defer cancel()
 	x, err := clients.DialXMPP(ctx, clients.XMPPConfig{Addr: c.XMPP.Addr, Domain: c.XMPP.Domain, User: "ANNA", Password: "pw-anna",
 		OnStanza: func(s clients.Stanza) { c.h.HearXMPP("anna", s) }})
@@ -109,22 +109,22 @@ func (c *chat) capitals(t *testing.T) {
 		}
 	}
 	send("1002@"+strings.ToUpper(c.XMPP.Component), "a1", "typed in capitals")
-	c.h.want(t, "a message of anna", stage.Patience, func(e event) bool {
+	c.h.want(t, "a message of anna", stage.WaitLimit, func(e event) bool {
 		return e.side == "mqtt" && e.inbox == "1002" && e.env.From == "anna" && e.env.To == "1002" && e.env.Content == "typed in capitals"
 	})
-	c.h.want(t, "a receipt for a1", stage.Patience, func(e event) bool { return e.inbox == "anna" && e.st.Received == "a1" })
+	c.h.want(t, "a receipt for a1", stage.WaitLimit, func(e event) bool { return e.inbox == "anna" && e.st.Received == "a1" })
 	before := c.Relay.Status()
 	send(strings.ToUpper(c.XMPP.Component), "a2", stage.Direct("ANNA", "1002", "as ANNA, who is another").String())
-	c.h.want(t, "an error for a2", stage.Patience, func(e event) bool { return e.inbox == "anna" && e.st.Type == "error" && e.st.ID == "a2" })
+	c.h.want(t, "an error for a2", stage.WaitLimit, func(e event) bool { return e.inbox == "anna" && e.st.Type == "error" && e.st.ID == "a2" })
 	c.Relay.WantRefused(t, before)
 	e := stage.Direct("1002", "anna", "welcome")
 	c.publish(t, "1002", "anna", e.String())
-	got := c.h.want(t, "the answer", stage.Patience, func(x event) bool { return x.inbox == "anna" && x.body == e.Content }).st
+	got := c.h.want(t, "the answer", stage.WaitLimit, func(x event) bool { return x.inbox == "anna" && x.body == e.Content }).st
 	c.h.wantNotice(t, "1002", "sent", e.Content)
 	if err := x.Raw(fmt.Sprintf("<message to='%s' type='chat'><displayed xmlns='urn:xmpp:chat-markers:0' id='%s'/></message>", got.From, clients.Escape(got.ID))); err != nil {
 		t.Fatal(err)
 	}
-	c.h.want(t, "that anna has read it", stage.Patience, func(x event) bool {
+	c.h.want(t, "that anna has read it", stage.WaitLimit, func(x event) bool {
 		return x.side == "mqtt" && x.inbox == "1002" && x.env.Status == "read" && x.env.ID == e.ID
 	})
 }
@@ -137,7 +137,7 @@ func (c *chat) roomTalk(t *testing.T) {
 	}
 	c.h.wantRoom(t, "1002", "good morning")
 	for _, name := range []string{"1001", "1003", "1004"} {
-		c.h.want(t, "a copy for "+name, stage.Patience, func(e event) bool {
+		c.h.want(t, "a copy for "+name, stage.WaitLimit, func(e event) bool {
 			return e.side == "mqtt" && e.inbox == name && e.env.Content == "good morning" && e.env.From == "1002" && e.env.To == name && e.env.GroupJID == room && e.env.ID == "g1"
 		})
 	}
@@ -155,7 +155,7 @@ func (c *chat) roomTalk(t *testing.T) {
 func (c *chat) moments(t *testing.T, at func(string) string) {
 	told := func(inbox, status, from, to, id string) {
 		t.Helper()
-		c.h.want(t, status+" in the inbox of "+inbox, stage.Patience, func(e event) bool {
+		c.h.want(t, status+" in the inbox of "+inbox, stage.WaitLimit, func(e event) bool {
 			return e.side == "mqtt" && e.inbox == inbox && e.env.Status == status && e.env.From == from && e.env.To == to && e.env.ID == id
 		})
 	}
@@ -168,7 +168,7 @@ func (c *chat) moments(t *testing.T, at func(string) string) {
 	e := stage.Direct("1002", "1001", "did you get this?")
 	c.publish(t, "1002", "1001", e.String())
 	c.h.wantMQTT(t, "1001", e.String())
-	got := c.h.want(t, "the message", stage.Patience, func(x event) bool { return x.side == "xmpp" && x.inbox == "1001" && x.body == e.Content }).st
+	got := c.h.want(t, "the message", stage.WaitLimit, func(x event) bool { return x.side == "xmpp" && x.inbox == "1001" && x.body == e.Content }).st
 	c.h.wantNotice(t, "1002", "sent", e.Content)
 	raw("<received xmlns='urn:xmpp:receipts' id='" + clients.Escape(got.ID) + "'/>")
 	told("1002", "received", "1002", "1001", e.ID)
@@ -181,13 +181,13 @@ func (c *chat) moments(t *testing.T, at func(string) string) {
 	body := `{"from":"1001","to":"1002","id":"m9","status":"read","statusTime":1}`
 	c.publish(t, "1002", "1001", body)
 	c.h.wantMQTT(t, "1001", body) // the broker's own delivery
-	c.h.want(t, "a marker", stage.Patience, func(x event) bool {
+	c.h.want(t, "a marker", stage.WaitLimit, func(x event) bool {
 		return x.side == "xmpp" && x.inbox == "1001" && x.st.Displayed == "m9" && x.st.From == at("1002")
 	})
 	body = `{"from":"1002","to":"1001","status":"typing","statusTime":1}`
 	c.publish(t, "1002", "1001", body)
 	c.h.wantMQTT(t, "1001", body)
-	c.h.want(t, "it is writing", stage.Patience, func(x event) bool {
+	c.h.want(t, "it is writing", stage.WaitLimit, func(x event) bool {
 		return x.side == "xmpp" && x.inbox == "1001" && x.st.Composing && x.st.From == at("1002")
 	})
 }
@@ -199,7 +199,7 @@ func (c *chat) toDevice(t *testing.T, from, to, id, inner, content string) (fiel
 		t.Fatal(err)
 	}
 	landline, _, _ := strings.Cut(to, "@")
-	got := c.h.want(t, content+" in the inbox of "+landline, stage.Patience, func(e event) bool {
+	got := c.h.want(t, content+" in the inbox of "+landline, stage.WaitLimit, func(e event) bool {
 		return e.side == "mqtt" && e.inbox == landline && e.env.From == from && e.env.Content == content && !e.env.Notice()
 	})
 	if err := json.Unmarshal([]byte(got.body), &fields); err != nil {

@@ -99,7 +99,7 @@ func (h *ear) want(t *testing.T, what string, within time.Duration, ok func(even
 // wantMQTT wants a body in an MQTT inbox, byte for byte.
 func (h *ear) wantMQTT(t *testing.T, inbox, body string) {
 	t.Helper()
-	h.want(t, "in MQTT inbox "+inbox+": "+brief(body), stage.Patience, func(e event) bool {
+	h.want(t, "in MQTT inbox "+inbox+": "+brief(body), stage.WaitLimit, func(e event) bool {
 		return e.side == "mqtt" && e.inbox == inbox && e.body == body
 	})
 }
@@ -107,7 +107,7 @@ func (h *ear) wantMQTT(t *testing.T, inbox, body string) {
 // wantXMPP wants a chat message from the relay at an XMPP client, byte for byte.
 func (h *ear) wantXMPP(t *testing.T, inbox, body string) clients.Stanza {
 	t.Helper()
-	return h.want(t, "at XMPP client "+inbox+": "+brief(body), stage.Patience, func(e event) bool {
+	return h.want(t, "at XMPP client "+inbox+": "+brief(body), stage.WaitLimit, func(e event) bool {
 		return e.side == "xmpp" && e.inbox == inbox && e.body == body && e.st.Type != "error" && e.st.Type != "groupchat" &&
 			strings.HasPrefix(e.st.From, "receiver@")
 	}).st
@@ -116,7 +116,7 @@ func (h *ear) wantXMPP(t *testing.T, inbox, body string) clients.Stanza {
 // wantNotice wants a notice for the message with this content.
 func (h *ear) wantNotice(t *testing.T, inbox, status, content string) stage.Envelope {
 	t.Helper()
-	return h.want(t, status+" for "+brief(content)+" to "+inbox, 2*stage.Patience, func(e event) bool {
+	return h.want(t, status+" for "+brief(content)+" to "+inbox, 2*stage.WaitLimit, func(e event) bool {
 		return e.side == "mqtt" && e.inbox == inbox && e.env.Notice() && e.env.Status == status && e.env.About() == content
 	}).env
 }
@@ -125,7 +125,7 @@ func (h *ear) wantNotice(t *testing.T, inbox, status, content string) stage.Enve
 func (h *ear) wantRoom(t *testing.T, nick, body string) {
 	t.Helper()
 	for _, name := range stage.Landlines() {
-		h.want(t, "in the room, heard by "+name+": "+brief(body), stage.Patience, func(e event) bool {
+		h.want(t, "in the room, heard by "+name+": "+brief(body), stage.WaitLimit, func(e event) bool {
 			return e.side == "xmpp" && e.inbox == name && e.body == body && e.st.Type == "groupchat" && strings.HasSuffix(e.st.From, "/"+nick)
 		})
 	}

@@ -132,7 +132,7 @@ func (c *chat) hostile(t *testing.T, at func(string) string) {
 		e := stage.Direct(from, people[(i+1)%4], "last "+from)
 		c.publish(t, from, people[(i+1)%4], e.String())
 		brokers[people[(i+1)%4]+e.String()] = true
-		c.h.want(t, e.Content, stage.Patience, func(x event) bool { return x.side == "xmpp" && x.body == e.Content })
+		c.h.want(t, e.Content, stage.WaitLimit, func(x event) bool { return x.side == "xmpp" && x.body == e.Content })
 		c.h.wantNotice(t, from, "sent", e.Content)
 	}
 	after := c.Relay.Balanced()

@@ -42,7 +42,7 @@ func (c *chat) stanza(t *testing.T, from, body string) {
 // publish puts a body into an inbox, as from's MQTT client.
 func (c *chat) publish(t *testing.T, from, to, body string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), stage.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), stage.WaitLimit)
 	defer cancel()
 	if err := c.Person(from).M.Publish(ctx, stage.Inbox(to), []byte(body), 2); err != nil {
 		t.Fatal(err)
@@ -95,17 +95,17 @@ func (c *chat) bytes(t *testing.T) {
 			if name != "no identity" { // that gets an id on the way
 				c.stanza(t, "1001", body)
 				c.h.wantMQTT(t, "1002", body)
-				c.h.want(t, "sent", stage.Patience, func(e event) bool { return e.inbox == "1001" && e.env.Status == "sent" })
+				c.h.want(t, "sent", stage.WaitLimit, func(e event) bool { return e.inbox == "1001" && e.env.Status == "sent" })
 				other := strings.Replace(body, `"from":"1001"`, `"from":"1003"`, 1)
 				c.publish(t, "1003", "1002", other)
 				c.h.wantMQTT(t, "1002", other)
 				c.h.wantXMPP(t, "1002", other)
-				c.h.want(t, "sent", stage.Patience, func(e event) bool { return e.inbox == "1003" && e.env.Status == "sent" })
+				c.h.want(t, "sent", stage.WaitLimit, func(e event) bool { return e.inbox == "1003" && e.env.Status == "sent" })
 				return
 			}
 			for range 2 { // content is no identity: both are messages
 				c.stanza(t, "1001", body)
-				c.h.want(t, "the body with an id", stage.Patience, func(e event) bool {
+				c.h.want(t, "the body with an id", stage.WaitLimit, func(e event) bool {
 					return e.inbox == "1002" && e.env.Content == "ok" && strings.Contains(e.body, `"id":"cr-`)
 				})
 				c.h.wantNotice(t, "1001", "sent", "ok")
@@ -127,7 +127,7 @@ func (c *chat) groups(t *testing.T) {
 		t.Helper()
 		for _, name := range stage.Landlines() {
 			if name != e.From {
-				c.h.want(t, "a copy for "+name, stage.Patience, func(got event) bool {
+				c.h.want(t, "a copy for "+name, stage.WaitLimit, func(got event) bool {
 					return got.side == "mqtt" && got.inbox == name && got.env.Content == e.Content && got.env.To == name && got.env.GroupJID == room && !got.env.Notice()
 				})
 			}
@@ -177,7 +177,7 @@ func (c *chat) receipt(t *testing.T) {
 	}
 	c.h.wantMQTT(t, "1002", e.String())
 	c.h.wantNotice(t, "1001", "sent", e.Content)
-	c.h.want(t, "a receipt for r1", stage.Patience, func(e event) bool { return e.inbox == "1001" && e.st.Received == "r1" })
+	c.h.want(t, "a receipt for r1", stage.WaitLimit, func(e event) bool { return e.inbox == "1001" && e.st.Received == "r1" })
 }
 
 func TestRetryAndEcho(t *testing.T) {
@@ -286,14 +286,14 @@ func TestDelayed(t *testing.T) {
 // back waits until everybody is logged in again and the relay is ready.
 func (c *chat) back(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), stage.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), stage.WaitLimit)
 	defer cancel()
 	for _, p := range c.People {
 		if err := p.X.Ready(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Relay.Ready(stage.Patience); err != nil {
+	if err := c.Relay.Ready(stage.WaitLimit); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -27,7 +27,7 @@ func TestLaterFailure(t *testing.T) {
 			}
 			failed := func(who, id string) {
 				t.Helper()
-				got := c.h.want(t, "an error about "+id, 2*stage.Patience, func(e event) bool {
+				got := c.h.want(t, "an error about "+id, 2*stage.WaitLimit, func(e event) bool {
 					return e.side == "xmpp" && e.inbox == who && e.st.Type == "error" && e.st.ID == id
 				}).st
 				if !strings.HasPrefix(got.From, c.Receiver()) || got.Condition == "" || got.Text == "" || got.HasBody {

@@ -19,7 +19,7 @@ func TestStrangers(t *testing.T) {
 		t.Run(x.Name, func(t *testing.T) {
 			t.Parallel()
 			c := newChat(t, stage.Plan{Start: x.Start})
-			ctx, cancel := context.WithTimeout(t.Context(), 2*stage.Patience)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*stage.WaitLimit)
 			defer cancel()
 			if err := c.XMPP.AddUser(stranger, "pw"); err != nil {
 				t.Fatal(err)
@@ -42,7 +42,7 @@ func TestStrangers(t *testing.T) {
 				if err := by.Send(c.Receiver(), "chat", "s1", stage.Grouped(stranger, room, "let me in").String()); err != nil {
 					t.Fatal(err)
 				}
-				got := c.h.want(t, "an error", stage.Patience, func(e event) bool { return e.inbox == stranger && e.st.Type == "error" && e.st.ID == "s1" }).st
+				got := c.h.want(t, "an error", stage.WaitLimit, func(e event) bool { return e.inbox == stranger && e.st.Type == "error" && e.st.ID == "s1" }).st
 				if got.Condition != "forbidden" || !strings.Contains(got.Text, "may not post") {
 					t.Errorf("error %q: %q", got.Condition, got.Text)
 				}
@@ -78,7 +78,7 @@ func TestStrangers(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.h.wantXMPP(t, stranger, e.String())
-				c.h.want(t, "sent", stage.Patience, func(ev event) bool {
+				c.h.want(t, "sent", stage.WaitLimit, func(ev event) bool {
 					return ev.inbox == "1002" && ev.env.Status == "sent" && ev.env.ID == e.ID && ev.env.Content == "" && ev.env.Name == ""
 				})
 			})
@@ -90,7 +90,7 @@ func TestStrangers(t *testing.T) {
 // wantKeyNotice wants a failed notice about an MQTT message, without a word of what is in it.
 func (h *ear) wantKeyNotice(t *testing.T, inbox string, about stage.Envelope) {
 	t.Helper()
-	got := h.want(t, "a failed notice for "+inbox, stage.Patience, func(e event) bool {
+	got := h.want(t, "a failed notice for "+inbox, stage.WaitLimit, func(e event) bool {
 		return e.side == "mqtt" && e.inbox == inbox && e.env.Status == "failed" && e.env.ID == about.ID
 	})
 	for _, text := range []string{`"content"`, `"name"`, `"groupName"`, `"contentType"`} {

@@ -35,7 +35,7 @@ func TestOtherClients(t *testing.T) {
 		}
 		seen := startTalk(t, c.XMPP.JID("1001"), c.XMPP.Password("1001"), host, port, at("1002"), "hello from slixmpp")
 		seen.want(t, "vcard", "name", "N 1002")
-		c.h.want(t, "its text", stage.Patience, func(e event) bool {
+		c.h.want(t, "its text", stage.WaitLimit, func(e event) bool {
 			return e.side == "mqtt" && e.inbox == "1002" && e.env.From == "1001" && e.env.Content == "hello from slixmpp" && e.env.ID == "slix-1"
 		})
 		c.h.wantNotice(t, "1001", "sent", "hello from slixmpp")
@@ -49,11 +49,11 @@ func TestOtherClients(t *testing.T) {
 		if got := seen.want(t, "correction", "body", "an answer"); got["of"] != id {
 			t.Errorf("got %v, want a correction of %s", got, id)
 		}
-		c.h.want(t, "a receipt of it", stage.Patience, func(e event) bool {
+		c.h.want(t, "a receipt of it", stage.WaitLimit, func(e event) bool {
 			return e.side == "mqtt" && e.inbox == "1002" && e.env.Status == "received" && e.env.ID == first.ID
 		})
 		for _, content := range []string{"an answr", "an answer"} {
-			c.h.want(t, "the broker's own", stage.Patience, func(e event) bool {
+			c.h.want(t, "the broker's own", stage.WaitLimit, func(e event) bool {
 				return e.side == "mqtt" && e.inbox == "1001" && e.env.Content == content && !e.env.Notice()
 			})
 			c.h.wantNotice(t, "1002", "sent", content)
@@ -65,10 +65,10 @@ func TestOtherClients(t *testing.T) {
 		if said, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, said)
 		}
-		c.h.want(t, "its text", stage.Patience, func(e event) bool {
+		c.h.want(t, "its text", stage.WaitLimit, func(e event) bool {
 			return e.side == "mqtt" && e.inbox == "1004" && e.env.From == "1003" && strings.TrimSpace(e.env.Content) == "hello from go-sendxmpp"
 		})
-		c.h.want(t, "its notice", stage.Patience, func(e event) bool { return e.inbox == "1003" && e.env.Notice() && e.env.Status == "sent" })
+		c.h.want(t, "its notice", stage.WaitLimit, func(e event) bool { return e.inbox == "1003" && e.env.Notice() && e.env.Status == "sent" })
 	})
 	c.Relay.Balanced()
 	c.h.wantNothing(t)
@@ -129,7 +129,7 @@ func (s *talk) add(line []byte) {
 // want waits for an event in which a field has a value.
 func (s *talk) want(t *testing.T, event, field, value string) map[string]string {
 	t.Helper()
-	late := time.NewTimer(2 * stage.Patience)
+	late := time.NewTimer(2 * stage.WaitLimit)
 	defer late.Stop()
 	for {
 		s.mu.Lock()

@@ -55,7 +55,7 @@ func TestReload(t *testing.T) {
 		e := stage.Grouped("1001", room, content)
 		c.stanza(t, "1001", e.String())
 		for _, name := range to {
-			c.h.want(t, "a copy for "+name, stage.Patience, func(got event) bool {
+			c.h.want(t, "a copy for "+name, stage.WaitLimit, func(got event) bool {
 				return got.side == "mqtt" && got.inbox == name && got.env.Content == e.Content && got.env.To == name && !got.env.Notice()
 			})
 		}

@@ -43,7 +43,7 @@ func TestRetainedCopy(t *testing.T) {
 			if err := json.Unmarshal([]byte(got), &e); err != nil || e.Status != status || e.About() != about {
 				t.Errorf("got %s, want %s of %s", got, status, about)
 			}
-		case <-time.After(stage.Patience):
+		case <-time.After(stage.WaitLimit):
 			t.Errorf("no %s of %s", status, about)
 		}
 	}

@@ -50,7 +50,7 @@ func TestClosedRoom(t *testing.T) {
 		e.ID = fmt.Sprint("big", i)
 		c.stanza(t, "1004", e.String())
 	}
-	c.h.want(t, "resource-constraint for the last ones", 2*stage.Patience, func(e event) bool {
+	c.h.want(t, "resource-constraint for the last ones", 2*stage.WaitLimit, func(e event) bool {
 		return e.inbox == "1004" && e.st.Type == "error" && e.st.Condition == "resource-constraint"
 	})
 	c.goesThrough(t, "while the room has its share")

@@ -68,7 +68,7 @@ func oneTraced(t *testing.T, text []byte) *traced {
 // traceUntil asks until what is said of a message fits: what happens is on its way to the file for a moment.
 func traceUntil(t *testing.T, c *chat, what string, ok func(*traced) bool) *traced {
 	t.Helper()
-	for late := time.Now().Add(stage.Patience); ; time.Sleep(20 * time.Millisecond) {
+	for late := time.Now().Add(stage.WaitLimit); ; time.Sleep(20 * time.Millisecond) {
 		m := trace(t, c, what)
 		if m != nil && ok(m) {
 			return m

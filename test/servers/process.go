@@ -29,8 +29,8 @@ type command struct {
 	env     []string
 	logFile string
 	ready   func(context.Context) error // one try at talking to it
-	// patience is how long the first good answer may take; 0: readyTimeout.
-	patience time.Duration
+	// waitLimit is how long the first good answer may take; 0: readyTimeout.
+	waitLimit time.Duration
 }
 
 // process runs a command again and again.
@@ -182,7 +182,7 @@ func lookPath(binary string) (string, error) {
 
 // await asks until the server answers, ends, or the time is up.
 func (c *command) await(ctx context.Context, run *running) error {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.patience, readyTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.waitLimit, readyTimeout))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

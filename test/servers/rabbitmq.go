@@ -20,8 +20,8 @@ type RabbitMQ struct {
 	URL  string // tcp://host:port
 }
 
-// rabbitPatience is for a start on a busy machine: a quiet one takes 10 s.
-const rabbitPatience = 90 * time.Second
+// rabbitLimit is for a start on a busy machine: a quiet one takes 10 s.
+const rabbitLimit = 90 * time.Second
 
 // NewRabbitMQ starts a broker that ends with the test.
 func NewRabbitMQ(tb testing.TB) *RabbitMQ {
@@ -59,7 +59,7 @@ func StartRabbitMQ(ctx context.Context, dir string) (*RabbitMQ, error) {
 	if err == nil {
 		r.cmd = command{
 			name: "rabbitmq", pkg: "rabbitmq-server", binary: "sh", args: []string{filepath.Join(dir, "start")},
-			env: rabbitEnv(dir, epmd, dist), logFile: filepath.Join(dir, "rabbitmq.log"), patience: rabbitPatience,
+			env: rabbitEnv(dir, epmd, dist), logFile: filepath.Join(dir, "rabbitmq.log"), waitLimit: rabbitLimit,
 			ready: func(ctx context.Context) error { return answersMQTT(ctx, r.Addr) },
 		}
 		err = r.start(ctx)

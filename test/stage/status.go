@@ -68,7 +68,7 @@ func (r *Relay) Get(ctx context.Context, path string) (code int, body string, er
 // Status reads /statusz.
 func (r *Relay) Status() Status {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), WaitLimit)
 	defer cancel()
 	code, body, err := r.Get(ctx, "/statusz")
 	if err != nil || code != http.StatusOK {
@@ -84,7 +84,7 @@ func (r *Relay) Status() Status {
 // Until polls /statusz until ok.
 func (r *Relay) Until(what string, ok func(Status) bool) Status {
 	r.t.Helper()
-	late := time.Now().Add(Patience)
+	late := time.Now().Add(WaitLimit)
 	for {
 		s := r.Status()
 		if ok(s) {
@@ -148,8 +148,8 @@ func (r *Relay) Unready(ctx context.Context) error {
 	}
 }
 
-// Patience is how long what should be soon may take.
-const Patience = 10 * time.Second
+// WaitLimit is how long what should be soon may take.
+const WaitLimit = 10 * time.Second
 
 // DecodeStatus reads the page's counts.
 func DecodeStatus(page []byte) (Status, error) {
@@ -167,7 +167,7 @@ func DecodeStatus(page []byte) (Status, error) {
 // WantRooms waits until the status page shows so many rooms.
 func (r *Relay) WantRooms(t *testing.T, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), WaitLimit)
 	defer cancel()
 	last := "nothing"
 	for ctx.Err() == nil {

@@ -126,7 +126,7 @@ func TestEarlyFlood(t *testing.T) {
 				f.authenticate(true)
 				f.bind()
 				f.until("<enable ")
-				_ = f.nc.SetWriteDeadline(time.Now().Add(5 * patience))
+				_ = f.nc.SetWriteDeadline(time.Now().Add(5 * waitLimit))
 				for err := error(nil); err == nil && sent < 2*mostEarly; sent += len(message) {
 					_, err = io.WriteString(f.nc, message)
 				}

@@ -19,7 +19,7 @@ import (
 	"mellium.im/xmpp/jid"
 )
 
-const patience = 10 * time.Second
+const waitLimit = 10 * time.Second
 
 // fake is a server on the other end of a pipe that says what the test tells it to.
 type fake struct {
@@ -79,7 +79,7 @@ func (f *fake) next() string {
 			f.t.Fatal("the client closed the connection")
 		}
 		return s
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		f.t.Fatal("nothing comes from the client")
 	}
 	return ""
@@ -117,7 +117,7 @@ func (f *fake) writef(format string, args ...any) {
 
 func (f *fake) write(s string) {
 	f.t.Helper()
-	_ = f.nc.SetWriteDeadline(time.Now().Add(patience))
+	_ = f.nc.SetWriteDeadline(time.Now().Add(waitLimit))
 	if _, err := f.nc.Write([]byte(s)); err != nil {
 		f.t.Errorf("fake: %v", err)
 	}
@@ -197,7 +197,7 @@ func connect(t *testing.T, st *Stream, nc net.Conn, script func()) (*client, err
 	t.Helper()
 	l := st.Link(nc)
 	t.Cleanup(l.Close)
-	defer time.AfterFunc(6*patience, l.Close).Stop()
+	defer time.AfterFunc(6*waitLimit, l.Close).Stop()
 	played := make(chan struct{})
 	go func() { defer close(played); script() }()
 	me := jid.MustParse("receiver@chat.test/relay")
@@ -253,7 +253,7 @@ func (c *client) take() taken {
 	select {
 	case m := <-c.taken:
 		return m
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		c.t.Fatal("nothing is handed over")
 	}
 	return taken{}
@@ -264,7 +264,7 @@ func (c *client) end() End {
 	select {
 	case e := <-c.ended:
 		return e
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		c.t.Fatal("the link does not end")
 	}
 	return End{}
@@ -279,7 +279,7 @@ func (c *client) listening() {
 
 func (c *client) send(id string) uint64 {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(c.t.Context(), waitLimit)
 	defer cancel()
 	n, err := c.st.Send(ctx, outbound(id), id)
 	if err != nil {
@@ -386,7 +386,7 @@ func (b *notes) commit(failed ...uint64) {
 // wait waits until f is true of the notes.
 func (b *notes) wait(t *testing.T, what string, f func(*notes) bool) {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(waitLimit)
 	for {
 		b.mu.Lock()
 		ok, moved := f(b), b.moved
@@ -463,7 +463,7 @@ func (c *testClock) After(d time.Duration) <-chan time.Time {
 // drive lets time pass, no faster than somebody looks, until done.
 func (c *testClock) drive(t *testing.T, step time.Duration, done <-chan struct{}) {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(waitLimit)
 	for {
 		select {
 		case <-done:

@@ -157,7 +157,7 @@ func TestAnswersThatMelliumWaitsForAreCounted(t *testing.T) {
 	c, f := mustConnect(t, st, (*fake).fresh)
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 		defer cancel()
 		r, err := c.sess.SendIQ(ctx, stanza.IQ{ID: "w1", Type: stanza.GetIQ, To: jid.MustParse("chat.test")}.Wrap(nil))
 		if err == nil {

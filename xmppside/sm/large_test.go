@@ -19,7 +19,7 @@ const heapBound = 96 << 20
 // heap meanwhile.
 func (f *fake) endless(begin, again string) (bytes int, heap uint64) {
 	chunk := strings.Repeat(again, 1+(64<<10)/len(again))
-	_ = f.nc.SetWriteDeadline(time.Now().Add(2 * patience))
+	_ = f.nc.SetWriteDeadline(time.Now().Add(2 * waitLimit))
 	n, err := io.WriteString(f.nc, begin)
 	for bytes = n; err == nil && bytes < 64<<20; bytes += n {
 		n, err = io.WriteString(f.nc, chunk)

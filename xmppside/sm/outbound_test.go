@@ -366,7 +366,7 @@ func TestReplies(t *testing.T) {
 	}
 	f.until("id='b'")
 	f.write("<a xmlns='urn:xmpp:sm:3' h='2'/>") // two of the replies
-	for deadline := time.Now().Add(patience); st.Unacked() != 4 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(waitLimit); st.Unacked() != 4 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	if !c.l.Reply(reply, 3) || c.l.Reply(reply, 3) {

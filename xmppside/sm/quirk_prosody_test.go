@@ -94,7 +94,7 @@ func TestBlocks(t *testing.T) {
 	var part []byte // of the element that is being read
 	large := false  // the last stanza is larger than what is read at a time
 	h, most := 0, 0
-	for end := time.Now().Add(patience); h < stanzas; {
+	for end := time.Now().Add(waitLimit); h < stanzas; {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d stanzas came", h, stanzas)
 		}
