@@ -108,8 +108,8 @@ func serverBack(w *sideWorld) error {
 	if err := w.inject("in", 0, 5); err != nil {
 		return err
 	}
-	if err := w.taken(5); err != nil {
-		return err
+	if err := w.m.Await("5 acknowledged", func(s Sum) bool { return s.Acked >= 5 }); err != nil {
+		return err // what the side has not heard of the server brings again
 	}
 	if err := w.Stop(); err != nil {
 		return err

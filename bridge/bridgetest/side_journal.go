@@ -239,7 +239,10 @@ func (d *SideJournal) Offer(ctx context.Context, in bridge.Inbound) error {
 			d.m.taken = append(d.m.taken, in)
 			d.m.write(in.State)
 		},
-		after: func() { in.Ack(verdict) },
+		after: func() {
+			in.Ack(verdict)
+			d.m.set(func() { d.m.acked++ })
+		},
 		undo:  func(err error) bool { go in.Ack(d.sticky(in, err)); return false },
 	}, nil)
 	return nil

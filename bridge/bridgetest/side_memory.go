@@ -40,6 +40,7 @@ type Memory struct {
 	unproven []memoryUnproven
 
 	taken  []bridge.Inbound
+	acked  int
 	judge  func(bridge.Inbound) error // verdict on an offer; nil: taken
 	closes int
 	fails  int
@@ -265,6 +266,7 @@ func (m *Memory) Delivery(ref bridge.Ref) (DeliveryState, error) {
 // Sum is a picture of the journal.
 type Sum struct {
 	Taken       int
+	Acked       int // offers that were committed and acknowledged to their side
 	Queued      int // not committed yet
 	Uncommitted int // deliveries that a side has bound, ahead of the commit
 	Deliveries  map[DeliveryState]int
@@ -284,7 +286,7 @@ func (m *Memory) Sum() Sum {
 }
 
 func (m *Memory) sum() Sum {
-	s := Sum{Taken: len(m.taken), Queued: len(m.queue), Deliveries: map[DeliveryState]int{}, Settles: m.closes, Fails: m.fails, Downs: m.downs,
+	s := Sum{Taken: len(m.taken), Acked: m.acked, Queued: len(m.queue), Deliveries: map[DeliveryState]int{}, Settles: m.closes, Fails: m.fails, Downs: m.downs,
 		Counts: maps.Clone(m.counts), Rows: len(m.state), Unproven: len(m.unproven)}
 	for _, l := range m.deliveries {
 		s.Deliveries[l.state()]++

@@ -221,3 +221,35 @@ func TestReadersCannotBeOpened(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// A checkpoint can neither be committed nor taken back: no frame goes that the tables do not have.
+func TestCheckpointStaysOpen(t *testing.T) {
+	f, name := sqlfault.New(t)
+	c := newClock()
+	o := options(t.TempDir())
+	o.driver, o.Sync, o.Clock = name, "os", c.Now
+	b := openTest(t, o)
+	b.want(direct(bridge.XMPP, "71", "81", "x"), bridge.OutcomeTaken)
+	ended := make(chan struct{}, 1)
+	f.SetFor(sqlite.FileName, func(query string, ran bool) error {
+		switch {
+		case ran:
+		case query == "COMMIT":
+			return sqlfault.NoRoom(t)
+		case query == "ROLLBACK":
+			select {
+			case ended <- struct{}{}:
+			default:
+			}
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	c.add(6 * time.Second)
+	must(t, b.Wait(t.Context(), b.SetState(bridge.MQTT, bridge.StateRow{Key: "a", Value: []byte("b")})))
+	<-ended
+	b.sync()
+	must(t, b.Wait(t.Context(), b.SetState(bridge.MQTT, bridge.StateRow{Key: "a", Value: []byte("c")}))) // frames are cut behind a commit
+	b.killed("it is neither there nor gone")
+	f.Set(nil)
+}

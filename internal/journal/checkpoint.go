@@ -126,10 +126,8 @@ func (j *Journal) collect(wait bool) error {
 			return nil
 		}
 	}
-	if sqlite.Temporary(err) { // whatever SQLite says: what is there is written
-		if stand, bad := j.tables.Stand(); bad == nil && stand.N == s.changes.Head.N {
-			err = nil
-		}
+	if sqlite.Temporary(err) && j.tables.Has(s.changes.Head.N) {
+		err = nil // whatever SQLite says: what is there is written
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

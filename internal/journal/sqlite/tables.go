@@ -85,6 +85,17 @@ func (t *Tables) Stand() (s Stand, err error) {
 	return s, err
 }
 
+// Has tells whether it is committed that tables know all up to a frame. It asks another connection than the writer's, which would
+// also see what it could neither commit nor roll back.
+func (t *Tables) Has(n uint64) bool {
+	if t.reader == nil {
+		return false
+	}
+	var at uint64
+	err := t.reader.bodies.QueryRowContext(context.Background(), "SELECT v FROM meta WHERE k = ?", metaLog).Scan(&at)
+	return err == nil && at == n
+}
+
 // Stamp writes the journal's id into the folder's lock file, once.
 func (t *Tables) Stamp() error { return t.folder.writeID(t.id) }
 
