@@ -243,7 +243,7 @@ func (d *SideJournal) Offer(ctx context.Context, in bridge.Inbound) error {
 			in.Ack(verdict)
 			d.m.set(func() { d.m.acked++ })
 		},
-		undo:  func(err error) bool { go in.Ack(d.sticky(in, err)); return false },
+		undo: func(err error) bool { go in.Ack(d.sticky(in, err)); return false },
 	}, nil)
 	return nil
 }
