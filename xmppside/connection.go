@@ -64,6 +64,9 @@ func (c *connection) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xm
 		m.Done()
 	case "presence":
 		if c.s.rooms.Seats.Hears(e) {
+			if unmake := c.s.rooms.Seats.Unmake(e); unmake != nil {
+				c.l.Reply(unmake, mostReplies)
+			}
 			m.Done()
 			return
 		}

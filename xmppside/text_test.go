@@ -280,4 +280,12 @@ func TestRoomTextOut(t *testing.T) {
 	if e := send(`{"from":"2002","content":"` + strings.Repeat("x", mostContainer) + `"}`); e.Child(stanza.NSJSON, "json") != nil {
 		t.Error("a long one is doubled")
 	}
+	first := send(`{"from":"2002","content":"new","id":"1"}`).Get("id")
+	if e := send(`{"from":"2002","content":"newer","replaces":"1"}`); e.Child(stanza.NSCorrect, "replace").Get("id") != first {
+		t.Errorf("got %+v", e)
+	}
+	r, why := s.render(&bridge.Outbound{Ref: bridge.Ref{Msg: 4}, Kind: bridge.KindRoom, From: "2003", To: roomJID, Body: []byte(`{"from":"2003","content":"other","replaces":"1"}`)})
+	if why != nil || parse(t, string(r.raw)).Child(stanza.NSCorrect, "replace") != nil {
+		t.Errorf("%v: it takes another one's message away: %s", why, r.raw)
+	}
 }

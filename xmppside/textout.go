@@ -64,15 +64,16 @@ func (s *translator) roomText(out *bridge.Outbound) (rendered, *bridge.Refusal) 
 		from, content = s.addr.answersAs(""), s.contacts.nickOf(out.From)+": "+t.Content
 	}
 	content = stanza.LegalOnly(content)
+	by := from + " " + out.From // those for whom the relay speaks have ids of their own
 	id := s.ids.id(out.Ref, out.To)
 	b := append(head(make([]byte, 0, 2*len(out.Body)+512), from, out.To, "groupchat", id), '>')
 	about := message.Text{ContentType: t.ContentType, Replaces: t.Replaces} // what else it is about has another name in a room (XEP-0461 §3.1)
-	b = s.appendText(b, &about, content, from, out.To)
+	b = s.appendText(b, &about, content, by, out.To)
 	if envelope != nil {
 		b = append(append(append(b, "<json xmlns='"+stanza.NSJSON+"'>"...), envelope...), "</json>"...)
 	}
 	b = stanza.AppendAttr(append(b, "<origin-id xmlns='"+stanza.NSStanzaID+"'"...), "id", id)
-	s.sent.add(from, out.To, t.ID, id)
+	s.sent.add(by, out.To, t.ID, id)
 	post := s.postOf(out, out.To, id, []byte(content))
 	if bare := stanza.Bare(from); bare != s.addr.own {
 		post.As = bare

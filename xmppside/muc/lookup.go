@@ -166,6 +166,7 @@ func (p *Posts) matchArchived(room string, msg *stanza.Element) {
 		return
 	}
 	who, _ := p.rooms.Speaker(room, stanza.Resource(msg.Get("from")))
+	who.Ours = false // the nick may have been another's then
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]

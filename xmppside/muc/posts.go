@@ -111,7 +111,7 @@ func (p *Posts) Reserve(l *Post) error {
 	defer p.mu.Unlock()
 	r, now := p.byRoom[l.To], time.Now()
 	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.tag.Ref == l.Ref }) // its commit failed, and it comes again
-	if why := r.closed(now); why != nil {
+	if why := r.closed(now, l); why != nil {
 		why.in = r.takeTurn(now, why.in)
 		return why
 	}
@@ -119,8 +119,8 @@ func (p *Posts) Reserve(l *Post) error {
 	return nil
 }
 
-// closed says why no post may leave now.
-func (r *roomPosts) closed(now time.Time) *laterError {
+// closed says why a post may not leave now.
+func (r *roomPosts) closed(now time.Time, l *Post) *laterError {
 	switch {
 	case r.shut:
 		return &laterError{"room " + r.jid + " is no longer served", lookAgainIn}
@@ -135,6 +135,8 @@ func (r *roomPosts) closed(now time.Time) *laterError {
 	case now.Before(r.slow) && len(r.open) > 0:
 		r.turned++
 		return &laterError{"room " + r.jid + " gets one post at a time", min(lookAgainIn/4*time.Duration(r.turned), longestTurn)}
+	case slices.ContainsFunc(r.open, func(x *post) bool { return x.tag.From == l.From && x.tag.As != l.As }): // ejabberd may hold one occupant back
+		return &laterError{"room " + r.jid + " has not reflected what another occupant said for the sender", lookAgainIn / 4}
 	case len(r.open) >= mostPosts:
 		return &laterError{"room " + r.jid + " has not reflected what it was sent", lookAgainIn}
 	}

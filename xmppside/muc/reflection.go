@@ -30,6 +30,7 @@ func (p *Posts) Reflected(e *stanza.Element) {
 	if !served || nick == "" || !who.Self && !who.Ours && who.Real != "" && !stanza.Stamped(e) { // it may be from before our seat or nick
 		return
 	}
+	who.Ours = who.Ours && !stanza.Stamped(e) // the nick may have been another's then
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.byRoom[room]

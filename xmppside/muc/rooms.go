@@ -93,6 +93,7 @@ func (rs *Rooms) Restore(state map[string][]byte) {
 
 // Reset forgets everything: after a fresh login we are in no room.
 func (rs *Rooms) Reset() {
+	rs.Seats.reset()
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var rows []bridge.StateRow

@@ -3,6 +3,7 @@ package muc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,9 @@ const (
 	seatRefused = time.Hour             // a room that lets a landline not in is not asked again before
 	seatPause   = time.Minute           // the same of one that says he is not in it
 	seatSweep   = time.Minute
-	mostSeats   = 200 // of one room: each hears all that is said there, and who comes and goes
+	seatQueue   = time.Second // between the looks of those who wait for others' joins to be answered
+	mostSeats   = 100         // of one room: each hears all that is said there, and who comes and goes
+	mostJoins   = 10          // of one room that are not answered
 )
 
 // Seats are landlines as occupants of rooms (component). Each joins when it first speaks, and leaves when it has not spoken for long. Who is
@@ -28,8 +31,9 @@ type Seats struct {
 	rooms *Rooms
 	idle  time.Duration
 
-	mu    sync.Mutex // guards all below
-	known map[seatKey]*seat
+	mu      sync.Mutex // guards all below
+	known   map[seatKey]*seat
+	joining map[string]int // by room: how many are asked for and not answered
 }
 
 // seatKey is a landline in a room. Both are bare JIDs.
@@ -41,11 +45,12 @@ type seat struct {
 	asked  time.Time // when it was asked to be let in; zero: it is not
 	until  time.Time // before that the relay speaks for it
 	banned bool      // until then, nobody does
+	spoke  bool      // it had a voice
 	used   time.Time // when it spoke last, or was first seen
 }
 
 func newSeats(rs *Rooms) *Seats {
-	return &Seats{rooms: rs, idle: seatIdle, known: map[seatKey]*seat{}}
+	return &Seats{rooms: rs, idle: seatIdle, known: map[seatKey]*seat{}, joining: map[string]int{}}
 }
 
 // untriedError says that a delivery waits for its sender's seat.
@@ -67,7 +72,7 @@ func (s *Seats) Take(c Login, room, full, nick string) error {
 
 // next is what Take returns, and the nick under which the landline is to be let in now; empty: not now.
 func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err error) {
-	seated, open, crowd := s.seatOf(at)
+	there := s.seatOf(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.known[at]
@@ -77,37 +82,58 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 	}
 	x.used = now
 	switch {
-	case now.Before(x.until) && x.banned:
+	case there.banned, now.Before(x.until) && x.banned:
 		return "", bridge.Refuse(bridge.NotMember, "the room has banned the sender's address")
-	case seated != "":
-		x.tries, x.asked = 0, time.Time{}
+	case there.mute && x.spoke:
+		return "", bridge.Refuse(bridge.NotMember, "the room has taken the sender's voice")
+	case there.nick != "":
+		x.tries, x.banned, x.spoke = 0, false, true
+		s.ask(at, x, time.Time{})
 		return "", nil
-	case now.Before(x.until), !open, crowd >= mostSeats:
+	case now.Before(x.until), !there.open:
 		return "", nil
 	case !x.asked.IsZero() && now.Sub(x.asked) < seatWithin:
-		return "", at.joining(now.Sub(x.asked))
+		return "", at.waits(now.Sub(x.asked) / 2)
 	case !x.asked.IsZero(): // no answer
-		x.asked, x.until = time.Time{}, now.Add(seatPause)
+		s.ask(at, x, time.Time{})
+		x.until, x.banned = now.Add(seatPause), false
 		return "", nil
 	case x.tries > mostNicks:
-		x.tries, x.until = 0, now.Add(seatRefused)
+		x.tries, x.until, x.banned = 0, now.Add(seatRefused), false
 		return "", nil
+	case there.crowd+s.joining[at.room] >= mostSeats:
+		return "", nil
+	case s.joining[at.room] >= mostJoins:
+		return "", at.waits(seatQueue)
 	case x.tries > 0:
 		nick = fmt.Sprintf("%s_%d", nick, x.tries+1)
 	}
-	x.asked = now
-	return nick, at.joining(0)
+	s.ask(at, x, now)
+	return nick, at.waits(0)
 }
 
-// joining says that the sender is being let in, and for how long already. Who waits long looks seldom: there may be many.
-func (at seatKey) joining(since time.Duration) error {
-	return untriedError{&laterError{"the sender joins room " + at.room, max(seatTick, since/2)}}
+// ask notes when a seat was asked for; zero: it is not any more. s.mu is held.
+func (s *Seats) ask(at seatKey, x *seat, when time.Time) {
+	switch {
+	case x.asked.IsZero() && !when.IsZero():
+		s.joining[at.room]++
+	case !x.asked.IsZero() && when.IsZero():
+		if s.joining[at.room]--; s.joining[at.room] == 0 {
+			delete(s.joining, at.room)
+		}
+	}
+	x.asked = when
+}
+
+// waits says that the sender is being let in, and when to look again. Who waits long looks seldom: there may be many.
+func (at seatKey) waits(pause time.Duration) error {
+	return untriedError{&laterError{"the sender joins room " + at.room, max(seatTick, pause)}}
 }
 
 // Nick is that of a landline in a room; empty: it has no seat there, or may not use it now, and the relay speaks for it.
 func (s *Seats) Nick(room, address string) string {
 	at := seatKey{room, address}
-	nick, _, _ := s.seatOf(at)
+	nick := s.seatOf(at).nick
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if x := s.known[at]; x != nil && time.Now().Before(x.until) {
@@ -140,7 +166,7 @@ func (s *Seats) refused(at seatKey, condition string) {
 		s.mu.Unlock()
 		return
 	}
-	x.asked = time.Time{}
+	s.ask(at, x, time.Time{})
 	if condition == "conflict" { // XEP-0045 §7.2.8
 		x.tries++
 		s.mu.Unlock()
@@ -165,13 +191,31 @@ func (s *Seats) unseated(room, address string) {
 	}
 }
 
+// reset is for a new connection: what was asked before is not answered any more.
+func (s *Seats) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at, x := range s.known {
+		s.ask(at, x, time.Time{})
+	}
+}
+
+// Unmake takes away a room that a landline's join has made (XEP-0045 §10.1.1): it was gone, and the relay had not heard of it. nil: it has
+// made none.
+func (s *Seats) Unmake(e *stanza.Element) []byte {
+	room := stanza.Bare(e.Get("from"))
+	if e.Name.Local != "presence" || e.Get("type") != "" || !slices.Contains(statuses(e), "201") {
+		return nil
+	}
+	if r := s.rooms.at(room); r != nil {
+		s.rooms.lost(r, "item-not-found")
+	}
+	iq := stanza.AppendAttr([]byte("<iq type='set' id='unmake'"), "to", room)
+	return stanza.From(append(iq, "><query xmlns='"+stanza.NSMUCOwner+"'><destroy/></query></iq>"...), e.Get("to"))
+}
+
 // Keep lets landlines leave that have not spoken for long, as long as the login lasts.
 func (s *Seats) Keep(ctx context.Context, c Login) {
-	s.mu.Lock()
-	for _, x := range s.known { // what was asked before is not answered any more
-		x.asked = time.Time{}
-	}
-	s.mu.Unlock()
 	for wait.Pause(ctx, min(seatSweep, s.idle)) {
 		for _, leave := range s.leaving(time.Now()) {
 			if c.Write(leave) != nil {
@@ -198,6 +242,7 @@ func (s *Seats) leaving(now time.Time) (out [][]byte) {
 	}
 	for at, x := range s.known {
 		if _, in := there[at]; !in && now.Sub(x.used) >= s.idle {
+			s.ask(at, x, time.Time{})
 			delete(s.known, at)
 		}
 	}
@@ -232,26 +277,36 @@ func (s *Seats) Stray(e *stanza.Element) []byte {
 	return stanza.From(leavePresence(from), to)
 }
 
-// seatOf finds a landline in a room. It is to have a voice there. open: the room tells who is in it; crowd: how many landlines are.
-func (s *Seats) seatOf(at seatKey) (nick string, open bool, crowd int) {
+// standing is how a landline is with a room.
+type standing struct {
+	nick   string // empty: it has no seat with a voice
+	open   bool   // the room tells who is in it
+	banned bool
+	mute   bool // it sits there without a voice
+	crowd  int  // how many other landlines are in it
+}
+
+// seatOf finds a landline in a room.
+func (s *Seats) seatOf(at seatKey) (out standing) {
 	rs := s.rooms
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r := rs.at(at.room)
 	if r == nil {
-		return "", false, 0
+		return out
 	}
+	out.open, out.banned = r.open, r.who.affiliation(at.address) == outcast
 	for n, real := range r.people {
 		switch bare := stanza.Bare(real); {
 		case bare == at.address && r.who.roles[n] != visitor:
-			nick = n
+			out.nick = n
 		case bare == at.address:
-			return "", false, 0 // the room hears the relay only
+			out.mute, out.open = true, false // the room hears the relay only
 		case rs.cfg.landline(bare):
-			crowd++
+			out.crowd++
 		}
 	}
-	return nick, r.open, crowd
+	return out
 }
 
 // seated are all landlines that are in rooms.

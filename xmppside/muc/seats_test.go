@@ -3,6 +3,7 @@ package muc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -204,6 +205,109 @@ func TestSeatLeavesUnserved(t *testing.T) {
 			if got := string(b.Seats.Stray(stanzatest.Parse(t, text))); got != want {
 				t.Errorf("%s: wrote %q, want %q", text, got, want)
 			}
+		}
+	})
+}
+
+// Nobody speaks for whom the room has banned or muted while he sat in it, whatever becomes of what was on its way.
+func TestSeatTaken(t *testing.T) {
+	for what, take := range map[string]func(b *board){
+		"banned": func(b *board) {
+			b.Presence(stanzatest.Parse(b.t, "<presence type='unavailable' from='"+roomJID+"/Ann'><x xmlns='"+stanza.NSMUCUser+
+				"'><item affiliation='outcast' role='none' jid='"+seatJID+"/chatrelay'/><status code='301'/></x></presence>"))
+		},
+		"muted": func(b *board) { b.sit("Ann", visitor) },
+	} {
+		withSeats(t, func(b *board, c *seatLogin, try func() error) {
+			b.sit("Ann", "participant")
+			if err := try(); err != nil {
+				t.Fatal(err)
+			}
+			l := b.mustPost("2001")
+			l.As = seatJID
+			take(b)
+			b.Posts.Bounced(&Bounce{Ref: l.Ref, Room: roomJID, Why: bridge.Refuse("bounce_not_acceptable", "no"), Seat: true})
+			b.commit()
+			if why, ok := errors.AsType[*bridge.Refusal](try()); !ok || why.Reason != bridge.NotMember || c.last() != "" {
+				t.Errorf("%s: the relay speaks for him", what)
+			}
+		})
+	}
+}
+
+// However many speak in a room at once, few are let in at a time, and a room has only so many.
+func TestSeatsAtOnce(t *testing.T) {
+	withSeats(t, func(b *board, c *seatLogin, _ func() error) {
+		try := func(n int) error {
+			return b.Seats.Take(c, roomJID, fmt.Sprintf("3%03d@relay.chat.test/chatrelay", n), fmt.Sprint("N", n))
+		}
+		for n := range mostJoins + 5 {
+			later, ok := errors.AsType[bridge.RetryLater](try(n))
+			if wrote := c.last() != ""; !ok || wrote != (n < mostJoins) || !wrote && later.RetryIn() != seatQueue {
+				t.Fatalf("%d: %v, wrote: %v", n, later, wrote)
+			}
+		}
+		for n := range mostSeats + 5 {
+			b.Presence(stanzatest.Parse(t, stanzatest.OccupantPresence(roomJID, fmt.Sprint("N", n), fmt.Sprintf("3%03d@relay.chat.test/chatrelay", n), "")))
+			if err := try(n); err != nil {
+				t.Fatalf("%d sits: %v", n, err)
+			}
+		}
+		if err := try(500); err != nil || c.last() != "" {
+			t.Errorf("one more joins: %v", err)
+		}
+		b.Reset()
+		if len(b.Seats.joining) > 0 {
+			t.Errorf("left: %v", b.Seats.joining)
+		}
+	})
+}
+
+// A room that was gone is not made by a landline's join.
+func TestSeatMakesNoRoom(t *testing.T) {
+	withSeats(t, func(b *board, c *seatLogin, take func() error) {
+		joins(t, c, take(), "Ann")
+		made := stanzatest.Parse(t, strings.Replace(stanzatest.OccupantPresence(roomJID, "Ann", seatJID+"/chatrelay", "110 201"), "<presence ", "<presence to='"+seatJID+"/chatrelay' ", 1))
+		want := "<iq from='" + seatJID + "/chatrelay' type='set' id='unmake' to='" + roomJID + "'><query xmlns='" + stanza.NSMUCOwner + "'><destroy/></query></iq>"
+		if out := b.Seats.Unmake(made); string(out) != want || b.Joined(roomJID) {
+			t.Errorf("wrote %s; still in it: %v", out, b.Joined(roomJID))
+		}
+		if out := b.Seats.Unmake(stanzatest.Parse(t, stanzatest.OccupantPresence(roomJID, "Ann", seatJID+"/chatrelay", "110"))); out != nil {
+			t.Errorf("wrote %s", out)
+		}
+	})
+}
+
+// A landline's nick may have been another's: what is told of before does not prove that a post without its ids has arrived.
+func TestSeatOfAnotherBefore(t *testing.T) {
+	withSeats(t, func(b *board, _ *seatLogin, _ func() error) {
+		b.sit("Ann", "participant")
+		l := b.mustPost("2001")
+		l.As = seatJID
+		body := "<message type='groupchat' from='" + roomJID + "/Ann' id='x'><body>" + fmt.Sprint("body of ", l.Ref) + "</body>"
+		b.hear(body + "<delay xmlns='urn:xmpp:delay' from='" + roomJID + "' stamp='2026-11-30T00:00:00Z'/></message>")
+		b.commit()
+		b.want(l, bridgetest.Bound, "")
+		b.hear(body + "</message>")
+		b.commit()
+		b.want(l, bridgetest.Settled, "")
+	})
+}
+
+// What one sender says by two occupants keeps its order: the next one waits until the room has reflected the last.
+func TestSeatKeepsOrder(t *testing.T) {
+	withSeats(t, func(b *board, _ *seatLogin, _ func() error) {
+		first := b.mustPost("2001")
+		next := &Post{Ref: bridge.Ref{Msg: 1 << 40}, To: roomJID, From: "2001", As: seatJID}
+		if _, ok := errors.AsType[bridge.RetryLater](b.Posts.Reserve(next)); !ok {
+			t.Error("it overtakes")
+		}
+		if err := b.Posts.Reserve(&Post{Ref: bridge.Ref{Msg: 2 << 40}, To: roomJID, From: "2002", As: "2002@relay.chat.test"}); err != nil {
+			t.Errorf("another one waits: %v", err)
+		}
+		b.reflect(first)
+		if err := b.Posts.Reserve(next); err != nil {
+			t.Error(err)
 		}
 	})
 }
