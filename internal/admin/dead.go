@@ -55,10 +55,10 @@ func (s *Server) change(done string, do func(context.Context, bridge.Ref) error)
 	}
 }
 
-// changeSome changes a batch of those that the query picks; its answer says where the next batch begins.
+// changeSome changes a batch of those that the query selects; its answer says where the next batch begins.
 func (s *Server) changeSome(done string, do func(context.Context, Selection) (Batch, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p, err := parsePick(r.URL.Query())
+		p, err := parseSelection(r.URL.Query())
 		if err != nil {
 			fail(w, http.StatusBadRequest, err.Error())
 			return
@@ -75,8 +75,8 @@ func (s *Server) changeSome(done string, do func(context.Context, Selection) (Ba
 	}
 }
 
-// parsePick reads a pick. That all are meant must be said.
-func parsePick(q url.Values) (p Selection, err error) {
+// parseSelection reads a selection. That all are meant must be said.
+func parseSelection(q url.Values) (p Selection, err error) {
 	for name, values := range q {
 		value := values[0]
 		switch {
@@ -106,7 +106,7 @@ func parsePick(q url.Values) (p Selection, err error) {
 	return p, nil
 }
 
-// Query is a pick as changeSome reads it.
+// Query is a selection as changeSome reads it.
 func (p Selection) Query() string {
 	q := url.Values{}
 	for name, value := range map[string]string{"reason": p.Reason, "sender": p.From, "to": p.To} {

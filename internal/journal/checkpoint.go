@@ -15,7 +15,7 @@ const (
 	checkpointFull  = 100     // ms, where the journal is full and there is something to let go
 	checkpointPart  = 8       // at most this part of the limit
 	behindMost      = 4       // so many times that much, and the journal is full: what waits to be written is in memory
-	checkpointMost  = 2048    // messages taken or forgotten
+	checkpointMost  = 8192    // messages taken or forgotten
 )
 
 // unsaved is what the tables do not have yet. Guarded by Journal.mu; the writer alone changes it.
@@ -69,7 +69,7 @@ func (u *part) add(c *picture.Changes, bytes int, sum uint32) {
 }
 
 // compactLeast is less than a checkpoint leaves alone.
-const compactLeast = 32 * checkpointMost
+const compactLeast = 8 * checkpointMost
 
 // due tells whether it is time for a checkpoint.
 func (u *unsaved) due(ran, bytes int64, full bool) bool {
@@ -78,7 +78,7 @@ func (u *unsaved) due(ran, bytes int64, full bool) bool {
 	}
 	taken, deleted := len(u.changes.Taken), len(u.changes.Deleted)
 	return ran-u.since >= checkpointEvery || u.bytes >= bytes || taken+deleted >= checkpointMost ||
-		full && (deleted >= checkpointMost/32 || deleted > 0 && ran-u.since >= checkpointFull) // which makes room
+		full && (deleted >= checkpointMost/128 || deleted > 0 && ran-u.since >= checkpointFull) // which makes room
 }
 
 // errBehind answers those who need tables that know all.
