@@ -28,7 +28,8 @@ const (
 
 // BenchmarkRelay compares the relay's two directions, at full load and at 200 messages a second, with the servers
 // alone, a chat between two users of the XMPP server and a QoS 2 publish through the broker, and with the naive relay. With
-// PROFILE set to a file's absolute path it writes the relay's CPU profile there.
+// PROFILE set to a file's absolute path it writes the relay's CPU profile there; with BEFORE set to that of another build's
+// chatrelay, that one is measured in the same run, too.
 func BenchmarkRelay(b *testing.B) {
 	bin := build(b)
 	for _, x := range stage.XMPPServers() {
@@ -57,7 +58,10 @@ func BenchmarkFarBroker(b *testing.B) {
 }
 
 // binaries are what is measured.
-type binaries struct{ relay, naive string }
+type binaries struct {
+	relay, naive string
+	before       string // of another build; empty: none
+}
 
 func build(b *testing.B) binaries {
 	b.Helper()
@@ -74,22 +78,24 @@ func build(b *testing.B) binaries {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return binaries{relay, naive}
+	return binaries{relay: relay, naive: naive, before: os.Getenv("BEFORE")}
 }
 
 // Topics of inboxes.
 const (
-	relayInbox = "/chat/"
-	naiveInbox = "/naive/"
-	plainTopic = "alone/"
+	relayInbox  = "/chat/"
+	naiveInbox  = "/naive/"
+	beforeInbox = "/before/"
+	plainTopic  = "alone/"
 )
 
 // rig is servers, relays and clients.
 type rig struct {
-	relay *stage.Relay
+	relay, before *stage.Relay // before: of another build, or nil
 
 	xmpp, mqtt     *path    // the servers alone
 	naive, ours    [2]*path // to MQTT, to XMPP
+	theirs         []*path  // the same of the other build, where there is one
 	chat           []*clients.XMPP
 	inboxes        []*clients.MQTT
 	toMQTT, toXMPP heard
@@ -98,7 +104,7 @@ type rig struct {
 // newRig has both relays ready; the relay's way to the broker takes away in each direction.
 func newRig(b *testing.B, bin binaries, start func(testing.TB, servers.XMPPConfig) *servers.XMPP, away time.Duration) *rig {
 	b.Helper()
-	users := map[string]string{"receiver": "pw-receiver", "naive": "pw-naive"}
+	users := map[string]string{"receiver": "pw-receiver", "naive": "pw-naive", "before": "pw-before"}
 	for i := range 2 * senders {
 		users[name(i)] = "pw-" + name(i)
 	}
@@ -110,15 +116,22 @@ func newRig(b *testing.B, bin binaries, start func(testing.TB, servers.XMPPConfi
 		link.Delay(away)
 		url = "tcp://" + link.Addr()
 	}
-	h := &rig{toMQTT: newHeard(), toXMPP: newHeard(), relay: stage.NewRelay(b, bin.relay, map[string]string{
-		"MQTT_URL": url, "XMPP_JID": x.JID("receiver"), "XMPP_PASSWORD": x.Password("receiver"), "XMPP_ADDR": x.Addr,
-		"XMPP_TLS": "off",
-	})}
+	newRelay := func(binary, account, prefix string) *stage.Relay {
+		return stage.NewRelay(b, binary, map[string]string{
+			"MQTT_URL": url, "MQTT_CLIENT_ID": "bench-" + account, "TOPIC_PREFIX": strings.TrimSuffix(prefix, "/"),
+			"XMPP_JID": x.JID(account), "XMPP_PASSWORD": x.Password(account), "XMPP_ADDR": x.Addr, "XMPP_TLS": "off",
+			"LOG_FORMAT": "console", // how another build writes JSON is none of ours to judge
+		})
+	}
+	h := &rig{toMQTT: newHeard(), toXMPP: newHeard(), relay: newRelay(bin.relay, "receiver", relayInbox)}
 	h.relay.Start()
+	if bin.before != "" {
+		h.before = newRelay(bin.before, "before", beforeInbox)
+		h.before.Start()
+	}
 	pid := startNaive(b, bin.naive, map[string]string{
 		"MQTT_URL": m.URL, "PREFIX": naiveInbox, "JID": x.JID("naive"), "PASSWORD": x.Password("naive"), "XMPP_ADDR": x.Addr,
 	})
-	naivePid := func() int { return pid }
 	h.connect(b, x, m)
 	stanza := func(to func(int) string) func(context.Context, int, string) error {
 		return func(_ context.Context, i int, body string) error { return h.chat[i].Send(to(i), "chat", "", body) }
@@ -128,12 +141,20 @@ func newRig(b *testing.B, bin binaries, start func(testing.TB, servers.XMPPConfi
 			return h.inboxes[i].Publish(ctx, prefix+name(i+senders), []byte(body), 2)
 		}
 	}
+	both := func(suffix, account, prefix string, pid func() int) [2]*path {
+		return [2]*path{
+			{name: "XMPP to MQTT" + suffix, send: stanza(func(int) string { return x.JID(account) }), heard: h.toMQTT, pid: pid},
+			{name: "MQTT to XMPP" + suffix, send: publish(prefix), heard: h.toXMPP, pid: pid},
+		}
+	}
 	h.xmpp = &path{name: "XMPP alone", send: stanza(func(i int) string { return x.JID(name(i + senders)) }), heard: h.toXMPP}
 	h.mqtt = &path{name: "MQTT alone", send: publish(plainTopic), heard: h.toMQTT}
-	h.naive[0] = &path{name: "XMPP to MQTT, naive", send: stanza(func(int) string { return x.JID("naive") }), heard: h.toMQTT, pid: naivePid}
-	h.naive[1] = &path{name: "MQTT to XMPP, naive", send: publish(naiveInbox), heard: h.toXMPP, pid: naivePid}
-	h.ours[0] = &path{name: "XMPP to MQTT", send: stanza(func(int) string { return x.JID("receiver") }), heard: h.toMQTT, pid: h.relay.Pid}
-	h.ours[1] = &path{name: "MQTT to XMPP", send: publish(relayInbox), heard: h.toXMPP, pid: h.relay.Pid}
+	h.naive = both(", naive", "naive", naiveInbox, func() int { return pid })
+	h.ours = both("", "receiver", relayInbox, h.relay.Pid)
+	if h.before != nil {
+		theirs := both(", before", "before", beforeInbox, h.before.Pid)
+		h.theirs = theirs[:]
+	}
 	return h
 }
 
@@ -141,7 +162,7 @@ func newRig(b *testing.B, bin binaries, start func(testing.TB, servers.XMPPConfi
 func (h *rig) connect(b *testing.B, x *servers.XMPP, m *servers.Mosquitto) {
 	b.Helper()
 	for i := range 2 * senders {
-		mc := clients.MQTTConfig{Addr: m.Addr, ClientID: name(i), Subscribe: []string{relayInbox + name(i)}}
+		mc := clients.MQTTConfig{Addr: m.Addr, ClientID: name(i), Subscribe: []string{relayInbox + name(i), beforeInbox + name(i)}}
 		xc := clients.XMPPConfig{Addr: x.Addr, Domain: x.Domain, User: name(i), Password: x.Password(name(i))}
 		if i >= senders {
 			mc.Subscribe = append(mc.Subscribe, naiveInbox+name(i), plainTopic+name(i))
@@ -164,7 +185,14 @@ func (h *rig) connect(b *testing.B, x *servers.XMPP, m *servers.Mosquitto) {
 
 // paths are all of them, in the order in which they are measured.
 func (h *rig) paths() []*path {
-	return []*path{h.xmpp, h.mqtt, h.naive[0], h.ours[0], h.naive[1], h.ours[1]}
+	all := []*path{h.xmpp, h.mqtt}
+	for i, p := range h.ours {
+		all = append(all, h.naive[i], p)
+		if h.theirs != nil {
+			all = append(all, h.theirs[i])
+		}
+	}
+	return all
 }
 
 // measure runs all paths in turn, several times, and reports medians and ratios.
@@ -189,6 +217,9 @@ func (h *rig) load(b *testing.B, p *path) {
 	before := cpuTicks(b, p.pid())
 	p.rates = append(p.rates, p.run(b, each, 0).rate)
 	h.relay.Balanced() // its notices belong to it
+	if h.before != nil {
+		settle(b, h.before.Pid()) // so do that one's, whose status may be another
+	}
 	p.cpu = append(p.cpu, float64(cpuTicks(b, p.pid())-before)*1e6/ticksASec/each)
 }
 
@@ -216,6 +247,10 @@ func (h *rig) report(b *testing.B) {
 		b.ReportMetric(median(p.cpu)/median(n.cpu), unit(p.name, "of-naive-CPU"))
 		b.ReportMetric(p.p50/n.p50, unit(p.name, "of-naive-p50"))
 	}
+	for i, p := range h.theirs {
+		b.ReportMetric(median(h.ours[i].rates)/median(p.rates), unit(h.ours[i].name, "of-rate-before"))
+		b.ReportMetric(median(h.ours[i].cpu)/median(p.cpu), unit(h.ours[i].name, "of-CPU-before"))
+	}
 	b.ReportMetric(float64(memory(b, h.relay.Pid()))/(1<<20), "relay-RSS-MiB")
 	b.ReportMetric(0, "ns/op")
 }
@@ -241,6 +276,18 @@ func cpuTicks(b *testing.B, pid int) int64 {
 		b.Fatal(err)
 	}
 	return user + system
+}
+
+// settle waits until a process has used no CPU for a while, at most 5 s.
+func settle(b *testing.B, pid int) {
+	b.Helper()
+	for range 25 {
+		used := cpuTicks(b, pid)
+		time.Sleep(200 * time.Millisecond)
+		if cpuTicks(b, pid)-used <= 1 {
+			return
+		}
+	}
 }
 
 // memory is a process's resident bytes.
