@@ -102,7 +102,7 @@ func (c *Dispatcher) dispatch(ctx context.Context, out Outbound) {
 // deferTemporary holds the delivery's lane, and nothing else, for a while.
 func (c *Dispatcher) deferTemporary(out Outbound, err error) {
 	if soon, ok := errors.AsType[Untried](err); ok {
-		c.queue.Rest(out.Ref, soon.RetryIn())
+		c.queue.ReleaseAfter(out.Ref, soon.RetryIn())
 		return
 	}
 	n, waited := c.queue.Attempts(out.Ref)

@@ -213,7 +213,7 @@ func (l *fakeQueue) Hold(ref Ref, wait time.Duration, reason string) {
 	l.deferred = wait
 }
 
-func (l *fakeQueue) Rest(ref Ref, wait time.Duration) { l.say("rest %v: %v", ref, wait) }
+func (l *fakeQueue) ReleaseAfter(ref Ref, wait time.Duration) { l.say("rest %v: %v", ref, wait) }
 
 func (l *fakeQueue) Attempts(Ref) (int, time.Duration) { return l.tries, l.since }
 

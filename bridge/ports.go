@@ -178,8 +178,8 @@ type Queue interface {
 	// Hold is Defer for a delivery that was not tried, as it is not known yet whether it may leave: no attempt is
 	// counted, and what Attempts says begins anew.
 	Hold(ref Ref, wait time.Duration, reason string)
-	// Rest gives an unbound delivery back and lets its lane rest for a moment. Nothing is written, and nothing counted.
-	Rest(ref Ref, wait time.Duration)
+	// ReleaseAfter gives an unbound delivery back, and its lane pauses for a moment. Nothing is written, and nothing counted.
+	ReleaseAfter(ref Ref, wait time.Duration)
 	// Attempts says how often a delivery was deferred, and for how long in all: time in which its side was down is not in it.
 	Attempts(ref Ref) (n int, waited time.Duration)
 	// Settle closes deliveries, bound or handed out. See Inflight.Settle.

@@ -127,7 +127,7 @@ func deferHolds(j *kit) {
 	j.Defer(r[1], time.Hour, "busy")
 	j.take(direct(bridge.XMPP, "1001", "1003", "another lane"))
 	j.wantMail(bridge.MQTT, "1003", "")
-	j.nothing(bridge.MQTT) // the fourth of the lane rests too
+	j.nothing(bridge.MQTT) // the fourth of the lane waits too
 	if n, _ := j.Attempts(r[1]); n != 1 {
 		j.Errorf("%d attempts, want 1", n)
 	}

@@ -163,9 +163,9 @@ func (q meteredQueue) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 	q.Queue.Hold(ref, wait, reason)
 }
 
-func (q meteredQueue) Rest(ref bridge.Ref, wait time.Duration) {
+func (q meteredQueue) ReleaseAfter(ref bridge.Ref, wait time.Duration) {
 	q.m.requeued(ref)
-	q.Queue.Rest(ref, wait)
+	q.Queue.ReleaseAfter(ref, wait)
 }
 
 func (q meteredQueue) Settle(results ...bridge.Result) {

@@ -50,7 +50,7 @@ func (i idleQueue) Next(context.Context, bridge.SideID) (bridge.Outbound, error)
 func (idleQueue) Release(bridge.Ref)                      {}
 func (idleQueue) Defer(bridge.Ref, time.Duration, string) {}
 func (idleQueue) Hold(bridge.Ref, time.Duration, string)  {}
-func (idleQueue) Rest(bridge.Ref, time.Duration)          {}
+func (idleQueue) ReleaseAfter(bridge.Ref, time.Duration)  {}
 func (idleQueue) Settle(...bridge.Result)                 {}
 
 func (idleSide) Bind(bridge.Ref, []byte) uint64 { return 0 }
@@ -98,7 +98,7 @@ func TestMeter(t *testing.T) {
 		"given back":      {bridge.KindChat, func(_ *meterRig, q meteredQueue, _ meteredSideJournal) { q.Release(ref) }, nil, 0},
 		"deferred":        {bridge.KindChat, func(_ *meterRig, q meteredQueue, _ meteredSideJournal) { q.Defer(ref, 0, "") }, nil, 0},
 		"held":            {bridge.KindChat, func(_ *meterRig, q meteredQueue, _ meteredSideJournal) { q.Hold(ref, 0, "") }, nil, 0},
-		"not tried":       {bridge.KindChat, func(_ *meterRig, q meteredQueue, _ meteredSideJournal) { q.Rest(ref, 0) }, nil, 0},
+		"not tried":       {bridge.KindChat, func(_ *meterRig, q meteredQueue, _ meteredSideJournal) { q.ReleaseAfter(ref, 0) }, nil, 0},
 		"a receipt":       {bridge.KindReceipt, func(_ *meterRig, _ meteredQueue, s meteredSideJournal) { s.Bind(ref, nil); s.Settle(settled) }, nil, 0},
 		"a receipt goes":  {bridge.KindReceipt, func(_ *meterRig, _ meteredQueue, s meteredSideJournal) { s.Bind(ref, nil) }, nil, 1},
 		"of before": {bridge.KindChat, func(_ *meterRig, q meteredQueue, s meteredSideJournal) {

@@ -102,12 +102,12 @@ func TestCheckpointFailsAnywhere(t *testing.T) {
 func TestTablesAreLocked(t *testing.T) {
 	o := options(t.TempDir())
 	c := newClock()
-	said := &lockedLog{lines: map[string]int{}}
-	o.MaxBytes, o.Sync, o.Notices, o.Clock, o.Log = 8<<20, "os", bridge.Notices{}, c.Now, zerolog.New(said)
+	logged := &lockedLog{lines: map[string]int{}}
+	o.MaxBytes, o.Sync, o.Notices, o.Clock, o.Log = 8<<20, "os", bridge.Notices{}, c.Now, zerolog.New(logged)
 	b := openTest(t, o)
-	said.mu.Lock()
-	said.j = b.Journal
-	said.mu.Unlock()
+	logged.mu.Lock()
+	logged.j = b.Journal
+	logged.mu.Unlock()
 	b.live(1)
 	db := rawDB(t, o.Dir, sqlite.FileName)
 	defer db.Close()
@@ -146,11 +146,11 @@ func TestTablesAreLocked(t *testing.T) {
 		return b.Append(t.Context(), []*bridge.Record{r}) == nil && r.Outcome != bridge.OutcomeFull
 	})
 	b.killed("when they are free")
-	said.mu.Lock()
-	defer said.mu.Unlock()
+	logged.mu.Lock()
+	defer logged.mu.Unlock()
 	for _, text := range []string{"the tables of the journal cannot be brought up to date for now: the log goes on", "the tables of the journal are up to date again"} {
-		if said.lines[text] != 1 {
-			t.Errorf("%q was said %d times", text, said.lines[text])
+		if logged.lines[text] != 1 {
+			t.Errorf("%q was logged %d times", text, logged.lines[text])
 		}
 	}
 	b.sum()

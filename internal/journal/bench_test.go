@@ -10,7 +10,7 @@ import (
 
 const benchBatch = 256
 
-// BenchmarkWay is the whole life of a message and its notice: append, next, bind, close, in batches.
+// BenchmarkWay is the whole way of a message and its notice: append, next, bind, close, in batches.
 func BenchmarkWay(b *testing.B) {
 	for _, sync := range []string{"full", "os"} {
 		b.Run(sync, func(b *testing.B) {

@@ -128,12 +128,12 @@ func TestStopBesideCheckpoint(t *testing.T) {
 		h.release(fails)
 		must(t, <-closed)
 		h.end()
-		var stand, last int64
+		var position, last int64
 		tables, log := rawDB(t, h.opt.Dir, sqlite.FileName), rawDB(t, h.opt.Dir, sqlite.LogName)
-		must(t, errors.Join(tables.QueryRow("SELECT v FROM meta WHERE k = 'log_n'").Scan(&stand), log.QueryRow("SELECT max(n) FROM log").Scan(&last)))
+		must(t, errors.Join(tables.QueryRow("SELECT v FROM meta WHERE k = 'log_n'").Scan(&position), log.QueryRow("SELECT max(n) FROM log").Scan(&last)))
 		must(t, errors.Join(tables.Close(), log.Close()))
-		if stand == 0 || stand != last {
-			t.Errorf("the tables stand at %d, the log at %d", stand, last)
+		if position == 0 || position != last {
+			t.Errorf("the tables stand at %d, the log at %d", position, last)
 		}
 	}
 }

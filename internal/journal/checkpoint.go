@@ -144,7 +144,7 @@ func (j *Journal) collect(wait bool) error {
 		s.batch.Undo()
 		u.back(s.part)
 		u.notNow = j.ran() + retryMost.Milliseconds()
-		if now := j.opt.Clock(); u.warned.IsZero() || now.Sub(u.warned) >= warnAgain {
+		if now := j.opt.Clock(); u.warned.IsZero() || now.Sub(u.warned) >= warnEvery {
 			u.warned = now
 			j.logLines.later(j.log.Warn().Err(err).Int64("behind", u.bytes), "the tables of the journal cannot be brought up to date for now: the log goes on")
 		}

@@ -95,18 +95,18 @@ func (soon) RetryIn() time.Duration { return 0 }
 // deferrals shows what the dispatcher does with a delivery that cannot leave.
 type deferrals struct {
 	bridge.Queue
-	said chan string
+	outcomes chan string
 }
 
 func (d deferrals) Defer(ref bridge.Ref, wait time.Duration, reason string) {
 	d.Queue.Defer(ref, wait, reason)
 	if reason != (soon{}).Error() {
-		d.said <- reason
+		d.outcomes <- reason
 	}
 }
 
 func (d deferrals) Settle(results ...bridge.Result) {
-	d.said <- fmt.Sprint("dead: ", results[0].Err)
+	d.outcomes <- fmt.Sprint("dead: ", results[0].Err)
 	d.Queue.Settle(results...)
 }
 
@@ -136,10 +136,10 @@ func TestAwayIsNotWaiting(t *testing.T) {
 				defer close(done)
 				_ = bridge.NewDispatcher(q, turningSide{send: send}, nil, c.Now, zerolog.Nop()).Run(ctx)
 			}()
-			said := <-q.said
+			outcome := <-q.outcomes
 			end()
 			<-done
-			return said
+			return outcome
 		}
 		n := 0
 		turned := func() error {

@@ -71,7 +71,7 @@ func (j *Journal) committed(c *picture.Changes) {
 	for _, x := range c.Cut {
 		j.uncache(x.Message)
 	}
-	for _, p := range c.Born {
+	for _, p := range c.Inserted {
 		if !p.Finished() {
 			j.queueDelivery(j.place(p))
 		}
@@ -89,7 +89,7 @@ func (j *Journal) committed(c *picture.Changes) {
 			j.queueDelivery(s)
 		}
 	}
-	for _, m := range c.Again { // pending again: back into the lists by age
+	for _, m := range c.Resumed { // pending again: back into the lists by age
 		older := func(x *picture.Message) bool { return x.Ran <= m.Ran }
 		j.byAge.Insert(m, older)
 		if !m.Delayed {

@@ -13,14 +13,14 @@ import (
 	"chatrelay/test/sqlfault"
 )
 
-// life is the three transactions of a message: in, out, done. Each step is acknowledged before the next.
-type life struct {
+// incarnation is the three transactions of a message: in, out, done. Each step is acknowledged before the next.
+type incarnation struct {
 	*testJournal
 	ref  bridge.Ref
 	done int // steps that were acknowledged
 }
 
-func lifeRecord() *bridge.Record {
+func incarnationRecord() *bridge.Record {
 	r := direct(bridge.XMPP, "1001", "1002", "hello")
 	r.WireKey = key("archive id")
 	r.State = []bridge.StateRow{{Key: "h", Value: []byte("7")}}
@@ -28,9 +28,9 @@ func lifeRecord() *bridge.Record {
 }
 
 // steps go on until one is not acknowledged.
-func (l *life) steps() {
+func (l *incarnation) steps() {
 	for _, step := range []func() error{
-		func() error { return l.Append(l.t.Context(), []*bridge.Record{lifeRecord()}) },
+		func() error { return l.Append(l.t.Context(), []*bridge.Record{incarnationRecord()}) },
 		func() error {
 			o, err := l.Next(l.t.Context(), bridge.MQTT)
 			if err != nil {
@@ -52,14 +52,14 @@ func (l *life) steps() {
 }
 
 // Facts about a journal after none, one, two, three of the steps.
-var lifeFacts = []string{
+var incarnationFacts = []string{
 	"received 0, delivered 0, pending 0, state map[] map[], bound [], deliveries []",
 	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [], deliveries [inbox pending]",
 	"received 1, delivered 0, pending 1, state map[] map[h:7], bound [packet 1], deliveries [inbox bound]",
 	"received 1, delivered 1, pending 0, state map[id:1] map[h:7], bound [], deliveries [notice pending]",
 }
 
-// facts says what a journal holds of a life.
+// facts says what a journal holds of an incarnation.
 func (b *testJournal) facts() string {
 	b.t.Helper()
 	ctx := b.t.Context()
@@ -103,13 +103,13 @@ func (b *testJournal) facts() string {
 func (b *testJournal) stage() int {
 	b.t.Helper()
 	got := b.facts()
-	for i, want := range lifeFacts {
+	for i, want := range incarnationFacts {
 		if got != want {
 			continue
 		}
 		b.sum()
 		// The keys went with the first step, or not at all.
-		again, wired := lifeRecord(), lifeRecord()
+		again, wired := incarnationRecord(), incarnationRecord()
 		again.Redelivered, again.WireKey = true, again.Keys[0]
 		again.WireKey[0]++
 		wired.Keys[0][0]++
@@ -138,7 +138,7 @@ func emptyFolder(t *testing.T) string {
 	return dir
 }
 
-// TestStopAnywhere stops the process before and after each statement of a message's life.
+// TestStopAnywhere stops the process before and after each statement of a message's way.
 func TestStopAnywhere(t *testing.T) {
 	empty := emptyFolder(t)
 	for _, after := range []bool{false, true} {
@@ -149,7 +149,7 @@ func TestStopAnywhere(t *testing.T) {
 	}
 }
 
-// stopAt tells whether the life had that many statements.
+// stopAt tells whether the incarnation had that many statements.
 func stopAt(t *testing.T, empty string, n int, after bool) bool {
 	f, name := sqlfault.New(t)
 	o := options(copyFolder(t, empty))
@@ -158,7 +158,7 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &life{testJournal: &testJournal{j, t, nil}}
+	l := &incarnation{testJournal: &testJournal{j, t, nil}}
 	seen, left, at := 0, "", ""
 	f.Set(func(query string, ran bool) error {
 		if left != "" {
@@ -195,7 +195,7 @@ func TestLogCut(t *testing.T) {
 	f, name := sqlfault.New(t)
 	o := options(copyFolder(t, emptyFolder(t)))
 	o.driver = name
-	l := &life{testJournal: openTest(t, o)}
+	l := &incarnation{testJournal: openTest(t, o)}
 	var dirs []string // after each commit
 	f.Set(func(query string, ran bool) error {
 		if ran && appends(query) {
@@ -217,9 +217,9 @@ func TestLogCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := openTest(t, Options{Dir: dir, Sync: "os", Notices: bridge.Notices{Sent: true, Delayed: true, Failed: true}})
-		want := lifeFacts[2]
+		want := incarnationFacts[2]
 		if cut == len(after) {
-			want = lifeFacts[3]
+			want = incarnationFacts[3]
 		}
 		if got := b.facts(); got != want {
 			t.Fatalf("cut at %d of %d..%d:\n%s\nwant\n%s", cut, start, len(after), got, want)
@@ -252,7 +252,7 @@ func logOf(t *testing.T, dir string) []byte {
 	return b
 }
 
-// TestNoRoomAnywhere has the disk full at one statement of a message's life: nothing is lost or doubled, and
+// TestNoRoomAnywhere has the disk full at one statement of a message's way: nothing is lost or doubled, and
 // the journal goes on by itself.
 func TestNoRoomAnywhere(t *testing.T) {
 	lacking, empty := sqlfault.NoRoom(t), emptyFolder(t)
@@ -269,7 +269,7 @@ func TestNoRoomAnywhere(t *testing.T) {
 		f.Set(hook)
 		goOn(b, at)
 		f.Set(nil)
-		if got := b.facts(); got != lifeFacts[3] {
+		if got := b.facts(); got != incarnationFacts[3] {
 			t.Fatalf("no room at %q: %s", at, got)
 		}
 		b = b.reopen(options(o.Dir))
@@ -287,7 +287,7 @@ func TestNoRoomAnywhere(t *testing.T) {
 func goOn(b *testJournal, at string) {
 	b.t.Helper()
 	for {
-		err := b.Append(b.t.Context(), []*bridge.Record{lifeRecord()})
+		err := b.Append(b.t.Context(), []*bridge.Record{incarnationRecord()})
 		if err == nil {
 			break
 		}

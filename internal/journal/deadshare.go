@@ -59,7 +59,7 @@ func (o *shedOp) prepare() {
 		return
 	}
 	if o.refs, o.err = o.j.tables.OldestDead(deadChunk); o.err == nil {
-		o.read, o.err = o.j.recall(o.refs)
+		o.read, o.err = o.j.readDead(o.refs)
 	}
 }
 
@@ -91,7 +91,7 @@ func (o *shedOp) decide(d *decision) {
 
 // logShed logs what was put away, not more often than once a minute.
 func (j *Journal) logShed() {
-	if now := j.opt.Clock(); j.shed.n > 0 && now.Sub(j.shed.at) >= warnAgain {
+	if now := j.opt.Clock(); j.shed.n > 0 && now.Sub(j.shed.at) >= warnEvery {
 		j.logLines.later(j.log.Warn().Int("deliveries", j.shed.n).Int64("dead", j.pic.Dead.N).Int64("bytes", j.pic.Dead.Bytes).Int64("limit", j.opt.MaxBytes),
 			"dead letters were over their quarter of the journal: the oldest were put away; look at the rest (chatrelay journal ls -dead)")
 		j.shed.n, j.shed.at = 0, now

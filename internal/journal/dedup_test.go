@@ -128,10 +128,10 @@ func TestMorePendingThanKeys(t *testing.T) {
 	o := options(t.TempDir())
 	o.DedupMaxKeys, o.Notices, o.Sync, o.driver = 80, bridge.Notices{}, "os", name
 	b := openTest(t, o)
-	var turns atomic.Int64
+	var roundRobin atomic.Int64
 	f.Set(func(query string, ran bool) error {
 		if ran && strings.HasPrefix(query, "INSERT INTO seen") {
-			turns.Add(1)
+			roundRobin.Add(1)
 		}
 		return nil
 	})
@@ -139,7 +139,7 @@ func TestMorePendingThanKeys(t *testing.T) {
 	for i := range n {
 		b.want(direct(bridge.XMPP, "1001", "1002", fmt.Sprint(i)), bridge.OutcomeTaken)
 	}
-	if rows := turns.Load(); rows > n+2*n/10 {
+	if rows := roundRobin.Load(); rows > n+2*n/10 {
 		t.Errorf("%d rows of keys were written for %d messages", rows, n)
 	}
 	for i := range n {

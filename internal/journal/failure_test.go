@@ -126,7 +126,7 @@ func TestPaceDoesNotSpin(t *testing.T) {
 
 // What the journal itself refuses is told where there is no verdict to say it; a requeue does not tell it again; and
 // of many retries of what failed few are answered.
-func TestFailureIsToldOnce(t *testing.T) {
+func TestFailureIsReportedOnce(t *testing.T) {
 	b := openTest(t, options("memory"))
 	r := direct(bridge.XMPP, "1001", "1002", "nobody to bring it to")
 	r.Deliveries, r.Reply = nil, bridge.ParseReplyTo("one\x00one/x\x00r0")

@@ -144,7 +144,7 @@ func TestUnfinishedBirth(t *testing.T) {
 	b := openTest(t, options(dir))
 	b.want(direct(bridge.XMPP, "1001", "1002", "a"), bridge.OutcomeTaken)
 	b.end()
-	// Between the new file's name and the stamp in the lock.
+	// Between the new file's name and the journal's id in the lock file.
 	must(t, os.Truncate(filepath.Join(dir, sqlite.LockName), 0))
 	b = openTest(t, options(dir))
 	b.wantCount(received, bridge.XMPP, "", 1)

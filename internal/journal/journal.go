@@ -172,7 +172,7 @@ func open(o Options) (_ *Journal, err error) {
 	if err := j.load(); err != nil {
 		return nil, err
 	}
-	return j, j.tables.Stamp()
+	return j, j.tables.WriteID()
 }
 
 // ID is the journal's random id.

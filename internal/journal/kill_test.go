@@ -75,15 +75,15 @@ func TestChild(t *testing.T) {
 // TestKill kills a writing process again and again. What it had acknowledged is there.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
-	said := map[string]map[string]bool{"took": {}, "bound": {}, "closed": {}}
+	reported := map[string]map[string]bool{"took": {}, "bound": {}, "closed": {}}
 	for round := range 5 {
-		runAndKill(t, dir, round, said, func() {})
-		checkKilled(t, dir, said)
+		runAndKill(t, dir, round, reported, func() {})
+		checkKilled(t, dir, reported)
 	}
 }
 
 // runAndKill lets a child write for a while; before is called when it is time to kill it.
-func runAndKill(t *testing.T, dir string, round int, said map[string]map[string]bool, before func()) {
+func runAndKill(t *testing.T, dir string, round int, reported map[string]map[string]bool, before func()) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$")
 	c.Env = append(os.Environ(), childDir+"="+dir, childRound+"="+strconv.Itoa(round))
@@ -96,13 +96,13 @@ func runAndKill(t *testing.T, dir string, round int, said map[string]map[string]
 	for n := 0; ; n++ {
 		line, err := lines.ReadString('\n')
 		if err == io.EOF {
-			break // a line that was cut was not said
+			break // a line that was cut was not reported
 		}
 		must(t, err)
 		what, id, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch {
-		case said[what] != nil:
-			said[what][id] = true
+		case reported[what] != nil:
+			reported[what][id] = true
 		case n <= most:
 			t.Fatalf("the child says %q", line)
 		}
@@ -116,7 +116,7 @@ func runAndKill(t *testing.T, dir string, round int, said map[string]map[string]
 	}
 }
 
-func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
+func checkKilled(t *testing.T, dir string, reported map[string]map[string]bool) {
 	t.Helper()
 	o := options(dir)
 	o.Notices = bridge.Notices{}
@@ -133,7 +133,7 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 		}
 	}
 	var recs []*bridge.Record
-	for id := range said["took"] {
+	for id := range reported["took"] {
 		w := strings.Split(id, "-")[1]
 		r := direct(bridge.XMPP, w, "1002", id)
 		r.Redelivered = true
@@ -145,12 +145,12 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 			t.Errorf("%s was acknowledged, and is not known", r.Body)
 		}
 	}
-	for id := range said["bound"] {
-		if !said["closed"][id] && !inflight[id] && !closedSilently(b, id) {
+	for id := range reported["bound"] {
+		if !reported["closed"][id] && !inflight[id] && !closedSilently(b, id) {
 			t.Errorf("%s was bound, and is not", id)
 		}
 	}
-	for id := range said["closed"] {
+	for id := range reported["closed"] {
 		if inflight[id] {
 			t.Errorf("%s was closed, and is bound", id)
 		}
@@ -165,13 +165,13 @@ func checkKilled(t *testing.T, dir string, said map[string]map[string]bool) {
 		}
 		body, err := b.body(t.Context(), d.Message)
 		must(t, err)
-		if waits[string(body)] || said["bound"][string(body)] {
+		if waits[string(body)] || reported["bound"][string(body)] {
 			t.Errorf("%s comes twice", body)
 		}
 		waits[string(body)] = true
 	}
-	for id := range said["took"] {
-		if !waits[id] && !inflight[id] && !said["closed"][id] && !closedSilently(b, id) {
+	for id := range reported["took"] {
+		if !waits[id] && !inflight[id] && !reported["closed"][id] && !closedSilently(b, id) {
 			t.Errorf("%s is lost", id)
 		}
 	}

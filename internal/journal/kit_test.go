@@ -202,9 +202,9 @@ func (b *testJournal) sync() {
 	})
 }
 
-func (b *testJournal) bind(ref bridge.Ref, how string) {
+func (b *testJournal) bind(ref bridge.Ref, binding string) {
 	b.t.Helper()
-	if err := b.Wait(b.t.Context(), b.Bind(ref, []byte(how))); err != nil {
+	if err := b.Wait(b.t.Context(), b.Bind(ref, []byte(binding))); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -58,7 +58,7 @@ func (n *lane) remove(d *delivery) bool {
 
 // readyQueue holds the lanes of one side that have something to hand out, in turn. Guarded by Journal.mu.
 type readyQueue struct {
-	turns                     // of the lanes that are ready
+	roundRobin                // of the lanes that are ready
 	backingOff backoffHeap    // back off
 	wakeup     wait.Broadcast // something may have become ready
 	// unbound are deliveries whose bind has failed, by lane, until they are bound or closed.

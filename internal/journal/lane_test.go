@@ -8,9 +8,9 @@ import (
 	"chatrelay/bridge"
 )
 
-// A lane whose turn comes in the last moment of its rest is no trouble, though its time may have come by the next look
+// A lane whose turn comes in the last moment of its pause does no harm, though its time may have come by the next look
 // at the clock.
-func TestTurnAtTheEndOfARest(t *testing.T) {
+func TestTurnAtTheEndOfAPause(t *testing.T) {
 	c := &steppable{clock: newClock()}
 	o := options("memory")
 	var ticks atomic.Int64 // pass with each look
@@ -37,8 +37,8 @@ func TestTurnAtTheEndOfARest(t *testing.T) {
 	}
 }
 
-// A lane that has gone while it was to rest does not take another one of its name away.
-func TestRestOutlivesItsLane(t *testing.T) {
+// A lane that has gone while it was to pause does not take another one of its name away.
+func TestPauseOutlivesItsLane(t *testing.T) {
 	c := &steppable{clock: newClock()}
 	o := options("memory")
 	o.Clock, o.Elapsed, o.Notices = c.Now, c.elapsed, bridge.Notices{}
@@ -62,14 +62,14 @@ func TestRestOutlivesItsLane(t *testing.T) {
 }
 
 // TestRest: a delivery that was not tried is first in its lane again, soon, and nothing is written of it.
-func TestRest(t *testing.T) {
+func TestReleaseAfter(t *testing.T) {
 	c := &steppable{clock: newClock()}
 	o := options("memory")
 	o.Clock, o.Elapsed = c.Now, c.elapsed
 	b := openTest(t, o)
 	b.append(direct(bridge.XMPP, "1001", "1002", "one"), direct(bridge.XMPP, "1001", "1002", "two"))
 	first := b.next(bridge.MQTT).Ref
-	b.Rest(first, 50*time.Millisecond)
+	b.ReleaseAfter(first, 50*time.Millisecond)
 	c.pass(49 * time.Millisecond)
 	b.nothing(bridge.MQTT)
 	c.pass(time.Millisecond)

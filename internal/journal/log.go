@@ -7,7 +7,7 @@ import (
 	"chatrelay/internal/journal/sqlite"
 )
 
-// Log keeps the frames of a journal: with them it could be made again. One goroutine appends, cuts and tidies up; any may
+// Log keeps the frames of a journal: with them it could be made again. One goroutine appends, cuts and vacuums; any may
 // read.
 type Log interface {
 	// Append writes frame n, one more than the last. nil: it is durable. sqlite.ErrFull: it is not, and may be tried again.
@@ -23,8 +23,8 @@ type Log interface {
 	Probe(bytes int) error
 	// Room is how many bytes it fills.
 	Room() (int64, error)
-	// Tidy is for an idle moment.
-	Tidy() error
+	// Vacuum is for an idle moment: it gives back the space of what was cut.
+	Vacuum() error
 	Close() error
 }
 
@@ -66,5 +66,5 @@ func (l *memoryLog) Cut(below uint64) {
 
 func (l *memoryLog) Probe(int) error      { return nil }
 func (l *memoryLog) Room() (int64, error) { return 0, nil }
-func (l *memoryLog) Tidy() error          { return nil }
+func (l *memoryLog) Vacuum() error        { return nil }
 func (l *memoryLog) Close() error         { return nil }

@@ -27,11 +27,11 @@ type lockedLog struct {
 func (l *lockedLog) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var said struct{ Message string }
-	if err := json.Unmarshal(bytes.TrimSpace(line), &said); err != nil || l.j == nil {
+	var event struct{ Message string }
+	if err := json.Unmarshal(bytes.TrimSpace(line), &event); err != nil || l.j == nil {
 		return len(line), err
 	}
-	l.lines[said.Message]++
+	l.lines[event.Message]++
 	for range 200 {
 		if l.j.mu.TryLock() {
 			l.j.mu.Unlock()
@@ -39,7 +39,7 @@ func (l *lockedLog) Write(line []byte) (int, error) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	l.locked = append(l.locked, said.Message)
+	l.locked = append(l.locked, event.Message)
 	return len(line), nil
 }
 

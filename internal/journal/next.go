@@ -52,15 +52,15 @@ func (j *Journal) Next(ctx context.Context, side bridge.SideID) (bridge.Outbound
 		}
 		if !sqlite.Permanent(err) {
 			j.log.Warn().Err(err).Stringer("ref", d.Ref()).Msg("a delivery cannot be read from the journal for now")
-			j.Defer(d.Ref(), readAgain, "unreadable")
+			j.Defer(d.Ref(), rereadPause, "unreadable")
 			continue
 		}
 		j.buryUnreadable(d, err)
 	}
 }
 
-// readAgain is for how long the lane of a delivery rests that could not be read.
-const readAgain = time.Second
+// rereadPause is for how long the lane of a delivery pauses that could not be read.
+const rereadPause = time.Second
 
 // buryUnreadable makes a dead letter of a delivery that cannot be made from the journal.
 func (j *Journal) buryUnreadable(d *delivery, err error) {
@@ -181,8 +181,8 @@ func (j *Journal) Hold(ref bridge.Ref, wait time.Duration, reason string) {
 	j.put(&deferOp{picture.PutOff{Ref: ref, Until: j.nowMS() + wait.Milliseconds(), Reason: reason}})
 }
 
-// Rest implements bridge.Queue.
-func (j *Journal) Rest(ref bridge.Ref, wait time.Duration) {
+// ReleaseAfter implements bridge.Queue.
+func (j *Journal) ReleaseAfter(ref bridge.Ref, wait time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if d := j.deliveryOf(ref); d != nil && d.state == handedOut {

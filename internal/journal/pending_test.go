@@ -137,7 +137,7 @@ func (b *testJournal) delayAll() {
 }
 
 // What is answered leaves memory with its answer.
-func TestAnswersLeaveMemory(t *testing.T) {
+func TestAnswersAreUnloaded(t *testing.T) {
 	b := openTest(t, options("memory"))
 	b.append(one(bridge.MQTT, 1))
 	b.delayAll()

@@ -146,11 +146,11 @@ func TestPictureIsTheFile(t *testing.T) {
 
 type thrower struct {
 	*testJournal
-	rnd  *rand.Rand
-	c    *clock
-	n    int
-	hand []bridge.Ref
-	all  []bridge.Ref
+	rnd    *rand.Rand
+	c      *clock
+	n      int
+	handed []bridge.Ref
+	all    []bridge.Ref
 }
 
 func (w *thrower) throw() {
@@ -188,22 +188,22 @@ func (w *thrower) throw() {
 		w.mu.Lock()
 		d, _ := w.Journal.next(w.ready[1+w.rnd.IntN(2)])
 		if d != nil {
-			w.hand, w.all = append(w.hand, d.Ref()), append(w.all, d.Ref())
+			w.handed, w.all = append(w.handed, d.Ref()), append(w.all, d.Ref())
 		}
 		w.mu.Unlock()
 	case 6, 7:
-		w.Bind(any(w.hand), fmt.Append(nil, w.n))
+		w.Bind(any(w.handed), fmt.Append(nil, w.n))
 	case 8:
-		w.Unbind(any(w.hand), any(w.hand))
+		w.Unbind(any(w.handed), any(w.handed))
 	case 9:
-		w.Settle(bridge.Result{Ref: any(w.hand), Unproven: w.rnd.IntN(2) == 0}, bridge.Result{Ref: any(w.hand), Err: why})
+		w.Settle(bridge.Result{Ref: any(w.handed), Unproven: w.rnd.IntN(2) == 0}, bridge.Result{Ref: any(w.handed), Err: why})
 	case 10:
 		w.Bounce(any(w.all), why)
 	case 11:
 		if w.rnd.IntN(2) == 0 {
-			w.Release(any(w.hand))
+			w.Release(any(w.handed))
 		} else {
-			w.Defer(any(w.hand), 0, "later")
+			w.Defer(any(w.handed), 0, "later")
 		}
 	case 12:
 		ok(w.Delayed(ctx, 10*time.Minute))

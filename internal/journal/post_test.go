@@ -33,6 +33,6 @@ func TestPostIsKept(t *testing.T) {
 	b.bury(asks("requeued, after a restart"), bridge.Refuse("not_a_member", "still"))
 	b.wantNotice("1001", "a|failed|still")
 	b = b.reopen(o)
-	must(t, b.Requeue(t.Context(), ref)) // recalled from the file
+	must(t, b.Requeue(t.Context(), ref)) // read back from the file
 	asks("requeued from the file")
 }

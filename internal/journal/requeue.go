@@ -70,7 +70,7 @@ func (o *changeDeadOp) end(_ *Journal, err error) bool {
 }
 
 // prepare reads the messages before the writer takes the lock.
-func (o *changeDeadOp) prepare() { o.read, o.err = o.j.recall(o.refs) }
+func (o *changeDeadOp) prepare() { o.read, o.err = o.j.readDead(o.refs) }
 
 // decide looks at all before it changes any.
 func (o *changeDeadOp) decide(d *decision) {
@@ -101,7 +101,7 @@ func (o *changeDeadOp) decide(d *decision) {
 	}
 }
 
-// recalled is messages with their dead deliveries as the file has them.
+// recalled are messages with their dead deliveries as the file has them.
 type recalled map[uint64]*recalledMessage
 
 type recalledMessage struct {
@@ -109,12 +109,12 @@ type recalledMessage struct {
 	made *picture.Message
 }
 
-// recall reads them. By the writer only. What the tables have not been told yet they must be told before.
-func (j *Journal) recall(refs []bridge.Ref) (recalled, error) {
+// readDead reads them. By the writer only. What the tables have not been told yet they must be told before.
+func (j *Journal) readDead(refs []bridge.Ref) (recalled, error) {
 	if err := upToDate(j); err != nil {
 		return nil, err
 	}
-	found, err := j.tables.Recall(refs)
+	found, err := j.tables.ReadDead(refs)
 	read := make(recalled, len(found))
 	for id, m := range found {
 		read[id] = &recalledMessage{DeadMessage: m}
@@ -144,8 +144,8 @@ func (d *decision) dead(read recalled, ref bridge.Ref) *picture.Delivery {
 	return nil
 }
 
-// recall says with what the picture has not what is about to be changed.
-func (d *decision) recall(read recalled, p *picture.Delivery) {
+// addDead adds the fact with which the picture learns what is about to be changed and it has not.
+func (d *decision) addDead(read recalled, p *picture.Delivery) {
 	id := p.Message.ID
 	if d.raised[p.Ref()] = p; d.j.pic.Messages[id] == nil && !d.recalled[id] {
 		d.recalled[id] = true
@@ -154,7 +154,7 @@ func (d *decision) recall(read recalled, p *picture.Delivery) {
 }
 
 func (d *decision) requeue(read recalled, p *picture.Delivery) {
-	d.recall(read, p)
+	d.addDead(read, p)
 	d.waiting++
 	d.verdicts[p.Message.ID] = ""
 	f := &picture.Requeued{Ref: p.Ref()}
@@ -170,6 +170,6 @@ func (d *decision) requeue(read recalled, p *picture.Delivery) {
 }
 
 func (d *decision) drop(read recalled, p *picture.Delivery) {
-	d.recall(read, p)
+	d.addDead(read, p)
 	d.add(&picture.Dropped{Ref: p.Ref()})
 }

@@ -70,7 +70,7 @@ func (j *Journal) rotate() error {
 	}
 	d := j.newDecision()
 	n, aged := limits.expired(&j.pic.Keys, ran, j.pic.Pinned)
-	d.add(&picture.Turned{Drop: n, Aged: aged})
+	d.add(&picture.Rotated{Drop: n, Aged: aged})
 	before := j.pic.Counts[bridge.Counter{Name: evicted}]
 	j.mu.Unlock()
 	if err := j.write(d); err != nil {

@@ -137,7 +137,7 @@ func (d *decision) forget(idle bool) {
 	}
 }
 
-// tick is the writer's idle moment: trouble is tried again, old keys and rows go, the log is folded in, free
+// tick is the writer's idle moment: trouble is tried again, old keys and rows go, the log is checkpointed, free
 // pages are given back.
 func (j *Journal) tick() error {
 	if j.writeErr != nil {
@@ -187,21 +187,21 @@ func (j *Journal) sweep() error {
 	if err := j.checkpoint(false); err != nil {
 		return err
 	}
-	return j.tidy()
+	return j.vacuum()
 }
 
-// tidy has the file folded and shrunk. Without room for it the file is good as it is.
-func (j *Journal) tidy() error {
+// vacuum has the file checkpointed and shrunk. Without room for it the file is good as it is.
+func (j *Journal) vacuum() error {
 	j.mu.Lock()
 	free := j.space.free
 	j.mu.Unlock()
-	if err := j.frames.Tidy(); err != nil && !sqlite.Temporary(err) {
+	if err := j.frames.Vacuum(); err != nil && !sqlite.Temporary(err) {
 		return err
 	}
 	if j.unsaved.saving != nil {
 		return nil // they are being written
 	}
-	shrunk, err := j.tables.Tidy(free)
+	shrunk, err := j.tables.Vacuum(free)
 	if sqlite.Temporary(err) {
 		return nil
 	}

@@ -25,7 +25,7 @@ func (b *testJournal) fillUp(size int) (taken []*bridge.Record) {
 	return nil
 }
 
-func TestFullBookDrains(t *testing.T) {
+func TestFullJournalDrains(t *testing.T) {
 	o := options(t.TempDir())
 	o.MaxBytes = 512 << 10
 	b := openTest(t, o)

@@ -20,11 +20,11 @@ func (j *Journal) load() (err error) {
 	if j.opt.Dir == "" {
 		j.frames = newMemoryLog()
 	} else {
-		stand, err := j.tables.Stand()
+		position, err := j.tables.Position()
 		if err != nil {
 			return err
 		}
-		if j.frames, err = sqlite.OpenLog(j.folder, j.tables.ID(), stand, j.opt.Sync == "full"); err != nil {
+		if j.frames, err = sqlite.OpenLog(j.folder, j.tables.ID(), position, j.opt.Sync == "full"); err != nil {
 			j.frames = nil // of an interface
 			return err
 		}

@@ -29,7 +29,7 @@ func names(t testing.TB, dir string) string {
 // The folder of an earlier version has the file under the new name, and all that was in its log.
 func TestTakeOverOf3f1b3b0(t *testing.T) {
 	dir := oldFolder(t)
-	stamp, err := os.ReadFile(filepath.Join(dir, sqlite.LockName))
+	lockID, err := os.ReadFile(filepath.Join(dir, sqlite.LockName))
 	must(t, err)
 	look := func() {
 		r, err := OpenReadOnly(dir)
@@ -47,18 +47,18 @@ func TestTakeOverOf3f1b3b0(t *testing.T) {
 		t.Errorf("the folder holds %s", got)
 	}
 	look()
-	if got, err := os.ReadFile(filepath.Join(dir, "book.lock")); err != nil || string(got) != string(stamp) || len(got) == 0 {
-		t.Errorf("the stamp is %q (%v), was %q", got, err, stamp)
+	if got, err := os.ReadFile(filepath.Join(dir, "book.lock")); err != nil || string(got) != string(lockID) || len(got) == 0 {
+		t.Errorf("the stamp is %q (%v), was %q", got, err, lockID)
 	}
 }
 
 // A process that ends anywhere in it leaves one file, under one of the names, from which the next one goes on. With the
-// new name it leaves the stamp, too: with that, and without its own file, an earlier version does not start.
+// new name it leaves the id, too: with that, and without its own file, an earlier version does not start.
 func TestTakeOverStopsAnywhere(t *testing.T) {
 	want := openTest(t, oldOptions(oldFolder(t))).picture()
 	f, driver := sqlfault.New(t)
 	dir := oldFolder(t)
-	must(t, os.Truncate(filepath.Join(dir, sqlite.LockName), 0)) // the earlier version ended before it had written the stamp
+	must(t, os.Truncate(filepath.Join(dir, sqlite.LockName), 0)) // the earlier version ended before it had written the id
 	h, err := sqlite.LockFolder(dir)
 	must(t, err)
 	var copies []string
@@ -77,7 +77,7 @@ func TestTakeOverStopsAnywhere(t *testing.T) {
 			left += " (empty)"
 		}
 		states[left] = true
-		if stamp, err := os.ReadFile(filepath.Join(dir, sqlite.LockName)); left == sqlite.FileName && (err != nil || len(stamp) == 0) {
+		if lockID, err := os.ReadFile(filepath.Join(dir, sqlite.LockName)); left == sqlite.FileName && (err != nil || len(lockID) == 0) {
 			t.Errorf("stop %d: the new name without the stamp (%v)", i, err)
 		}
 		b := openTest(t, oldOptions(dir))

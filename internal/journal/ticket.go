@@ -46,7 +46,7 @@ func (j *Journal) outcome(ticket uint64) error {
 	return nil
 }
 
-// resolve marks all tickets up to one as settled.
+// resolve notes all tickets up to one as settled.
 func (j *Journal) resolve(to uint64, err error) {
 	if to <= j.resolvedTo {
 		return

@@ -23,8 +23,8 @@ func (b *testJournal) deliver(from string, n int) {
 	b.sync()
 }
 
-// TestUnconfirmedOutlivesACrash: what was settled since the last confirmation is bounced by the next life, all of
-// it and nothing else, across many rows and a mark in the midst of one.
+// TestUnconfirmedOutlivesACrash: what was settled since the last confirmation is bounced by the next process, all of
+// it and nothing else, across many rows and a number in the midst of one.
 func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	o := options(t.TempDir())
 	o.Sync = "os"
@@ -62,7 +62,7 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	b.wantCount(bridge.Unconfirmed, bridge.MQTT, "", 310)
 }
 
-// TestConfirmedLeavesNothing: no row of the list stays, and a mark of the former life is good in the next.
+// TestConfirmedLeavesNothing: no row of the list stays, and a number of the former process is good in the next.
 func TestConfirmedLeavesNothing(t *testing.T) {
 	o := options(t.TempDir())
 	o.Sync = "os"

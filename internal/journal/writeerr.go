@@ -11,7 +11,7 @@ import (
 const (
 	retryFirst = 100 * time.Millisecond // a journal that could not be written to is tried again
 	retryMost  = time.Second
-	warnAgain  = time.Minute // the log hears of trouble at most this often
+	warnEvery  = time.Minute // the log hears of trouble at most this often
 	probeLeast = 64 << 10    // a lone row may still fit where no message does
 )
 
@@ -37,7 +37,7 @@ func (j *Journal) failed(batch []op, err error) error {
 	j.writeErr, j.blocked = err, true
 	j.probe = max(probeLeast, min(bytes, commitBytes))
 	j.mu.Unlock()
-	if now := time.Now(); now.Sub(j.writeErrWarnedAt) > warnAgain {
+	if now := time.Now(); now.Sub(j.writeErrWarnedAt) > warnEvery {
 		j.writeErrWarnedAt, j.writeErrWarned = now, true
 		j.log.Error().Err(err).Msg("the journal cannot be written to: nothing is taken until it can")
 	}
@@ -121,7 +121,7 @@ func (j *Journal) recover() error {
 	if err := j.collect(begins); err != nil {
 		return err
 	}
-	if err := j.frames.Tidy(); err != nil && !sqlite.Temporary(err) {
+	if err := j.frames.Vacuum(); err != nil && !sqlite.Temporary(err) {
 		return err
 	}
 	if err := j.retryCommit(); err != nil || j.blocked {

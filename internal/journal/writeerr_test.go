@@ -308,7 +308,7 @@ func TestUnreadable(t *testing.T) {
 	b.sum()
 }
 
-func TestShutAnswersEveryone(t *testing.T) {
+func TestCloseAnswersEveryone(t *testing.T) {
 	for range 20 {
 		j, err := Open(t.Context(), options("memory"))
 		if err != nil {

@@ -51,6 +51,6 @@ func (p *Picture) tellFailed(m *Message, slot uint16, reason, text string) {
 
 // addAnswer adds an answer to a message.
 func (p *Picture) addAnswer(m *Message, slot uint16, d bridge.Delivery) {
-	p.touch(m).Answers++
+	p.change(m).Answers++
 	p.newDelivery(m, m.Base+slot, d)
 }

@@ -37,7 +37,7 @@ func (p *Picture) bounce(id uint64, m *Message, why *bridge.Refusal) {
 	if m.Bounced || m.Dead > 0 && !m.Pending() {
 		return // its sender knows
 	}
-	p.touch(m).Bounced = true
+	p.change(m).Bounced = true
 	p.markFailed(m.ID, text)
 	p.tellFailed(m, answerBounce, why.Reason, text)
 }
@@ -51,7 +51,7 @@ func (p *Picture) proofs(side bridge.SideID, upTo uint64, each func(id uint64, m
 		p.changes.Unproven[side].Gone = append(p.changes.Unproven[side].Gone, x)
 		m := p.Messages[x.Ref.Msg]
 		if m != nil && m.Unproven > 0 {
-			p.touch(m).Unproven--
+			p.change(m).Unproven--
 		}
 		each(x.Ref.Msg, m)
 	}

@@ -11,13 +11,13 @@ import (
 type Changes struct {
 	Head       Head
 	Taken      []Taken
-	Born       []*Delivery // in new messages and old ones
+	Inserted   []*Delivery // in new messages and old ones
 	Messages   []ChangedMessage
 	Deliveries []ChangedDelivery
 	Bound      []*Delivery // some more than once, some not any more
 	PutOff     []*Delivery // likewise
 	Reopened   []*Delivery // dead letters that were requeued
-	Again      []*Message  // that are pending again
+	Resumed    []*Message  // that are pending again
 	Cut        []Body      // bodies that something else was put in the place of
 	Idle       []*Message  // nothing of them is open
 	Deleted    []uint64    // messages to which nothing can happen any more
@@ -32,9 +32,9 @@ type Changes struct {
 // KeyChanges is what was done to what is known, while a generation was the youngest.
 type KeyChanges struct {
 	Generation uint64
-	Ran        int64 // then; of many frames: of the first
-	Ended      int64 // when the last one of Added was
-	Turn       *Turn // it began; nil: it was there before
+	Ran        int64     // then; of many frames: of the first
+	Ended      int64     // when the last one of Added was
+	Rotation   *Rotation // it began; nil: it was there before
 	Added      []SeenKey
 	Unfailed   []uint64 // before those that failed
 	Failed     []Failure
@@ -45,7 +45,7 @@ type KeyChanges struct {
 func (c *Changes) Add(next *Changes) {
 	c.Head = next.Head
 	c.Taken = append(c.Taken, next.Taken...)
-	c.Born = append(c.Born, next.Born...)
+	c.Inserted = append(c.Inserted, next.Inserted...)
 	c.Messages = append(c.Messages, next.Messages...)
 	c.Deliveries = append(c.Deliveries, next.Deliveries...)
 	c.Bound = append(c.Bound, next.Bound...)
@@ -115,5 +115,5 @@ type ChangedMessage struct {
 // ChangedDelivery is a delivery and how it was.
 type ChangedDelivery struct {
 	*Delivery
-	Before Life
+	Before DeliveryStatus
 }

@@ -16,7 +16,7 @@ func (f *Closed) apply(p *Picture) {
 		p.addProof(d, f.Unproven)
 	}
 	if m := d.Message; f.Body != nil && f.Why != nil && m.Copies == 1 && d.Kind.IsMessage() && !d.Finished() {
-		p.touch(m).Cut = uint32(max(1, len(f.Body))) // its size stays what waiting was reckoned by
+		p.change(m).Cut = uint32(max(1, len(f.Body))) // its size stays what waiting was reckoned by
 		m.Place = Place{p.Head.N, uint32(f.BodyAt), uint32(len(f.Body))}
 		p.changes.Cut = append(p.changes.Cut, Body{m, f.Body})
 	}
@@ -29,8 +29,8 @@ func (p *Picture) close(d *Delivery, why *bridge.Refusal, cancelDelayed bool) {
 		return
 	}
 	p.unbind(d)
-	l, m := &d.Life, d.Message
-	s := p.touch(m)
+	l, m := &d.DeliveryStatus, d.Message
+	s := p.change(m)
 	if !d.Kind.IsMessage() {
 		s.Answers--
 		p.endAnswer(d)
@@ -58,7 +58,7 @@ func (p *Picture) close(d *Delivery, why *bridge.Refusal, cancelDelayed bool) {
 
 // endAnswer closes an answer: its message forgets it.
 func (p *Picture) endAnswer(d *Delivery) {
-	p.touchDelivery(d).Gone = true
+	p.changeDelivery(d).Gone = true
 	m := d.Message
 	m.forget(d)
 }
@@ -68,7 +68,7 @@ func (p *Picture) finish(m *Message, cancelDelayed bool) {
 	p.Pending[m.Origin]--
 	p.Pinned -= int64(m.Keys)
 	if cancelDelayed {
-		p.takeBackDelay(m)
+		p.cancelDelayed(m)
 	}
 	if m.Dead+m.Dropped > 0 {
 		p.finishDead(m)
@@ -84,7 +84,7 @@ func (p *Picture) finish(m *Message, cancelDelayed bool) {
 
 func (p *Picture) finishDead(m *Message) {
 	label, text := verdict(m)
-	s := p.touch(m)
+	s := p.change(m)
 	s.Reason = label
 	s.Over = s.Dead == 0 // all that failed was dropped: there is nothing to requeue
 	p.count(bridge.Counter{Name: Died, Side: m.Origin, Reason: label}, 1)
@@ -94,10 +94,10 @@ func (p *Picture) finishDead(m *Message) {
 	}
 }
 
-// takeBackDelay takes back a "delayed" that nobody was handed yet: the outcome is known.
-func (p *Picture) takeBackDelay(m *Message) {
+// cancelDelayed takes back a "delayed" that nobody was handed yet: the outcome is known.
+func (p *Picture) cancelDelayed(m *Message) {
 	if d := m.DelayNotice(); d != nil && !d.Finished() && d.Order == 0 {
-		p.touch(m).Answers--
+		p.change(m).Answers--
 		p.endAnswer(d)
 	}
 }
@@ -151,5 +151,5 @@ func (p *Picture) addProof(d *Delivery, n uint64) {
 	list, x := &p.Unproven[d.Side], Proof{n, d.Ref()}
 	list.Push(x)
 	p.changes.Unproven[d.Side].Added = append(p.changes.Unproven[d.Side].Added, x)
-	p.touch(d.Message).Unproven++
+	p.change(d.Message).Unproven++
 }

@@ -52,7 +52,7 @@ func oneOfEach() (Head, []Fact) {
 		},
 		&Requeued{ref, keys},
 		&Dropped{ref},
-		&Turned{2, 1},
+		&Rotated{2, 1},
 		&Forgot{[]uint64{300, 7, 1 << 63, 8}},
 	}
 }

@@ -26,7 +26,7 @@ func (c *Changes) Compact() {
 	c.Deleted = slices.DeleteFunc(c.Deleted, func(id uint64) bool { return gone[id] })
 	c.Messages = firsts(c.Messages, func(m ChangedMessage) *Message { return m.Message })
 	c.Messages = slices.DeleteFunc(c.Messages, func(m ChangedMessage) bool { return gone[m.ID] })
-	c.Born = slices.DeleteFunc(c.Born, void)
+	c.Inserted = slices.DeleteFunc(c.Inserted, void)
 	c.Deliveries = firsts(c.Deliveries, func(d ChangedDelivery) *Delivery { return d.Delivery })
 	c.Deliveries = slices.DeleteFunc(c.Deliveries, func(d ChangedDelivery) bool { return void(d.Delivery) })
 	self := func(d *Delivery) *Delivery { return d }
@@ -60,8 +60,8 @@ func firsts[T any, K comparable](list []T, of func(T) K) []T {
 func (c *Changes) compactKeys() {
 	var dropped uint64
 	for _, k := range c.Keys {
-		if k.Turn != nil {
-			dropped = max(dropped, k.Turn.Dropped)
+		if k.Rotation != nil {
+			dropped = max(dropped, k.Rotation.Dropped)
 		}
 	}
 	c.Keys = slices.DeleteFunc(c.Keys, func(k KeyChanges) bool { return k.Generation <= dropped })

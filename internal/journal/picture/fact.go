@@ -166,8 +166,8 @@ type Requeued struct {
 // Dropped gives a dead letter up.
 type Dropped struct{ Ref bridge.Ref }
 
-// Turned begins a generation of keys and forgets the oldest ones, of which the first Aged have outlived the window.
-type Turned struct{ Drop, Aged int }
+// Rotated begins a generation of keys and forgets the oldest ones, of which the first Aged have outlived the window.
+type Rotated struct{ Drop, Aged int }
 
 // Forgot lets go of delivered messages: what bounces from here on is not theirs any more. It names them: in which order they
 // were delivered is not known after a start.

@@ -20,7 +20,7 @@ const (
 	kindRecalled
 	kindRequeued
 	kindDropped
-	kindTurned
+	kindRotated
 	kindForgot
 )
 
@@ -63,8 +63,8 @@ func newFact(kind uint8) Fact {
 		return &Requeued{}
 	case kindDropped:
 		return &Dropped{}
-	case kindTurned:
-		return &Turned{}
+	case kindRotated:
+		return &Rotated{}
 	case kindForgot:
 		return &Forgot{}
 	}
@@ -89,7 +89,7 @@ func (*Unconfirmed) kind() uint8 { return kindUnconfirmed }
 func (*Recalled) kind() uint8    { return kindRecalled }
 func (*Requeued) kind() uint8    { return kindRequeued }
 func (*Dropped) kind() uint8     { return kindDropped }
-func (*Turned) kind() uint8      { return kindTurned }
+func (*Rotated) kind() uint8     { return kindRotated }
 func (*Forgot) kind() uint8      { return kindForgot }
 
 func (f *Rules) code(c *codec) {
@@ -235,7 +235,7 @@ func (f *Requeued) code(c *codec) {
 
 func (f *Dropped) code(c *codec) { c.ref(&f.Ref) }
 
-func (f *Turned) code(c *codec) {
+func (f *Rotated) code(c *codec) {
 	c.number(&f.Drop)
 	c.number(&f.Aged)
 }

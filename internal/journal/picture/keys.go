@@ -137,7 +137,7 @@ func (p *Picture) learn(origin bridge.SideID, keys []message.Key, f First) {
 	}
 }
 
-// markFailed makes retries of a message answered with failed. There is one mark a message: the youngest.
+// markFailed makes retries of a message answered with failed. There is one failure a message: the youngest.
 func (p *Picture) markFailed(msg uint64, reason string) {
 	for _, g := range p.Keys.Generations {
 		delete(g.Failed, msg)
@@ -157,39 +157,39 @@ func (p *Picture) unmarkFailed(msg uint64) {
 	p.changes.keys(p.Keys.Current()).unfail(msg)
 }
 
-// Turn is a new generation of keys.
-type Turn struct {
+// Rotation is a new generation of keys.
+type Rotation struct {
 	Dropped uint64 // number of the last generation that went; 0: none did
 	Carried []SeenKey
 	Failed  []Failure
 	Early   int // keys that were forgotten before their time
 }
 
-// Turned: keys of messages with an open delivery move into the new generation.
-func (f *Turned) apply(p *Picture) {
+// Rotated: keys of messages with an open delivery move into the new generation.
+func (f *Rotated) apply(p *Picture) {
 	k := &p.Keys
 	n := min(f.Drop, len(k.Generations))
-	old, turn := k.Generations[:n], &Turn{}
+	old, rotation := k.Generations[:n], &Rotation{}
 	for i, g := range old {
-		turn.Dropped = g.N
-		turn.carry(g, p.Messages, i < f.Aged)
+		rotation.Dropped = g.N
+		rotation.collectOpen(g, p.Messages, i < f.Aged)
 	}
 	fresh := NewGeneration(k.Current().N+1, p.Head.Ran)
-	fresh.Moved = len(turn.Carried)
-	for _, key := range turn.Carried {
+	fresh.Moved = len(rotation.Carried)
+	for _, key := range rotation.Carried {
 		fresh.Put(key)
 	}
-	for _, x := range turn.Failed {
+	for _, x := range rotation.Failed {
 		fresh.Failed[x.Msg] = x.Reason
 	}
 	k.Generations = append(slices.Clone(k.Generations[n:]), fresh)
 	k.Recount()
-	p.count(bridge.Counter{Name: Evicted}, int64(turn.Early))
-	p.changes.keys(fresh).Turn = turn
+	p.count(bridge.Counter{Name: Evicted}, int64(rotation.Early))
+	p.changes.keys(fresh).Rotation = rotation
 }
 
-// carry finds the keys of a generation whose messages have a delivery open, and what is known of those.
-func (t *Turn) carry(g *Generation, messages map[uint64]*Message, aged bool) {
+// collectOpen finds the keys of a generation whose messages have a delivery open, and what is known of those.
+func (t *Rotation) collectOpen(g *Generation, messages map[uint64]*Message, aged bool) {
 	had := len(t.Carried)
 	for origin, keys := range g.keys {
 		for key, f := range keys {

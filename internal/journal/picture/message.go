@@ -76,11 +76,11 @@ type Delivery struct {
 	Side     bridge.SideID
 	Saved    bool // the row is in the tables
 	Wired    bool // so is a binding
-	Life
+	DeliveryStatus
 }
 
-// Life is what facts change of a delivery.
-type Life struct {
+// DeliveryStatus is what facts change of a delivery.
+type DeliveryStatus struct {
 	frame   uint64       // that changed it last
 	Note    *bridge.Note // of an answer; of a dead delivery: why; of a message delivery: Post alone
 	Put     *PutOff      // nil: it never was put off

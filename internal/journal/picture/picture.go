@@ -105,8 +105,8 @@ func (f *StateSet) apply(p *Picture) {
 	p.changes.State = append(p.changes.State, key)
 }
 
-// touch notes that a message changes.
-func (p *Picture) touch(m *Message) *Status {
+// change notes that a message changes.
+func (p *Picture) change(m *Message) *Status {
 	if m.frame != p.Head.N {
 		before := m.Status
 		p.changes.Messages = append(p.changes.Messages, ChangedMessage{m, before})
@@ -115,14 +115,14 @@ func (p *Picture) touch(m *Message) *Status {
 	return &m.Status
 }
 
-// touchDelivery notes that a delivery changes.
-func (p *Picture) touchDelivery(d *Delivery) *Life {
+// changeDelivery notes that a delivery changes.
+func (p *Picture) changeDelivery(d *Delivery) *DeliveryStatus {
 	if d.frame != p.Head.N {
-		before := d.Life
+		before := d.DeliveryStatus
 		p.changes.Deliveries = append(p.changes.Deliveries, ChangedDelivery{d, before})
 		d.frame = p.Head.N
 	}
-	return &d.Life
+	return &d.DeliveryStatus
 }
 
 // Find finds a delivery that is known.
@@ -157,7 +157,7 @@ func (p *Picture) settleIdle() {
 		if m.Dead == 0 && (m.Copies == 0 || m.Over) {
 			p.delete(m)
 		}
-		p.rest(m)
+		p.release(m)
 	}
 	clear(p.idle)
 	p.idle = p.idle[:0]
@@ -165,12 +165,12 @@ func (p *Picture) settleIdle() {
 
 // delete says that an idle message's row goes.
 func (p *Picture) delete(m *Message) {
-	p.touch(m).Over = true
+	p.change(m).Over = true
 	p.changes.Deleted = append(p.changes.Deleted, m.ID)
 }
 
-// rest takes an idle message out of memory, unless it may bounce.
-func (p *Picture) rest(m *Message) {
+// release takes an idle message out of memory, unless it may bounce.
+func (p *Picture) release(m *Message) {
 	p.changes.Idle = append(p.changes.Idle, m)
 	if p.Messages[m.ID] == m && (m.Dead > 0 || m.Copies == 0 || m.Over) {
 		delete(p.Messages, m.ID)
@@ -201,10 +201,10 @@ func (f *Forgot) apply(p *Picture) {
 // forget says that the time for bounces of a delivered message is over.
 func (p *Picture) forget(m *Message) {
 	p.FinishedBytes -= m.BodySize()
-	p.touch(m).Over = true
+	p.change(m).Over = true
 	if !m.HasOpen() {
 		p.delete(m)
-		p.rest(m)
+		p.release(m)
 	}
 }
 
@@ -213,5 +213,5 @@ func (p *Picture) newDelivery(m *Message, num uint16, d bridge.Delivery) {
 	made := &Delivery{Message: m, Seq: p.Seq, To: d.To, Lane: d.Lane, Post: d.Note.Post, Num: num, Kind: d.Kind, Side: d.Side}
 	made.Note = p.notes.share(d.Note)
 	m.Deliveries = append(m.Deliveries, made)
-	p.changes.Born = append(p.changes.Born, made)
+	p.changes.Inserted = append(p.changes.Inserted, made)
 }

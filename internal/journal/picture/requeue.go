@@ -54,7 +54,7 @@ func (f *Recalled) apply(p *Picture) {
 	p.idle = append(p.idle, m) // if nothing is done with it, it leaves memory again
 }
 
-// Message is the message that was recalled.
+// Message is the message that was read back.
 func (f *Recalled) Message() *Message {
 	m := &Message{
 		ID: f.ID, At: f.At, Ran: f.Ran, Expires: f.Expires, From: f.From, Reply: f.Reply, Size: f.Size, Origin: f.Origin,
@@ -68,7 +68,7 @@ func (f *Recalled) Message() *Message {
 		}
 		note := x.Note
 		d := &Delivery{Message: m, Seq: x.Seq, To: x.To, Lane: x.Lane, Post: note.Post, Num: x.Num, Kind: x.Kind, Side: x.Side, Saved: true}
-		d.Life = Life{Note: &note, Dead: true}
+		d.DeliveryStatus = DeliveryStatus{Note: &note, Dead: true}
 		if x.Attempts > 0 {
 			d.Put = &PutOff{Ref: d.Ref(), Attempts: x.Attempts}
 		}
@@ -83,7 +83,7 @@ func (f *Requeued) apply(p *Picture) {
 		return
 	}
 	m := d.Message
-	s := p.touch(m)
+	s := p.change(m)
 	if s.Open == 0 {
 		p.count(bridge.Counter{Name: Died, Side: m.Origin, Reason: s.Reason}, -1)
 		p.Pending[m.Origin]++
@@ -92,13 +92,13 @@ func (f *Requeued) apply(p *Picture) {
 		s.Reason, s.Bounced = "", false
 		p.unmarkFailed(m.ID)
 		p.learn(m.Origin, f.Keys, First{m.ID, 0})
-		p.changes.Again = append(p.changes.Again, m)
+		p.changes.Resumed = append(p.changes.Resumed, m)
 	}
 	s.Open++
 	s.Dead--
 	p.Open[d.Side]++
 	p.Dead.remove(m, d)
-	l := p.touchDelivery(d)
+	l := p.changeDelivery(d)
 	l.Dead, l.Put, l.Note = false, nil, nil
 	if d.Post != nil {
 		l.Note = &bridge.Note{Post: d.Post}
@@ -112,7 +112,7 @@ func (f *Dropped) apply(p *Picture) {
 		return
 	}
 	m := d.Message
-	s, l := p.touch(m), p.touchDelivery(d)
+	s, l := p.change(m), p.changeDelivery(d)
 	l.Dead, l.Gone = false, true
 	s.Dead--
 	s.Dropped++

@@ -61,7 +61,7 @@ func (f *Delayed) apply(p *Picture) {
 	if m == nil || !m.Pending() || m.Delayed {
 		return
 	}
-	p.touch(m).Delayed = true
+	p.change(m).Delayed = true
 	if m.From != "" {
 		p.addAnswer(m, answerDelayed, Notice(m.From, bridge.Note{Status: "delayed"}, p.Head.At))
 	}
@@ -69,7 +69,7 @@ func (f *Delayed) apply(p *Picture) {
 
 func (f *PutOff) apply(p *Picture) {
 	if d := p.Unfinished(f.Ref); d != nil {
-		p.touchDelivery(d).Put = f
+		p.changeDelivery(d).Put = f
 		p.changes.PutOff = append(p.changes.PutOff, d)
 	}
 }
@@ -79,7 +79,7 @@ func (f *Bound) apply(p *Picture) {
 	if d == nil {
 		return
 	}
-	l := p.touchDelivery(d)
+	l := p.changeDelivery(d)
 	if l.Order == 0 {
 		p.Bindings++
 		l.Order = p.Bindings
@@ -95,7 +95,7 @@ func (f *Unbound) apply(p *Picture) {
 }
 
 func (p *Picture) unbind(d *Delivery) {
-	l := p.touchDelivery(d)
+	l := p.changeDelivery(d)
 	l.Order, l.Binding = 0, nil
 }
 

@@ -8,8 +8,8 @@ import (
 
 // Batch is what a checkpoint writes: rows made of a picture as it was when they were gathered.
 type Batch struct {
-	steps []step
-	marks []mark
+	steps      []step
+	rowsBefore []rowBefore
 }
 
 // step is a statement over all rows of args, or a single one.
@@ -19,8 +19,8 @@ type step struct {
 	one  bool
 }
 
-// mark is what the tables had of a delivery before a batch.
-type mark struct {
+// rowBefore is what the tables had of a delivery before a batch.
+type rowBefore struct {
 	*picture.Delivery
 	saved, wired bool
 }
@@ -56,13 +56,13 @@ func (t *Tables) Write(b *Batch) error {
 		_ = run(t.conn, "ROLLBACK") // SQLite may have done so by itself
 		return err
 	}
-	t.tidy = false
+	t.clean = false
 	return nil
 }
 
 // Undo says that a batch was not written. By the one who changes the picture.
 func (b *Batch) Undo() {
-	for _, m := range slices.Backward(b.marks) { // some are in it twice
+	for _, m := range slices.Backward(b.rowsBefore) { // some are in it twice
 		m.Delivery.Saved, m.Delivery.Wired = m.saved, m.wired
 	}
 }

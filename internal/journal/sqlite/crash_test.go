@@ -17,8 +17,8 @@ import (
 	"chatrelay/test/sqlfault"
 )
 
-// life is appends, some of which cut, and tidying up. It goes on until something is not done, and tells how far it came.
-func (l *Log) life(to uint64, said func(n uint64)) error {
+// appendFrames appends, cuts and vacuums. It goes on until something is not done, and tells how far it came.
+func (l *Log) appendFrames(to uint64, appended func(n uint64)) error {
 	for n := l.Last() + 1; n <= to; n++ {
 		if n%5 == 0 {
 			l.Cut(n - 3)
@@ -26,9 +26,9 @@ func (l *Log) life(to uint64, said func(n uint64)) error {
 		if err := l.Append(n, frameOf(n)); err != nil {
 			return err
 		}
-		said(n)
+		appended(n)
 		if n%4 == 0 {
-			if err := l.Tidy(); err != nil {
+			if err := l.Vacuum(); err != nil {
 				return err
 			}
 		}
@@ -36,7 +36,7 @@ func (l *Log) life(to uint64, said func(n uint64)) error {
 	return nil
 }
 
-// stands is the frame that the tables stand on: one that life has not cut, the frame after the last one that was done included.
+// stands is the frame that the tables stand on: one that appendFrames has not cut, the frame after the last one that was done included.
 func stands(done uint64) uint64 { return max(3, (done+1)/5*5) - 3 }
 
 // TestStopAnywhere stops the process before and after each statement.
@@ -55,15 +55,15 @@ func TestStopAnywhere(t *testing.T) {
 		copies = append(copies, left{fmt.Sprint(q, ran), copyLog(t, f.dir), done})
 		return nil
 	})
-	must(t, l.life(20, func(n uint64) { done = n }))
+	must(t, l.appendFrames(20, func(n uint64) { done = n }))
 	faults.Set(nil)
 	for _, c := range copies {
-		l, err := OpenLog(c.dir, journal, Stand{N: stands(c.done)}, true)
+		l, err := OpenLog(c.dir, journal, Position{N: stands(c.done)}, true)
 		if err != nil {
 			t.Fatalf("stopped at %s, after frame %d: %v", c.at, c.done, err)
 		}
 		l.check(t, stands(c.done)+1, c.done, c.done+1)
-		must(t, l.life(22, func(uint64) {}))
+		must(t, l.appendFrames(22, func(uint64) {}))
 		must(t, l.Close())
 	}
 }
@@ -95,7 +95,7 @@ func TestNoRoomAnywhere(t *testing.T) {
 				return lacking
 			})
 			for l.Last() < 12 {
-				if err := l.life(12, func(uint64) {}); err != nil && !errors.Is(err, ErrFull) {
+				if err := l.appendFrames(12, func(uint64) {}); err != nil && !errors.Is(err, ErrFull) {
 					t.Fatal(err)
 				}
 			}
@@ -128,7 +128,7 @@ func TestBrokenDisk(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := l.Tidy(); !errors.Is(err, broken) {
+	if err := l.Vacuum(); !errors.Is(err, broken) {
 		t.Errorf("tidied up: %v", err)
 	}
 	if statements != 1 {
@@ -171,7 +171,7 @@ func TestRot(t *testing.T) {
 	f := folderOf(t.TempDir(), "")
 	l := newLog(t, f, 0)
 	l.fill(t, 60)
-	must(t, l.Tidy())
+	must(t, l.Vacuum())
 	l.Cut(20)
 	l.fill(t, 120)
 	rnd := rand.New(rand.NewPCG(1, 1))
@@ -204,7 +204,7 @@ func TestRot(t *testing.T) {
 // rotten tells whether a log is taken for good, which it then is.
 func rotten(t *testing.T, f *Folder, what string) bool {
 	t.Helper()
-	l, err := OpenLog(f, journal, Stand{N: 50}, true)
+	l, err := OpenLog(f, journal, Position{N: 50}, true)
 	if err != nil {
 		return false
 	}
@@ -242,9 +242,9 @@ func TestChild(t *testing.T) {
 		must(t, SyncDir(filepath.Dir(dir)))
 		must(t, CreateLog(f, journal, 0))
 	}
-	l, err := OpenLog(f, journal, Stand{N: stands(from)}, true)
+	l, err := OpenLog(f, journal, Position{N: stands(from)}, true)
 	must(t, err)
-	t.Fatal(l.life(1<<60, func(n uint64) { fmt.Printf("has %d\n", n) }))
+	t.Fatal(l.appendFrames(1<<60, func(n uint64) { fmt.Printf("has %d\n", n) }))
 }
 
 // runAndKill lets a child write for a while; before is called when it is time to kill it.
@@ -284,7 +284,7 @@ func TestKill(t *testing.T) {
 	dir, done := t.TempDir(), uint64(0)
 	for range 50 {
 		done = runAndKill(t, dir, done, func() {})
-		l, err := OpenLog(folderOf(dir, ""), journal, Stand{N: stands(done)}, true)
+		l, err := OpenLog(folderOf(dir, ""), journal, Position{N: stands(done)}, true)
 		must(t, err)
 		l.check(t, stands(done)+1, done, done+1)
 		done = l.Last()
@@ -309,7 +309,7 @@ func TestPowerCut(t *testing.T) {
 			left = "" // nothing was answered: there need not be a folder
 			continue
 		}
-		l, err := OpenLog(folderOf(filepath.Join(left, "store"), ""), journal, Stand{N: stands(done)}, true)
+		l, err := OpenLog(folderOf(filepath.Join(left, "store"), ""), journal, Position{N: stands(done)}, true)
 		must(t, err)
 		l.check(t, stands(done)+1, done, done+1)
 		done = l.Last()

@@ -19,8 +19,8 @@ type DeadMessage struct {
 	Over, Bounced bool          // of one that is not only dead letters
 }
 
-// Recall reads messages with dead deliveries, many at a time. By the one who writes.
-func (t *Tables) Recall(refs []bridge.Ref) (map[uint64]*DeadMessage, error) {
+// ReadDead reads messages with dead deliveries, many at a time. By the one who writes.
+func (t *Tables) ReadDead(refs []bridge.Ref) (map[uint64]*DeadMessage, error) {
 	read := map[uint64]*DeadMessage{}
 	for chunk := range slices.Chunk(refs, 64) {
 		ids := make([]any, len(chunk))

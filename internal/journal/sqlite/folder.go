@@ -67,7 +67,7 @@ func (h *Folder) Unlock() error {
 
 func (h *Folder) path() string { return filepath.Join(h.dir, h.name) }
 
-// Prepare makes the tables where there has never been one. The lock file carries the stamp of the journal that
+// Prepare makes the tables where there has never been one. The lock file carries the id of the journal that
 // belongs beside it: a folder whose journal has gone is never taken for a new one.
 func (h *Folder) Prepare() error {
 	name, err := find(h.dir)
@@ -79,11 +79,11 @@ func (h *Folder) Prepare() error {
 	case !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	if stamp, err := os.ReadFile(h.lockFile.Name()); err != nil {
+	if lockID, err := os.ReadFile(h.lockFile.Name()); err != nil {
 		return err
-	} else if len(stamp) > 0 {
+	} else if len(lockID) > 0 {
 		return fmt.Errorf("%w: %s is gone, but %s says that there was journal %s. Bring it back, or empty the folder to start without it",
-			ErrDamaged, h.path(), LockName, stamp)
+			ErrDamaged, h.path(), LockName, lockID)
 	}
 	for _, name := range []string{FileName, OldName} {
 		if _, err := os.Stat(filepath.Join(h.dir, name+"-wal")); err == nil {
@@ -179,7 +179,7 @@ func (h *Folder) syncParents() error {
 	return nil
 }
 
-// writeID writes the journal's stamp into the lock file, once.
+// writeID writes the journal's id into the lock file, once.
 func (h *Folder) writeID(id string) error {
 	if h.lockFile == nil {
 		return nil

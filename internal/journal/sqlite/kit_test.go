@@ -38,7 +38,7 @@ func newLog(t testing.TB, f *Folder, n uint64) *Log {
 
 func openLog(t testing.TB, f *Folder, n uint64) *Log {
 	t.Helper()
-	l, err := OpenLog(f, journal, Stand{N: n}, true)
+	l, err := OpenLog(f, journal, Position{N: n}, true)
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
 	return l

@@ -142,7 +142,7 @@ func scanMessage(scan func(...any) error, keys ...any) (*picture.Message, error)
 	if m.Origin != bridge.MQTT && m.Origin != bridge.XMPP {
 		return nil, fmt.Errorf("%w: message %d is from side %d", ErrDamaged, m.ID, m.Origin)
 	}
-	s.Delayed, s.Over, s.Bounced = marks&markDelayed > 0, marks&markOver > 0, marks&markBounced > 0
+	s.Delayed, s.Over, s.Bounced = marks&bitDelayed > 0, marks&bitOver > 0, marks&bitBounced > 0
 	m.Deliveries = make([]*picture.Delivery, m.Copies)
 	return m, nil
 }
@@ -245,7 +245,7 @@ func (l *loading) mixed(r *loadedDelivery) error {
 	p := l.p
 	m := p.Messages[r.msg]
 	if m == nil {
-		read, err := l.t.Recall([]bridge.Ref{{Msg: r.msg}})
+		read, err := l.t.ReadDead([]bridge.Ref{{Msg: r.msg}})
 		if err != nil {
 			return err
 		}

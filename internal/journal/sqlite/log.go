@@ -14,7 +14,7 @@ import (
 // cutRows: so many old frames go with one new one.
 const cutRows = 64
 
-// Log is the frames of a journal, the newest ones. One goroutine appends, cuts and tidies up; any may call Piece and Read.
+// Log is the frames of a journal, the newest ones. One goroutine appends, cuts and vacuums; any may call Piece and Read.
 type Log struct {
 	path   string
 	db     *sql.DB
@@ -25,14 +25,14 @@ type Log struct {
 	delete *sql.Stmt
 
 	first, last uint64 // in the file
-	keep        uint64 // frames below it may go
+	cutBelow    uint64 // frames below it may go
 	broken      error  // nothing can be written any more
-	tidy        bool   // nothing was written since it was tidied up
+	clean       bool   // nothing was written since the last Vacuum
 }
 
 // OpenLog opens the log of a journal whose tables stand somewhere. syncs: a frame is on the disk when it is appended; else
 // it outlives the process, but not the machine.
-func OpenLog(f *Folder, journal string, tables Stand, syncs bool) (_ *Log, err error) {
+func OpenLog(f *Folder, journal string, tables Position, syncs bool) (_ *Log, err error) {
 	path := filepath.Join(f.dir, LogName)
 	if err := checkHeader(path); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s is gone. Bring back a copy of the whole folder", ErrDamaged, path)
@@ -99,7 +99,7 @@ func (l *Log) bounds(n uint64, synced bool) error {
 }
 
 // belongs looks whether the tables have made of this log what they are: each of the two may be a copy of another time.
-func (l *Log) belongs(tables Stand) error {
+func (l *Log) belongs(tables Position) error {
 	var sum uint32
 	err := l.conn.QueryRowContext(context.Background(), "SELECT sum FROM log WHERE n = ? AND length(frame) > 0", int64(tables.N)).Scan(&sum)
 	switch {
@@ -135,13 +135,13 @@ func (l *Log) Append(n uint64, frame []byte) error {
 	if n != l.last+1 {
 		return fmt.Errorf("frame %d after frame %d", n, l.last)
 	}
-	err := l.append(n, frame, min(l.keep, l.first+cutRows))
-	if Temporary(err) && l.keep > l.first {
+	err := l.append(n, frame, min(l.cutBelow, l.first+cutRows))
+	if Temporary(err) && l.cutBelow > l.first {
 		err = l.append(n, frame, 0) // to cut takes room, too
 	}
 	switch {
 	case err == nil:
-		l.last, l.tidy = n, false
+		l.last, l.clean = n, false
 	case Temporary(err):
 		err = fmt.Errorf("%w: %w", ErrFull, err)
 	default:
@@ -152,8 +152,8 @@ func (l *Log) Append(n uint64, frame []byte) error {
 }
 
 // append writes a frame, and in the same transaction lets go of those below keep.
-func (l *Log) append(n uint64, frame []byte, keep uint64) error {
-	if keep <= l.first {
+func (l *Log) append(n uint64, frame []byte, cutBelow uint64) error {
+	if cutBelow <= l.first {
 		return l.write(n, frame)
 	}
 	err := run(l.conn, "BEGIN IMMEDIATE")
@@ -161,7 +161,7 @@ func (l *Log) append(n uint64, frame []byte, keep uint64) error {
 		err = l.write(n, frame)
 	}
 	if err == nil {
-		_, err = l.delete.ExecContext(context.Background(), int64(keep))
+		_, err = l.delete.ExecContext(context.Background(), int64(cutBelow))
 	}
 	if err == nil {
 		err = run(l.conn, "COMMIT")
@@ -170,7 +170,7 @@ func (l *Log) append(n uint64, frame []byte, keep uint64) error {
 		_ = run(l.conn, "ROLLBACK") // SQLite may have done so by itself
 		return err
 	}
-	l.first = keep
+	l.first = cutBelow
 	return nil
 }
 
@@ -183,7 +183,7 @@ func (l *Log) write(n uint64, frame []byte) error {
 }
 
 // Cut lets the frames below one go, little by little with those that are appended. The newest one stays.
-func (l *Log) Cut(below uint64) { l.keep = max(l.keep, min(below, l.last)) }
+func (l *Log) Cut(below uint64) { l.cutBelow = max(l.cutBelow, min(below, l.last)) }
 
 // Read reads all frames from one on, in order. A frame is only good during the call.
 func (l *Log) Read(from uint64, each func(n uint64, frame []byte) error) error {
@@ -264,16 +264,16 @@ func (l *Log) forgetProbe() error {
 // spare is how many free pages the file keeps.
 const spare = 1024
 
-// Tidy is for an idle moment: some of what may go does, SQLite's log is folded into the file, and a slice of what is free in it
+// Vacuum is for an idle moment: some of what may go does, SQLite's log is checkpointed, and a slice of what is free in the file is
 // given back.
-func (l *Log) Tidy() error {
-	if l.broken != nil || l.tidy && l.keep <= l.first {
+func (l *Log) Vacuum() error {
+	if l.broken != nil || l.clean && l.cutBelow <= l.first {
 		return l.broken
 	}
-	keep := max(l.first, min(l.keep, l.first+16*cutRows))
-	_, err := l.delete.ExecContext(context.Background(), int64(keep))
+	cutBelow := max(l.first, min(l.cutBelow, l.first+16*cutRows))
+	_, err := l.delete.ExecContext(context.Background(), int64(cutBelow))
 	if err == nil {
-		l.first = keep
+		l.first = cutBelow
 	}
 	var free int64
 	if err == nil {
@@ -287,7 +287,7 @@ func (l *Log) Tidy() error {
 	}
 	switch {
 	case err == nil:
-		l.tidy = free <= spare && l.keep <= l.first
+		l.clean = free <= spare && l.cutBelow <= l.first
 		return nil
 	case Temporary(err):
 		return fmt.Errorf("%w: %w", ErrFull, err)
@@ -311,7 +311,7 @@ func (l *Log) Close() error {
 		errs = append(errs, l.conn.Close())
 	}
 	if l.db != nil {
-		errs = append(errs, l.db.Close()) // the last connection folds SQLite's log into the file
+		errs = append(errs, l.db.Close()) // the last connection checkpoints SQLite's log
 	}
 	l.insert, l.delete, l.reader, l.conn, l.db = nil, nil, nil, nil, nil
 	return errors.Join(errs...)

@@ -51,7 +51,7 @@ func TestCut(t *testing.T) {
 		t.Errorf("it begins with %d", l.first)
 	}
 	for range 20 {
-		must(t, l.Tidy())
+		must(t, l.Vacuum())
 	}
 	info, err := os.Stat(filepath.Join(f.dir, LogName))
 	must(t, err)
@@ -60,10 +60,10 @@ func TestCut(t *testing.T) {
 	}
 	must(t, l.Close())
 	openLog(t, f, 2000)
-	if _, err := OpenLog(f, journal, Stand{N: 1999}, true); !errors.Is(err, ErrDamaged) {
+	if _, err := OpenLog(f, journal, Position{N: 1999}, true); !errors.Is(err, ErrDamaged) {
 		t.Errorf("the tables stand on a frame that was cut: %v", err)
 	}
-	if _, err := OpenLog(f, journal, Stand{N: 2041}, true); !errors.Is(err, ErrDamaged) {
+	if _, err := OpenLog(f, journal, Position{N: 2041}, true); !errors.Is(err, ErrDamaged) {
 		t.Errorf("the tables stand on a frame that never came: %v", err)
 	}
 }
@@ -73,12 +73,12 @@ func TestUnsyncedEndIsLost(t *testing.T) {
 	for _, synced := range []bool{false, true} {
 		f := folderOf(t.TempDir(), "")
 		newLog(t, f, 0)
-		l, err := OpenLog(f, journal, Stand{N: 0}, synced)
+		l, err := OpenLog(f, journal, Position{N: 0}, synced)
 		must(t, err)
 		l.fill(t, 20)
 		must(t, run(l.conn, "DELETE FROM log WHERE n > 12")) // as far as the disk had it
 		must(t, l.Close())
-		l, err = OpenLog(f, journal, Stand{N: 15}, true)
+		l, err = OpenLog(f, journal, Position{N: 15}, true)
 		if synced {
 			if !errors.Is(err, ErrDamaged) {
 				t.Errorf("synced, and frames are gone: %v", err)
@@ -106,20 +106,20 @@ func TestForeignLogs(t *testing.T) {
 		l.fill(t, 20)
 		must(t, l.Close())
 		must(t, spoil(filepath.Join(f.dir, LogName)))
-		if _, err := OpenLog(f, journal, Stand{N: 0}, true); !errors.Is(err, ErrDamaged) {
+		if _, err := OpenLog(f, journal, Position{N: 0}, true); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	f := folderOf(t.TempDir(), "")
 	must(t, newLog(t, f, 0).Close())
-	if _, err := OpenLog(f, "another", Stand{N: 0}, true); !errors.Is(err, ErrDamaged) {
+	if _, err := OpenLog(f, "another", Position{N: 0}, true); !errors.Is(err, ErrDamaged) {
 		t.Errorf("another journal's: %v", err)
 	}
 	db, conn, err := openWrite("sqlite", dsn(filepath.Join(f.dir, LogName), nil))
 	must(t, err)
 	must(t, run(conn, "PRAGMA user_version = 2"))
 	must(t, errors.Join(conn.Close(), db.Close()))
-	if _, err := OpenLog(f, journal, Stand{N: 0}, true); err == nil || errors.Is(err, ErrDamaged) {
+	if _, err := OpenLog(f, journal, Position{N: 0}, true); err == nil || errors.Is(err, ErrDamaged) {
 		t.Errorf("a newer one: %v", err)
 	}
 }

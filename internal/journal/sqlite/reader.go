@@ -106,20 +106,20 @@ func (r *Reader) Known(ctx context.Context, msg uint64) (m MessageInfo, err erro
 }
 
 // lookAgain: so often the tables are looked at anew when the log has been cut meanwhile: a running relay has gone on.
-const lookAgain = 5
+const lookAttempts = 5
 
 // look has something done with one state of the tables, and with what the log has beyond it; nil: nothing.
 func (r *Reader) look(ctx context.Context, do func(execer, *tail) error) (err error) {
-	for range lookAgain {
-		var again bool
-		if again, err = r.lookOnce(ctx, do); !again {
+	for range lookAttempts {
+		var retry bool
+		if retry, err = r.lookOnce(ctx, do); !retry {
 			return err
 		}
 	}
 	return err
 }
 
-func (r *Reader) lookOnce(ctx context.Context, do func(execer, *tail) error) (again bool, err error) {
+func (r *Reader) lookOnce(ctx context.Context, do func(execer, *tail) error) (retry bool, err error) {
 	conn, err := r.db.Conn(ctx)
 	if err != nil {
 		return false, err

@@ -19,23 +19,23 @@ func (t *Tables) Gather(p *picture.Picture, c *picture.Changes, sum uint32) *Bat
 	w.keys()
 	w.state()
 	w.sums()
-	for _, d := range c.Born {
-		w.mark(d)
+	for _, d := range c.Inserted {
+		w.noteRow(d)
 	}
 	for _, d := range c.Deliveries {
-		w.mark(d.Delivery)
+		w.noteRow(d.Delivery)
 	}
 	return w.b
 }
 
 // Bits of messages.delayed, which was only that before.
 const (
-	markDelayed = 1 << iota
-	markOver
-	markBounced
+	bitDelayed = 1 << iota
+	bitOver
+	bitBounced
 )
 
-func marks(s *picture.Status) (bits int64) {
+func statusBits(s *picture.Status) (bits int64) {
 	for i, on := range []bool{s.Delayed, s.Over, s.Bounced} {
 		if on {
 			bits |= 1 << i
@@ -54,9 +54,9 @@ type save struct {
 	b   *Batch
 }
 
-// mark notes what the tables will have of a delivery.
-func (w *save) mark(d *picture.Delivery) {
-	w.b.marks = append(w.b.marks, mark{d, d.Saved, d.Wired})
+// noteRow notes what the tables will have of a delivery.
+func (w *save) noteRow(d *picture.Delivery) {
+	w.b.rowsBefore = append(w.b.rowsBefore, rowBefore{d, d.Saved, d.Wired})
 	d.Saved, d.Wired = !d.Gone, d.Order > 0
 }
 
@@ -72,15 +72,15 @@ func (w *save) messages() {
 		for _, k := range m.Keys {
 			keys = append(keys, k[:]...)
 		}
-		args = append(args, int64(m.ID), m.At, int64(m.Origin), int64(m.Copies), int64(m.Base), marks(&m.Status),
+		args = append(args, int64(m.ID), m.At, int64(m.Origin), int64(m.Copies), int64(m.Base), statusBits(&m.Status),
 			m.From, orNull(m.Reply), m.Receipt, orNever(m.Expires), keys, m.Body)
 	}
 	w.b.rows(w.s.messages, args)
 	for _, m := range w.c.Messages {
 		b := m.Before
-		same := m.Base == b.Base && marks(&m.Status) == marks(&b) && m.Dropped == b.Dropped && m.Reason == b.Reason
+		same := m.Base == b.Base && statusBits(&m.Status) == statusBits(&b) && m.Dropped == b.Dropped && m.Reason == b.Reason
 		if !same && !w.goes(m.ID) {
-			w.b.one(w.s.change, int64(m.Base), marks(&m.Status), int64(m.Dropped), orNull(m.Reason), int64(m.ID))
+			w.b.one(w.s.change, int64(m.Base), statusBits(&m.Status), int64(m.Dropped), orNull(m.Reason), int64(m.ID))
 		}
 	}
 	for _, x := range w.c.Cut {
@@ -90,7 +90,7 @@ func (w *save) messages() {
 
 func (w *save) deliveries() {
 	var args []any
-	for _, d := range w.c.Born {
+	for _, d := range w.c.Inserted {
 		if !d.Gone {
 			args = append(args, int64(d.Seq), int64(d.Message.ID), int64(d.Num), int64(d.Side), int64(d.Kind), d.To, d.Lane, orNull(picture.NoteText(d.Note)))
 		}
@@ -166,8 +166,8 @@ const seenChunk = 4096
 
 func (w *save) keys() {
 	for _, k := range w.c.Keys {
-		if k.Turn != nil {
-			w.turn(k)
+		if k.Rotation != nil {
+			w.rotation(k)
 		}
 		for chunk := range slices.Chunk(k.Added, seenChunk) {
 			w.seen(k.Generation, k.Ended, chunk)
@@ -177,20 +177,20 @@ func (w *save) keys() {
 }
 
 // turn writes a new generation of keys, and deletes old ones.
-func (w *save) turn(k picture.KeyChanges) {
-	if k.Turn.Dropped > 0 {
-		w.b.one(w.s.dropSeen, int64(k.Turn.Dropped), int64(w.t.seenRow))
-		w.b.one(w.s.dropFailed, int64(k.Turn.Dropped))
+func (w *save) rotation(k picture.KeyChanges) {
+	if k.Rotation.Dropped > 0 {
+		w.b.one(w.s.dropSeen, int64(k.Rotation.Dropped), int64(w.t.seenRow))
+		w.b.one(w.s.dropFailed, int64(k.Rotation.Dropped))
 	}
-	// A row even when nothing is carried: it says when the generation was born.
-	chunks := slices.Collect(slices.Chunk(k.Turn.Carried, seenChunk))
+	// A row even when nothing is carried: it says when the generation began.
+	chunks := slices.Collect(slices.Chunk(k.Rotation.Carried, seenChunk))
 	if len(chunks) == 0 {
 		chunks = [][]picture.SeenKey{nil}
 	}
 	for _, chunk := range chunks {
 		w.seen(k.Generation, k.Ran, chunk)
 	}
-	w.failed(picture.KeyChanges{Generation: k.Generation, Failed: k.Turn.Failed})
+	w.failed(picture.KeyChanges{Generation: k.Generation, Failed: k.Rotation.Failed})
 }
 
 // seen writes a row of keys. What a batch that failed has numbered is not used again.

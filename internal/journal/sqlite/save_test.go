@@ -152,12 +152,12 @@ func TestSaveOfManyFrames(t *testing.T) {
 			facts := []picture.Fact{&picture.Rules{Sent: true, Delayed: true, Failed: true}}
 			switch n := rnd.IntN(20); {
 			case n == 0 && len(p.Keys.Generations) > 2:
-				facts = append(facts, &picture.Turned{Drop: 1, Aged: rnd.IntN(2)})
+				facts = append(facts, &picture.Rotated{Drop: 1, Aged: rnd.IntN(2)})
 			case n == 0:
-				facts = append(facts, &picture.Turned{})
+				facts = append(facts, &picture.Rotated{})
 			case n == 1 && unsaved == nil: // what is dead is read of the tables: all has to be there
 				ref := w.ref()
-				if read, err := tables.Recall([]bridge.Ref{ref}); err != nil {
+				if read, err := tables.ReadDead([]bridge.Ref{ref}); err != nil {
 					t.Fatal(err)
 				} else if d := read[ref.Msg]; d != nil && len(d.Dead) > 0 && p.Messages[ref.Msg] == nil {
 					d.Ran = d.At

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Tables are the state of a journal, for its start and for people. One goroutine at a time writes (Write, Recall and what the file
+// Tables are the state of a journal, for its start and for people. One goroutine at a time writes (Write, ReadDead and what the file
 // needs); any may read.
 type Tables struct {
 	folder   *Folder
@@ -19,7 +19,7 @@ type Tables struct {
 	stmts    *statements
 	pageSize int64
 	seenRow  uint64
-	tidy     bool // nothing was written since SQLite's log was folded in
+	clean    bool // nothing was written since SQLite's log was checkpointed
 	notes    noteCache
 }
 
@@ -71,14 +71,14 @@ const busyFor = 50 * time.Millisecond
 // ID is the journal's random id.
 func (t *Tables) ID() string { return t.id }
 
-// Stand is up to where tables know all: the number of a frame, and its sum; 0: not known.
-type Stand struct {
+// Position is up to where tables know all: the number of a frame, and its sum; 0: not known.
+type Position struct {
 	N   uint64
 	Sum uint32
 }
 
-// Stand tells it.
-func (t *Tables) Stand() (s Stand, err error) {
+// Position tells it.
+func (t *Tables) Position() (s Position, err error) {
 	if err = t.meta(metaLog, &s.N); err == nil {
 		err = t.meta(metaSum, &s.Sum)
 	}
@@ -96,8 +96,8 @@ func (t *Tables) Has(n uint64) bool {
 	return err == nil && at == n
 }
 
-// Stamp writes the journal's id into the folder's lock file, once.
-func (t *Tables) Stamp() error { return t.folder.writeID(t.id) }
+// WriteID writes the journal's id into the folder's lock file, once.
+func (t *Tables) WriteID() error { return t.folder.writeID(t.id) }
 
 // Close closes the file. Once closed it does nothing more.
 func (t *Tables) Close() error {
@@ -110,7 +110,7 @@ func (t *Tables) Close() error {
 		errs = append(errs, t.conn.Close())
 	}
 	if t.db != nil {
-		errs = append(errs, t.db.Close()) // the last connection folds the log into the file
+		errs = append(errs, t.db.Close()) // the last connection checkpoints the log
 	}
 	t.reader, t.conn, t.db, t.stmts = nil, nil, nil, &statements{}
 	return errors.Join(errs...)
@@ -156,15 +156,15 @@ func (t *Tables) Used() (bytes, free int64, err error) {
 // vacuumPages are given back in one idle slice.
 const vacuumPages = 256
 
-// Tidy is for an idle moment: a slice of what is free is given back, or SQLite's log is folded in, so that little hangs on
+// Vacuum is for an idle moment: a slice of what is free is given back, or SQLite's log is checkpointed, so that little hangs on
 // it. shrunk: ask how much is used again.
-func (t *Tables) Tidy(free int64) (shrunk bool, err error) {
+func (t *Tables) Vacuum(free int64) (shrunk bool, err error) {
 	switch {
-	case t.folder.dir == "" || t.tidy:
+	case t.folder.dir == "" || t.clean:
 		return false, nil
 	case free > 4*vacuumPages:
 		return true, t.exec("PRAGMA incremental_vacuum(256)")
 	}
-	t.tidy = true
+	t.clean = true
 	return false, t.exec("PRAGMA wal_checkpoint(PASSIVE)")
 }

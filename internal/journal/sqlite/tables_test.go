@@ -48,7 +48,7 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	for full, level := range map[bool]int64{true: 2, false: 1} {
-		l, err := OpenLog(tables.folder, tables.ID(), Stand{N: 0}, full)
+		l, err := OpenLog(tables.folder, tables.ID(), Position{N: 0}, full)
 		must(t, err)
 		for name, want := range map[string]int64{"synchronous": level, "busy_timeout": 5000, "auto_vacuum": 2} {
 			if got, err := pragma(l.conn, name); err != nil || got != want {

@@ -70,7 +70,7 @@ func readTail(ctx context.Context, conn *sql.Conn, log *sql.DB) (*tail, error) {
 
 func newTail(p *picture.Picture, c *picture.Changes) *tail {
 	t := &tail{p, c, map[uint64]*picture.Delivery{}}
-	for _, d := range c.Born {
+	for _, d := range c.Inserted {
 		t.changed[d.Seq] = d
 	}
 	for _, d := range c.Deliveries {

@@ -32,11 +32,11 @@ func (h *Folder) takeOver() error {
 	if err := checkHeader(h.path()); err != nil {
 		return err
 	}
-	folded, err := h.foldLog()
+	checkpointed, err := h.checkpointLog()
 	if err != nil {
 		return Damaged(err)
 	}
-	if _, err := os.Stat(h.path() + "-wal"); !folded || err == nil {
+	if _, err := os.Stat(h.path() + "-wal"); !checkpointed || err == nil {
 		return nil
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -51,9 +51,9 @@ func (h *Folder) takeOver() error {
 	return h.Sync(h.dir)
 }
 
-// foldLog brings the log into the file and closes it. It writes the stamp too: without the file of its name and with the
-// stamp an earlier version refuses to start, where it would begin a new journal.
-func (h *Folder) foldLog() (folded bool, err error) {
+// checkpointLog brings the log into the file and closes it. It writes the journal's id into the lock file, too: without the file of its name and with the
+// id an earlier version refuses to start, where it would begin a new journal.
+func (h *Folder) checkpointLog() (checkpointed bool, err error) {
 	left := unclean(h.path())
 	db, conn, err := h.connect()
 	if err != nil {

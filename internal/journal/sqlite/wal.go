@@ -44,7 +44,7 @@ func checkWAL(path string) error {
 		if bad && n == 0 {
 			salts = string(frame[8:16]) // it is the head that is bad
 		}
-		same := string(frame[8:16]) == salts // else it is of the file's life before
+		same := string(frame[8:16]) == salts // else it is of the log before the last checkpoint
 		w.add(frame[:8])
 		w.add(frame[walFrameHead:])
 		if bad = bad || !same || !w.is(frame[16:24]); !bad {

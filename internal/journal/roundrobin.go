@@ -2,31 +2,31 @@ package journal
 
 import "chatrelay/internal/journal/fifo"
 
-// turns says which lane goes next: senders take turns, and within one sender its destinations. So one message to
+// roundRobin says which lane goes next: senders take turns, and within one sender its destinations. So one message to
 // ten thousand inboxes holds up nobody else's: between two of its copies each other sender has had a turn. What
 // the relay itself tells somebody (notices, receipts, errors) is a sender of its own for each of its lanes, so
 // that a flood of answers to one waits for itself only. Guarded by Journal.mu.
-type turns struct {
-	senders fifo.Queue[*turn] // with a ready lane, next one first
-	of      map[string]*turn
+type roundRobin struct {
+	senders fifo.Queue[*senderLanes] // with a ready lane, next one first
+	of      map[string]*senderLanes
 }
 
-// turn is a sender's place in the order.
-type turn struct {
+// senderLanes are a sender's ready lanes, and its place in the order.
+type senderLanes struct {
 	sender string
 	lanes  fifo.Queue[*lane] // ready, next one first
 }
 
 // push shows a lane that has something to hand out.
-func (s *turns) push(n *lane) {
+func (s *roundRobin) push(n *lane) {
 	n.ready = true
 	sender := n.sender()
 	t := s.of[sender]
 	if t == nil {
 		if s.of == nil {
-			s.of = map[string]*turn{}
+			s.of = map[string]*senderLanes{}
 		}
-		t = &turn{sender: sender}
+		t = &senderLanes{sender: sender}
 		s.of[sender] = t
 		s.senders.Push(t)
 	}
@@ -34,7 +34,7 @@ func (s *turns) push(n *lane) {
 }
 
 // pop takes the lane whose turn it is; nil: there is none.
-func (s *turns) pop() *lane {
+func (s *roundRobin) pop() *lane {
 	if s.senders.Len() == 0 {
 		return nil
 	}
