@@ -37,13 +37,42 @@ type checker struct {
 
 // opens loads the page and waits until all wires of all phones are up.
 func (c *checker) opens(ctx context.Context) error {
-	if err := c.b.Look(1440, 900, density, "light"); err != nil {
+	if err := c.b.Look(1600, 900, density, "light"); err != nil {
 		return err
 	}
 	if err := c.b.Open(c.stage.page.URL()); err != nil {
 		return err
 	}
 	return c.sees(ctx, fmt.Sprintf(`document.querySelectorAll('.phone[data-state="up"]').length === %d`, len(people)))
+}
+
+// clientOpens waits until the friend's client is logged in, has the phone as a contact that is there, and its chat open.
+func (c *checker) clientOpens(name string) act {
+	return func(ctx context.Context) error {
+		return c.sees(ctx, fmt.Sprintf(`%s?.querySelector('converse-chat .chat-textarea') != null &&
+			%[1]s.querySelector('converse-chat-heading').textContent.includes(%s) &&
+			[...%[1]s.querySelectorAll('converse-roster-contact')].some(el => el.textContent.includes(%[2]s) &&
+				el.querySelector('.chat-status').getAttribute('color').includes('online'))`, client, quote(name)))
+	}
+}
+
+// clientWrites types into the chat that is open in the friend's client.
+func (c *checker) clientWrites(text string) act {
+	return func(context.Context) error {
+		if err := c.do(client + ".querySelector('converse-chat .chat-textarea').focus()"); err != nil {
+			return err
+		}
+		return c.b.Type(text)
+	}
+}
+
+// clientShows waits until a text stands in the friend's client, once, as it was written; an own one with the sign of a receipt.
+func (c *checker) clientShows(text string, own bool) act {
+	return func(ctx context.Context) error {
+		return c.sees(ctx, fmt.Sprintf(`(rows => rows.length === 1 && (!%t || rows[0].querySelector('.chat-msg__receipt') !== null))(
+			[...%s.querySelectorAll('converse-chat-message')].filter(m => m.querySelector('.chat-msg__text')?.textContent.trim() === %s))`,
+			own, client, quote(text)))
+	}
 }
 
 // writes opens a chat on a phone and types.
@@ -66,10 +95,16 @@ func (c *checker) arrives(who, chat, text, via string) act {
 	}
 }
 
-// seesSent waits until an own text has the sign of the status "sent".
-func (c *checker) seesSent(who, chat, text string) act {
+// seesSent waits until an own text has the sign of the status "sent"; seesReceived, that of "received".
+func (c *checker) seesSent(who, chat, text string) act { return c.seesStatus(who, chat, text, "sent") }
+
+func (c *checker) seesReceived(who, chat, text string) act {
+	return c.seesStatus(who, chat, text, "received")
+}
+
+func (c *checker) seesStatus(who, chat, text, status string) act {
 	return func(ctx context.Context) error {
-		return c.seesRow(ctx, who, chat, text, true, "row.dataset.status === 'sent'")
+		return c.seesRow(ctx, who, chat, text, true, "row.dataset.status === "+quote(status))
 	}
 }
 
@@ -169,6 +204,9 @@ func (c *checker) do(script string) error {
 	_, err := c.b.Eval(script)
 	return err
 }
+
+// client is the JavaScript for the document of the friend's client.
+const client = "document.querySelector('.client iframe').contentDocument"
 
 // phone is the JavaScript for a person's phone; tab for one of its chats.
 func phone(who string) string {

@@ -1,5 +1,6 @@
-// Command demo shows chatrelay at work: mosquitto, Prosody and the relay on free loopback ports, and a chat
-// page with one phone per landline, which writes by Strophe.js and listens by Paho JS.
+// Command demo shows chatrelay at work: mosquitto, Prosody and two relays on free loopback ports, and a chat
+// page with one phone per landline, which writes by Strophe.js and listens by Paho JS. Beside the phones is an
+// ordinary XMPP client, converse.js: the second relay, a component, makes phones people whom it can write to.
 //
 //	go run ./demo          until Ctrl-C
 //	go run ./demo -check   drives the page in headless Chromium, writes demo/out/demo.png, exits 0 or 1

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"chatrelay/test/chromium"
@@ -43,7 +45,7 @@ func needed(root string, check bool) error {
 		want("mosquitto-clients", "mosquitto_pub")
 		want("chromium", chromium.Names()...)
 	}
-	for _, file := range libraries {
+	for _, file := range append(slices.Collect(maps.Values(libraries)), "converse.js/dist/converse.min.js") {
 		if _, err := os.Stat(modulePath(root, file)); err != nil {
 			missing = append(missing, fmt.Sprintf("demo/node_modules/%s: npm ci, in demo/", file))
 		}

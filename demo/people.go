@@ -25,6 +25,10 @@ const (
 	prefix   = "/chat"
 	roomName = "family"
 
+	// Of the second relay, by which landlines are people on XMPP.
+	component  = "phones" // its name on the chat server
+	textPrefix = "/text"  // two relays share no inbox: each would carry what the other has carried
+
 	relayUser   = "relay"   // the relay's on the broker
 	backendUser = "backend" // a program of the house that may write into inboxes
 )
@@ -34,23 +38,34 @@ var (
 	people  = []person{
 		{Landline: "1001", Name: "Anna", Password: password("1001"), Opens: "1002"},
 		{Landline: "1002", Name: "Ben", Password: password("1002"), Opens: "1001"},
-		{Landline: "1003", Name: "Clara", Password: password("1003"), Opens: roomJID},
+		{Landline: "1003", Name: "Clara", Password: password("1003"), Opens: friend.Landline},
 	}
+	// friend has no phone: her client is an ordinary one of XMPP, which knows of no envelope.
+	friend = person{Landline: "dora", Name: "Dora", Password: password("dora"), Opens: "1003"}
 	groups = []group{{JID: roomJID, Name: "Family"}}
 )
 
 func password(user string) string { return "pw-" + user }
 
-// brokerACL lets each landline read its own inbox and write nothing: MQTT 3.1.1 does not say who
-// published, so whoever may write into inboxes may write in anybody's name.
-const brokerACL = `user ` + relayUser + `
+// brokerACL lets each landline read its own inboxes. MQTT 3.1.1 does not say who published, so whoever may write
+// into inboxes may write in anybody's name: phones write to nobody but the friend, whom they reach in no other way.
+func brokerACL() string {
+	acl := `user ` + relayUser + `
 topic readwrite ` + prefix + `/#
+topic readwrite ` + textPrefix + `/#
 topic readwrite chatrelay/#
 
 user ` + backendUser + `
 topic write ` + prefix + `/#
-
-pattern read ` + prefix + `/%u`
+`
+	for _, p := range people {
+		acl += "\nuser " + p.Landline + "\ntopic write " + textPrefix + "/" + friend.Landline + "\n"
+	}
+	return acl + `
+pattern read ` + prefix + `/%u
+pattern read ` + textPrefix + `/%u
+`
+}
 
 // brokerUsers is the password list of the broker.
 func brokerUsers() map[string]string {
@@ -63,7 +78,7 @@ func brokerUsers() map[string]string {
 
 // chatUsers is the account list of the chat server.
 func chatUsers() map[string]string {
-	users := map[string]string{account: password(account)}
+	users := map[string]string{account: password(account), friend.Landline: friend.Password}
 	for _, p := range people {
 		users[p.Landline] = p.Password
 	}

@@ -152,6 +152,38 @@ func (r *relay) ready(ctx context.Context) error {
 	return nil
 }
 
+// relays are all that run, as the page's one switch has them.
+type relays []*relay
+
+// State is that of the first that is not ready.
+func (rs relays) State(ctx context.Context) string {
+	for _, r := range rs {
+		if state := r.State(ctx); state != "ready" {
+			return state
+		}
+	}
+	return "ready"
+}
+
+// Kill ends them as a power cut would.
+func (rs relays) Kill() error {
+	var errs []error
+	for _, r := range rs {
+		errs = append(errs, r.Kill())
+	}
+	return errors.Join(errs...)
+}
+
+// launch runs those that do not run.
+func (rs relays) launch() error {
+	var errs []error
+	for _, r := range rs {
+		_, err := r.launch()
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

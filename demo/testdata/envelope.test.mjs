@@ -1,7 +1,7 @@
 // Run by page_test.go with "node --test".
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chatOf, growingClock, identity, isNotice, makeEnvelope, readEnvelope } from "../web/envelope.js";
+import { chatOf, growingClock, identity, isAbout, isNotice, makeEnvelope, readEnvelope } from "../web/envelope.js";
 
 const anna = { landline: "1001", name: "Anna" };
 const ben = { id: "1002", name: "Ben", group: false };
@@ -39,6 +39,13 @@ test("a notice has a known status and a time", () => {
   assert.ok(isNotice({ status: "delayed", statusTime: 1 }));
   assert.ok(!isNotice({ status: "sent" }));
   assert.ok(!isNotice({ status: "busy", statusTime: 1 }));
+});
+
+test("a notice about what went by MQTT has no content, and names the message", () => {
+  const e = makeEnvelope(anna, ben, "hi", 7);
+  const notice = readEnvelope(() => '{"from":"1001","to":"1002","timeStamp":7,"status":"received","statusTime":9}');
+  assert.ok(isNotice(notice) && isAbout(notice, e));
+  for (const other of [{ timeStamp: 8 }, { to: "1003" }, { from: "1003" }]) assert.ok(!isAbout({ ...notice, ...other }, e));
 });
 
 test("the chat of an envelope", () => {

@@ -66,6 +66,17 @@ for (const status of ["sent", "failed"]) {
   });
 }
 
+test("what was sent may be received, and nothing else", () => {
+  const r = rig();
+  r.box.connected();
+  const a = r.write("a");
+  r.box.settle(a, "sent");
+  r.box.settle(a, "received");
+  assert.equal(a.status, "received");
+  r.box.settle(a, "failed");
+  assert.equal(a.status, "received");
+});
+
 test("delayed: the relay has it, so it is sent again only after a reconnect", () => {
   const r = rig();
   r.box.connected();

@@ -1,7 +1,7 @@
 // Starts the page: one phone per landline, and the relay's switch.
 
 import { Phone } from "./phone.js";
-import { show } from "./view.js";
+import { show, showClient } from "./view.js";
 
 const POLL_MS = 1_000;
 const RELAY = { ready: "ready", starting: "starting", stopped: "stopped", unknown: "no answer" };
@@ -63,6 +63,7 @@ async function main() {
     show(phone, $("phones"));
     phone.power(true);
   }
+  showClient(config, $("phones"));
   $("theme").addEventListener("click", flipTheme);
   $("relay-switch").addEventListener("click", () => askRelay($("relay").dataset.state === "stopped" ? "start" : "kill"));
   await watchRelay();

@@ -1,6 +1,6 @@
 // The JSON envelope: how the page writes it, reads it and tells two messages apart. No DOM, no network.
 
-const NOTICES = ["sent", "delayed", "failed"];
+const NOTICES = ["sent", "delayed", "failed", "received"];
 
 /** The envelope of a new message from me into a chat. at is its time, and with the text its identity. */
 export function makeEnvelope(me, chat, text, at) {
@@ -30,7 +30,7 @@ export function readEnvelope(payload) {
     return null;
   }
   if (typeof e !== "object" || e === null || Array.isArray(e)) return null;
-  if (typeof e.content !== "string" || !isLandline(e.from)) return null;
+  if (!isLandline(e.from) || (typeof e.content !== "string" && !isNotice(e))) return null;
   return e;
 }
 
@@ -44,7 +44,12 @@ export function identity(e) {
   return JSON.stringify([String(e.from), group, group ? "" : String(e.to ?? ""), Number(e.timeStamp), e.content]);
 }
 
-/** The relay tells a sender what became of a message by sending its envelope back with a status. */
+/** Whether a notice without content, as the relay answers what came by MQTT, is about the envelope of mine. */
+export function isAbout(notice, e) {
+  return String(notice.from) === String(e.from) && String(notice.to) === String(e.to) && Number(notice.timeStamp) === Number(e.timeStamp);
+}
+
+/** The relay tells a sender what became of a message by sending its envelope, or what names it, back with a status. */
 export function isNotice(e) {
   return NOTICES.includes(e.status) && e.statusTime !== undefined;
 }

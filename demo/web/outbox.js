@@ -48,9 +48,9 @@ export class Outbox {
     }
   }
 
-  /** Takes a notice: sent, delayed or failed. */
+  /** Takes a notice: sent, delayed or failed; or, of what was sent, received. */
   settle(entry, status, reason = "") {
-    if (!this.open.includes(entry)) return;
+    if (!this.open.includes(entry) && status !== "received") return;
     if (status !== "delayed") this.open = this.open.filter((e) => e !== entry);
     entry.reason = reason;
     this.#mark(entry, status);

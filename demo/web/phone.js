@@ -1,6 +1,6 @@
 // One phone: its chats, its messages and its two wires. It knows nothing of how it looks.
 
-import { chatOf, growingClock, identity, isNotice, makeEnvelope, readEnvelope } from "./envelope.js";
+import { chatOf, growingClock, identity, isAbout, isNotice, makeEnvelope, readEnvelope } from "./envelope.js";
 import { Outbox } from "./outbox.js";
 import { MQTTWire, XMPPWire } from "./wires.js";
 
@@ -15,9 +15,14 @@ export class Phone extends EventTarget {
     this.wires = { xmpp: "down", mqtt: "down" };
     this.on = true;
     this.clock = growingClock();
-    this.outbox = new Outbox((e) => this.xmpp.send(e, String(e.timeStamp)), (m) => this.#changed(m));
+    const changed = (m) => this.#changed(m);
+    this.outboxes = {
+      xmpp: new Outbox((e) => this.xmpp.send(e, String(e.timeStamp)), changed),
+      mqtt: new Outbox((e) => this.mqtt.send(`${config.textPrefix}/${e.to}`, e), changed),
+    };
     for (const p of config.people) if (p.landline !== me.landline) this.#chat(p.landline, p.name, false);
     for (const g of config.groups) this.#chat(g.jid, g.name, true);
+    this.#chat(config.friend.landline, config.friend.name, false);
     this.current = this.chats.get(me.opens) ?? [...this.chats.values()][0];
     this.#wire();
     this.#recall();
@@ -39,22 +44,27 @@ export class Phone extends EventTarget {
   write(text) {
     const envelope = makeEnvelope(this.me, this.current, text, this.clock());
     const m = this.#keep(envelope, this.current, { own: true });
-    this.outbox.add(m);
+    this.#outbox(envelope).add(m);
   }
 
   waiting() {
-    return this.outbox.open.filter((m) => m.status === "queued").length;
+    return Object.values(this.outboxes).flatMap((box) => box.open).filter((m) => m.status === "queued").length;
   }
 
   name(landline) {
-    return this.config.people.find((p) => p.landline === landline)?.name;
+    return [...this.config.people, this.config.friend].find((p) => p.landline === landline)?.name;
+  }
+
+  /** Who has a phone is written to by XMPP, and the relay publishes it. The friend has none: she is written to by MQTT. */
+  #outbox(envelope) {
+    return envelope.to === this.config.friend.landline ? this.outboxes.mqtt : this.outboxes.xmpp;
   }
 
   #wire() {
     const { config, me } = this;
     const state = (wire) => (s) => {
       this.wires[wire] = s;
-      if (wire === "xmpp") s === "up" ? this.outbox.connected() : this.outbox.disconnected();
+      s === "up" ? this.outboxes[wire].connected() : this.outboxes[wire].disconnected();
       this.#tell("wires");
     };
     this.xmpp = new XMPPWire(
@@ -62,10 +72,10 @@ export class Phone extends EventTarget {
       { state: state("xmpp"), heard: (p) => this.#heard(p, "XMPP"), refused: (...a) => this.#refused(...a) },
     );
     this.mqtt = new MQTTWire(
-      { url: config.mqttURL, clientId: me.landline, username: me.landline, password: me.password, topic: `${config.prefix}/${me.landline}` },
+      { url: config.mqttURL, clientId: me.landline, username: me.landline, password: me.password, topics: [config.prefix, config.textPrefix].map((p) => `${p}/${me.landline}`) },
       { state: state("mqtt"), heard: (p) => this.#heard(p, "MQTT") },
     );
-    setInterval(() => this.outbox.pump(), 1_000);
+    setInterval(() => Object.values(this.outboxes).forEach((box) => box.pump()), 1_000);
   }
 
   #heard(payload, via) {
@@ -77,11 +87,12 @@ export class Phone extends EventTarget {
 
   #noticed(e) {
     if (String(e.from) !== this.me.landline) return;
-    const known = this.messages.get(identity(e));
+    const known = this.messages.get(identity(e)) ?? [...this.messages.values()].find((m) => m.own && isAbout(e, m.envelope));
     if (known) {
-      this.outbox.settle(known, e.status, e.reason);
+      this.#outbox(known.envelope).settle(known, e.status, e.reason);
       return;
     }
+    if (e.content === undefined) return; // of another device of mine, and it does not say what was written
     // Written in my name by another device of mine: it belongs into the chat all the same.
     const m = this.#keep(e, this.#chatFor(e), { own: true, via: "elsewhere" });
     m.status = e.status;
@@ -103,10 +114,11 @@ export class Phone extends EventTarget {
   }
 
   #refused(id, wait, text) {
-    const m = this.outbox.open.find((m) => String(m.envelope.timeStamp) === id);
+    const outbox = this.outboxes.xmpp;
+    const m = outbox.open.find((m) => String(m.envelope.timeStamp) === id);
     if (!m) return;
-    if (wait) this.outbox.postpone(m);
-    else this.outbox.settle(m, "failed", text);
+    if (wait) outbox.postpone(m);
+    else outbox.settle(m, "failed", text);
   }
 
   #chatFor(e) {
@@ -151,7 +163,7 @@ export class Phone extends EventTarget {
       const m = { envelope, chat, ...rest };
       this.messages.set(identity(envelope), m);
       chat.messages.push(m);
-      if (m.own && !["sent", "failed"].includes(m.status)) this.outbox.add(m);
+      if (m.own && !["sent", "received", "failed"].includes(m.status)) this.#outbox(envelope).add(m);
     }
   }
 }

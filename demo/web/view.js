@@ -3,7 +3,8 @@
 const STATUS = {
   queued: ["i-clock", "Waits in the page"],
   sending: ["i-tick", "With the chat server"],
-  sent: ["i-ticks", "Sent: it is in the inbox"],
+  sent: ["i-ticks", "Sent: it is in the inbox, or with the friend’s server"],
+  received: ["i-got", "Received: the friend’s client has it"],
   delayed: ["i-clock", "Delayed: the relay keeps it and goes on trying"],
   failed: ["i-alert", "Failed"],
 };
@@ -14,6 +15,15 @@ const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 
 const clone = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 const useIcon = (svg, id) => svg.querySelector("use").setAttribute("href", `#${id}`);
+
+/** Puts the friend's client on the page: it is a page of its own, which knows nothing of this one. */
+export function showClient({ friend, domain }, parent) {
+  const el = clone("client");
+  el.querySelector(".avatar").textContent = initial(friend.name);
+  el.querySelector("h2").textContent = friend.name;
+  el.querySelector(".number").textContent = `${friend.landline}@${domain}`;
+  parent.append(el);
+}
 
 /** Puts a phone on the page. */
 export function show(phone, parent) {
@@ -219,6 +229,7 @@ function initial(name) {
 }
 
 function tone(phone, landline) {
-  const i = phone.config.people.findIndex((p) => p.landline === landline);
+  const { people, friend } = phone.config;
+  const i = [...people, friend].findIndex((p) => p.landline === landline);
   return i < 0 ? "other" : String(i + 1);
 }

@@ -100,9 +100,9 @@ export class XMPPWire {
   }
 }
 
-/** Listens to one inbox. */
+/** Listens to inboxes, and writes to those that no relay would publish to. */
 export class MQTTWire {
-  constructor({ url, clientId, username, password, topic }, { state, heard }) {
+  constructor({ url, clientId, username, password, topics }, { state, heard }) {
     this.line = new Line((up, lost) => {
       const client = new Paho.Client(url, clientId);
       client.onConnectionLost = lost;
@@ -113,7 +113,7 @@ export class MQTTWire {
         cleanSession: false, // the broker keeps what comes while this page is away
         keepAliveInterval: 20,
         timeout: 5,
-        onSuccess: () => client.subscribe(topic, { qos: 2, onSuccess: up, onFailure: () => client.disconnect() }),
+        onSuccess: () => this.#subscribe(client, topics, up),
         onFailure: lost,
       });
       return () => { if (client.isConnected()) client.disconnect(); };
@@ -122,4 +122,20 @@ export class MQTTWire {
 
   open() { this.line.open(); }
   close() { this.line.close(); }
+
+  /** Whether the envelope went on the wire. */
+  send(topic, envelope) {
+    if (!this.client?.isConnected()) return false;
+    this.client.send(topic, JSON.stringify(envelope), 2, false);
+    return true;
+  }
+
+  #subscribe(client, [topic, ...more], up) {
+    const next = () => {
+      if (more.length > 0) return this.#subscribe(client, more, up);
+      this.client = client;
+      up();
+    };
+    client.subscribe(topic, { qos: 2, onSuccess: next, onFailure: () => client.disconnect() });
+  }
 }
