@@ -3,12 +3,11 @@ package admin
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"chatrelay/internal/trace"
 )
 
-// trace answers GET /trace?q=…, with since (an age) and limit.
+// trace answers GET /trace?q=…, with since, until and limit.
 func (s *Server) trace(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
 	q := trace.Query{Text: values.Get("q"), Limit: 20}
@@ -24,13 +23,9 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request) {
 		}
 		q.Limit = n
 	}
-	if text := values.Get("since"); text != "" {
-		age, err := time.ParseDuration(text)
-		if err != nil || age <= 0 {
-			fail(w, http.StatusBadRequest, "since is an age such as 2h")
-			return
-		}
-		q.Since = s.cfg.Clock().Add(-age)
+	if err := q.Between(values.Get("since"), values.Get("until"), s.cfg.Clock()); err != nil {
+		fail(w, http.StatusBadRequest, "since, until: "+err.Error())
+		return
 	}
 	found, err := s.cfg.Trace(r.Context(), q)
 	if err != nil {

@@ -108,11 +108,11 @@ exit code  0 done
            1 it failed
            2 the environment or the command line is wrong
 `
-	traceUsage = `usage: chatrelay trace [-json] [-since AGE] [-limit N] ID | MESSAGE | LANDLINE-OR-ROOM
+	traceUsage = `usage: chatrelay trace [-json] [-since WHEN] [-until WHEN] [-limit N] ID | MESSAGE | LANDLINE-OR-ROOM
 
 It tells what happened to a message, with times: from whom it was received and what was decided, and of each delivery when it went on the wire,
 was confirmed, put off, given up or answered by a notice. ID is the sender's, MESSAGE the number in logs and in chatrelay journal;
-of a landline or a room it shows the newest messages, at most N. Messages that were delivered are known for CHATRELAY_DEDUP_WINDOW,
+of a landline or a room it shows the newest messages, at most N. WHEN is an age such as 2h, or a time such as 2026-11-30T14:05 (UTC). Messages that were delivered are known for CHATRELAY_DEDUP_WINDOW,
 within CHATRELAY_TRACE_MAX_BYTES. It reads the folder CHATRELAY_STORE, beside a running relay or without one, and shows no content.
 
 exit code  0 done

@@ -38,7 +38,7 @@ func (r *relay) openConsole(c *configs.Config, tail *console.Tail, log zerolog.L
 		Token: c.Console.Secret(), ReadToken: c.Console.ReadSecret(), Hosts: c.Console.Hosts,
 		Status: func() admin.Status { return r.http.Status() }, Took: func() (map[string][]admin.Bucket, error) { return r.timings.Buckets(admin.DeliverySeconds) },
 		Trace:    tracer{traceDir(c), running{r.journal}}.Trace,
-		Journal:  consoleJournal{deadLetters{r.journal, r.meter.trace}},
+		Journal:  consoleJournal{deadLetters{r.journal, r.meter.happened}},
 		Settings: func() []console.Setting { return settings(c) }, Tail: tail, Log: log,
 	})
 	return err

@@ -3,9 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"chatrelay/bridge"
+	"chatrelay/configs"
 	"chatrelay/internal/admin"
 	"chatrelay/internal/journal"
 	"chatrelay/internal/trace"
@@ -13,8 +17,8 @@ import (
 
 // deadLetters shows the journal's dead letters to the status page. What somebody does with them is written down.
 type deadLetters struct {
-	j     *journal.Journal
-	trace *trace.Recorder // nil: nothing is
+	j        *journal.Journal
+	happened func(trace.Event, ...bridge.Ref) // nil: it is not
 }
 
 // DeadLetters implements admin.Dead.
@@ -53,7 +57,7 @@ func (d deadLetters) DropSome(ctx context.Context, p admin.Selection) (admin.Bat
 }
 
 func (d deadLetters) batch(what trace.Event, b journal.Batch) admin.Batch {
-	d.trace.ByHand(what, b.Changed...)
+	d.tell(what, b.Changed...)
 	return admin.Batch{Changed: len(b.Changed), Next: b.Next, Full: b.Full}
 }
 
@@ -70,7 +74,26 @@ func (d deadLetters) byHand(what trace.Event, ref bridge.Ref, err error) error {
 	case errors.Is(err, journal.ErrUnknown):
 		return admin.ErrNoDeadLetter
 	case err == nil:
-		d.trace.ByHand(what, ref)
+		d.tell(what, ref)
 	}
 	return err
+}
+
+func (d deadLetters) tell(what trace.Event, refs ...bridge.Ref) {
+	if d.happened != nil {
+		d.happened(what, refs...)
+	}
+}
+
+// stopped opens the journal of a relay that does not run. What is done to its dead letters is written down as the relay would.
+func stopped(ctx context.Context, c *configs.Config) (d deadLetters, closing func() error, err error) {
+	j, err := journal.Open(ctx, journalOptions(c, zerolog.Nop()))
+	if err != nil {
+		return d, nil, err
+	}
+	rec, err := openTrace(c, trace.Options{MaxAge: math.MaxInt64, Clock: time.Now, Log: zerolog.Nop()}) // what is too old the relay knows
+	if err != nil {
+		return d, nil, errors.Join(err, j.Close())
+	}
+	return deadLetters{j, rec.Happened}, func() error { return errors.Join(j.Close(), rec.Close()) }, nil
 }

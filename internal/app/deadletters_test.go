@@ -29,7 +29,7 @@ func TestByHandIsTraced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := deadLetters{j, rec}
+	d := deadLetters{j, rec.Happened}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -11,12 +11,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"chatrelay/bridge"
 	"chatrelay/configs"
 	"chatrelay/internal/admin"
 	"chatrelay/internal/journal"
+	"chatrelay/internal/trace"
 )
 
 const journalUsage = "journal ls [-dead] [-pending] [PICK] [-after SEQ] [-limit N] | show MESSAGE | " +
@@ -175,13 +174,16 @@ func tokenOf(c *configs.Config) (string, error) {
 }
 
 func changeStopped(ctx context.Context, c *configs.Config, verb string, refs []bridge.Ref) error {
-	j, err := journal.Open(ctx, journalOptions(c, zerolog.Nop()))
+	d, closing, err := stopped(ctx, c)
 	if err != nil {
 		return err
 	}
-	do := j.Requeue
+	do, what := d.j.Requeue, trace.Requeued
 	if verb == "drop" {
-		do = j.Drop
+		do, what = d.j.Drop, trace.Dropped
 	}
-	return errors.Join(do(ctx, refs...), j.Close())
+	if err = do(ctx, refs...); err == nil {
+		d.tell(what, refs...)
+	}
+	return errors.Join(err, closing())
 }

@@ -9,11 +9,8 @@ import (
 	"net/http"
 	"syscall"
 
-	"github.com/rs/zerolog"
-
 	"chatrelay/configs"
 	"chatrelay/internal/admin"
-	"chatrelay/internal/journal"
 )
 
 // changeSome changes all dead letters that are picked, a batch at a time, and says how many in any case.
@@ -45,15 +42,14 @@ func changer(ctx context.Context, c *configs.Config, verb string) (change change
 	if _, err := ask(ctx, &c.HTTP, http.MethodGet, "/livez", ""); !errors.Is(err, syscall.ECONNREFUSED) {
 		return running, func() error { return nil }, nil // what else may be wrong it says itself
 	}
-	j, err := journal.Open(ctx, journalOptions(c, zerolog.Nop()))
+	d, closing, err := stopped(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	d := deadLetters{j, nil}
 	if verb == "drop" {
-		return d.DropSome, j.Close, nil
+		return d.DropSome, closing, nil
 	}
-	return d.RequeueSome, j.Close, nil
+	return d.RequeueSome, closing, nil
 }
 
 func batches(ctx context.Context, change changeBatch, p admin.Selection) (n int, err error) {

@@ -12,6 +12,7 @@ import (
 	"chatrelay/bridge"
 	"chatrelay/internal/admin"
 	"chatrelay/internal/journal"
+	"chatrelay/internal/trace"
 	"chatrelay/message"
 )
 
@@ -90,6 +91,15 @@ func TestJournalChangesAStoppedBook(t *testing.T) {
 	}
 	if _, err := command(dir, nobody, "requeue", refs[1].String()); ExitCode(err) != ExitFailure {
 		t.Errorf("a dropped dead letter was requeued: %v", err)
+	}
+	if out, err := command(dir, nobody, "drop", "-all"); err != nil || out != "drop: 1\n" {
+		t.Errorf("drop -all: %v %s", err, out)
+	}
+	for i, want := range []trace.Event{trace.Requeued, trace.Dropped, trace.Dropped} {
+		found, err := trace.Find(t.Context(), dir, trace.Query{Text: refs[i].String()})
+		if err != nil || len(found) != 1 || len(found[0].Stations) != 1 || found[0].Stations[0].Event != want {
+			t.Errorf("the trace of %v: %v, %+v, want %s", refs[i], err, found, want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/admin"
+	"chatrelay/internal/journal"
 	"chatrelay/internal/trace"
 )
 
@@ -87,15 +88,44 @@ func (m *meter) requeued(refs ...bridge.Ref) {
 }
 
 func (m *meter) settled(results []bridge.Result) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.trace.Settled(results)
 	for _, r := range results {
 		m.say(r.Ref, "settled", r.Err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range results {
 		if d := m.out[r.Ref]; r.Err == nil && d.bound && !d.taken.IsZero() {
 			m.observe(admin.DeliverySeconds, d.side, m.clock().Sub(d.taken).Seconds())
 		}
 		m.forget(r.Ref)
+	}
+}
+
+// chosen hears which deliveries the journal has chosen for what it does.
+func (m *meter) chosen(what journal.Choice, why *bridge.Refusal, refs []bridge.Ref) {
+	switch what {
+	case journal.ChosePutAway:
+		m.happened(trace.PutAway, refs...)
+	case journal.ChoseProven:
+		m.happened(trace.Proven, refs...)
+	case journal.ChoseUnproved:
+		for _, ref := range refs {
+			m.trace.Bounced(ref, why)
+			m.say(ref, string(trace.Bounced), why)
+		}
+	case journal.ChoseUnreadable:
+		for _, ref := range refs {
+			m.settled([]bridge.Result{{Ref: ref, Err: why}})
+		}
+	}
+}
+
+// happened: somebody, or the journal itself, did this to deliveries that no wire has in hand.
+func (m *meter) happened(what trace.Event, refs ...bridge.Ref) {
+	m.trace.Happened(what, refs...)
+	for _, ref := range refs {
+		m.say(ref, string(what), nil)
 	}
 }
 
@@ -205,7 +235,7 @@ func (j meteredSideJournal) Unbind(refs ...bridge.Ref) {
 
 func (j meteredSideJournal) Bounce(ref bridge.Ref, why *bridge.Refusal) {
 	j.m.trace.Bounced(ref, why)
-	j.m.say(ref, "bounced", why)
+	j.m.say(ref, string(trace.Bounced), why)
 	j.SideJournal.Bounce(ref, why)
 }
 

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"chatrelay/bridge"
 	"chatrelay/internal/admin"
+	"chatrelay/internal/journal"
+	"chatrelay/internal/trace"
 )
 
 // meterRig is a meter before a journal that does nothing.
@@ -134,6 +138,38 @@ func TestMeter(t *testing.T) {
 				t.Errorf("it remembers %v", r.out)
 			}
 		})
+	}
+}
+
+// TestChosen: what the journal has done to deliveries is a station of each, and a line of the debug log with its number.
+func TestChosen(t *testing.T) {
+	dir := t.TempDir()
+	var said strings.Builder
+	m := newMeter(nil, time.Now)
+	m.log = zerolog.New(&said)
+	var err error
+	if m.trace, err = trace.Open(trace.Options{Dir: dir, MaxBytes: 1 << 20, MaxAge: time.Hour, Clock: time.Now}); err != nil {
+		t.Fatal(err)
+	}
+	choices := map[journal.Choice]string{journal.ChosePutAway: "put away ", journal.ChoseProven: "proven ", journal.ChoseUnproved: "bounced no_right", journal.ChoseUnreadable: "dead no_right"}
+	for what := range choices {
+		m.chosen(what, bridge.Refuse("no_right", "it may not have arrived"), []bridge.Ref{{Msg: uint64(what) + 1}, {Msg: uint64(what) + 1, Delivery: 1}})
+	}
+	if err := m.trace.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for what, want := range choices {
+		number := fmt.Sprint(what + 1)
+		found, err := trace.Find(t.Context(), dir, trace.Query{Text: number})
+		if err != nil || len(found) != 1 || len(found[0].Stations) != 2 {
+			t.Fatalf("%v: %+v", err, found)
+		}
+		if s := found[0].Stations[1]; string(s.Event)+" "+s.Reason != want || s.Delivery != number+".1" {
+			t.Errorf("%+v, want %s", s, want)
+		}
+		if n := strings.Count(said.String(), `"msg":`+number+`,"ref":"`+number+`.`); n != 2 {
+			t.Errorf("%d lines about %s in %s", n, want, said.String())
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ func RunWith(p Process, hooks Hooks) error {
 	if errors.Is(err, errForced) {
 		return err // parts still run: the journal is read as after kill -9
 	}
-	err = errors.Join(err, r.meter.trace.Close(), r.journal.Close())
+	err = errors.Join(err, r.journal.Close(), r.meter.trace.Close())
 	log.Info().Err(err).Msg("chatrelay has stopped")
 	return err
 }
@@ -107,7 +107,12 @@ func assemble(ctx context.Context, c *configs.Config, version string, tail *cons
 	r.meter = newMeter(r.timings.Observe, time.Now)
 	r.meter.log = log
 	r.files.Store(&c.Files)
-	if r.journal, err = journal.Open(ctx, journalOptions(c, log)); err != nil {
+	var untraced error
+	age := c.Store.DedupWindow + c.Store.DedupWindow/4 // as long as a key may be known: its window, and a quarter more
+	r.meter.trace, untraced = openTrace(c, trace.Options{MaxAge: age, Clock: time.Now, Log: log})
+	kept := journalOptions(c, log)
+	kept.Chosen = r.meter.chosen
+	if r.journal, err = journal.Open(ctx, kept); err != nil {
 		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
 	}
 	defer func() {
@@ -115,8 +120,8 @@ func assemble(ctx context.Context, c *configs.Config, version string, tail *cons
 			err = errors.Join(err, r.journal.Close())
 		}
 	}()
-	if r.meter.trace, err = openTrace(c, trace.Options{Clock: time.Now, Log: log}); err != nil {
-		return nil, fmt.Errorf("CHATRELAY_STORE: %w", err)
+	if untraced != nil {
+		return nil, fmt.Errorf("CHATRELAY_STORE: %w", untraced)
 	}
 	if err := r.openSides(c, version, log, hooks); err != nil {
 		return nil, err
@@ -129,7 +134,7 @@ func assemble(ctx context.Context, c *configs.Config, version string, tail *cons
 	}
 	page := admin.Config{
 		Addr: c.HTTP.Addr, Loopback: c.HTTP.Loopback(), Token: c.HTTP.Secret(), Version: version,
-		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal, r.meter.trace},
+		Sides: r.shownSides(), Rooms: r.rooms, Balance: r.journal, Offers: offers(r.intakes), Dead: deadLetters{r.journal, r.meter.happened},
 		Trace:   tracer{traceDir(c), running{r.journal}}.Trace,
 		Losses:  r.losses.all,
 		Timings: r.timings, InFlight: r.meter.InFlight, Window: func(side bridge.SideID) int { return r.windows[side]() },

@@ -130,18 +130,19 @@ func (t tracer) complete(ctx context.Context, m *trace.Message) error {
 	return nil
 }
 
-const traceUsageLine = "trace [-json] [-since AGE] [-limit N] ID | MESSAGE | LANDLINE-OR-ROOM"
+const traceUsageLine = "trace [-json] [-since WHEN] [-until WHEN] [-limit N] ID | MESSAGE | LANDLINE-OR-ROOM"
 
 type traceOptions struct {
-	json  bool
-	since time.Duration
-	limit int
+	json         bool
+	since, until string
+	limit        int
 }
 
 func traceFlags() (*flag.FlagSet, *traceOptions) {
 	flags, o := flag.NewFlagSet("trace", flag.ContinueOnError), &traceOptions{}
 	flags.BoolVar(&o.json, "json", false, "write one JSON document")
-	flags.DurationVar(&o.since, "since", 0, "those of which something was heard since: an `AGE` such as 2h")
+	flags.StringVar(&o.since, "since", "", "those of which something was heard since `WHEN`: an age such as 2h, or a time such as 2026-11-30T14:05 (UTC)")
+	flags.StringVar(&o.until, "until", "", "and before `WHEN`")
 	flags.IntVar(&o.limit, "limit", 20, "at most so many, the newest")
 	return flags, o
 }
@@ -152,12 +153,12 @@ func Trace(p Process) error {
 	if helped, err := p.parse(flags, p.Args, traceUsageLine); helped || err != nil {
 		return err
 	}
-	if flags.NArg() != 1 || flags.Arg(0) == "" || o.limit < 1 || o.since < 0 {
+	if flags.NArg() != 1 || flags.Arg(0) == "" || o.limit < 1 {
 		return fmt.Errorf("%w: %s", errUsage, traceUsageLine)
 	}
 	q := trace.Query{Text: flags.Arg(0), Limit: o.limit}
-	if o.since > 0 {
-		q.Since = time.Now().Add(-o.since)
+	if err := q.Between(o.since, o.until, time.Now()); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	c, err := configs.Load(p.Environ)
 	if err := configs.About(err, "STORE", "TRACE"); err != nil {
@@ -274,7 +275,6 @@ func traceDir(c *configs.Config) string {
 
 // openTrace makes what is written down of messages, beside the journal.
 func openTrace(c *configs.Config, o trace.Options) (*trace.Recorder, error) {
-	// As long as a key may be known: its window, and a quarter more.
-	o.Dir, o.MaxBytes, o.MaxAge = traceDir(c), int64(c.Store.TraceMaxBytes), c.Store.DedupWindow+c.Store.DedupWindow/4
+	o.Dir, o.MaxBytes = traceDir(c), int64(c.Store.TraceMaxBytes)
 	return trace.Open(o)
 }

@@ -99,6 +99,10 @@ func (j *Journal) committed(c *picture.Changes) {
 	for _, m := range c.Idle {
 		j.uncache(m)
 	}
+	j.logLines.chose(&j.opt, ChoseProven, nil, c.Proven...)
+	for _, x := range c.Unproved {
+		j.logLines.chose(&j.opt, ChoseUnproved, x.Why, x.Refs...)
+	}
 	j.trim()
 }
 

@@ -36,7 +36,7 @@ type shedOp struct {
 	j    *Journal
 	refs []bridge.Ref
 	read recalled
-	n    int
+	away []bridge.Ref
 	err  error
 }
 
@@ -45,7 +45,8 @@ func (o *shedOp) size() (int, int) { return deadChunk, 0 }
 func (o *shedOp) end(j *Journal, err error) bool {
 	j.shed.busy = false // if it failed, the next commit asks again
 	if err == nil {
-		j.shed.n += o.n
+		j.shed.n += len(o.away)
+		j.logLines.chose(&j.opt, ChosePutAway, nil, o.away...)
 	}
 	if err == nil && o.err == nil {
 		j.shedDead()
@@ -66,7 +67,7 @@ func (o *shedOp) prepare() {
 // decide puts them away, as long as there is too much.
 func (o *shedOp) decide(d *decision) {
 	j := d.j
-	o.n = 0
+	o.away = nil
 	share := j.opt.MaxBytes / deadShare
 	tally, left := j.pic.Dead, map[uint64]int{}
 	for _, ref := range o.refs {
@@ -85,7 +86,7 @@ func (o *shedOp) decide(d *decision) {
 		tally.Bytes -= p.DeadBytes(left[m.ID] == 0)
 		d.drop(o.read, p)
 		d.count(deadPutAway, m.Origin, p.Note.Reason, 1)
-		o.n++
+		o.away = append(o.away, ref)
 	}
 }
 

@@ -34,6 +34,8 @@ type Options struct {
 	Elapsed func() time.Duration
 	Log     zerolog.Logger
 	Render  Render // nil: bridge.Render
+	// Chosen hears of choices once they are committed, after what was done before them. It must not wait; nil: nobody does.
+	Chosen func(what Choice, why *bridge.Refusal, refs []bridge.Ref)
 
 	driver, readDriver string // of database/sql, for tests that put faults into it; empty: sqlite
 }

@@ -65,7 +65,11 @@ const rereadPause = time.Second
 // buryUnreadable makes a dead letter of a delivery that cannot be made from the journal.
 func (j *Journal) buryUnreadable(d *delivery, err error) {
 	j.log.Error().Err(err).Stringer("ref", d.Ref()).Msg("a delivery cannot be made from the journal; it is a dead letter")
-	j.Settle(bridge.Result{Ref: d.Ref(), Err: bridge.Refuse("unreadable", "the relay could not read it back from its journal")})
+	why := bridge.Refuse("unreadable", "the relay could not read it back from its journal")
+	if j.opt.Chosen != nil {
+		j.opt.Chosen(ChoseUnreadable, why, []bridge.Ref{d.Ref()})
+	}
+	j.Settle(bridge.Result{Ref: d.Ref(), Err: why})
 }
 
 func (j *Journal) stillHandedOut(d *delivery) (bool, error) {

@@ -124,7 +124,8 @@ func TestUndecidedCopiesAreTheRooms(t *testing.T) {
 // oldest are put away, and counted.
 func TestDeadLettersHaveAShare(t *testing.T) {
 	o := options(t.TempDir())
-	o.MaxBytes, o.Sync = 8<<20, "os"
+	var heard choices
+	o.MaxBytes, o.Sync, o.Chosen = 8<<20, "os", heard.hear
 	b := openTest(t, o)
 	text := strings.Repeat("x", 1000)
 	const many = 5407
@@ -155,6 +156,7 @@ func TestDeadLettersHaveAShare(t *testing.T) {
 	}
 	b.want(direct(bridge.XMPP, "1001", "1003", "nothing to do with it"), bridge.OutcomeTaken)
 	b.wantCount(died, bridge.MQTT, "bad_address", many)
+	patient(t, "all that were put away are named", func() bool { return int64(len(heard.all()[ChosePutAway])) == away })
 	list, err := b.List(t.Context(), Filter{Dead: true, Limit: 1})
 	if err != nil || len(list) != 1 || int64(list[0].Ref.Msg) <= away {
 		t.Errorf("the oldest that is left is %+v, %v; %d were put away", list, err, away)

@@ -2,8 +2,13 @@ package journal
 
 import (
 	"fmt"
+	"maps"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"chatrelay/bridge"
 )
@@ -35,6 +40,8 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	b.Confirm(bridge.MQTT, b.LastUnproven()-100)
 	b.deliver("1003", 200)
 	b.sync()
+	var heard choices
+	o.Chosen = heard.hear
 	b = b.reopen(o)
 	if got := b.LastUnproven(); got != 750 {
 		t.Errorf("mark %d after the restart, want 750", got)
@@ -43,6 +50,7 @@ func TestUnconfirmedOutlivesACrash(t *testing.T) {
 	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 0, noRight)
 	b.sync()
 	b.wantCount(bridge.Unconfirmed, bridge.MQTT, "", 310)
+	patient(t, "each is named", func() bool { return len(heard.all()[ChoseUnproved]) == 310 })
 	b.wantCount(bounced, bridge.XMPP, "no_right", 310)
 	b.wantCount(delivered, bridge.XMPP, "", 760)
 	answered := map[string]int{}
@@ -80,6 +88,50 @@ func TestConfirmedLeavesNothing(t *testing.T) {
 	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 0, noRight)
 	b.sync()
 	b.wantCount(bridge.Unconfirmed, bridge.MQTT, "", 0)
+}
+
+// TestChosen: of each delivery that was settled as unproven it is heard what became of it, also where that is decided in the commit
+// that settles it, and where a short message counts as arrived.
+func TestChosen(t *testing.T) {
+	var heard choices
+	o := options("")
+	o.Chosen = heard.hear
+	b := openTest(t, o)
+	b.append(direct(bridge.XMPP, "1001", "7", "a"), direct(bridge.XMPP, "1001", "7", strings.Repeat("b", 1000)), direct(bridge.XMPP, "1001", "7", "c"))
+	var refs []bridge.Ref
+	for range 3 {
+		refs = append(refs, b.next(bridge.MQTT).Ref)
+		b.Settle(bridge.Result{Ref: refs[len(refs)-1], Unproven: true})
+	}
+	b.Confirm(bridge.MQTT, b.LastUnproven()-2)
+	b.BounceUnconfirmed(bridge.MQTT, b.LastUnproven(), 500, noRight)
+	b.sync()
+	patient(t, "all is heard", func() bool { return len(heard.all()[ChoseProven])+len(heard.all()[ChoseUnproved]) == 3 })
+	want := map[Choice][]bridge.Ref{ChoseProven: {refs[0], refs[2]}, ChoseUnproved: {refs[1]}}
+	if diff := cmp.Diff(want, heard.all()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// choices are what was heard.
+type choices struct {
+	mu sync.Mutex // guards by
+	by map[Choice][]bridge.Ref
+}
+
+func (c *choices) hear(what Choice, _ *bridge.Refusal, refs []bridge.Ref) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = map[Choice][]bridge.Ref{}
+	}
+	c.by[what] = append(c.by[what], refs...)
+}
+
+func (c *choices) all() map[Choice][]bridge.Ref {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.by)
 }
 
 // TestUnconfirmedIsKept: a message whose delivery is not confirmed stays beyond the hour of finished ones.

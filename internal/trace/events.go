@@ -131,7 +131,7 @@ func (r *Recorder) Settled(results []bridge.Result) {
 	}
 }
 
-// Bounced: the far side gave a settled delivery back.
+// Bounced: the far side gave a settled delivery back, or nothing proves that it has it.
 func (r *Recorder) Bounced(ref bridge.Ref, why *bridge.Refusal) {
 	if r == nil {
 		return
@@ -139,8 +139,8 @@ func (r *Recorder) Bounced(ref bridge.Ref, why *bridge.Refusal) {
 	r.one(ref, Bounced, func(b []byte) []byte { return appendField(b, fieldReason, why.Reason) })
 }
 
-// ByHand: somebody has had these dead letters Requeued or Dropped.
-func (r *Recorder) ByHand(e Event, refs ...bridge.Ref) {
+// Happened to these: they were Requeued, Dropped, PutAway, or are Proven.
+func (r *Recorder) Happened(e Event, refs ...bridge.Ref) {
 	if r == nil {
 		return
 	}

@@ -38,7 +38,7 @@ const (
 func openSegments(o Options) (segments, error) {
 	s := segments{dir: o.Dir, most: max(o.MaxBytes/parts, 1), maxAge: o.MaxAge, free: free}
 	found, err := numbers(o.Dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // the journal makes the folder
 		return s, fmt.Errorf("trace: %w", err)
 	}
 	if len(found) > 0 {

@@ -29,6 +29,8 @@ const (
 	Bounced  Event = "bounced"
 	Requeued Event = "requeued" // a dead letter, by hand
 	Dropped  Event = "dropped"  // the same: nobody tries it again
+	PutAway  Event = "put away" // a dead letter, by the journal, as there were too many
+	Proven   Event = "proven"   // what was unproven: a probe behind it was heard
 )
 
 // Station is one thing that happened to a message.

@@ -86,10 +86,10 @@ func TestStates(t *testing.T) {
 	step(StateDead, func() { r.Settled([]bridge.Result{dead}) })
 	step(StateDead, func() { r.Bound(ref(7, 4), bridge.MQTT, bridge.KindNotice, "1001", "failed") })
 	step(StateDead, func() { r.Settled([]bridge.Result{{Ref: ref(7, 4)}}) })
-	step(StateDead, func() { r.ByHand(Dropped, ref(7, 0)) })
-	step(StateWaiting, func() { r.ByHand(Requeued, ref(7, 1)) })
+	step(StateDead, func() { r.Happened(Dropped, ref(7, 0)) })
+	step(StateWaiting, func() { r.Happened(Requeued, ref(7, 1)) })
 	step(StateOnWire, func() { r.Bound(ref(7, 1), bridge.XMPP, bridge.KindChat, "1003", "") })
-	step(StateOnWire, func() { r.ByHand(Requeued, ref(7, 1)) }) // written late
+	step(StateOnWire, func() { r.Happened(Requeued, ref(7, 1)) }) // written late
 	step(StateDelivered, func() { r.Settled([]bridge.Result{{Ref: ref(7, 1)}}) })
 	step(StateDelivered, func() {
 		r.Offered([]*bridge.Record{{Origin: bridge.MQTT, Outcome: bridge.OutcomeDuplicate, Names: bridge.Names{SenderID: "a", Number: 7}, From: "1001"}})
@@ -116,6 +116,8 @@ func TestFind(t *testing.T) {
 	r.Offered([]*bridge.Record{taken(1, "1001", "1002", "1003")})
 	r.Offered([]*bridge.Record{taken(2, odd, "1001", "1003"), refused})
 	r.Offered([]*bridge.Record{taken(1001, "x", "1003", "1002"), busy, {Origin: bridge.XMPP, Outcome: bridge.OutcomeIgnored, From: "1009"}})
+	share := &bridge.Record{Origin: bridge.MQTT, Outcome: bridge.OutcomeRefused, From: "1009", Names: bridge.Names{SenderID: "s", Number: 9}, Why: bridge.Refuse("busy", "it is")}
+	r.Offered([]*bridge.Record{share})
 	r.Bound(ref(2, 0), bridge.XMPP, bridge.KindRoom, "team@rooms.example.org", "")
 	r.Settled([]bridge.Result{{Ref: ref(2, 0)}})
 	numbers := func(q Query) (out []uint64) {
@@ -135,7 +137,7 @@ func TestFind(t *testing.T) {
 		{Query{Text: odd}, []uint64{2}},
 		{Query{Text: "team@rooms.example.org"}, []uint64{2}},
 		{Query{Text: "100"}, nil},
-		{Query{Text: "1009"}, []uint64{0, 0}},
+		{Query{Text: "1009"}, []uint64{0, 0, 9}},
 		{Query{Text: "1003", Since: time.Unix(1e9+3, 0)}, []uint64{1001}},
 		{Query{Text: "1003", Until: time.Unix(1e9+1, 0)}, []uint64{1}},
 	} {
@@ -143,13 +145,50 @@ func TestFind(t *testing.T) {
 			t.Errorf("%+v: %v, want %v", c.q, got, c.want)
 		}
 	}
-	for id, want := range map[string]string{"r": StateRefused, "b": StateNotTaken} {
+	for id, want := range map[string]string{"r": StateRefused, "b": StateNotTaken, "s": StateRefused} {
 		if m := r.only(id); m.State != want || m.Stations[0].Reason == "" {
 			t.Errorf("%+v, want %s", m, want)
 		}
 	}
 	if m := r.only(odd); m.ID != odd || m.State != StateDelivered {
 		t.Errorf("%+v", m)
+	}
+}
+
+// TestWhen: a moment is an age or a time.
+func TestWhen(t *testing.T) {
+	now := time.Date(2026, 12, 1, 3, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"": "0001-01-01T00:00:00Z", "2h": "2026-12-01T01:00:00Z", "2026-11-30": "2026-11-30T00:00:00Z", "2026-11-30T14:05": "2026-11-30T14:05:00Z",
+		"2026-11-30T14:05:06": "2026-11-30T14:05:06Z", "2026-11-30T14:05:06.7+01:00": "2026-11-30T13:05:06Z",
+		"-2h": "error", "0s": "error", "soon": "error", "2026-13-01": "error", "1001": "error",
+	} {
+		got := "error"
+		if at, err := When(text, now); err == nil {
+			got = at.UTC().Format(time.RFC3339)
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestAfterwards: what the journal does to a delivery later is a station of it, and of nothing else.
+func TestAfterwards(t *testing.T) {
+	r := newRig(t, t.TempDir(), 1<<20)
+	r.Offered([]*bridge.Record{taken(1, "a", "1001", "1002"), taken(2, "b", "1001", "1002"), taken(3, "c", "1001", "1002")})
+	r.Settled([]bridge.Result{{Ref: ref(1, 0), Unproven: true}, {Ref: ref(2, 0), Unproven: true}, {Ref: ref(3, 0), Err: bridge.Refuse("gone", "it is")}})
+	r.Happened(Proven, ref(1, 0))
+	r.Bounced(ref(2, 0), bridge.Refuse("no_right", "it may not have arrived"))
+	r.Happened(PutAway, ref(3, 0))
+	for id, want := range map[string]string{"a": "taken unproven proven: delivered", "b": "taken unproven bounced: bounced", "c": "taken dead put away: dead letter"} {
+		m, got := r.only(id), ""
+		for _, s := range m.Stations {
+			got += string(s.Event) + " "
+		}
+		if got = strings.TrimSpace(got) + ": " + m.State; got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
 	}
 }
 
@@ -315,7 +354,7 @@ func TestRun(t *testing.T) {
 	none.Held(ref(1, 0), 0, "")
 	none.Settled(nil)
 	none.Bounced(ref(1, 0), nil)
-	none.ByHand(Dropped, ref(1, 0))
+	none.Happened(Dropped, ref(1, 0))
 	if err := none.Close(); err != nil {
 		t.Error(err)
 	}

@@ -89,7 +89,7 @@ func (s *said) see(n ast.Node) bool {
 		case !ok || len(n.Args) == 0:
 		case f.Sel.Name == "Msg" && loud(f.X):
 			s.lines = append(s.lines, constants(n.Args[0])...)
-		case f.Sel.Name == "say" && len(n.Args) == 2 && loud(n.Args[0]): // the journal's, off its lock
+		case f.Sel.Name == "later" && len(n.Args) == 2 && loud(n.Args[0]): // the journal's, off its lock
 			s.lines = append(s.lines, constants(n.Args[1])...)
 		}
 	}

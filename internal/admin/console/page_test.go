@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"chatrelay/internal/trace"
 )
 
 func (k *kit) text(path string) (string, *http.Response) {
@@ -126,6 +128,28 @@ func TestTwoLanguages(t *testing.T) {
 		}
 	}
 	usesOnly(t, texts["en"])
+}
+
+// TestTraceWords: each event and each state of a message has a text.
+func TestTraceWords(t *testing.T) {
+	b, err := files.ReadFile("page/en.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, e := range []trace.Event{trace.Taken, trace.Repeated, trace.Refused, trace.Full, trace.Bound, trace.Resumed, trace.Unbound, trace.Deferred, trace.Held,
+		trace.Settled, trace.Unproven, trace.Dead, trace.Bounced, trace.Requeued, trace.Dropped, trace.PutAway, trace.Proven} {
+		words = append(words, "event."+string(e))
+	}
+	for _, s := range []string{trace.StateWaiting, trace.StateOnWire, trace.StateDelivered, trace.StateDead, trace.StateBounced, trace.StateRefused, trace.StateNotTaken,
+		trace.StateAnswer, trace.StateKnown} {
+		words = append(words, "trace."+s)
+	}
+	for _, word := range words {
+		if !strings.Contains(string(b), "'"+word+"': '") {
+			t.Errorf("the page has no text for %q", word)
+		}
+	}
 }
 
 // usesOnly: what the page asks for in so many words is there.

@@ -1,9 +1,7 @@
 package console
 
 import (
-	"errors"
 	"net/http"
-	"time"
 
 	"chatrelay/internal/trace"
 )
@@ -12,16 +10,9 @@ import (
 func (c *Console) trace(w http.ResponseWriter, r *http.Request, _ Role) {
 	values := r.URL.Query()
 	q := trace.Query{Text: values.Get("q"), Limit: 20}
-	var err error
-	if text := values.Get("since"); text != "" {
-		var age time.Duration
-		if age, err = time.ParseDuration(text); err == nil && age <= 0 {
-			err = errors.New("not an age")
-		}
-		q.Since = c.cfg.Clock().Add(-age)
-	}
+	err := q.Between(values.Get("since"), values.Get("until"), c.cfg.Clock())
 	if q.Text == "" || len(q.Text) > mostWords || err != nil {
-		fail(w, http.StatusBadRequest, "bad_request", "q is a message's number, its sender's id, a landline or a room; since an age such as 2h")
+		fail(w, http.StatusBadRequest, "bad_request", "q is a message's number, its sender's id, a landline or a room; since and until are ages such as 2h, or times")
 		return
 	}
 	ctx, done, err := c.read(r.Context())

@@ -43,7 +43,7 @@ func (p *Picture) bounce(id uint64, m *Message, why *bridge.Refusal) {
 }
 
 // proofs takes off the list what stands on it up to a number.
-func (p *Picture) proofs(side bridge.SideID, upTo uint64, each func(id uint64, m *Message)) {
+func (p *Picture) proofs(side bridge.SideID, upTo uint64, each func(ref bridge.Ref, m *Message)) {
 	list := &p.Unproven[side]
 	for list.Len() > 0 && list.At(0).N <= upTo {
 		x := list.At(0)
@@ -53,18 +53,24 @@ func (p *Picture) proofs(side bridge.SideID, upTo uint64, each func(id uint64, m
 		if m != nil && m.Unproven > 0 {
 			p.change(m).Unproven--
 		}
-		each(x.Ref.Msg, m)
+		each(x.Ref, m)
 	}
 }
 
-func (f *Confirmed) apply(p *Picture) { p.proofs(f.Side, f.UpTo, func(uint64, *Message) {}) }
+func (f *Confirmed) apply(p *Picture) {
+	p.proofs(f.Side, f.UpTo, func(ref bridge.Ref, _ *Message) { p.changes.Proven = append(p.changes.Proven, ref) })
+}
 
 func (f *Unconfirmed) apply(p *Picture) {
-	p.proofs(f.Side, f.UpTo, func(id uint64, m *Message) {
+	bounced := Unproved{Why: f.Why}
+	p.proofs(f.Side, f.UpTo, func(ref bridge.Ref, m *Message) {
 		if m != nil && m.BodySize() <= int64(f.Longer) {
+			p.changes.Proven = append(p.changes.Proven, ref)
 			return
 		}
+		bounced.Refs = append(bounced.Refs, ref)
 		p.count(bridge.Counter{Name: bridge.Unconfirmed, Side: f.Side}, 1)
-		p.bounce(id, m, f.Why)
+		p.bounce(ref.Msg, m, f.Why)
 	})
+	p.changes.Unproved = append(p.changes.Unproved, bounced)
 }

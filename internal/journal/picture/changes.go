@@ -14,13 +14,15 @@ type Changes struct {
 	Inserted   []*Delivery // in new messages and old ones
 	Messages   []ChangedMessage
 	Deliveries []ChangedDelivery
-	Bound      []*Delivery // some more than once, some not any more
-	PutOff     []*Delivery // likewise
-	Reopened   []*Delivery // dead letters that were requeued
-	Resumed    []*Message  // that are pending again
-	Cut        []Body      // bodies that something else was put in the place of
-	Idle       []*Message  // nothing of them is open
-	Deleted    []uint64    // messages to which nothing can happen any more
+	Bound      []*Delivery  // some more than once, some not any more
+	PutOff     []*Delivery  // likewise
+	Reopened   []*Delivery  // dead letters that were requeued
+	Resumed    []*Message   // that are pending again
+	Cut        []Body       // bodies that something else was put in the place of
+	Idle       []*Message   // nothing of them is open
+	Deleted    []uint64     // messages to which nothing can happen any more
+	Proven     []bridge.Ref // were settled as unproven
+	Unproved   []Unproved   // the same, and bounced
 
 	Keys     []KeyChanges // in order
 	Counts   []bridge.Counter
@@ -40,8 +42,14 @@ type KeyChanges struct {
 	Failed     []Failure
 }
 
-// Add makes one of two: what c and then the next have changed. What is written of them is how things are by then. Again and Idle
-// are of a single frame.
+// Unproved is deliveries that nothing proves.
+type Unproved struct {
+	Refs []bridge.Ref
+	Why  *bridge.Refusal
+}
+
+// Add makes one of two: what c and then the next have changed. What is written of them is how things are by then. What tables have
+// no use for is of a single frame: Resumed, Idle, Proven, Unproved.
 func (c *Changes) Add(next *Changes) {
 	c.Head = next.Head
 	c.Taken = append(c.Taken, next.Taken...)

@@ -78,7 +78,7 @@ export const en = {
 
   'Trace': 'Trace', 'nav.trace': 'Trace', 'trace note': 'One message from station to station, also one that was delivered, for as long as its trace is kept.', 'trace by': 'Number, sender’s id, landline or room',
   'the last': 'in the last {time}', 'Follow': 'Follow', 'looking': 'looking…', 'messages found': ['1 message', '{n} messages'], 'never taken': 'never taken', 'n deliveries': ['1 delivery', '{n} deliveries'], 'for': 'for {time}',
-  'trace.waiting': 'waiting', 'trace.on the wire': 'on the wire', 'trace.delivered': 'delivered', 'trace.dead letter': 'dead letter', 'trace.bounced': 'bounced', 'trace.refused': 'refused', 'trace.not taken': 'not taken', 'trace.answer': 'answer',
+  'trace.waiting': 'waiting', 'trace.on the wire': 'on the wire', 'trace.delivered': 'delivered', 'trace.dead letter': 'dead letter', 'trace.bounced': 'bounced', 'trace.refused': 'refused', 'trace.not taken': 'not taken', 'trace.answer': 'answer', 'trace.delivered or given up; nothing but its key is left': 'delivered or given up; nothing but its key is left', 'Time': 'Time', 'Until': 'Until',
   'event.taken': 'taken', 'event.repeated': 'repeated', 'event.refused': 'refused', 'event.full': 'no room', 'event.bound': 'sent', 'event.resumed': 'still on the wire', 'event.unbound': 'waits again', 'event.deferred': 'put off',
-  'event.held': 'held back', 'event.settled': 'confirmed', 'event.unproven': 'confirmed, unproven', 'event.dead': 'dead letter', 'event.bounced': 'bounced', 'event.requeued': 'requeued by hand', 'event.dropped': 'dropped by hand',
+  'event.held': 'held back', 'event.settled': 'confirmed', 'event.unproven': 'confirmed, unproven', 'event.dead': 'dead letter', 'event.bounced': 'bounced', 'event.put away': 'put away: too many dead letters', 'event.proven': 'proven by a probe', 'event.requeued': 'requeued by hand', 'event.dropped': 'dropped by hand',
 };

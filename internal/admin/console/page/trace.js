@@ -12,6 +12,7 @@ export function trace(signal) {
   const word = h('input', { id: 't-word', type: 'search', required: true, maxlength: 200, autocomplete: 'off', spellcheck: 'false' });
   const since = h('select', { id: 't-since' }, [['', t('any')], ...[['1h', 3600], ['24h', 86400], ['168h', 7 * 86400]].map(([value, long]) => [value, t('the last', { time: duration(long) })])]
     .map(([value, label]) => h('option', { value }, label)));
+  const until = h('input', { id: 't-until', type: 'datetime-local' });
   const said = h('p', { class: 'summary', role: 'status' });
   const found = h('div', { class: 'traces' });
   let turn;
@@ -22,7 +23,7 @@ export function trace(signal) {
     put(said, t('looking'));
     fill(found);
     try {
-      const { messages } = await ask('trace?' + query({ q: word.value.trim(), since: since.value }), undefined, AbortSignal.any([signal, turn.signal]));
+      const { messages } = await ask('trace?' + query({ q: word.value.trim(), ...span(since.value, until.value) }), undefined, AbortSignal.any([signal, turn.signal]));
       put(said, t('messages found', { n: messages.length }));
       fill(found, messages.reverse().map(message));
     } catch (error) {
@@ -32,8 +33,16 @@ export function trace(signal) {
 
   return h('div', { class: 'view' }, heading(t('Trace'), t('trace note')),
     h('div', { class: 'card flush' }, h('form', { class: 'tools', 'aria-label': t('Trace'), on: { submit: (event) => { event.preventDefault(); find(); } } },
-      h('div', { class: 'field wide' }, h('label', { for: 't-word' }, t('trace by')), word), h('div', { class: 'field' }, h('label', { for: 't-since' }, t('Taken')), since),
+      h('div', { class: 'field wide' }, h('label', { for: 't-word' }, t('trace by')), word), h('div', { class: 'field' }, h('label', { for: 't-since' }, t('Time')), since),
+      h('div', { class: 'field' }, h('label', { for: 't-until' }, t('Until')), until),
       h('button', { type: 'submit', class: 'button primary' }, t('Follow')), said)), found);
+}
+
+// span is from when to when: as long as was chosen, before the moment that was entered, or before now.
+function span(since, until) {
+  if (!until) return { since };
+  const end = new Date(until);
+  return { since: since && new Date(end - parseInt(since, 10) * 3600e3).toISOString(), until: end.toISOString() };
 }
 
 function message(m) {

@@ -78,7 +78,7 @@ export const zh = {
 
   'Trace': '追踪', 'nav.trace': '追踪', 'trace note': '逐站追踪一条消息；已投递的消息在轨迹保留期内也可查询。', 'trace by': '编号、发送者 id、号码或聊天室',
   'the last': '最近 {time}', 'Follow': '追踪', 'looking': '正在查找…', 'messages found': ['{n} 条消息', '{n} 条消息'], 'never taken': '从未接收', 'n deliveries': ['{n} 个投递', '{n} 个投递'], 'for': '持续 {time}',
-  'trace.waiting': '等待中', 'trace.on the wire': '传输中', 'trace.delivered': '已投递', 'trace.dead letter': '死信', 'trace.bounced': '已退回', 'trace.refused': '已拒绝', 'trace.not taken': '未接收', 'trace.answer': '答复',
+  'trace.waiting': '等待中', 'trace.on the wire': '传输中', 'trace.delivered': '已投递', 'trace.dead letter': '死信', 'trace.bounced': '已退回', 'trace.refused': '已拒绝', 'trace.not taken': '未接收', 'trace.answer': '答复', 'trace.delivered or given up; nothing but its key is left': '已投递或已放弃，仅存其标识', 'Time': '时间', 'Until': '截至',
   'event.taken': '已接收', 'event.repeated': '重复', 'event.refused': '已拒绝', 'event.full': '没有空间', 'event.bound': '已发出', 'event.resumed': '仍在传输', 'event.unbound': '重新等待', 'event.deferred': '已推迟',
-  'event.held': '暂缓', 'event.settled': '已确认', 'event.unproven': '已确认（未证实）', 'event.dead': '成为死信', 'event.bounced': '被退回', 'event.requeued': '已手动重新投递', 'event.dropped': '已手动丢弃',
+  'event.held': '暂缓', 'event.settled': '已确认', 'event.unproven': '已确认（未证实）', 'event.dead': '成为死信', 'event.bounced': '被退回', 'event.put away': '已清理（死信过多）', 'event.proven': '已由探测证实', 'event.requeued': '已手动重新投递', 'event.dropped': '已手动丢弃',
 };
