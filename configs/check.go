@@ -34,6 +34,7 @@ func (c *Config) check() (out Problems) {
 	out = append(out, c.Messages.check()...)
 	out.say(c.Messages.SenderRate < 0 || c.Messages.SenderRate > mostRate, "SENDER_RATE", "is "+strconv.Itoa(c.Messages.SenderRate), "write a number from 0 (no limit) to "+strconv.Itoa(mostRate))
 	out.say(c.Messages.SenderRate > 0 && !c.XMPP.Component(), "SENDER_RATE", "is set, but CHATRELAY_XMPP_MODE is not component", "leave it out: what waits for an account comes all at once, and would be refused")
+	out.say(c.MQTT.Presence != "" && !c.XMPP.Component(), "MQTT_PRESENCE", "is set, but CHATRELAY_XMPP_MODE is not component", "leave it out: devices are nobody's contacts")
 	n := c.Messages.Notices
 	out.say((n.Received || n.Read || n.Typing) && !c.XMPP.Text(), "NOTICES", "is "+quoted(n.String())+", and people's clients say what they received, read and type to a component only, whose texts they show",
 		"take out received, read and typing, or set CHATRELAY_XMPP_MODE to component")

@@ -47,6 +47,7 @@ func (m *MQTT) check() (out Problems) {
 		"write a time longer than any outage: what waits at the broker goes with the session")
 	out.readable(m)
 	out.topics(m)
+	out.presence(m)
 	out.certificates(m, secure)
 	return out
 }
@@ -123,6 +124,33 @@ func (p *Problems) topics(m *MQTT) {
 	p.say(status != "" && (badTopic(status) || strings.HasPrefix(status, "$")), "STATUS_TOPIC", "would be "+quoted(status),
 		"write a topic without + and #, not below $, or off")
 	p.say(strings.HasPrefix(status, m.Prefix+"/"), "STATUS_TOPIC", "lies among the inboxes below "+m.Prefix+"/", "choose another topic, or off")
+}
+
+// presence wants a filter that takes in one topic of each landline, and none of the relay's own.
+func (p *Problems) presence(m *MQTT) {
+	const remedy = "write the topic on which a device says whether it is there, with + for the landline, such as /chat/+/status"
+	if m.Presence == "" {
+		return
+	}
+	plus := 0
+	for level := range strings.SplitSeq(m.Presence, "/") {
+		if level == "+" {
+			plus++
+		}
+	}
+	switch {
+	case plus != 1 || strings.Count(m.Presence, "+") != 1 || badTopic(strings.Replace(m.Presence, "+", "x", 1)) || strings.HasPrefix(m.Presence, "$"):
+		p.say(true, "MQTT_PRESENCE", "is "+quoted(m.Presence)+", which does not name one topic for each landline", remedy)
+	case overlap(m.Presence, m.Prefix+"/+"):
+		p.say(true, "MQTT_PRESENCE", "is "+quoted(m.Presence)+", which takes in inboxes", remedy)
+	case m.Topic() != "" && overlap(m.Presence, m.Topic()):
+		p.say(true, "MQTT_PRESENCE", "is "+quoted(m.Presence)+", which takes in the relay's own status topic", "choose another topic, or another CHATRELAY_STATUS_TOPIC")
+	}
+}
+
+// overlap tells whether a topic may be of two filters whose only wildcard is +.
+func overlap(a, b string) bool {
+	return slices.EqualFunc(strings.Split(a, "/"), strings.Split(b, "/"), func(a, b string) bool { return a == b || a == "+" || b == "+" })
 }
 
 // badTopic tells what may not be published to (MQTT-3.3.2-2, MQTT-1.5.3).

@@ -41,6 +41,7 @@ type MQTT struct {
 	SessionExpiry time.Duration `env:"MQTT_SESSION_EXPIRY" envDefault:"336h" desc:"How long the broker keeps the session, and what waits there, while the relay is away (MQTT 5)."`
 
 	Prefix      string `env:"TOPIC_PREFIX" envDefault:"/chat" desc:"The inbox of 1001 is the topic /chat/1001."`
+	Presence    string `env:"MQTT_PRESENCE" desc:"Of a component: where devices say whether they are there, such as /chat/+/status; + stands for the landline. Without it a landline is shown as available while the relay is."`
 	StatusTopic string `env:"STATUS_TOPIC" shown:"chatrelay/<client id>/status" desc:"Retained topic that says whether the relay is there; off: none."`
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"chatrelay/bridge"
 	"chatrelay/internal/fix"
 	"chatrelay/message"
 	"chatrelay/mqttside/session"
@@ -36,6 +37,7 @@ type Config struct {
 	Version     byte   // of MQTT: 5 or 3 alone; 0: the best that the broker knows
 	Prefix      string // inbox of 1001 is Prefix/1001
 	StatusTopic string // empty: none
+	Presence    string // the topics on which devices say whether they are there, with + for the landline; empty: none
 	MaxMessage  int    // bytes of a payload; 0: 192 KiB
 	Drain       time.Duration
 	// SessionExpiry is how long the broker keeps the session while the relay is away, by MQTT 5; 0: 336 hours.
@@ -44,6 +46,9 @@ type Config struct {
 	// Room tells whether the journal takes messages again: until then what was dropped stays with the broker, and
 	// nothing is gained by asking for it. nil: always.
 	HasSpace func() bool
+
+	// Present is told what they say. It never waits.
+	Present func(landline string, p bridge.Presence)
 
 	Landline func(string) bool // nil: message.DefaultLandline
 	Own      string            // the relay's own account name, no landline

@@ -101,7 +101,7 @@ func (b *inbox) roomy() bool {
 
 // receive takes in what a connection brings.
 func (s *Side) receive(k *link, p *session.Publish) {
-	if p.QoS == 0 && s.inbox.published.take(p.Topic, p.Payload) {
+	if p.QoS == 0 && (s.devices.hears(p) || s.inbox.published.take(p.Topic, p.Payload)) {
 		return
 	}
 	probe := s.isProbe(p.Topic)

@@ -137,6 +137,7 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 	if _, some := s.oldestElsewhere(); some {
 		wg.Go(func() { s.askElsewhere(ctx, k) }) // ends with k or ctx
 	}
+	follow := sync.OnceFunc(func() { wg.Go(func() { s.devices.follow(ctx, k) }) }) // ends with k or ctx
 	for {
 		if err := s.convince(ctx, k, known); err != nil {
 			return err
@@ -144,8 +145,9 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 		s.setLive(k, "")
 		s.sayConnected(k)
 		up()
-		if now := time.Now(); now.Sub(s.looked) > othersEvery && s.brokers.sideSafe(k.url.Host) {
-			s.looked = now
+		follow()
+		if now := time.Now(); now.Sub(s.fights.looked) > othersEvery && s.brokers.sideSafe(k.url.Host) {
+			s.fights.looked = now
 			wg.Go(func() { s.lookForOthers(ctx, k.url) }) // ends with ctx or after probeTimeout
 		}
 		var err error

@@ -25,6 +25,7 @@ const (
 	stateSession = "session" // nonce of the session at the broker, and which broker that is
 	stateLogin   = "login"   // there while a CONNECT is under way: the broker may have a new session since
 	stateFilter  = "filter"  // what that session subscribes to
+	stateDevices = "devices" // and for what devices say of themselves
 
 	stateElsewhere = "elsewhere" // what other brokers have acknowledged, unproven
 )
@@ -50,7 +51,7 @@ type Side struct {
 	renewed  time.Time
 	warnedAt time.Time
 	fights   fights
-	looked   time.Time // for other relays
+	devices  devices
 	poison   poison
 
 	changed wait.Broadcast // rings when anything that Send or Run waits for may have changed
@@ -80,6 +81,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 		session: session.New(sessionJournal{journal}), inbox: newInbox(), brokers: newBrokers(journal, cfg.Version), why: "not started",
 		instance: fmt.Sprintf("%x", newNonce()),
 	}
+	s.devices = devices{s: s, filter: cfg.Presence, heard: map[string]uint64{}}
 	s.prover.closed = map[string]closure{}
 	s.prover.topic = s.cfg.Prefix + "/" + newProbeName()
 	s.trust.journal, s.trust.changed = journal, &s.changed
@@ -133,7 +135,7 @@ func (s *Side) restore(ctx context.Context) error {
 	s.restoreElsewhere(state[stateElsewhere], time.Now())
 	id := s.id
 	s.mu.Unlock()
-	s.filterAt = string(state[stateFilter])
+	s.filterAt, s.devices.have = string(state[stateFilter]), string(state[stateDevices])
 	s.brokers.restore(state)
 	s.session.Load(id, state)
 	if lost := s.resume(bound); lost > 0 {

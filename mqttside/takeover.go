@@ -24,6 +24,7 @@ type fights struct {
 	ends   []time.Time // of quick connections, the last minute's
 	idle   int         // how many of the last in a row carried nothing
 	warned bool
+	looked time.Time // for other relays
 }
 
 // fought tells, after a link has closed, whether to stand back. Cut connections that carried mail are not taken

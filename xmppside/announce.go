@@ -16,11 +16,12 @@ const (
 
 // announce tells people which landlines are there, as long as the login lasts.
 func (s *Side) announce(ctx context.Context, c *connection) {
-	s.contacts.tellAll("")
+	s.contacts.tellAll(false, time.Now())
 	for wait.Pause(ctx, announceEvery) {
 		if s.st.Unacked() > announceBehind {
 			continue
 		}
+		s.contacts.tellLate(time.Now())
 		if batch := s.contacts.next(announceAtOnce); len(batch) > 0 && c.Write(batch) != nil {
 			return
 		}
@@ -31,7 +32,7 @@ func (s *Side) announce(ctx context.Context, c *connection) {
 func (s *Side) takeLeave(ctx context.Context, c *connection) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain/4) // what is bound must still be confirmed
 	defer cancel()
-	s.contacts.tellAll("unavailable")
+	s.contacts.tellAll(true, time.Now())
 	for ctx.Err() == nil {
 		batch := s.contacts.next(announceAtOnce)
 		if len(batch) == 0 || c.Write(batch) != nil {

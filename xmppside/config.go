@@ -21,6 +21,7 @@ import (
 type Talk struct {
 	Texts          bool // bodies are texts that people read, instead of envelopes; of a component only
 	Rooms          bool // texts in rooms are messages, too
+	Presence       bool // devices say whether they are there (Side.Present); else a landline is while the relay is
 	Received, Read bool // clients are asked to say so of each text
 }
 

@@ -39,14 +39,15 @@ type contacts struct {
 	granted map[subscription]bool      // are pending, and to be told first that they may see it
 	pending []subscription             // are to be told that the landline is there
 	queued  map[subscription]bool
-	typ     string // of the presence that they are told; empty: available
+	gone    bool // the relay is leaving: no landline is there
+	devices devices
 }
 
 // subscription is who wants to see whether a landline is there (RFC 6121 §3.1).
 type subscription struct{ landline, bare string }
 
-func newContacts(addr *addresses, journal bridge.SideState) *contacts {
-	return &contacts{addr: addr, journal: journal, sees: map[string]map[string]bool{}, seen: map[string]int{}, renamed: map[string]bool{}, granted: map[subscription]bool{}, names: map[string]string{}, queued: map[subscription]bool{}}
+func newContacts(addr *addresses, journal bridge.SideState, report bool) *contacts {
+	return &contacts{addr: addr, journal: journal, devices: newDevices(report), sees: map[string]map[string]bool{}, seen: map[string]int{}, renamed: map[string]bool{}, granted: map[subscription]bool{}, names: map[string]string{}, queued: map[subscription]bool{}}
 }
 
 // restore takes in what the journal remembers.
@@ -157,12 +158,16 @@ func (k *contacts) remove(s subscription) {
 	}
 }
 
-// tellAll queues all that is remembered, in order. From here on that type of presence is told.
-func (k *contacts) tellAll(typ string) {
+// tellAll queues all that is remembered, in order. gone: from here on no landline is there.
+func (k *contacts) tellAll(gone bool, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pending, k.queued, k.typ = nil, map[subscription]bool{}, typ
+	k.pending, k.queued, k.gone = nil, map[subscription]bool{}, gone
 	for _, landline := range slices.Sorted(maps.Keys(k.sees)) {
+		if !gone && k.devices.waits(landline, now) {
+			k.devices.late[landline] = true
+			continue
+		}
 		k.tellOf(landline)
 	}
 }
@@ -184,7 +189,11 @@ func (k *contacts) next(n int) []byte {
 			if granted {
 				out = append(out, stanza.From(subscriptionAnswer("subscribed", s.bare), from)...)
 			}
-			out = append(out, presenceOf(from, s.bare, k.typ, k.names[s.landline])...)
+			typ, show := k.devices.shown(s.landline)
+			if k.gone {
+				typ = "unavailable"
+			}
+			out = append(out, presenceOf(from, s.bare, typ, show, k.names[s.landline])...)
 		}
 	}
 	k.pending = k.pending[n:]
@@ -192,12 +201,15 @@ func (k *contacts) next(n int) []byte {
 }
 
 // presenceOf is one stanza; a name goes with it (XEP-0172).
-func presenceOf(from, to, typ, name string) []byte {
+func presenceOf(from, to, typ, show, name string) []byte {
 	b := stanza.AppendAttr(stanza.AppendAttr([]byte("<presence"), "from", from), "to", to)
 	if typ != "" {
 		return append(stanza.AppendAttr(b, "type", typ), "/>"...)
 	}
 	b = append(b, '>')
+	if show != "" {
+		b = append(b, "<show>"+show+"</show>"...)
+	}
 	if name != "" {
 		b = append(stanza.AppendText(append(b, "<nick xmlns='"+stanza.NSNick+"'>"...), []byte(name)), "</nick>"...)
 	}

@@ -53,7 +53,7 @@ func TestSubscribers(t *testing.T) {
 	}
 	again := unit(t, component)
 	again.contacts.restore(state)
-	again.contacts.tellAll("unavailable")
+	again.contacts.tellAll(true, time.Now())
 	got := told(again)
 	if want := "<presence from='2002@relay.chat.test' to='1001@chat.test' type='unavailable'/><presence from='2003@relay.chat.test' to='1003@chat.test' type='unavailable'/>"; got != want {
 		t.Errorf("the next process tells\n%s, want\n%s", got, want)

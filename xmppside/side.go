@@ -79,7 +79,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)
 	s.rooms = muc.New(muc.Config{Rooms: s.cfg.Rooms, Nick: s.cfg.Nick, Component: s.addr.component(), Ours: s.sentTo, Side: roomHost{s}, Archives: s.archive, Journal: journal, Log: s.log})
 	s.others = newOthers(s)
-	s.contacts = newContacts(s.addr, journal)
+	s.contacts = newContacts(s.addr, journal, cfg.Talk.Presence)
 	s.streams = newStreamJournal(s)
 	s.inbox = newInbox(s)
 	s.events = newEvents(s)

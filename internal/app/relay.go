@@ -172,6 +172,7 @@ func (r *relay) openSides(c *configs.Config, version string, log zerolog.Logger,
 		return metered
 	}
 	mc, err1 := mqttConfig(c, r.files.Load, log)
+	mc.Present = func(landline string, p bridge.Presence) { r.rooms.Present(landline, p) } // it runs behind this function
 	mc.HasSpace, mc.Verified = r.journal.HasSpace, r.expiry.seen("mqtt_broker")
 	xc, err2 := xmppConfig(c, r.files.Load, version, log)
 	xc.Verified = r.expiry.seen("xmpp_server")
@@ -243,7 +244,7 @@ func mqttConfig(c *configs.Config, files func() *configs.Files, log zerolog.Logg
 		URLs: c.MQTT.Addresses(), Username: c.MQTT.Username, Password: c.MQTT.Secret(), ClientID: c.MQTT.ClientID,
 		Roots:        func() *x509.CertPool { return files().MQTTRoots },
 		Certificates: func() []tls.Certificate { return files().MQTTCertificates },
-		QoS:          byte(c.MQTT.QoS), Window: int(c.MQTT.Window), Version: c.MQTT.Level(), SessionExpiry: c.MQTT.SessionExpiry, Prefix: c.MQTT.Prefix, StatusTopic: c.MQTT.Topic(),
+		QoS:          byte(c.MQTT.QoS), Window: int(c.MQTT.Window), Version: c.MQTT.Level(), SessionExpiry: c.MQTT.SessionExpiry, Prefix: c.MQTT.Prefix, Presence: c.MQTT.Presence, StatusTopic: c.MQTT.Topic(),
 		MaxMessage: int(c.Messages.MaxMessage), Drain: c.Process.Drain, Landline: landline, Own: c.XMPP.Account(), Log: log,
 	}, err
 }
@@ -251,7 +252,7 @@ func mqttConfig(c *configs.Config, files func() *configs.Files, log zerolog.Logg
 func xmppConfig(c *configs.Config, files func() *configs.Files, version string, log zerolog.Logger) (xmppside.Config, error) {
 	landline, err := c.Messages.Landline()
 	return xmppside.Config{
-		Component: c.XMPP.Component(), Talk: xmppside.Talk{Texts: c.XMPP.Text(), Rooms: c.AllRoomTalk(), Received: c.Messages.Notices.Received, Read: c.Messages.Notices.Read}, JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.Security(), Roots: func() *x509.CertPool { return files().XMPPRoots },
+		Component: c.XMPP.Component(), Talk: xmppside.Talk{Texts: c.XMPP.Text(), Rooms: c.AllRoomTalk(), Presence: c.MQTT.Presence != "", Received: c.Messages.Notices.Received, Read: c.Messages.Notices.Read}, JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.Security(), Roots: func() *x509.CertPool { return files().XMPPRoots },
 		UserDomain: c.XMPP.Domain(), Resource: c.XMPP.Resource, Nick: c.XMPP.Nick,
 		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Messages.Trusted, Landline: landline,
 		MaxMessage: int(c.Messages.MaxMessage), Version: version, Drain: c.Process.Drain, Log: log,

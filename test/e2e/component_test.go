@@ -26,7 +26,7 @@ func TestComponent(t *testing.T) {
 		t.Run(x.Name, func(t *testing.T) {
 			t.Parallel()
 			c := newChat(t, stage.Plan{Start: x.Start, XMPP: servers.XMPPConfig{Component: "relay"}, Wire: asComponent,
-				Env: map[string]string{"NOTICES": "sent,delayed,failed,received,read,typing"}})
+				Env: map[string]string{"NOTICES": "sent,delayed,failed,received,read,typing", "MQTT_PRESENCE": stage.Prefix + "/+/status"}})
 			at := func(landline string) string { return landline + "@" + c.XMPP.Component }
 			t.Run("text", func(t *testing.T) {
 				said := c.toDevice(t, "1001", at("1002"), "m1", "<body>hello &lt;there&gt; 你好</body><request xmlns='urn:xmpp:receipts'/>", "hello <there> 你好")
@@ -79,6 +79,7 @@ func TestComponent(t *testing.T) {
 			t.Run("in capitals", func(t *testing.T) { c.capitals(t) })
 			t.Run("in a room", func(t *testing.T) { c.roomTalk(t) })
 			t.Run("of the moment", func(t *testing.T) { c.moments(t, at) })
+			t.Run("presence", func(t *testing.T) { c.presence(t, at) })
 			t.Run("hostile", func(t *testing.T) { c.hostile(t, at) })
 			c.Relay.Balanced()
 			c.h.wantNothing(t)

@@ -22,6 +22,7 @@ const (
 	seatQueue   = time.Second // between the looks of those who wait for others' joins to be answered
 	mostSeats   = 100         // of one room: each hears all that is said there, and who comes and goes
 	mostJoins   = 10          // of one room that are not answered
+	mostKnown   = 10_000      // landlines in rooms of which something is remembered
 )
 
 // Seats are landlines as occupants of rooms (component). Each joins when it first speaks, and leaves when it has not spoken for long. Who is
@@ -42,6 +43,7 @@ type seatKey struct{ room, address string }
 // seat is what is known of one beyond what the room tells.
 type seat struct {
 	tries  int       // nicks that were taken
+	unseen bool      // its last join was not answered, or not shown to the relay
 	asked  time.Time // when it was asked to be let in; zero: it is not
 	until  time.Time // before that the relay speaks for it
 	banned bool      // until then, nobody does
@@ -75,11 +77,7 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 	there := s.seatOf(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.known[at]
-	if x == nil {
-		x = &seat{}
-		s.known[at] = x
-	}
+	x := s.remember(at)
 	x.used = now
 	switch {
 	case there.banned, now.Before(x.until) && x.banned:
@@ -87,7 +85,7 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 	case there.mute && x.spoke:
 		return "", bridge.Refuse(bridge.NotMember, "the room has taken the sender's voice")
 	case there.nick != "":
-		x.tries, x.banned, x.spoke = 0, false, true
+		x.tries, x.banned, x.spoke, x.unseen = 0, false, true, false
 		s.ask(at, x, time.Time{})
 		return "", nil
 	case now.Before(x.until), !there.open:
@@ -96,7 +94,10 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 		return "", at.waits(now.Sub(x.asked) / 2)
 	case !x.asked.IsZero(): // no answer
 		s.ask(at, x, time.Time{})
-		x.until, x.banned = now.Add(seatPause), false
+		if x.until, x.banned = now.Add(seatPause), false; x.unseen { // so it is: each time costs what he says seatWithin
+			x.until = now.Add(seatRefused)
+		}
+		x.unseen = true
 		return "", nil
 	case x.tries > mostNicks:
 		x.tries, x.until, x.banned = 0, now.Add(seatRefused), false
@@ -110,6 +111,28 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 	}
 	s.ask(at, x, now)
 	return nick, at.waits(0)
+}
+
+// remember is what is known of a landline in a room. Where there is too much another is forgotten of which little is lost: it is asked again
+// whether the room lets it in. s.mu is held.
+func (s *Seats) remember(at seatKey) *seat {
+	x := s.known[at]
+	if x != nil {
+		return x
+	}
+	if len(s.known) >= mostKnown {
+		var last seatKey
+		for other, y := range s.known {
+			if last = other; y.asked.IsZero() && !y.spoke {
+				break
+			}
+		}
+		s.ask(last, s.known[last], time.Time{})
+		delete(s.known, last)
+	}
+	x = &seat{}
+	s.known[at] = x
+	return x
 }
 
 // ask notes when a seat was asked for; zero: it is not any more. s.mu is held.

@@ -311,3 +311,41 @@ func TestSeatKeepsOrder(t *testing.T) {
 		}
 	})
 }
+
+// Made-up landlines that speak take no memory without end, and whoever sits there is not forgotten for them.
+func TestSeatsAreBounded(t *testing.T) {
+	withSeats(t, func(b *board, c *seatLogin, take func() error) {
+		joins(t, c, take(), "Ann")
+		b.sit("Ann", "participant")
+		if err := take(); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		for i := range mostKnown + mostSeats {
+			at := seatKey{roomJID, fmt.Sprintf("x%d@relay.chat.test", i)}
+			_, _ = b.Seats.next(at, "x", now)
+			b.Seats.refused(at, "registration-required")
+		}
+		if n := len(b.Seats.known); n != mostKnown || b.Seats.known[seatKey{roomJID, seatJID}] == nil || b.Seats.joining[roomJID] != 0 {
+			t.Errorf("%d are known, %d joining", n, b.Seats.joining[roomJID])
+		}
+	})
+}
+
+// A room whose answer the relay does not see is not waited for again and again.
+func TestSeatUnseen(t *testing.T) {
+	withSeats(t, func(b *board, c *seatLogin, take func() error) {
+		for _, pause := range []time.Duration{seatPause, seatRefused} {
+			joins(t, c, take(), "Ann")
+			time.Sleep(seatWithin)
+			if err := take(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(pause - time.Second)
+			if err := take(); err != nil || c.last() != "" {
+				t.Errorf("asked again within %v: %v", pause, err)
+			}
+			time.Sleep(2 * time.Second)
+		}
+	})
+}
