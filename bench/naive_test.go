@@ -35,7 +35,7 @@ func startNaive(b *testing.B, binary string, env map[string]string) int {
 			b.Errorf("the naive relay: %s", complaints.String())
 		}
 	})
-	if said, err := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(said) != "ready" {
+	if output, err := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(output) != "ready" {
 		b.Fatalf("the naive relay is not ready: %v", err)
 	}
 	return cmd.Process.Pid

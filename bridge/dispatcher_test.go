@@ -38,7 +38,7 @@ func dispatch(t *testing.T, l *fakeQueue, err error) []string {
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-func TestCourierOutcomes(t *testing.T) {
+func TestDispatcherOutcomes(t *testing.T) {
 	const long, short = giveUpAfter + time.Second, giveUpAfter
 	tests := []struct {
 		name  string
@@ -78,7 +78,7 @@ func TestCourierOutcomes(t *testing.T) {
 	}
 }
 
-func TestCourierBacksOff(t *testing.T) {
+func TestDispatcherBacksOff(t *testing.T) {
 	for _, tries := range []int{0, 1, 5, 8, 100, giveUpTries - 1} {
 		l := newQueue()
 		l.tries = tries
@@ -94,7 +94,7 @@ func TestCourierBacksOff(t *testing.T) {
 }
 
 // A side that is down is asked some times a second, not as fast as it can answer.
-func TestCourierDoesNotSpin(t *testing.T) {
+func TestDispatcherDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newQueue(outbounds(1)...)
 		asked := 0
@@ -114,7 +114,7 @@ func TestCourierDoesNotSpin(t *testing.T) {
 	})
 }
 
-func TestCourierCarriesInOrder(t *testing.T) {
+func TestDispatcherKeepsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newQueue(outbounds(50)...)
 		var sent []uint64
@@ -143,7 +143,7 @@ func TestCourierCarriesInOrder(t *testing.T) {
 }
 
 // A delivery in hand goes back when the relay stops: it was never bound.
-func TestCourierStops(t *testing.T) {
+func TestDispatcherStops(t *testing.T) {
 	tests := []struct {
 		name string
 		send func(ctx context.Context, out Outbound) error
@@ -190,7 +190,7 @@ func (l lastDelivery) Next(context.Context, SideID) (Outbound, error) {
 	return outbounds(1)[0], nil
 }
 
-func TestCourierGivesBackTheLastLeg(t *testing.T) {
+func TestDispatcherGivesBackTheLastDelivery(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := lastDelivery{newQueue(), cancel}
 	side := &fakeSide{send: func(context.Context, Outbound) error { t.Error("sent after the end"); return nil }}
@@ -202,7 +202,7 @@ func TestCourierGivesBackTheLastLeg(t *testing.T) {
 	}
 }
 
-func TestCourierEndsWithABrokenBook(t *testing.T) {
+func TestDispatcherEndsWithABrokenJournal(t *testing.T) {
 	l := newQueue()
 	l.nextErr = errBroken
 	close(l.queue)
@@ -212,7 +212,7 @@ func TestCourierEndsWithABrokenBook(t *testing.T) {
 }
 
 // A dead letter is logged with why, and never with what it said; a hundred of one kind are a line or two.
-func TestCourierLogs(t *testing.T) {
+func TestDispatcherLogs(t *testing.T) {
 	var out bytes.Buffer
 	l := newQueue()
 	side := &fakeSide{send: func(context.Context, Outbound) error { return Refuse("gone", "no such person") }}

@@ -159,7 +159,7 @@ type fakeQueue struct {
 	since    time.Duration
 
 	mu       sync.Mutex // guards all below
-	said     []string
+	refusals []string
 	deferred time.Duration
 	closed   []Result
 	waited   []time.Duration
@@ -176,13 +176,13 @@ func newQueue(deliveries ...Outbound) *fakeQueue {
 func (l *fakeQueue) say(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.said = append(l.said, fmt.Sprintf(format, args...))
+	l.refusals = append(l.refusals, fmt.Sprintf(format, args...))
 }
 
 func (l *fakeQueue) heard() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.said)
+	return slices.Clone(l.refusals)
 }
 
 func (l *fakeQueue) Next(ctx context.Context, _ SideID) (Outbound, error) {

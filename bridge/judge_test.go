@@ -102,7 +102,7 @@ func TestJudgeRefuses(t *testing.T) {
 
 func TestJudgeIgnores(t *testing.T) {
 	notice := fields{"status": "sent", "statusTime": 1}
-	mark := func(word string) func(*Inbound) { return func(in *Inbound) { in.Ignored = word } }
+	ignore := func(word string) func(*Inbound) { return func(in *Inbound) { in.Ignored = word } }
 	stranger := func(in *Inbound) { in.From, in.Refused = "", Refuse("unknown_sender", "who?") }
 	tests := []struct {
 		name string
@@ -110,7 +110,7 @@ func TestJudgeIgnores(t *testing.T) {
 		in   Inbound
 		want string
 	}{
-		{"what the side ignores", XMPP, with(xmppIn(envelope(nil)), mark("receipt")), "receipt"},
+		{"what the side ignores", XMPP, with(xmppIn(envelope(nil)), ignore("receipt")), "receipt"},
 		{"a notice of ours on MQTT", MQTT, mqttIn(envelope(notice)), "notice"},
 		{"a notice by stanza", XMPP, xmppIn(envelope(notice)), "notice"},
 		{"a notice is no message of another's", XMPP, xmppIn(envelope(fields{"from": "1009", "status": "failed", "statusTime": 1})), "notice"},

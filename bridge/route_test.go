@@ -13,7 +13,7 @@ import (
 func TestRoute(t *testing.T) {
 	direct := message.Envelope{From: "1001", To: "1002"}
 	group := message.Envelope{From: "1001", GroupJID: room}
-	toLeg := func(side SideID, kind Kind, to string) Delivery {
+	toDelivery := func(side SideID, kind Kind, to string) Delivery {
 		l := Delivery{Side: side, Kind: kind, To: to, Lane: "1001\x00" + to}
 		if kind == KindCopy {
 			l.Behind = "1001\x00" + room // never before one that waits
@@ -28,18 +28,18 @@ func TestRoute(t *testing.T) {
 		groups Groups
 		want   []Delivery
 	}{
-		{"a stanza to a person goes to the inbox", XMPP, "", direct, testGroups, []Delivery{toLeg(MQTT, KindInbox, "1002")}},
+		{"a stanza to a person goes to the inbox", XMPP, "", direct, testGroups, []Delivery{toDelivery(MQTT, KindInbox, "1002")}},
 		{"a stanza to a group goes to each inbox but the sender's, and into the room", XMPP, "", group, testGroups,
-			[]Delivery{toLeg(MQTT, KindCopy, "1002"), toLeg(MQTT, KindCopy, "1003"), toLeg(XMPP, KindRoom, room)}},
+			[]Delivery{toDelivery(MQTT, KindCopy, "1002"), toDelivery(MQTT, KindCopy, "1003"), toDelivery(XMPP, KindRoom, room)}},
 		{"what was heard in the room does not go back there", XMPP, room, group, testGroups,
-			[]Delivery{toLeg(MQTT, KindCopy, "1002"), toLeg(MQTT, KindCopy, "1003")}},
-		{"a stanza to a group without members goes into the room", XMPP, "", group, Groups{room: nil}, []Delivery{toLeg(XMPP, KindRoom, room)}},
+			[]Delivery{toDelivery(MQTT, KindCopy, "1002"), toDelivery(MQTT, KindCopy, "1003")}},
+		{"a stanza to a group without members goes into the room", XMPP, "", group, Groups{room: nil}, []Delivery{toDelivery(XMPP, KindRoom, room)}},
 		{"what was heard where nobody else is goes nowhere", XMPP, room, group, Groups{room: {"1001"}}, []Delivery{}},
-		{"a member named twice has one copy", XMPP, room, group, Groups{room: {"1002", "1001", "1002"}}, []Delivery{toLeg(MQTT, KindCopy, "1002")}},
-		{"a message in an inbox goes to its owner's account", MQTT, "", direct, testGroups, []Delivery{toLeg(XMPP, KindChat, "1002")}},
-		{"a group message in an inbox is one stanza into the room", MQTT, "", group, testGroups, []Delivery{toLeg(XMPP, KindRoom, room)}},
+		{"a member named twice has one copy", XMPP, room, group, Groups{room: {"1002", "1001", "1002"}}, []Delivery{toDelivery(MQTT, KindCopy, "1002")}},
+		{"a message in an inbox goes to its owner's account", MQTT, "", direct, testGroups, []Delivery{toDelivery(XMPP, KindChat, "1002")}},
+		{"a group message in an inbox is one stanza into the room", MQTT, "", group, testGroups, []Delivery{toDelivery(XMPP, KindRoom, room)}},
 		{"and so it is when the copy names an inbox", MQTT, "", message.Envelope{From: "1001", To: "1003", GroupJID: room}, testGroups,
-			[]Delivery{toLeg(XMPP, KindRoom, room)}},
+			[]Delivery{toDelivery(XMPP, KindRoom, room)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -165,7 +165,7 @@ func TestJudgeAsksWhoMayPost(t *testing.T) {
 }
 
 // The dispatcher asks before a delivery leaves: forbidden is a dead letter, undecided holds its lane for a short while.
-func TestCourierAsks(t *testing.T) {
+func TestDispatcherAsks(t *testing.T) {
 	for _, tt := range []struct {
 		standing Standing
 		want     string

@@ -64,10 +64,10 @@ func TestRedaction(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		shown[verb] = fmt.Sprintf(verb, c) + fmt.Sprintf(verb, c.MQTT) + fmt.Sprintf(verb, &c.XMPP) + fmt.Sprintf(verb, c.HTTP.Token) + fmt.Sprintf(verb, c.MQTT.URLs)
 	}
-	for how, text := range shown {
+	for mistake, text := range shown {
 		for _, secret := range []string{"hunter2", "sesame", "opensaysme", "mellon", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%x", "sesame")} {
 			if strings.Contains(text, secret) {
-				t.Errorf("%s shows %q: %s", how, secret, text)
+				t.Errorf("%s shows %q: %s", mistake, secret, text)
 			}
 		}
 	}

@@ -117,19 +117,19 @@ func checkRefused(t *testing.T, b []byte, e Envelope, err error) {
 	if !errors.As(err, &why) {
 		t.Fatalf("%T is no refusal", err)
 	}
-	sound := json.Valid(b)
+	valid := json.Valid(b)
 	switch {
 	case !reflect.DeepEqual(e, Envelope{From: e.From}):
 		t.Fatalf("a refused envelope tells more than its sender: %+v", e)
-	case !sound && !slices.Contains(unsound, why.Reason):
+	case !valid && !slices.Contains(unsound, why.Reason):
 		t.Fatalf("%q is not JSON, but refused as %s", b, why.Reason)
-	case sound && (why.Reason == NotJSON || why.Reason == TrailingData):
+	case valid && (why.Reason == NotJSON || why.Reason == TrailingData):
 		t.Fatalf("%q is JSON, but refused as %s", b, why.Reason)
 	case why.Reason == BadUTF8 && utf8.Valid(b):
 		t.Fatalf("%q is UTF-8, but refused as %s", b, why.Reason)
-	case sound && why.Reason == TooDeep && depth(b) <= 32:
+	case valid && why.Reason == TooDeep && depth(b) <= 32:
 		t.Fatalf("%q is not too deep", b)
-	case sound && why.Reason == BadSurrogate && !bytes.Contains(bytes.ToLower(b), []byte(`\ud`)):
+	case valid && why.Reason == BadSurrogate && !bytes.Contains(bytes.ToLower(b), []byte(`\ud`)):
 		t.Fatalf("%q has no surrogate", b)
 	}
 	if e.From == "" {

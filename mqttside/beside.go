@@ -22,7 +22,7 @@ var (
 )
 
 // tryProbes lets a probe of a length go out, and a small one come in.
-func (s *Side) tryProbes(ctx context.Context, k *link, long int, limit time.Duration) error {
+func (s *Side) tryProbes(ctx context.Context, k *connection, long int, limit time.Duration) error {
 	if k.level == level5 {
 		return s.hearItself(ctx, k, long, limit)
 	}
@@ -77,7 +77,7 @@ func (t tried) silence() error {
 
 // tryBeside lets probes go both ways between the relay's connection and a second login. Whether that hears itself tells
 // what a probe that is missed is worth: where rights go by client id it may have none.
-func tryBeside(ctx context.Context, k *link, l *listener, topic string, long int, limit time.Duration) (t tried, err error) {
+func tryBeside(ctx context.Context, k *connection, l *listener, topic string, long int, limit time.Duration) (t tried, err error) {
 	var errs [3]error
 	var wg sync.WaitGroup
 	wg.Go(func() { t.out, errs[0] = hears(ctx, k, l, topic, long, limit) })
@@ -89,7 +89,7 @@ func tryBeside(ctx context.Context, k *link, l *listener, topic string, long int
 
 // hearItself lets a probe come back on the relay's own connection. Where that does not hear itself either, a second
 // login that was deaf is not what is wrong: the next connection may have one again.
-func (s *Side) hearItself(ctx context.Context, k *link, long int, limit time.Duration) error {
+func (s *Side) hearItself(ctx context.Context, k *connection, long int, limit time.Duration) error {
 	began := time.Now()
 	ok, err := hears(ctx, k, k, s.prover.topic, long, limit)
 	if ok && long <= probeLeast {

@@ -69,7 +69,7 @@ func TestListenerDies(t *testing.T) {
 
 // TestHopeless: a connection on which messages are settled, and no probe can be tried for half a minute, ends.
 func TestHopeless(t *testing.T) {
-	s, err := New(sound(), bridgetest.NewMemory(t).SideJournal())
+	s, err := New(valid(), bridgetest.NewMemory(t).SideJournal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestHopeless(t *testing.T) {
 		ends    bool
 	}{{1, 0, false}, {1, verdictLimit - time.Second, false}, {0, time.Hour, false}, {1, verdictLimit, true}} {
 		near, far := net.Pipe()
-		k := &link{s: s}
+		k := &connection{s: s}
 		go func() { // ends with far
 			_, _ = packets.ReadPacket(far)
 			_ = connack(0).Write(far)
@@ -104,7 +104,7 @@ func TestHopeless(t *testing.T) {
 
 // TestNextProbe: senders that ask for longer and longer messages do not keep the regular probe away.
 func TestNextProbe(t *testing.T) {
-	s, err := New(sound(), bridgetest.NewMemory(t).SideJournal())
+	s, err := New(valid(), bridgetest.NewMemory(t).SideJournal())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"chatrelay/bridge/bridgetest"
 )
 
-// TestOutOfTurn: an answer that does not fit ends the connection. However often
+// TestOutOfOrder: an answer that does not fit ends the connection. However often
 // we close it, the message is not to blame; and nobody else is taken for the cause.
-func TestOutOfTurn(t *testing.T) {
+func TestOutOfOrder(t *testing.T) {
 	t.Parallel()
 	answer := func(kind byte, id uint16) packets.ControlPacket {
 		switch kind {

@@ -14,8 +14,8 @@ import (
 // stateBroker begins the key of what is known of one broker address; the address follows.
 const stateBroker = "broker."
 
-// factLife is how long a broker is taken to lack what it once lacked. Then it is tried again, at a login.
-const factLife = time.Hour
+// factAge is how long a broker is taken to lack what it once lacked. Then it is tried again, at a login.
+const factAge = time.Hour
 
 // broker is what is known of one broker address. Only brokers reaches for it.
 type broker struct {
@@ -86,10 +86,10 @@ func milli(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// recent tells whether something was found out within factLife. A clock that was set back makes it find out anew.
+// recent tells whether something was found out within factAge. A clock that was set back makes it find out anew.
 func recent(at, now time.Time) bool {
 	age := now.Round(0).Sub(at.Round(0)) // on the wall: the journal keeps no other time
-	return age >= 0 && age < factLife
+	return age >= 0 && age < factAge
 }
 
 // brokers is the side's knowledge of its brokers, by address (host:port, as in the URL).
@@ -133,7 +133,7 @@ func (b *brokers) save(host string, f facts) {
 // single tells whether nothing of ours can log in beside the relay, so that it has to hear itself.
 func (b *broker) single(now time.Time) bool { return b.replaced || recent(b.lonely, now) }
 
-// setLonely notes that no side login comes about. It is tried again after factLife.
+// setLonely notes that no side login comes about. It is tried again after factAge.
 func (b *brokers) setLonely(host string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -78,7 +78,7 @@ func checkLogin(ctx context.Context, cfg *Config, u *url.URL) (level session.Lev
 		if level == levelBridge { // a side login has no use for it
 			continue
 		}
-		var t *sideConn
+		var t *sideConnection
 		if t, err = sideLogin(ctx, cfg, u, level); err == nil {
 			limits = t.conn.Limits
 			limits.Expiry = t.kept

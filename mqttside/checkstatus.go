@@ -57,14 +57,14 @@ func statusFix(cfg *Config, u *url.URL) string {
 }
 
 // vanish ends the connection without a goodbye, so that the broker publishes the will.
-func (t *sideConn) vanish() {
+func (t *sideConnection) vanish() {
 	t.stop()
 	t.conn.Close(errParted)
 	t.conn.Join()
 }
 
 // hears waits until a text comes in by a topic. An error: it did not in time.
-func (t *sideConn) hears(topic, text string) error {
+func (t *sideConnection) hears(topic, text string) error {
 	late := time.AfterFunc(probeTimeLimit, func() { t.conn.Close(errUnheard) })
 	defer late.Stop()
 	for {

@@ -318,8 +318,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestStuck: a broker that answers pings and acknowledges nothing is left after a while.
-func TestStuck(t *testing.T) {
+// TestStalled: a broker that answers pings and acknowledges nothing is left after a while.
+func TestStalled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})
 	l := start(t, r.m, r.cfg)
@@ -328,11 +328,11 @@ func TestStuck(t *testing.T) {
 	r.add(0)
 	l.eventually(t, "sent", func() bool { return r.trap.count(proxy.Down, proxy.PUBREC) == 1 })
 	k := l.current()
-	l.inspect(k, time.Now().Add(stuckAfter-time.Second))
+	l.inspect(k, time.Now().Add(stalledAfter-time.Second))
 	if !k.alive() {
 		t.Error("left too early")
 	}
-	l.inspect(k, time.Now().Add(stuckAfter+time.Second))
+	l.inspect(k, time.Now().Add(stalledAfter+time.Second))
 	if k.alive() {
 		t.Error("not left")
 	}
@@ -347,12 +347,12 @@ func TestStatus(t *testing.T) {
 	watcher := newPerson(t, r.broker.URL, "watcher", r.cfg.StatusTopic)
 	says := func(n int) presence {
 		t.Helper()
-		var said presence
+		var goodbye presence
 		text := strings.TrimPrefix(watcher.hears(t, n)[n-1], r.cfg.StatusTopic+" ")
-		if err := json.Unmarshal([]byte(text), &said); err != nil || said.ClientID != "chatrelay" || said.At == 0 || said.Instance == "" {
+		if err := json.Unmarshal([]byte(text), &goodbye); err != nil || goodbye.ClientID != "chatrelay" || goodbye.At == 0 || goodbye.Instance == "" {
 			t.Errorf("said %q: %v", text, err)
 		}
-		return said
+		return goodbye
 	}
 	l := start(t, r.m, r.cfg)
 	if got := says(1).Status; got != "online" {
@@ -392,7 +392,7 @@ func takeover(t *testing.T, version byte) {
 	one := start(t, r.m, r.cfg)
 	one.up(t)
 	two := start(t, bridgetest.NewMemory(t), r.cfg)
-	back := func(l *life) bool {
+	back := func(l *run) bool {
 		ok, why := l.Up()
 		return !ok && strings.Contains(why, "another client uses our client id")
 	}
@@ -408,10 +408,10 @@ func takeover(t *testing.T, version byte) {
 	if !log.has("another client uses our client id") {
 		t.Error("not said")
 	}
-	calm := r.trap.logins()
+	quiet := r.trap.logins()
 	stays.stop()
 	waits.up(t)
-	if n := r.trap.logins() - calm; n > 6 {
+	if n := r.trap.logins() - quiet; n > 6 {
 		t.Errorf("%d logins while one stood back", n)
 	}
 }

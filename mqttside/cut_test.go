@@ -10,7 +10,7 @@ import (
 	"chatrelay/test/servers"
 )
 
-// TestCutAtAnyPacket cuts once before and once after each kind of packet, with mail going both ways.
+// TestCutAtAnyPacket cuts once before and once after each kind of packet, with messages going both ways.
 func TestCutAtAnyPacket(t *testing.T) {
 	for _, version := range []byte{3, 5} {
 		t.Run(fmt.Sprint("version ", version), func(t *testing.T) { cutAtAnyPacket(t, version) })

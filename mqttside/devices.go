@@ -121,7 +121,7 @@ func statusOf(payload []byte) (p bridge.Presence, ok bool) {
 
 // follow subscribes to the status topics, behind all that messages need, and at each login: so the broker brings what it retains. It ends
 // with the connection.
-func (d *devices) follow(ctx context.Context, k *link) {
+func (d *devices) follow(ctx context.Context, k *connection) {
 	ctx, end := k.during(ctx)
 	defer end()
 	former, ask := d.begin(time.Now())

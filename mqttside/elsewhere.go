@@ -28,15 +28,15 @@ type elsewhere struct {
 
 // leaveBroker notes that the relay goes on at another broker. s.mu is held.
 func (s *Side) leaveBroker(host string, now time.Time) {
-	if mark := s.journal.LastUnproven(); mark > s.settled {
-		s.elsewhere = append(s.elsewhere, elsewhere{host: host, last: mark, left: now})
-		s.settled = mark
-		s.keepElsewhere()
+	if last := s.journal.LastUnproven(); last > s.settled {
+		s.elsewhere = append(s.elsewhere, elsewhere{host: host, last: last, left: now})
+		s.settled = last
+		s.rememberElsewhere()
 	}
 }
 
-// keepElsewhere writes the list down. s.mu is held.
-func (s *Side) keepElsewhere() {
+// rememberElsewhere writes the list down. s.mu is held.
+func (s *Side) rememberElsewhere() {
 	var b strings.Builder
 	for _, e := range s.elsewhere {
 		fmt.Fprintf(&b, "%s %d\n", e.host, e.last)
@@ -82,20 +82,20 @@ func (s *Side) settleElsewhere(e elsewhere, why *bridge.Refusal) {
 	} else {
 		s.journal.BounceUnconfirmed(bridge.MQTT, e.last, 0, why)
 	}
-	s.keepElsewhere()
+	s.rememberElsewhere()
 }
 
 // confirm: a probe was heard at a broker. What it acknowledged up to a mark is certain; what another one did is not, and
 // what stands behind that must wait for it.
-func (s *Side) confirm(host string, mark uint64) {
+func (s *Side) confirm(host string, last uint64) {
 	for {
 		e, some := s.oldestElsewhere()
 		switch {
 		case !some:
 			s.mu.Lock()
-			s.settled = max(s.settled, mark)
+			s.settled = max(s.settled, last)
 			s.mu.Unlock()
-			s.journal.Confirm(bridge.MQTT, mark)
+			s.journal.Confirm(bridge.MQTT, last)
 			return
 		case e.host != host:
 			return
@@ -112,12 +112,12 @@ func (s *Side) bounceUnconfirmed(longer int, why *bridge.Refusal) {
 	s.journal.BounceUnconfirmed(bridge.MQTT, s.settled, longer, why)
 	if len(s.elsewhere) > 0 {
 		s.elsewhere = nil
-		s.keepElsewhere()
+		s.rememberElsewhere()
 	}
 }
 
 // askElsewhere asks the brokers that were left, beside the connection k, until all they acknowledged is settled or k ends.
-func (s *Side) askElsewhere(ctx context.Context, k *link) {
+func (s *Side) askElsewhere(ctx context.Context, k *connection) {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
 	for {

@@ -32,7 +32,7 @@ func newPair(t *testing.T) *pair {
 }
 
 // move cuts the first broker off and waits until the relay is up at the second.
-func (r *pair) move(t *testing.T, l *life) {
+func (r *pair) move(t *testing.T, l *run) {
 	t.Helper()
 	r.link.Refuse(true)
 	r.link.Cut()

@@ -70,7 +70,7 @@ func exactlyOnce(t *testing.T, bc servers.MosquittoConfig, version byte, window 
 	for i := range faults {
 		goal := (2*n*i + rand.N(2*n)) / faults
 		m.Until(t, fmt.Sprint("progress ", i), func(s bridgetest.Sum) bool { return sum(s) >= goal })
-		// A fault between CONNECT and CONNACK may cost a duplicate, which is counted: TestUnsureSession.
+		// A fault between CONNECT and CONNACK may cost a duplicate, which is counted: TestUncertainSession.
 		l.eventually(t, "no login under way", func() bool { return m.Row(stateLogin) == nil && !l.doubts() })
 		if !kill {
 			link.Cut()
@@ -103,7 +103,7 @@ func (s *Side) doubts() bool {
 }
 
 // current is the link that is up; nil: none.
-func (s *Side) current() *link {
+func (s *Side) current() *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live

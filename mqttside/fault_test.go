@@ -129,8 +129,8 @@ func await(t *testing.T, c <-chan struct{}) {
 	}
 }
 
-// released leaves one leg in its second phase: the broker has the PUBLISH, and its PUBREL was cut off.
-func (r *rig) released(t *testing.T) *life {
+// released leaves one delivery in its second phase: the broker has the PUBLISH, and its PUBREL was cut off.
+func (r *rig) released(t *testing.T) *run {
 	t.Helper()
 	l := start(t, r.m, r.cfg)
 	l.up(t)
@@ -206,26 +206,26 @@ func deafness(t *testing.T, version byte) {
 	r.m.Until(t, "taken: else the side is deaf", takenN(1))
 }
 
-// TestUnsureSession loses the session and then the CONNACK that tells of it: the next one tells of a session, but it
+// TestUncertainSession loses the session and then the CONNACK that tells of it: the next one tells of a session, but it
 // is a new one, without a subscription and without the released packet.
-func TestUnsureSession(t *testing.T) { atLevels(t, unsureSession) }
+func TestUncertainSession(t *testing.T) { atLevels(t, uncertainSession) }
 
-func unsureSession(t *testing.T, version byte) {
-	for _, die := range []bool{false, true} {
-		t.Run(map[bool]string{false: "CONNACK cut off", true: "death before the commit"}[die], func(t *testing.T) {
+func uncertainSession(t *testing.T, version byte) {
+	for _, killed := range []bool{false, true} {
+		t.Run(map[bool]string{false: "CONNACK cut off", true: "death before the commit"}[killed], func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, servers.MosquittoConfig{})
 			r.cfg.Version = version
 			l := r.released(t)
 			r.forget(t)
-			if !die {
+			if !killed {
 				r.trap.set(ours(once(proxy.Down, proxy.CONNACK, proxy.CutBefore, nil)))
 				r.link.Refuse(false)
 			} else {
-				told := make(chan struct{})
-				r.trap.set(ours(once(proxy.Down, proxy.CONNACK, proxy.Pass, func() { r.m.Hold(true); close(told) })))
+				refused := make(chan struct{})
+				r.trap.set(ours(once(proxy.Down, proxy.CONNACK, proxy.Pass, func() { r.m.Hold(true); close(refused) })))
 				r.link.Refuse(false)
-				<-told
+				<-refused
 				l.eventually(t, "CONNACK acted on", func() bool { return r.m.Sum().Queued > 0 })
 				r.link.Refuse(true)
 				r.m.Crash()
@@ -287,8 +287,8 @@ func TestOtherBroker(t *testing.T) {
 // yet take back.
 func TestCutBeforeCommit(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"commits later", "never commits", "fails at once"} {
-		t.Run(how, func(t *testing.T) {
+	for _, fault := range []string{"commits later", "never commits", "fails at once"} {
+		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, servers.MosquittoConfig{})
 			l := start(t, r.m, r.cfg)
@@ -299,14 +299,14 @@ func TestCutBeforeCommit(t *testing.T) {
 			r.m.Until(t, "a binding is queued", func(s bridgetest.Sum) bool { return s.Queued == 1 })
 			connects := r.trap.logins()
 			r.link.Cut()
-			if how == "fails at once" {
+			if fault == "fails at once" {
 				r.m.Step(errors.New("disk full"))
 				r.add(1)
 				r.m.Hold(false)
 			} else { // the barrier of the second connection gives up, and a third one comes
 				l.eventually(t, "a third connection", func() bool { return r.trap.logins() >= connects+2 })
 			}
-			if how == "never commits" {
+			if fault == "never commits" {
 				r.link.Refuse(true)
 				r.m.Crash()
 				r.link.Cut()
@@ -314,7 +314,7 @@ func TestCutBeforeCommit(t *testing.T) {
 				r.link.Refuse(false)
 				start(t, r.m, r.cfg)
 			}
-			if how != "fails at once" {
+			if fault != "fails at once" {
 				r.add(1)
 				r.m.Hold(false)
 			}
@@ -324,7 +324,7 @@ func TestCutBeforeCommit(t *testing.T) {
 	}
 }
 
-// TestOrderAfterFailedCommit: one leg's binding fails while the next one of its lane waits in Send.
+// TestOrderAfterFailedCommit: one delivery's binding fails while the next one of its lane waits in Send.
 func TestOrderAfterFailedCommit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})

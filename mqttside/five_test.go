@@ -83,8 +83,8 @@ func TestDeniedInbox(t *testing.T) {
 	}
 }
 
-// TestToldLength: by MQTT 5 the broker says how long a packet it takes. What is longer is refused, and never sent.
-func TestToldLength(t *testing.T) {
+// TestLengthFromBroker: by MQTT 5 the broker says how long a packet it takes. What is longer is refused, and never sent.
+func TestLengthFromBroker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{Extra: "max_packet_size 4000"})
 	r.cfg.Version = 5
@@ -152,9 +152,9 @@ func TestConfirmsNothing(t *testing.T) {
 	}
 }
 
-// TestToldQoS: by MQTT 5 a broker says that it has no QoS 2 before anything is resumed there: what another one had taken in
+// TestQoSFromBroker: by MQTT 5 a broker says that it has no QoS 2 before anything is resumed there: what another one had taken in
 // part goes on at QoS 1, and nobody hangs up.
-func TestToldQoS(t *testing.T) {
+func TestQoSFromBroker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})
 	other := servers.NewMosquitto(t, servers.MosquittoConfig{Listener: "max_qos 1"})

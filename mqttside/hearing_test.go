@@ -11,18 +11,18 @@ import (
 // fakeParty is both ends of a way that does what a test says.
 type fakeParty struct {
 	echoes
-	drops int           // so many probes are lost
-	late  time.Duration // the others come so late
-	hangs bool          // no ping is answered
-	dead  error         // nothing can be said
-	said  int
+	drops     int           // so many probes are lost
+	late      time.Duration // the others come so late
+	hangs     bool          // no ping is answered
+	dead      error         // nothing can be said
+	published int
 }
 
 func (p *fakeParty) say(_ string, payload []byte) error {
 	if p.dead != nil {
 		return p.dead
 	}
-	if p.said++; p.said > p.drops {
+	if p.published++; p.published > p.drops {
 		time.AfterFunc(p.late, func() { p.hear(payload) })
 	}
 	return nil
@@ -75,12 +75,12 @@ func TestHears(t *testing.T) {
 
 func TestProbeBody(t *testing.T) {
 	for _, n := range []int{0, probeLeast, probeLeast + 1, 5000} {
-		mark := newNonce()
-		b := probeBody(mark, n)
+		sent := newNonce()
+		b := probeBody(sent, n)
 		if len(b) != max(n, probeLeast) {
 			t.Errorf("%d bytes, want %d", len(b), n)
 		}
-		if got, ok := parseProbe(b); !ok || got != mark {
+		if got, ok := parseProbe(b); !ok || got != sent {
 			t.Errorf("%q: %v %v", b[:probeLeast], got, ok)
 		}
 	}
@@ -119,20 +119,20 @@ func TestLengths(t *testing.T) {
 		t.Errorf("%d is wanted", n)
 	}
 	is(2400, fits)
-	now = now.Add(lengthAgain)
+	now = now.Add(lengthRetry)
 	is(5000, fitsMay) // the limit may have been raised
 	l.missed("b", 5000, now)
 	is(2500, fitsMay)
 	is(5000, fitsNot)
 	l.heard("b", 6000, now)
 	is(5000, fits)
-	if n := l.known("b", now.Add(lengthLife-time.Second)); n != 6000 {
+	if n := l.known("b", now.Add(lengthAge-time.Second)); n != 6000 {
 		t.Errorf("%d is known", n)
 	}
-	if n := l.known("b", now.Add(lengthLife)); n != 0 {
+	if n := l.known("b", now.Add(lengthAge)); n != 0 {
 		t.Errorf("%d is known after an hour", n)
 	}
-	now = now.Add(lengthLife)
+	now = now.Add(lengthAge)
 	l.missed("b", 6100, now)
 	l.heard("b", 5900, now) // a search is not as exact as the message that had found 6000
 	if n := l.known("b", now); n != 5900 {

@@ -19,7 +19,7 @@ const (
 
 // item is one PUBLISH from the broker.
 type item struct {
-	k    *link
+	k    *connection
 	p    *session.Publish
 	size int
 	row  *session.ReceivedID // nil at QoS 0
@@ -100,7 +100,7 @@ func (b *inbox) roomy() bool {
 }
 
 // receive takes in what a connection brings.
-func (s *Side) receive(k *link, p *session.Publish) {
+func (s *Side) receive(k *connection, p *session.Publish) {
 	if p.QoS == 0 && (s.devices.hears(p) || s.inbox.published.take(p.Topic, p.Payload)) {
 		return
 	}

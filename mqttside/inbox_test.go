@@ -14,7 +14,7 @@ import (
 	"chatrelay/test/servers"
 )
 
-// TestJudged is what the wire itself refuses. Each is acknowledged, and mail behind it comes through.
+// TestJudged is what the wire itself refuses. Each is acknowledged, and what is behind it comes through.
 func TestJudged(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})
@@ -71,13 +71,13 @@ func TestRedelivery(t *testing.T) {
 		if qos == 2 {
 			kind = proxy.PUBREC
 		}
-		for _, die := range []bool{false, true} {
+		for _, killed := range []bool{false, true} {
 			r := newRig(t, servers.MosquittoConfig{})
 			l := start(t, r.m, r.cfg)
 			l.up(t)
-			r.trap.set(once(proxy.Up, kind, proxy.CutBefore, func() { go r.link.Refuse(die) }))
+			r.trap.set(once(proxy.Up, kind, proxy.CutBefore, func() { go r.link.Refuse(killed) }))
 			finish(t, r.p.Publish("/chat/1001", qos, false, "x"))
-			if die {
+			if killed {
 				l.eventually(t, "cut off", func() bool { ok, _ := l.Up(); return !ok })
 				r.m.Crash()
 				l.stop()
@@ -164,7 +164,7 @@ func (s slowInlet) Offer(ctx context.Context, in bridge.Inbound) error {
 }
 
 // TestBudget sends more than the side keeps in memory while the intake stands still: what is over stays with the
-// broker, in order, and pings and mail go on.
+// broker, in order, and pings and messages go on.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{MaxInflight: 1000, MaxQueued: 100000})

@@ -8,7 +8,7 @@ import (
 )
 
 // leave ends in good order: what is in flight is waited for up to the drain time, then the broker is told.
-func (s *Side) leave(k *link) {
+func (s *Side) leave(k *connection) {
 	k.drop("stopping")
 	s.stop()
 	limit := time.NewTimer(s.cfg.Drain)
@@ -41,7 +41,7 @@ var errRenewed = errors.New("the connection is being renewed")
 
 // renew ends a connection so that the broker brings again what was dropped. While the journal is full that comes
 // again and again: the log hears of it once a minute.
-func (k *link) renew(now time.Time, why string) {
+func (k *connection) renew(now time.Time, why string) {
 	if s := k.s; now.Sub(s.warnedAt) > sayRenew {
 		s.warnedAt = now
 		s.log.Info().Str("why", why).Msg("renewing the connection: the broker brings again what was not taken")
@@ -50,7 +50,7 @@ func (k *link) renew(now time.Time, why string) {
 }
 
 // goodbye sends DISCONNECT, so that the will stays where it is, and closes.
-func (k *link) goodbye(why error) {
+func (k *connection) goodbye(why error) {
 	k.mu.Lock()
 	k.parted = true
 	k.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	lengthLife  = time.Hour        // how long the longest message that a broker takes is remembered
-	lengthAgain = 10 * time.Second // a message beyond that is tried by a probe as long as it, at most so often
+	lengthAge   = time.Hour        // how long the longest message that a broker takes is remembered
+	lengthRetry = 10 * time.Second // a message beyond that is tried by a probe as long as it, at most so often
 	lengthSteps = 10               // of the search for the limit
 )
 
@@ -42,18 +42,18 @@ func (l *lengths) of(host string) *length {
 func (l *lengths) known(host string, now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at := l.of(host); at.good > 0 && now.Sub(at.at) < lengthLife {
+	if at := l.of(host); at.good > 0 && now.Sub(at.at) < lengthAge {
 		return at.good
 	}
 	return 0
 }
 
-// heard notes that a probe came by. What was heard before counts for lengthLife, however much longer it was.
+// heard notes that a probe came by. What was heard before counts for lengthAge, however much longer it was.
 func (l *lengths) heard(host string, n int, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.of(host)
-	if n >= at.good || now.Sub(at.at) >= lengthLife {
+	if n >= at.good || now.Sub(at.at) >= lengthAge {
 		at.good, at.at = n, now
 	}
 	if n >= at.bad {
@@ -72,7 +72,7 @@ func (l *lengths) missed(host string, n int, now time.Time) {
 	if at.good >= n {
 		at.good = 0
 	}
-	if at.bad == 0 || n <= at.bad || now.Sub(at.foundAt) >= lengthAgain {
+	if at.bad == 0 || n <= at.bad || now.Sub(at.foundAt) >= lengthRetry {
 		at.bad, at.foundAt = n, now
 	}
 	if n <= at.want {
@@ -121,7 +121,7 @@ func (l *lengths) fits(host string, n int, now time.Time) (f fit, limit int) {
 		return fits, at.good
 	case at.good == 0:
 		return fitNever, 0
-	case at.bad > 0 && n >= at.bad && now.Sub(at.foundAt) < lengthAgain:
+	case at.bad > 0 && n >= at.bad && now.Sub(at.foundAt) < lengthRetry:
 		return fitsNot, at.good
 	}
 	at.want = max(at.want, n)

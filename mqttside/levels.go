@@ -180,4 +180,4 @@ func (b *brokers) refused(host string, level session.Level, got answer, now time
 }
 
 // hearsItself tells whether a connection is brought what it publishes: by MQTT 5 on the topic of the probes alone.
-func (k *link) hearsItself() bool { return k.level != levelBridge }
+func (k *connection) hearsItself() bool { return k.level != levelBridge }

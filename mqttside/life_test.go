@@ -21,8 +21,8 @@ import (
 
 const waitLimit = 30 * time.Second
 
-// life is one run of a Side on a journal, with its courier.
-type life struct {
+// run is one run of a Side on a journal, with its dispatcher.
+type run struct {
 	*Side
 	m    *bridgetest.Memory
 	end  context.CancelFunc
@@ -90,20 +90,20 @@ func (l *testLog) has(text string) bool {
 	return strings.Contains(l.text.String(), text)
 }
 
-func start(tb testing.TB, m *bridgetest.Memory, cfg Config) *life {
+func start(tb testing.TB, m *bridgetest.Memory, cfg Config) *run {
 	tb.Helper()
 	d := m.SideJournal()
 	return startWith(tb, m, cfg, d, d)
 }
 
-func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d *bridgetest.SideJournal, in bridge.Inlet) *life {
+func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d *bridgetest.SideJournal, in bridge.Inlet) *run {
 	tb.Helper()
 	s, err := New(cfg, d)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &life{Side: s, m: m, end: cancel, done: make(chan struct{})}
+	l := &run{Side: s, m: m, end: cancel, done: make(chan struct{})}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.Run(ctx, in); err != nil {
@@ -117,10 +117,10 @@ func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d *bridgetest.Si
 }
 
 // stop ends a life in good order.
-func (l *life) stop() { l.end(); <-l.done }
+func (l *run) stop() { l.end(); <-l.done }
 
 // eventually waits until something of a Side is so.
-func (l *life) eventually(tb testing.TB, what string, cond func() bool) {
+func (l *run) eventually(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -137,13 +137,13 @@ func (l *life) eventually(tb testing.TB, what string, cond func() bool) {
 }
 
 // up waits until the side is.
-func (l *life) up(tb testing.TB) {
+func (l *run) up(tb testing.TB) {
 	tb.Helper()
 	l.eventually(tb, "up", func() bool { ok, _ := l.Up(); return ok })
 }
 
 // down waits until the side is down because of something.
-func (l *life) down(tb testing.TB, because string) {
+func (l *run) down(tb testing.TB, because string) {
 	tb.Helper()
 	l.eventually(tb, "down because "+because, func() bool {
 		ok, why := l.Up()

@@ -93,7 +93,7 @@ func (b *brokers) asks(host string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.of(host)
-	return !at.replaced && !(at.silent5 >= muteLimit && now.Sub(at.asked5) < factLife)
+	return !at.replaced && !(at.silent5 >= muteLimit && now.Sub(at.asked5) < factAge)
 }
 
 // noteLimits notes what a broker has answered to that. One that has not is asked again soon, but not for ever: it may not know
@@ -117,7 +117,7 @@ func (b *brokers) noteLimits(host string, l session.Limits, err error, now time.
 }
 
 // sayExpiry says once that a broker does not keep the session for as long as it is asked to.
-func (s *Side) sayExpiry(k *link) {
+func (s *Side) sayExpiry(k *connection) {
 	if kept := k.conn.Limits.Expiry; kept != nil && *kept < s.cfg.SessionExpiry && s.brokers.saysExpiry(k.url.Host) {
 		s.log.Warn().Str("broker", k.url.Host).Stringer("kept", *kept).
 			Str("fix", "raise it at the broker: what waits there for a relay that is away longer is gone").

@@ -8,7 +8,7 @@ import (
 
 // listener is a side login that stays: what the relay's own connection says it hears, and the other way round. With
 // the bridge bit a broker does not bring us what we publish ourselves.
-type listener struct{ *sideConn }
+type listener struct{ *sideConnection }
 
 var (
 	errListener = errors.New("the second login has ended")
@@ -16,7 +16,7 @@ var (
 )
 
 // listen subscribes on a fresh side login and keeps it open until close; it takes over the talk.
-func listen(t *sideConn, filter string) (*listener, error) {
+func listen(t *sideConnection, filter string) (*listener, error) {
 	t.listening.Store(true)
 	err := t.subscribe(filter)
 	if err == nil && !t.stop() {

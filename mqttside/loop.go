@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	loginDelay = 3 * time.Second        // after a refused login (no lock-out storm) or certificate
-	lookEvery  = 200 * time.Millisecond // at a connection's health
-	stuckAfter = 30 * time.Second       // without any acknowledgement of what is in flight
-	renewEvery = time.Second            // at most, while the journal is full
-	sayRenew   = time.Minute
-	provenLife = 5 * time.Second // a connection that lived so long shows that all is well
+	loginDelay   = 3 * time.Second        // after a refused login (no lock-out storm) or certificate
+	lookEvery    = 200 * time.Millisecond // at a connection's health
+	stalledAfter = 30 * time.Second       // without any acknowledgement of what is in flight
+	renewEvery   = time.Second            // at most, while the journal is full
+	sayRenew     = time.Minute
+	stableAfter  = 5 * time.Second // a connection that lived so long shows that all is well
 )
 
-// loop connects and reconnects until ctx ends. It returns the link that is up then, if any. Helpers of a
+// loop connects and reconnects until ctx ends. It returns the connection that is up then, if any. Helpers of a
 // connection are added to wg.
-func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
+func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *connection {
 	var delay wait.Backoff
 	failure := fix.Failure{Side: fix.MQTT}
 	for ctx.Err() == nil {
@@ -57,7 +57,7 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 		}
 		if s.poison.deaths < 2 && k != nil && s.fights.fought(ctx, s, k) {
 			s.setWhy("another client uses our client id")
-			s.standBack(ctx, k)
+			s.yield(ctx, k)
 			continue
 		}
 		s.idle(ctx, delay.Next(time.Now(), floor(err)), err)
@@ -66,14 +66,14 @@ func (s *Side) loop(ctx context.Context, wg *sync.WaitGroup) *link {
 }
 
 // examine looks for a message that closed a connection. Its length is not taken for granted any more.
-func (s *Side) examine(k *link) {
+func (s *Side) examine(k *connection) {
 	if s.poison.blame(k, s) {
 		s.prover.lengths.forget(k.url.Host)
 	}
 }
 
 // lose takes a closed link out of use. What is bound stays, to be resumed on the next one.
-func (s *Side) lose(k *link, why error) {
+func (s *Side) lose(k *connection, why error) {
 	s.setLive(nil, fix.Short(why))
 	s.session.End(k.conn)
 	k.conn.Close(why)
@@ -81,7 +81,7 @@ func (s *Side) lose(k *link, why error) {
 }
 
 // connect tries each broker once, in order.
-func (s *Side) connect(ctx context.Context) (*link, error) {
+func (s *Side) connect(ctx context.Context) (*connection, error) {
 	var failed []error
 	for _, u := range s.urls {
 		for {
@@ -89,7 +89,7 @@ func (s *Side) connect(ctx context.Context) (*link, error) {
 				failed = append(failed, err)
 				break
 			}
-			k := s.newLink(u)
+			k := s.newConnection(u)
 			err := k.connect(ctx)
 			if err == nil {
 				if say := s.brokers.accepted(u.Host, k.level, time.Now()); say != "" {
@@ -111,7 +111,7 @@ func (s *Side) connect(ctx context.Context) (*link, error) {
 }
 
 // plainer notes a login that was not accepted; true: try again at once, with a plainer level.
-func (s *Side) plainer(ctx context.Context, k *link, err error) bool {
+func (s *Side) plainer(ctx context.Context, k *connection, err error) bool {
 	if !k.asked || ctx.Err() != nil {
 		return false // the broker has not seen our CONNECT, or not been given the time to answer
 	}
@@ -123,7 +123,7 @@ func (s *Side) plainer(ctx context.Context, k *link, err error) bool {
 }
 
 // serve makes a logged-in link useful and watches it until it closes or ctx ends.
-func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()) error {
+func (s *Side) serve(ctx context.Context, k *connection, wg *sync.WaitGroup, up func()) error {
 	var known *silence
 	if err := s.prepare(ctx, k); err != nil {
 		if known = deniedBy(err); known == nil {
@@ -151,15 +151,15 @@ func (s *Side) serve(ctx context.Context, k *link, wg *sync.WaitGroup, up func()
 			wg.Go(func() { s.lookForOthers(ctx, k.url) }) // ends with ctx or after probeTimeout
 		}
 		var err error
-		if known, err = s.keepProving(ctx, k); err != nil {
+		if known, err = s.proveUntilHeard(ctx, k); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *Side) sayConnected(k *link) {
+func (s *Side) sayConnected(k *connection) {
 	say := s.log.Info()
-	if time.Since(s.renewed) < provenLife {
+	if time.Since(s.renewed) < stableAfter {
 		say = s.log.Debug() // it was known, and may be so every second
 	}
 	window, _ := s.brokers.window(k.url.Host, s.cfg.Window)
@@ -167,15 +167,15 @@ func (s *Side) sayConnected(k *link) {
 }
 
 // prepare waits until what was resumed is acknowledged, then subscribes: nothing new overtakes it.
-func (s *Side) prepare(ctx context.Context, k *link) error {
+func (s *Side) prepare(ctx context.Context, k *connection) error {
 	if err := s.watch(ctx, k, s.session.Empty); err != nil {
 		return err
 	}
 	return s.subscribe(ctx, k)
 }
 
-// watch waits until done says so (then it returns nil), or the link closes or ctx ends (an error).
-func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
+// watch waits until done says so (then it returns nil), or the connection closes or ctx ends (an error).
+func (s *Side) watch(ctx context.Context, k *connection, done func() bool) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
@@ -199,7 +199,7 @@ func (s *Side) watch(ctx context.Context, k *link, done func() bool) error {
 }
 
 // inspect renews a connection that is of no more use.
-func (s *Side) inspect(k *link, now time.Time) {
+func (s *Side) inspect(k *connection, now time.Time) {
 	k.mu.Lock()
 	doomed := k.doomed
 	k.mu.Unlock()
@@ -207,8 +207,8 @@ func (s *Side) inspect(k *link, now time.Time) {
 		k.fail(doomed)
 		return
 	}
-	if s.session.Stalled(now, stuckAfter) && !s.inbox.pressed(stuckAfter) {
-		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stuckAfter))
+	if s.session.Stalled(now, stalledAfter) && !s.inbox.pressed(stalledAfter) {
+		k.fail(fmt.Errorf("the broker has acknowledged nothing for %v", stalledAfter))
 		return
 	}
 	why, done := k.dropped()

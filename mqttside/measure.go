@@ -12,7 +12,7 @@ const longFix = "raise the broker's limits (Mosquitto: message_size_limit, max_p
 
 // measure finds out the longest message that the broker passes on, up to the longest that is ever sent. It does so on
 // the second login where there is one: a broker may close the connection over a long message.
-func (s *Side) measure(ctx context.Context, k *link) error {
+func (s *Side) measure(ctx context.Context, k *connection) error {
 	host, most := k.url.Host, k.longestProbe()
 	step := s.prover.stepLimit()
 	ctx, cancel := context.WithTimeout(ctx, measureTime(most, step))
@@ -45,7 +45,7 @@ func (s *Side) measure(ctx context.Context, k *link) error {
 }
 
 // longestProbe is as long as the longest message that is ever sent, as far as the broker says that it takes it.
-func (k *link) longestProbe() int {
+func (k *connection) longestProbe() int {
 	s := k.s
 	most := s.cfg.longest()
 	if limit := s.brokers.longest(k.url.Host, s.prover.topic); limit > 0 {
@@ -55,7 +55,7 @@ func (k *link) longestProbe() int {
 }
 
 // tryLength finds out about one length, as a message waits for it.
-func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
+func (s *Side) tryLength(ctx context.Context, k *connection, n int) error {
 	step := s.prover.stepLimit()
 	ctx, cancel := context.WithTimeout(ctx, 2*(listenLimit+step+2*session.LineTime(n)))
 	defer cancel()
@@ -73,7 +73,7 @@ func (s *Side) tryLength(ctx context.Context, k *link, n int) error {
 
 // longHeard tries a probe of a length. A connection that the broker closes over it so many times means that it takes
 // no such.
-func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, limit time.Duration) (bool, error) {
+func (s *Side) longHeard(ctx context.Context, k *connection, n, closings int, limit time.Duration) (bool, error) {
 	for closed := 0; ; {
 		l, err := (*listener)(nil), errBeside
 		if k.level == levelBridge || k.level == levelPlain && !s.brokers.single(k.url.Host, time.Now()) {
@@ -96,7 +96,7 @@ func (s *Side) longHeard(ctx context.Context, k *link, n, closings int, limit ti
 }
 
 // wellBeside: after a second login was closed, the next one must hear a small probe. Else it was not the length.
-func (s *Side) wellBeside(ctx context.Context, k *link, limit time.Duration) error {
+func (s *Side) wellBeside(ctx context.Context, k *connection, limit time.Duration) error {
 	l, err := s.beside(ctx, k.url)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (s *Side) wellBeside(ctx context.Context, k *link, limit time.Duration) err
 type closure struct{ times, length int }
 
 // longSelf tries it on the relay's own connection. If that ends over it, the next one remembers.
-func (s *Side) longSelf(ctx context.Context, k *link, n int, limit time.Duration) (bool, error) {
+func (s *Side) longSelf(ctx context.Context, k *connection, n int, limit time.Duration) (bool, error) {
 	host := k.url.Host
 	before := s.prover.closed[host]
 	if before.times >= 2 && n >= before.length {

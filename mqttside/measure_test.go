@@ -63,8 +63,8 @@ func TestSearchAgain(t *testing.T) {
 	}
 }
 
-// TestPatience: where a small probe comes well behind the answer to a ping, so may the others.
-func TestPatience(t *testing.T) {
+// TestSearchLimit: where a small probe comes well behind the answer to a ping, so may the others.
+func TestSearchLimit(t *testing.T) {
 	for _, tc := range []struct {
 		took, want time.Duration
 		heard      bool

@@ -15,7 +15,7 @@ import (
 )
 
 // TestBehindABacklog is for a reader who is slow to end QoS 2 handshakes and has a backlog longer than the broker's
-// in-flight limit. Were notices at QoS 1, Mosquitto 2.0.11 would send the newest mail ahead of what waits.
+// in-flight limit. Were notices at QoS 1, Mosquitto 2.0.11 would send the newest messages ahead of what waits.
 func TestBehindABacklog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, servers.MosquittoConfig{})

@@ -220,9 +220,9 @@ func TestLevelSearch(t *testing.T) {
 			t.Errorf("level %#x, want %#x", got, level)
 		}
 	}
-	refused := func(t *testing.T, b *brokers, how answer, again bool) {
+	refused := func(t *testing.T, b *brokers, reply answer, again bool) {
 		t.Helper()
-		if got, _ := b.refused("h", b.level("h", now), how, now); got != again {
+		if got, _ := b.refused("h", b.level("h", now), reply, now); got != again {
 			t.Errorf("again %v, want %v", got, again)
 		}
 	}
@@ -233,14 +233,14 @@ func TestLevelSearch(t *testing.T) {
 		want(t, b, levelPlain)
 		b.accepted("h", levelPlain, now)
 		want(t, b, levelPlain)
-		b.accepted("h", levelPlain, now.Add(factLife/2)) // holds on: not counted anew
-		again := now.Add(factLife + time.Second)
+		b.accepted("h", levelPlain, now.Add(factAge/2)) // holds on: not counted anew
+		again := now.Add(factAge + time.Second)
 		if got := b.level("h", again); got != levelBridge {
 			t.Errorf("after an hour level %#x", got)
 		}
 		b.refused("h", levelBridge, answerLevel, now)
 		b.accepted("h", levelPlain, again)
-		if got := b.level("h", again.Add(factLife/2)); got != levelPlain {
+		if got := b.level("h", again.Add(factAge/2)); got != levelPlain {
 			t.Errorf("level %#x right after it was tried in vain", got)
 		}
 	})
@@ -305,7 +305,7 @@ func TestFacts(t *testing.T) {
 	if again.of("x").facts != (facts{}) || again.sideSafe("h:1") {
 		t.Error("damage counts")
 	}
-	if again.lacksQoS2("h:1", now.Add(factLife+time.Second)) {
+	if again.lacksQoS2("h:1", now.Add(factAge+time.Second)) {
 		t.Error("a PUBACK counts for longer than an hour")
 	}
 	again.granted("h:1", 1)
@@ -369,7 +369,7 @@ func TestAsks(t *testing.T) {
 	if window, _ := b.window("h", 0); window != 10 {
 		t.Errorf("forgotten: the window is %d", window)
 	}
-	now = now.Add(factLife)
+	now = now.Add(factAge)
 	wants("after an hour", true)
 	b.noteLimits("h", none, refused{errLevel}, now)
 	wants("refused", false)
@@ -389,7 +389,7 @@ func TestSideLevel(t *testing.T) {
 	b.refused("h", level5, answerLevel, now)
 	wants("MQTT 5 is refused", levelBridge, levelPlain)
 	b.accepted("h", levelBridge, now)
-	now = now.Add(factLife)
+	now = now.Add(factAge)
 	wants("after an hour", level5, levelPlain)
 	b.refused("h", level5, answerLevel, now)
 	wants("refused again", levelBridge, levelPlain)

@@ -32,8 +32,8 @@ func otherwise(why error) bool {
 // blame looks at how a connection ended: what was sent and acknowledged before the culprit has left the outbox,
 // so the culprit is the oldest there, and stays it.
 // true: the culprit is set aside.
-func (p *poison) blame(k *link, s *Side) bool {
-	quick, theirs := k.ended(provenLife)
+func (p *poison) blame(k *connection, s *Side) bool {
+	quick, theirs := k.ended(stableAfter)
 	if quick && (!theirs || otherwise(k.conn.Reason())) {
 		return false // it says nothing about any message
 	}

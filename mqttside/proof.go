@@ -93,10 +93,10 @@ func (p *prover) drop() {
 
 // convince lets probes go round until they are heard: nothing is published before. It says what is wrong. known is what
 // is known already.
-func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
+func (s *Side) convince(ctx context.Context, k *connection, known *silence) error {
 	limit := probeTimeLimit
 	for attempt := 0; ; attempt++ {
-		mark, denied := s.journal.LastUnproven(), s.refusals.asks()
+		last, denied := s.journal.LastUnproven(), s.refusals.asks()
 		var verdict error = known
 		if known == nil {
 			var err error
@@ -107,7 +107,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 		}
 		switch {
 		case verdict == nil:
-			s.proven(k, mark, denied)
+			s.proven(k, last, denied)
 			return nil
 		case errors.As(verdict, &known):
 			s.unproven(k, known)
@@ -126,7 +126,7 @@ func (s *Side) convince(ctx context.Context, k *link, known *silence) error {
 }
 
 // alone ends a connection with the bridge bit where no second login can hear its probes.
-func (s *Side) alone(k *link, verdict error) bool {
+func (s *Side) alone(k *connection, verdict error) bool {
 	if !errors.Is(verdict, errBeside) || k.hearsItself() || s.inbox.pressed(verdictLimit) || !s.brokers.single(k.url.Host, time.Now()) {
 		return false
 	}
@@ -139,7 +139,7 @@ func (s *Side) alone(k *link, verdict error) bool {
 // again prepares the next attempt on a connection where nothing was heard. What is in flight is waited for: it went out
 // in doubt. An ACL that was changed acts on a living connection, but a SUBSCRIBE may have been granted in silence. It is
 // repeated only where that may be it: it brings all retained messages.
-func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) error {
+func (s *Side) again(ctx context.Context, k *connection, quiet *silence, attempt int) error {
 	wait := probeRetry
 	if quiet == nil { // it could not be tried
 		wait = min(probeRetry, 100*time.Millisecond<<min(attempt, 10))
@@ -162,7 +162,7 @@ func (s *Side) again(ctx context.Context, k *link, quiet *silence, attempt int) 
 }
 
 // round runs f beside the watch over the connection. verdict is f's error, err the connection's.
-func (s *Side) round(ctx context.Context, k *link, f func(context.Context) error) (verdict, err error) {
+func (s *Side) round(ctx context.Context, k *connection, f func(context.Context) error) (verdict, err error) {
 	ctx2, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var over atomic.Bool
@@ -179,7 +179,7 @@ func (s *Side) round(ctx context.Context, k *link, f func(context.Context) error
 }
 
 // tryAll tries the small probes, and the long one where its fate is not remembered.
-func (s *Side) tryAll(ctx context.Context, k *link, limit time.Duration) error {
+func (s *Side) tryAll(ctx context.Context, k *connection, limit time.Duration) error {
 	if err := s.tryProbes(ctx, k, probeLeast, limit); err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (s *Side) tryAll(ctx context.Context, k *link, limit time.Duration) error {
 }
 
 // proven: the broker passes on what we publish, and brings it. What was settled before the probe went out is certain.
-func (s *Side) proven(k *link, settled uint64, denied int) {
+func (s *Side) proven(k *connection, settled uint64, denied int) {
 	p := &s.prover
 	if p.warned != "" {
 		s.log.Info().Str("broker", k.url.Host).Msg("probes are heard again: messages leave")
@@ -210,7 +210,7 @@ func (s *Side) proven(k *link, settled uint64, denied int) {
 
 // unproven: nothing shows that what was settled since the last heard probe has arrived. Its senders are told, unless it
 // is only that nothing comes. Nothing more leaves.
-func (s *Side) unproven(k *link, e *silence) {
+func (s *Side) unproven(k *connection, e *silence) {
 	p := &s.prover
 	fix := aclLine(&s.cfg, k.url)
 	switch {
@@ -278,8 +278,8 @@ func (s *Side) nextProbe(now time.Time, host string) (want int, goes bool) {
 	return want, want > 0
 }
 
-// keepProving probes on a connection in use, until a probe is not heard (nil) or the connection ends.
-func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
+// proveUntilHeard probes on a connection in use, until a probe is not heard (nil) or the connection ends.
+func (s *Side) proveUntilHeard(ctx context.Context, k *connection) (*silence, error) {
 	host := k.url.Host
 	s.prover.untried = time.Time{}
 	for {
@@ -288,14 +288,14 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 		if err != nil {
 			return nil, err
 		}
-		mark, denied := s.journal.LastUnproven(), s.refusals.asks()
+		last, denied := s.journal.LastUnproven(), s.refusals.asks()
 		n, long := s.trust.sinceProbe()
 		s.prover.tried = time.Now()
 		verdict, err := s.round(ctx, k, func(ctx context.Context) error {
 			if want > 0 {
 				return s.tryLength(ctx, k, want)
 			}
-			return s.tryAgain(ctx, k, max(probeLeast, long))
+			return s.retryProbe(ctx, k, max(probeLeast, long))
 		})
 		var quiet *silence
 		switch {
@@ -314,14 +314,14 @@ func (s *Side) keepProving(ctx context.Context, k *link) (*silence, error) {
 		case want == 0:
 			s.prover.untried = time.Time{}
 			s.trust.probed(n)
-			s.proven(k, mark, denied)
+			s.proven(k, last, denied)
 		}
 	}
 }
 
 // hopeless notes that a regular probe could not be tried; it is soon tried again. After long the connection ends, if
 // messages were settled on it: they are not to be trusted for ever.
-func (s *Side) hopeless(k *link, settled int, why error) bool {
+func (s *Side) hopeless(k *connection, settled int, why error) bool {
 	p := &s.prover
 	now := time.Now()
 	p.last = now.Add(probeRetry - probeBusy)
@@ -338,8 +338,8 @@ func (s *Side) hopeless(k *link, settled int, why error) bool {
 	return true
 }
 
-// tryAgain lets a probe go out as long as the longest message since the last one.
-func (s *Side) tryAgain(ctx context.Context, k *link, long int) error {
+// retryProbe lets a probe go out as long as the longest message since the last one.
+func (s *Side) retryProbe(ctx context.Context, k *connection, long int) error {
 	err := s.tryProbes(ctx, k, long, probeTimeLimit)
 	var quiet *silence
 	if long <= probeLeast || !errors.As(err, &quiet) || !quiet.out || quiet.untrusted {

@@ -41,7 +41,7 @@ func newRights(t *testing.T, bc servers.MosquittoConfig) *rights {
 }
 
 // within wants something of a Side soon.
-func (l *life) within(tb testing.TB, limit time.Duration, what string, cond func() bool) {
+func (l *run) within(tb testing.TB, limit time.Duration, what string, cond func() bool) {
 	tb.Helper()
 	began := time.Now()
 	l.eventually(tb, what, cond)
@@ -276,14 +276,14 @@ func TestCheckRights(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRights(t, servers.MosquittoConfig{ACL: tc.acl, MessageSizeLimit: tc.limit})
-			said := false
+			logged := false
 			for _, s := range Check(t.Context(), r.cfg) {
 				if s.Fatal && !s.OK && !tc.fatal {
 					t.Errorf("%+v", s)
 				}
-				said = said || !s.OK && strings.Contains(s.Text(), tc.want)
+				logged = logged || !s.OK && strings.Contains(s.Text(), tc.want)
 			}
-			if !said {
+			if !logged {
 				t.Errorf("not said: %s", fmt.Sprint(Check(t.Context(), r.cfg)))
 			}
 		})

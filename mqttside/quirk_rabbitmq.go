@@ -6,14 +6,14 @@ import "time"
 // PUBLISH of QoS 2: RabbitMQ 3.10.8, which has no MQTT 5, does the last two (its documentation says so; QoS 2 is taken for QoS 1). Test: TestRabbitMQ.
 
 // noQoS2: the broker has answered a QoS 2 PUBLISH with PUBACK. It has the message.
-func (s *Side) noQoS2(k *link, now time.Time) {
+func (s *Side) noQoS2(k *connection, now time.Time) {
 	if s.brokers.setNoQoS2(k.url.Host, now) {
 		s.sayNoQoS2(k)
 	}
 }
 
 // granted takes in the QoS of the subscription (MQTT-3.8.4-6).
-func (s *Side) granted(k *link, qos byte) {
+func (s *Side) granted(k *connection, qos byte) {
 	if qos < 2 {
 		s.log.Warn().Uint8("qos", qos).Msg("the broker grants the inboxes below QoS 2 only")
 	}
@@ -22,7 +22,7 @@ func (s *Side) granted(k *link, qos byte) {
 	}
 }
 
-func (s *Side) sayNoQoS2(k *link) {
+func (s *Side) sayNoQoS2(k *connection) {
 	s.log.Warn().Str("broker", k.url.Host).Str("fix", "set CHATRELAY_MQTT_QOS=1, or use a broker with QoS 2").
 		Msg("the broker has no QoS 2: messages go to it at QoS 1, and those in flight when a connection breaks may arrive twice")
 }

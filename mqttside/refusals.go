@@ -252,7 +252,7 @@ func (r *refusals) overtakes(h handle) bool {
 }
 
 // answered takes in what the broker has decided of a message.
-func (k *link) answered(a session.Answer) {
+func (k *connection) answered(a session.Answer) {
 	s := k.s
 	if a.Code < session.CodeUnspecified {
 		s.refusals.settled(a)

@@ -9,7 +9,7 @@ import (
 	"chatrelay/mqttside/session"
 )
 
-// Send publishes one leg. See bridge.Side.
+// Send publishes one delivery. See bridge.Side.
 func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 	topic, refusal := s.topic(out.To)
 	if refusal != nil {
@@ -65,7 +65,7 @@ func (s *Side) Send(ctx context.Context, out bridge.Outbound) error {
 }
 
 // allows tells whether the broker says that it takes a message, and takes it now (MQTT 5).
-func (k *link) allows(topic string, out bridge.Outbound) error {
+func (k *connection) allows(topic string, out bridge.Outbound) error {
 	s := k.s
 	if limit := s.brokers.longest(k.url.Host, topic); limit > 0 && len(out.Body) > limit {
 		return bridge.Refuse("too_large", "the MQTT broker takes no message longer than %d bytes", limit)
@@ -100,8 +100,8 @@ func noticeRoom(k bridge.Kind) int {
 	return 0
 }
 
-// ready is the link a leg may go out on now, and its QoS; nil: none.
-func (s *Side) ready(kind bridge.Kind) (*link, byte, error) {
+// ready is the connection a delivery may go out on now, and its QoS; nil: none.
+func (s *Side) ready(kind bridge.Kind) (*connection, byte, error) {
 	s.mu.Lock()
 	k, stopping := s.live, s.stopping
 	s.mu.Unlock()

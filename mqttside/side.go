@@ -63,7 +63,7 @@ type Side struct {
 	settled   uint64        // LastUnproven of what is known to be true or bounced, or stands in elsewhere
 	uncertain bool          // the broker may have begun a new session without our knowing
 	verdict   session.State // of checkSession, when it was asked just now; else unknown
-	live      *link
+	live      *connection
 	stopping  bool
 	why       string // not up because
 
@@ -92,7 +92,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 // ID is bridge.MQTT.
 func (s *Side) ID() bridge.SideID { return bridge.MQTT }
 
-// Up tells whether the broker takes and brings mail, and in a few words why not.
+// Up tells whether the broker takes and brings messages, and in a few words why not.
 func (s *Side) Up() (bool, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +182,7 @@ func (s *Side) unanswered() {
 }
 
 // begin acts on an accepted login, and resumes what is in flight. It tells whether the session is the one that the journal knows.
-func (s *Side) begin(k *link) (sure bool) {
+func (s *Side) begin(k *connection) (sure bool) {
 	present := k.conn.Present
 	s.mu.Lock()
 	expected, f := s.known, session.StatePresent
@@ -231,7 +231,7 @@ func (s *Side) begin(k *link) (sure bool) {
 }
 
 // setLive opens the gate for Send, or shuts it (nil).
-func (s *Side) setLive(k *link, why string) {
+func (s *Side) setLive(k *connection, why string) {
 	s.mu.Lock()
 	s.live, s.why = k, why
 	s.mu.Unlock()

@@ -21,7 +21,7 @@ var errReplaced = errors.New("the broker replaces client ids (Mosquitto: use_use
 // sideLogin logs in to a broker beside the relay, with a session that ends with the connection. It never wipes or shortens
 // the session of the relay: first it asks, under an id that never was, whether there is a session of that id. There can be
 // none, unless ids are replaced; then it is the relay's, and is left alone (errReplaced).
-func sideLogin(ctx context.Context, cfg *Config, u *url.URL, level session.Level) (*sideConn, error) {
+func sideLogin(ctx context.Context, cfg *Config, u *url.URL, level session.Level) (*sideConnection, error) {
 	id := sideID(cfg)
 	asked, err := loginBeside(ctx, cfg, u, client{id: id}, level)
 	switch {
@@ -68,7 +68,7 @@ func sideID(cfg *Config) string {
 }
 
 // sideLogin is sideLogin where it disturbs nobody. It may be called from several goroutines.
-func (s *Side) sideLogin(ctx context.Context, u *url.URL) (*sideConn, error) {
+func (s *Side) sideLogin(ctx context.Context, u *url.URL) (*sideConnection, error) {
 	if s.brokers.replaces(u.Host) {
 		return nil, errReplaced
 	}

@@ -65,14 +65,14 @@ func TestReplacedIDs(t *testing.T) {
 
 func checkReplaced(t *testing.T, cfg Config) {
 	t.Helper()
-	said := false
+	logged := false
 	for _, s := range Check(t.Context(), cfg) {
 		if s.Fatal && !s.OK || strings.Contains(s.Name, "rights") {
 			t.Errorf("step %+v", s)
 		}
-		said = said || !s.OK && strings.Contains(s.Text(), "use_username_as_clientid")
+		logged = logged || !s.OK && strings.Contains(s.Text(), "use_username_as_clientid")
 	}
-	if !said {
+	if !logged {
 		t.Error("Check does not say it")
 	}
 }

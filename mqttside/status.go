@@ -20,7 +20,7 @@ func (s *Side) status(word string) []byte {
 }
 
 // announce publishes the status at QoS 0: it takes no packet id.
-func (s *Side) announce(k *link, word string) {
+func (s *Side) announce(k *connection, word string) {
 	if s.cfg.StatusTopic != "" {
 		_ = k.conn.Publish(s.cfg.StatusTopic, s.status(word), !k.conn.Limits.NoRetain) // a connection that has closed says it by its will
 	}

@@ -80,7 +80,7 @@ func (s subscribed) former(have subscribed, present bool) string {
 // What is subscribed to is remembered with the session. By MQTT 3.1.1 that is relied on, for a probe that is not heard shows
 // that it is not true. By MQTT 5 the probes have a subscription of their own: somebody else may have had our session, or the
 // broker lost what it did last, so the inboxes are asked for at each login. It brings nothing that is retained.
-func (s *Side) subscribe(ctx context.Context, k *link) error {
+func (s *Side) subscribe(ctx context.Context, k *connection) error {
 	want, have := s.subscription(k.level), parseSubscribed(s.filterAt)
 	five, written := k.level == level5, s.filterAt
 	if !five && k.sure && want == have {
@@ -116,7 +116,7 @@ func (s *Side) subscribe(ctx context.Context, k *link) error {
 
 // exchange unsubscribes from what was before and subscribes to something else; empty: to, or from, nothing. What is not
 // taken back is refused as bad_topic.
-func (k *link) exchange(ctx context.Context, former string, f session.Filter) (qos byte, err error) {
+func (k *connection) exchange(ctx context.Context, former string, f session.Filter) (qos byte, err error) {
 	if f.Topic == "" && former == "" {
 		return 0, nil
 	}
@@ -138,7 +138,7 @@ func (k *link) exchange(ctx context.Context, former string, f session.Filter) (q
 }
 
 // suback waits for the answer to SUBSCRIBE. Behind a backlog that the side can hardly take in it is late.
-func (k *link) suback(ctx context.Context, answer <-chan []byte) (code byte, err error) {
+func (k *connection) suback(ctx context.Context, answer <-chan []byte) (code byte, err error) {
 	limit := time.NewTicker(answerTimeout)
 	defer limit.Stop()
 	for {

@@ -27,9 +27,9 @@ type fights struct {
 	looked time.Time // for other relays
 }
 
-// fought tells, after a link has closed, whether to stand back. Cut connections that carried mail are not taken
+// fought tells, after a connection has closed, whether to stand back. Cut connections that carried messages are not taken
 // for a fight unless another relay says that it is online.
-func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
+func (f *fights) fought(ctx context.Context, s *Side, k *connection) bool {
 	now := time.Now()
 	quick, theirs := k.ended(quickEnd)
 	if !quick || !theirs {
@@ -55,8 +55,8 @@ func (f *fights) fought(ctx context.Context, s *Side, k *link) bool {
 	return true
 }
 
-// standBack waits as long as another relay is online, but not for ever: its last word may be stale.
-func (s *Side) standBack(ctx context.Context, k *link) {
+// yield waits as long as another relay is online, but not for ever: its last word may be stale.
+func (s *Side) yield(ctx context.Context, k *connection) {
 	for range standbyTries {
 		if !wait.Pause(ctx, standbyWait+wait.Jitter(standbyWait/2)) || !s.another(ctx, k) {
 			return
@@ -65,7 +65,7 @@ func (s *Side) standBack(ctx context.Context, k *link) {
 }
 
 // another asks the status topic whether another process is online under our client id.
-func (s *Side) another(ctx context.Context, k *link) bool {
+func (s *Side) another(ctx context.Context, k *connection) bool {
 	if s.cfg.StatusTopic == "" {
 		return false
 	}

@@ -13,8 +13,8 @@ import (
 // partTimeout is how long a goodbye waits for the broker to close.
 const partTimeout = 300 * time.Millisecond
 
-// sideConn is a conversation with a broker beside the relay's own connection, or one before it in its session.
-type sideConn struct {
+// sideConnection is a conversation with a broker beside the relay's own connection, or one before it in its session.
+type sideConnection struct {
 	echoes
 	conn      *session.Conn
 	heard     chan *session.Publish // without room: what nobody asks for waits
@@ -45,7 +45,7 @@ type unreachable struct{ error }
 func (e unreachable) Unwrap() error { return e.error }
 
 // loginBeside dials and logs in. ctx must have a deadline; it ends the talk.
-func loginBeside(ctx context.Context, cfg *Config, u *url.URL, who client, level session.Level) (*sideConn, error) {
+func loginBeside(ctx context.Context, cfg *Config, u *url.URL, who client, level session.Level) (*sideConnection, error) {
 	user, password, err := cfg.login(u)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func loginBeside(ctx context.Context, cfg *Config, u *url.URL, who client, level
 	if err != nil {
 		return nil, unreachable{err}
 	}
-	t := &sideConn{heard: make(chan *session.Publish)}
+	t := &sideConnection{heard: make(chan *session.Publish)}
 	t.conn, err = login(ctx, raw, session.Options{Level: level, ClientID: who.id, CleanStart: who.clean, Will: who.will, Expiry: who.expiry(cfg),
 		Username: user, Password: password, Longest: cfg.longestPublish(), Handler: t})
 	if err != nil {
@@ -66,7 +66,7 @@ func loginBeside(ctx context.Context, cfg *Config, u *url.URL, who client, level
 }
 
 // Received keeps a message until it is asked for. Nothing is acknowledged: it is for somebody else.
-func (t *sideConn) Received(p *session.Publish) {
+func (t *sideConnection) Received(p *session.Publish) {
 	if t.listening.Load() {
 		t.hear(p.Payload)
 		return
@@ -78,16 +78,16 @@ func (t *sideConn) Received(p *session.Publish) {
 }
 
 // Answered is of no use here: all goes out at QoS 0.
-func (t *sideConn) Answered(session.Answer) {}
+func (t *sideConnection) Answered(session.Answer) {}
 
 // Downgraded likewise.
-func (t *sideConn) Downgraded() {}
+func (t *sideConnection) Downgraded() {}
 
 // Changed likewise.
-func (t *sideConn) Changed() {}
+func (t *sideConnection) Changed() {}
 
 // subscribe asks for one filter and waits for the answer.
-func (t *sideConn) subscribe(filter string) error {
+func (t *sideConnection) subscribe(filter string) error {
 	answer, err := t.conn.Subscribe(session.Filter{Topic: filter, QoS: 1})
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (t *sideConn) subscribe(filter string) error {
 }
 
 // next waits for a message.
-func (t *sideConn) next() (*session.Publish, error) {
+func (t *sideConnection) next() (*session.Publish, error) {
 	select {
 	case p := <-t.heard:
 		return p, nil
@@ -117,7 +117,7 @@ func (t *sideConn) next() (*session.Publish, error) {
 }
 
 // end says goodbye, and waits a moment until the broker has taken note: it closes then.
-func (t *sideConn) end() {
+func (t *sideConnection) end() {
 	t.stop()
 	t.conn.Disconnect(session.Parting{Why: errParted, Linger: partTimeout, EndSession: t.temporary})
 	t.conn.Join()

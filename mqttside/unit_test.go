@@ -11,7 +11,7 @@ import (
 	"chatrelay/mqttside/session"
 )
 
-func sound() Config {
+func valid() Config {
 	return Config{URLs: []string{"tcp://localhost"}, ClientID: "c", QoS: 2, Prefix: "/chat", Log: zerolog.Nop(),
 		Landline: func(string) bool { return true }, Own: "receiver"}
 }
@@ -33,7 +33,7 @@ func TestConfigProblems(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			c := sound()
+			c := valid()
 			tc.change(&c)
 			_, err := New(c, nil)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
@@ -47,7 +47,7 @@ func TestConfigProblems(t *testing.T) {
 }
 
 func TestTopics(t *testing.T) {
-	s, err := New(sound(), nil)
+	s, err := New(valid(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestExpiry(t *testing.T) {
 	}
 	none, some := time.Duration(0), time.Minute
 	for expiry, want := range map[*time.Duration]time.Duration{nil: 0, &none: time.Second, &some: time.Minute} {
-		in := s.judge(&item{k: &link{}, p: &session.Publish{Topic: "/chat/1001", Payload: []byte("{}"), QoS: 1, Expiry: expiry}})
+		in := s.judge(&item{k: &connection{}, p: &session.Publish{Topic: "/chat/1001", Payload: []byte("{}"), QoS: 1, Expiry: expiry}})
 		if in.Refused != nil || in.Expires != want {
 			t.Errorf("%v: expires in %v, want %v (%v)", expiry, in.Expires, want, in.Refused)
 		}

@@ -28,8 +28,8 @@ func (s *Side) announce(ctx context.Context, c *connection) {
 	}
 }
 
-// takeLeave tells people that no landline is there any more, as far as there is time.
-func (s *Side) takeLeave(ctx context.Context, c *connection) {
+// sendUnavailable tells people that no landline is there any more, as far as there is time.
+func (s *Side) sendUnavailable(ctx context.Context, c *connection) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain/4) // what is bound must still be confirmed
 	defer cancel()
 	s.contacts.tellAll(true, time.Now())

@@ -62,7 +62,7 @@ func TestCatchUp(t *testing.T) {
 		m.Add(bridge.KindChat, "2001", "1001", "ours is in the archive, too")
 		m.Until(t, "sent", bridgetest.AllClosed)
 		link.Refuse(true)
-		l.die(link.Cut)
+		l.disconnect(link.Cut)
 		away := numbered("away", 130)
 		if err := alice.says(c.JID, away...); err != nil {
 			t.Fatal(err)

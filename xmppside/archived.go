@@ -21,14 +21,14 @@ func (h archiveHost) Settled(ctx context.Context) error { return h.s.inbox.settl
 // Contested implements mam.Side.
 func (h archiveHost) Contested() bool { return h.s.others.contested() }
 
-// WalkedAll implements mam.Login.
-func (c *connection) WalkedAll() { c.holdback.archiveRead() }
+// ReadToEnd implements mam.Login.
+func (c *connection) ReadToEnd() { c.holdback.archiveRead() }
 
 // Take implements mam.Login: it hands on one archived message, if it was for us.
 func (c *connection) Take(m sm.Handle, r *mam.Result, w mam.Position) {
 	s := c.s
 	c.holdback.meet(r, w.ByTime, s.inbox.push)
-	if w.Again || r.Msg == nil || s.addr.self(r.Msg.Get("from")) || !s.forUs(r) {
+	if w.Known || r.Msg == nil || s.addr.self(r.Msg.Get("from")) || !s.forUs(r) {
 		m.Done()
 		return
 	}
@@ -65,7 +65,7 @@ func (c *connection) fillGap(ctx context.Context, f *mam.Search) {
 	s := c.s
 	tried := make(chan struct{})
 	c.wg.Go(func() { // ends with the connection
-		s.archive.KeepFilling(ctx, c, "", f, sync.OnceFunc(func() {
+		s.archive.FillUntilDone(ctx, c, "", f, sync.OnceFunc(func() {
 			c.holdback.release(s.inbox.push)
 			if ctx.Err() == nil {
 				s.archive.Empty()

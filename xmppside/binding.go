@@ -15,12 +15,12 @@ type binding struct {
 	at     time.Time
 }
 
-const howVersion = 1
+const bindingVersion = 1
 
 var errBinding = errors.New("xmpp: a binding in the journal is damaged")
 
 func (h binding) bytes() []byte {
-	b := append(make([]byte, 0, 21+len(h.stream)+len(h.cursor)), howVersion)
+	b := append(make([]byte, 0, 21+len(h.stream)+len(h.cursor)), bindingVersion)
 	b = binary.BigEndian.AppendUint64(b, h.n)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.at.UnixMilli()))
 	b = append(binary.BigEndian.AppendUint16(b, uint16(len(h.stream))), h.stream...)
@@ -28,7 +28,7 @@ func (h binding) bytes() []byte {
 }
 
 func parseBinding(b []byte) (h binding, err error) {
-	if len(b) < 21 || b[0] != howVersion {
+	if len(b) < 21 || b[0] != bindingVersion {
 		return h, errBinding
 	}
 	h.n = binary.BigEndian.Uint64(b[1:])

@@ -21,7 +21,7 @@ import (
 
 const (
 	checkTimeout = time.Minute
-	checkMark    = "-check" // behind our resource and nick, so that a running relay is not disturbed
+	checkSuffix  = "-check" // behind our resource and nick, so that a running relay is not disturbed
 )
 
 // Check connects as the configuration says, under a resource of its own and without presence, so that it takes
@@ -37,7 +37,7 @@ func Check(ctx context.Context, cfg Config) []bridge.Step {
 	if !cfg.Component { // that is told where its server is
 		steps = append(steps, checkDNS(ctx, net.DefaultResolver, &cfg, me.Domainpart()))
 	}
-	cfg.Resource += checkMark
+	cfg.Resource += checkSuffix
 	st := sm.New(sm.Config{Account: cfg.JID, Resource: cfg.Resource}, sm.State{})
 	k, err := newConnector(&cfg, loginOf(&cfg, me)).connect(ctx, st)
 	login := bridge.Step{Name: "xmpp login", Fatal: true, OK: err == nil}
@@ -48,7 +48,7 @@ func Check(ctx context.Context, cfg Config) []bridge.Step {
 	}
 	login.Note = fmt.Sprintf("%s at %s, %s", k.full, k.addr, tlsNote(k))
 	p := &probe{connection: k}
-	p.rooms = muc.New(muc.Config{Rooms: cfg.Rooms, Nick: cfg.Nick + checkMark, Ours: func(_, _ string) bool { return false }, Side: p, Journal: noJournal{}, Log: zerolog.Nop()})
+	p.rooms = muc.New(muc.Config{Rooms: cfg.Rooms, Nick: cfg.Nick + checkSuffix, Ours: func(_, _ string) bool { return false }, Side: p, Journal: noJournal{}, Log: zerolog.Nop()})
 	served := make(chan struct{})
 	go func() { defer close(served); k.l.Serve(k.sess, p.handle, nil) }() // ends with the connection; waited for below
 	domain := me.Domainpart()

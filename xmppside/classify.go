@@ -204,7 +204,7 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 		return ignored(bodiless(e))
 	case nick == "":
 		return ignored("service") // the room itself
-	case encrypted(e), s.roomTalk && (retracts(e) != nil || reacts(e)):
+	case encrypted(e), s.roomTexts && (retracts(e) != nil || reacts(e)):
 		return ignored(amongThemselves(e))
 	case historic(e, room), s.rooms.Posts.Recounting(room) && stanza.Stamped(e):
 		return ignored("history")
@@ -228,7 +228,7 @@ func (s *translator) classifyRoom(e *stanza.Element, from string) verdict {
 	bare := stanza.Bare(who.Real)
 	v.in.From, v.in.Trusted = s.addr.landlineOf(bare), s.addr.trusted[bare]
 	v.in.Reply = reply{bare, who.Real, replyID(e), languageOf(e), ""}.replyTo() // never into the room: it would throw us out
-	if s.roomTalk && v.in.Refused == nil && v.in.From != "" {
+	if s.roomTexts && v.in.Refused == nil && v.in.From != "" {
 		s.roomTextIn(e, &v.in, nick, time.Now())
 	}
 	return v

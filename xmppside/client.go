@@ -38,7 +38,7 @@ func (d *client) targets(ctx context.Context) []string {
 func (d *client) secret() (string, error) { return d.cfg.login() }
 
 // negotiate implements login.
-func (d *client) negotiate(ctx context.Context, l *sm.Link, nc net.Conn, password string) (*connection, error) {
+func (d *client) negotiate(ctx context.Context, l *sm.Connection, nc net.Conn, password string) (*connection, error) {
 	conf := tlsConfig(d.cfg, d.me.Domainpart())
 	k := &connection{l: l}
 	mechanisms := []sasl.Mechanism{bounded(sasl.ScramSha256), bounded(sasl.ScramSha1)} // never PLUS: mellium does not fall back

@@ -59,7 +59,7 @@ func (d *component) targets(context.Context) []string { return []string{d.cfg.Ad
 func (d *component) secret() (string, error) { return d.cfg.login() }
 
 // negotiate implements login.
-func (d *component) negotiate(ctx context.Context, l *sm.Link, nc net.Conn, secret string) (*connection, error) {
+func (d *component) negotiate(ctx context.Context, l *sm.Connection, nc net.Conn, secret string) (*connection, error) {
 	k := &connection{l: l, own: ownAddress(d.me.String() + "/" + d.cfg.Resource), askers: askers{each: contactEach}}
 	if d.cfg.TLS == tlsDirect {
 		t := tls.Client(nc, tlsConfig(d.cfg, d.me.Domainpart()))

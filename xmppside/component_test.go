@@ -136,7 +136,7 @@ func TestComponentCut(t *testing.T) {
 }
 
 // A link on which nothing passes any more is given up within 10 s.
-func TestComponentDeadLink(t *testing.T) {
+func TestComponentDeadConnection(t *testing.T) {
 	t.Parallel()
 	bothServers(t, withComponent, func(t *testing.T, x *servers.XMPP) {
 		link := proxy.New(t, x.ComponentAddr)
@@ -214,8 +214,8 @@ func sharedWithDead(t *testing.T, x *servers.XMPP) {
 	}
 	l.up(t)
 	l.eventually(t, "it is said that it is over", func() bool { return l.log.count("no other connection") == 1 })
-	if said, connected := l.log.count(sharedText), l.log.count(`"connected"`); said != 1 || connected != 1 {
-		t.Errorf("said %d times, connected %d times", said, connected)
+	if warned, connected := l.log.count(sharedText), l.log.count(`"connected"`); warned != 1 || connected != 1 {
+		t.Errorf("said %d times, connected %d times", warned, connected)
 	}
 }
 

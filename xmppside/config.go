@@ -17,8 +17,8 @@ import (
 	"chatrelay/message"
 )
 
-// Talk is what people without JSON are understood in, and asked.
-type Talk struct {
+// Clients is what people's clients are understood in, shown, and asked.
+type Clients struct {
 	Texts          bool // bodies are texts that people read, instead of envelopes; of a component only
 	Rooms          bool // texts in rooms are messages, too
 	Presence       bool // devices say whether they are there (Side.Present); else a landline is while the relay is
@@ -29,7 +29,7 @@ type Talk struct {
 type Config struct {
 	// Component: the relay is a component (XEP-0114), and each landline an address of its domain.
 	Component bool
-	Talk      Talk
+	Clients   Clients
 	JID       string // bare: the relay's account, or the component's domain
 	// Password is asked for at each login, so that a rotated secret file works.
 	Password func() (string, error)

@@ -19,7 +19,7 @@ import (
 
 // connection is one logged-in connection.
 type connection struct {
-	l      *sm.Link
+	l      *sm.Connection
 	sess   *xmpp.Session
 	full   string // our JID, with the resource; a component's has none
 	addr   string // where the server is

@@ -26,7 +26,7 @@ type login interface {
 	// secret reads what shows who we are. Without one there is nothing to be tried.
 	secret() (string, error)
 	// negotiate goes from the first byte to a stream on which stanzas may be sent. It ends early when nc is closed.
-	negotiate(ctx context.Context, l *sm.Link, nc net.Conn, secret string) (*connection, error)
+	negotiate(ctx context.Context, l *sm.Connection, nc net.Conn, secret string) (*connection, error)
 }
 
 // loginOf is the one that is configured.
@@ -104,7 +104,7 @@ func (d *connector) try(ctx context.Context, st *sm.Stream, address string) (*co
 		return nil, err
 	}
 	nc := &greeting{Conn: fix.Expect(bare, d.expected())}
-	l := st.Link(nc)
+	l := st.Connection(nc)
 	stop := context.AfterFunc(ctx, l.Close)
 	k, err := d.login.negotiate(ctx, l, nc, secret)
 	if !stop() && err == nil {

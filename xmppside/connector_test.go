@@ -43,14 +43,14 @@ func newImpostor(t *testing.T, answers ...string) *impostor {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { i.talk(nc, answers) })
+			wg.Go(func() { i.serve(nc, answers) })
 		}
 	})
 	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
 	return i
 }
 
-func (i *impostor) talk(nc net.Conn, answers []string) {
+func (i *impostor) serve(nc net.Conn, answers []string) {
 	defer nc.Close()
 	i.mu.Lock()
 	i.calls++
@@ -74,7 +74,7 @@ func (i *impostor) talk(nc net.Conn, answers []string) {
 	}
 }
 
-func (i *impostor) said() string {
+func (i *impostor) received() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.heard.String()
@@ -108,7 +108,7 @@ func TestStripping(t *testing.T) {
 			if k, err := newConnector(&cfg, newClient(&cfg, me)).connect(t.Context(), sm.New(sm.Config{}, sm.State{})); err == nil {
 				t.Errorf("logged in as %s", k.full)
 			}
-			if s := i.said(); strings.Contains(s, "<auth") || strings.Contains(s, "<message") || strings.Contains(s, "<presence") {
+			if s := i.received(); strings.Contains(s, "<auth") || strings.Contains(s, "<message") || strings.Contains(s, "<presence") {
 				t.Errorf("told: %s", s)
 			}
 		})

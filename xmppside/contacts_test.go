@@ -17,7 +17,7 @@ func TestSubscribers(t *testing.T) {
 	m := bridgetest.NewMemory(t)
 	journal := m.SideJournal()
 	component := func(c *Config) {
-		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Clients.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	}
 	s := unitOn(t, journal, component)
 	say := func(typ, from, to string) string {
@@ -39,9 +39,9 @@ func TestSubscribers(t *testing.T) {
 		}
 	}
 	s.contacts.learn("2002", " Ann\u0007\n\u202e&  Co\u2069 ")
-	told := func(s *Side) string { return string(s.contacts.next(10)) }
-	first := told(s)
-	if strings.Count(first, "<presence ") != 3 || strings.Count(first, "from='2002@relay.chat.test' type='subscribed' to='1001@chat.test'/><presence from='2002@") != 1 || !strings.Contains(first, "<nick xmlns='"+stanza.NSNick+"'>Ann &amp; Co</nick>") || told(s) != "" {
+	sent := func(s *Side) string { return string(s.contacts.next(10)) }
+	first := sent(s)
+	if strings.Count(first, "<presence ") != 3 || strings.Count(first, "from='2002@relay.chat.test' type='subscribed' to='1001@chat.test'/><presence from='2002@") != 1 || !strings.Contains(first, "<nick xmlns='"+stanza.NSNick+"'>Ann &amp; Co</nick>") || sent(s) != "" {
 		t.Errorf("told %s", first)
 	}
 	if err := journal.Wait(t.Context(), journal.SetState(bridge.XMPP)); err != nil {
@@ -54,7 +54,7 @@ func TestSubscribers(t *testing.T) {
 	again := unit(t, component)
 	again.contacts.restore(state)
 	again.contacts.tellAll(true, time.Now())
-	got := told(again)
+	got := sent(again)
 	if want := "<presence from='2002@relay.chat.test' to='1001@chat.test' type='unavailable'/><presence from='2003@relay.chat.test' to='1003@chat.test' type='unavailable'/>"; got != want {
 		t.Errorf("the next process tells\n%s, want\n%s", got, want)
 	}
@@ -67,7 +67,7 @@ func TestSubscribers(t *testing.T) {
 func TestContactsAreBounded(t *testing.T) {
 	m := bridgetest.NewMemory(t)
 	s := unitOn(t, m.SideJournal(), func(c *Config) {
-		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Clients.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	})
 	ask := func(typ, from, to string) string {
 		return string(s.contacts.presence(parse(t, fmt.Sprintf("<presence type='%s' from='%s@chat.test' to='%s@relay.chat.test'/>", typ, from, to))))
@@ -91,7 +91,7 @@ func TestContactsAreBounded(t *testing.T) {
 	if got := ask("subscribe", "1001", "y"); got != "" {
 		t.Errorf("in its place: %s", got)
 	}
-	if told := string(s.contacts.next(2 * mostOfOne)); strings.Contains(told, "from='x0@") {
+	if sent := string(s.contacts.next(2 * mostOfOne)); strings.Contains(sent, "from='x0@") {
 		t.Error("who has gone is told")
 	}
 	s.contacts.learn("2002", "Ann")
@@ -117,7 +117,7 @@ func TestContact(t *testing.T) {
 	bothServers(t, withComponent, func(t *testing.T, x *servers.XMPP) {
 		m := bridgetest.NewMemory(t)
 		cfg := componentConfig(x)
-		cfg.Talk.Texts = true
+		cfg.Clients.Texts = true
 		l := start(t, m, cfg).up(t)
 		at := "2002@" + x.Component
 		alice := newPerson(t, x, "1001")

@@ -100,7 +100,7 @@ func TestPresentAtServers(t *testing.T) {
 	bothServers(t, withComponent, func(t *testing.T, x *servers.XMPP) {
 		m := bridgetest.NewMemory(t)
 		cfg := componentConfig(x)
-		cfg.Talk.Texts, cfg.Talk.Presence = true, true
+		cfg.Clients.Texts, cfg.Clients.Presence = true, true
 		l := start(t, m, cfg).up(t)
 		at := "2002@" + x.Component
 		alice := newPerson(t, x, "1001")

@@ -120,7 +120,7 @@ func (s *translator) eventStanza(e *message.Event) []byte {
 }
 
 // wishes is what is asked of who gets a text.
-func wishes(a Talk) (out string) {
+func wishes(a Clients) (out string) {
 	if a.Received {
 		out = "<request xmlns='" + stanza.NSReceipts + "'/>"
 	}

@@ -18,7 +18,7 @@ func TestEventIn(t *testing.T) {
 	byTime := s.ids.idWith(bridge.Ref{Msg: 9}, "1001@chat.test", &message.Text{Time: at})
 	nameless := s.ids.idWith(bridge.Ref{Msg: 9}, "1001@chat.test", &message.Text{})
 	others := s.ids.idWith(bridge.Ref{Msg: 9}, "1002@chat.test", &message.Text{ID: "dev-1-a"})
-	const ask, mark, state = " xmlns='urn:xmpp:receipts'", " xmlns='urn:xmpp:chat-markers:0'", " xmlns='http://jabber.org/protocol/chatstates'"
+	const ask, marker, state = " xmlns='urn:xmpp:receipts'", " xmlns='urn:xmpp:chat-markers:0'", " xmlns='http://jabber.org/protocol/chatstates'"
 	read := message.Event{Status: "read", From: "2002", To: "1001", ID: "dev-1-a"}
 	received := message.Event{Status: "received", From: "2002", To: "1001", ID: "dev-1-a"}
 	for name, c := range map[string]struct {
@@ -29,14 +29,14 @@ func TestEventIn(t *testing.T) {
 		"paused":              {"", "<paused" + state + "/><no-store xmlns='urn:xmpp:hints'/>", message.Event{Status: "paused", From: "1001", To: "2002"}},
 		"gone":                {"", "<gone" + state + "/>", message.Event{Status: "paused", From: "1001", To: "2002"}},
 		"received":            {"", "<received" + ask + " id='" + byID + "'/>", received},
-		"received, marker":    {"", "<received" + mark + " id='" + byID + "'/>", received},
-		"displayed":           {"", "<displayed" + mark + " id='" + byID + "'/>", read},
-		"named by time":       {"", "<displayed" + mark + " id='" + byTime + "'/>", message.Event{Status: "read", From: "2002", To: "1001", Time: at}},
+		"received, marker":    {"", "<received" + marker + " id='" + byID + "'/>", received},
+		"displayed":           {"", "<displayed" + marker + " id='" + byID + "'/>", read},
+		"named by time":       {"", "<displayed" + marker + " id='" + byTime + "'/>", message.Event{Status: "read", From: "2002", To: "1001", Time: at}},
 		"active":              {"", "<active" + state + "/>", message.Event{}},
-		"active, and read":    {"", "<active" + state + "/><displayed" + mark + " id='" + byID + "'/>", read},
-		"of no name":          {"", "<displayed" + mark + " id='" + nameless + "'/>", message.Event{}},
-		"of another's":        {"", "<displayed" + mark + " id='" + others + "'/>", message.Event{}},
-		"of any":              {"", "<displayed" + mark + " id='x'/>", message.Event{}},
+		"active, and read":    {"", "<active" + state + "/><displayed" + marker + " id='" + byID + "'/>", read},
+		"of no name":          {"", "<displayed" + marker + " id='" + nameless + "'/>", message.Event{}},
+		"of another's":        {"", "<displayed" + marker + " id='" + others + "'/>", message.Event{}},
+		"of any":              {"", "<displayed" + marker + " id='x'/>", message.Event{}},
 		"a request":           {"", "<request" + ask + "/>", message.Event{}},
 		"with a body":         {"", "<body>x</body><active" + state + "/>", message.Event{}},
 		"given back":          {"type='error'", "<composing" + state + "/>", message.Event{}},
@@ -80,10 +80,10 @@ func TestEventOut(t *testing.T) {
 	if raw := s.eventStanza(&message.Event{Status: "read", From: "1001", To: "2002", ID: "\x01"}); raw != nil {
 		t.Errorf("got %s", raw)
 	}
-	if got := wishes(Talk{Rooms: true}); got != "" {
+	if got := wishes(Clients{Rooms: true}); got != "" {
 		t.Errorf("asks %s", got)
 	}
-	s.wishes = wishes(Talk{Received: true, Read: true})
+	s.wishes = wishes(Clients{Received: true, Read: true})
 	r, why := s.render(&bridge.Outbound{Ref: bridge.Ref{Msg: 1}, Kind: bridge.KindChat, From: "2002", To: "1001", Body: []byte(`{"from":"2002","to":"1001","content":"x"}`)})
 	if why != nil {
 		t.Fatal(why)

@@ -15,7 +15,7 @@ import (
 )
 
 // there tells whether a room is there, as its server says it to the relay's own login.
-func (l *life) there(t *testing.T, room string) bool {
+func (l *run) there(t *testing.T, room string) bool {
 	t.Helper()
 	l.mu.Lock()
 	c := l.current
@@ -53,7 +53,7 @@ func TestNoSuchRoom(t *testing.T) {
 			t.Fatal("the relay has made the room")
 		}
 		alice := newPerson(t, x, "1001", room) // makes it
-		alice.must(t, 1, said)
+		alice.must(t, 1, isGroupchat)
 		m.Until(t, "posted", bridgetest.AllClosed)
 		if s := l.Rooms()[0]; !s.Up || s.Why != "" {
 			t.Errorf("shown as %+v", s)
@@ -82,7 +82,7 @@ func TestRoomThatVanishes(t *testing.T) {
 	}
 	ben := newPerson(t, x, "1002", room) // makes it
 	m.Until(t, "posted", bridgetest.AllClosed)
-	got := ben.must(t, 2, said)
+	got := ben.must(t, 2, isGroupchat)
 	if got[0].Body != "1" || got[1].Body != "2" || m.Counted(bridge.MaybeDuplicate) != 0 {
 		t.Errorf("heard %+v; maybe_duplicate is %d", got, m.Counted(bridge.MaybeDuplicate))
 	}
@@ -136,7 +136,7 @@ func TestSleepyRoom(t *testing.T) {
 			alice := newPerson(t, x, "1001", x.Room("room"))
 			alice.Close()
 			before := strings.Count(x.Log(), "Hibernating room")
-			l := &life{}
+			l := &run{}
 			l.eventually(t, "the room sleeps", func() bool { return strings.Count(x.Log(), "Hibernating room") > before })
 		}
 		l, _ := inRoom(t, x, bridgetest.NewMemory(t))

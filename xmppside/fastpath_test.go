@@ -30,7 +30,7 @@ type script struct {
 	net.Conn // nil
 
 	mu     sync.Mutex // guards all below
-	told   string
+	text   string
 	step   int
 	pieces []string
 	closed bool
@@ -58,12 +58,12 @@ func (s *script) Write(p []byte) (int, error) {
 	if s.step == len(logins) {
 		return len(p), nil
 	}
-	s.told += string(p)
-	if now := logins[s.step]; strings.Contains(s.told, now.want) {
-		_, id, _ := strings.Cut(s.told, " id='")
+	s.text += string(p)
+	if now := logins[s.step]; strings.Contains(s.text, now.want) {
+		_, id, _ := strings.Cut(s.text, " id='")
 		id, _, _ = strings.Cut(id, "'")
 		s.pieces = append(s.pieces, strings.ReplaceAll(now.answer, "%s", id))
-		s.told = ""
+		s.text = ""
 		s.step++
 		s.change.Broadcast()
 	}
@@ -110,7 +110,7 @@ func (*script) SetWriteDeadline(time.Time) error { return nil }
 func reading(t *testing.T, fast bool, pieces []string) (got []string, passed int) {
 	t.Helper()
 	st, nc := sm.New(sm.Config{}, sm.State{}), newScript()
-	l := st.Link(nc)
+	l := st.Connection(nc)
 	defer l.Close()
 	me := jid.MustParse(ownJID)
 	sess, err := xmpp.NewSession(context.WithoutCancel(t.Context()), me.Domain(), me, nc, xmpp.Secure,

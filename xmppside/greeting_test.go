@@ -71,7 +71,7 @@ func scramServer(t *testing.T, tail string) string {
 }
 
 // hostile is a server of one's own making; its address.
-func hostile(t *testing.T, talk func(net.Conn)) string {
+func hostile(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -86,7 +86,7 @@ func hostile(t *testing.T, talk func(net.Conn)) string {
 				return
 			}
 			_ = nc.SetDeadline(time.Now().Add(waitLimit))
-			talk(nc)
+			serve(nc)
 			_ = nc.Close()
 		}
 	}()

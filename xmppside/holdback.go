@@ -29,13 +29,13 @@ type holdback struct {
 	since    time.Time // what was archived before was taken long ago, though it is in the store; zero: that has nothing so old
 	complete bool      // the archive was read from the cursor to its end
 
-	items  []keptItem     // as they came
+	items  []heldMessage  // as they came
 	next   int            // what is before is passed on, or waits for the archive or the end
 	places map[string]int // of archived ones, by WireID
 	bytes  int
 }
 
-type keptItem struct {
+type heldMessage struct {
 	item
 	gone bool // passed on
 }
@@ -88,17 +88,17 @@ func (h *holdback) add(it item) {
 	if it.archived != "" {
 		h.places[it.in.WireID] = len(h.items)
 	}
-	h.items = append(h.items, keptItem{item: it})
+	h.items = append(h.items, heldMessage{item: it})
 	h.bytes += it.weight()
 }
 
 func (it *item) weight() int { return len(it.in.Body) + holdItem }
 
 // out takes an item out, so that it goes no second time. h.mu is held.
-func (h *holdback) out(it *keptItem) item {
+func (h *holdback) out(it *heldMessage) item {
 	out := it.item
 	h.bytes -= out.weight()
-	*it = keptItem{gone: true} // its body is not kept
+	*it = heldMessage{gone: true} // its body is not kept
 	return out
 }
 
@@ -156,7 +156,7 @@ func (h *holdback) meet(r *mam.Result, byTime bool, push func(item)) {
 
 // before tells whether a message was stored before another was archived. Where both were in one second (Prosody's stamps), one that
 // was not archived was: since then the policy has been changed.
-func (it *keptItem) before(r *mam.Result) bool {
+func (it *heldMessage) before(r *mam.Result) bool {
 	return it.stored.Before(r.At) || it.archived == "" && it.stored.Equal(r.At)
 }
 

@@ -24,7 +24,7 @@ func (h *holdback) keeps(it item) bool {
 	return kept
 }
 
-func TestHold(t *testing.T) {
+func TestHoldback(t *testing.T) {
 	var h holdback
 	var out []string
 	push := func(it item) { out = append(out, it.in.WireID) }
@@ -50,7 +50,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-func TestHoldIsBounded(t *testing.T) {
+func TestHoldbackIsBounded(t *testing.T) {
 	var h holdback
 	h.begin(false)
 	n := 0
@@ -194,7 +194,7 @@ func TestMerge(t *testing.T) {
 }
 
 // Once it is known that the archive has all, stored messages go on; live ones wait.
-func TestHoldLive(t *testing.T) {
+func TestHoldbackLive(t *testing.T) {
 	var h holdback
 	var out []string
 	push := func(it item) { out = append(out, string(it.in.Body)) }
@@ -217,7 +217,7 @@ func TestHoldLive(t *testing.T) {
 }
 
 // A stored message that comes while stored ones are let go is behind those, and before the next.
-func TestHoldLiveInOrder(t *testing.T) {
+func TestHoldbackLiveInOrder(t *testing.T) {
 	const rounds, each = 200, 60
 	for range rounds {
 		var h holdback

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	messagePrefix = "cr-"  // ids of stanzas that carry mail
+	messagePrefix = "cr-"  // ids of stanzas that carry messages
 	receiptPrefix = "crr-" // of receipts: a bounce of one says nothing about a message
 	secretBytes   = 16
-	stampBytes    = 6
+	sealBytes     = 6
 )
 
 // idSigner makes the ids of our stanzas. An id is made of the delivery and of whom it goes to, sealed with a secret that
@@ -82,7 +82,7 @@ func (s idSigner) seal(ref bridge.Ref, to string) string {
 	binary.BigEndian.PutUint16(n[8:], ref.Delivery)
 	h.Write(n[:]) // a hash never errs
 	h.Write([]byte(to))
-	return hex.EncodeToString(h.Sum(nil)[:stampBytes])
+	return hex.EncodeToString(h.Sum(nil)[:sealBytes])
 }
 
 // relay names the relay that has this journal; nobody can tell the secret from it.
@@ -92,7 +92,7 @@ func (s idSigner) relay() string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// made tells whether a letter's id is one of ours, for that letter.
+// made tells whether a stanza's id is one of ours, for that delivery.
 func (s idSigner) made(l *outgoing) bool {
 	id := l.id
 	if rest, receipt := strings.CutPrefix(id, receiptPrefix); receipt {

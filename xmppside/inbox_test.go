@@ -14,7 +14,7 @@ func TestSettled(t *testing.T) {
 	b := unit(t).inbox
 	near, far := net.Pipe()
 	t.Cleanup(func() { _ = far.Close() })
-	l := sm.New(sm.Config{}, sm.State{}).Link(near)
+	l := sm.New(sm.Config{}, sm.State{}).Connection(near)
 	t.Cleanup(l.Close)
 	push := func() *item {
 		b.push(item{c: &connection{l: l}})

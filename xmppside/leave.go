@@ -2,10 +2,10 @@ package xmppside
 
 import "context"
 
-// leaveWith waits until ctx or the connection ends. When ctx ends first it leaves in good order: nothing more is sent,
+// logoutWith waits until ctx or the connection ends. When ctx ends first it leaves in good order: nothing more is sent,
 // what is queued is confirmed, what came is in the journal and acknowledged, and the server is told. What is not
 // done within the drain time is resumed at the next start.
-func (s *Side) leaveWith(ctx context.Context, c *connection) {
+func (s *Side) logoutWith(ctx context.Context, c *connection) {
 	select {
 	case <-ctx.Done():
 	case <-c.l.Context().Done():
@@ -17,7 +17,7 @@ func (s *Side) leaveWith(ctx context.Context, c *connection) {
 	defer cancel()
 	s.awaitReflections(drain)
 	if c.own.isComponent() {
-		s.takeLeave(drain, c)
+		s.sendUnavailable(drain, c)
 	}
 	if err := c.l.Logout(drain); err != nil && drain.Err() != nil {
 		s.log.Warn().Err(err).Msg("drain time is over: what is in flight is resumed at the next start")

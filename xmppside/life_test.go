@@ -27,8 +27,8 @@ func bothServers(t *testing.T, cfg servers.XMPPConfig, run func(t *testing.T, x 
 	t.Run("ejabberd", func(t *testing.T) { run(t, servers.NewEjabberd(t, cfg)) })
 }
 
-// life is one run of a Side on a journal, with its dispatcher.
-type life struct {
+// run is one run of a Side on a journal, with its dispatcher.
+type run struct {
 	*Side
 	m    *bridgetest.Memory
 	log  *testLog
@@ -65,13 +65,13 @@ func (l *testLog) count(text string) int {
 	return strings.Count(l.text.String(), text)
 }
 
-func start(tb testing.TB, m *bridgetest.Memory, cfg Config) *life {
+func start(tb testing.TB, m *bridgetest.Memory, cfg Config) *run {
 	tb.Helper()
 	d := m.SideJournal()
 	return startWith(tb, m, cfg, d, d)
 }
 
-func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.SideJournal, in bridge.Inlet, change ...func(*Side)) *life {
+func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.SideJournal, in bridge.Inlet, change ...func(*Side)) *run {
 	tb.Helper()
 	log := &testLog{tb: tb}
 	cfg.Log = zerolog.New(log)
@@ -83,7 +83,7 @@ func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.SideJou
 		f(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &life{Side: s, m: m, log: log, end: cancel, done: make(chan struct{})}
+	l := &run{Side: s, m: m, log: log, end: cancel, done: make(chan struct{})}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.Run(ctx, in); err != nil {
@@ -99,17 +99,17 @@ func startWith(tb testing.TB, m *bridgetest.Memory, cfg Config, d bridge.SideJou
 }
 
 // stop ends a life in good order.
-func (l *life) stop() { l.end(); <-l.done }
+func (l *run) stop() { l.end(); <-l.done }
 
-// die ends a life as kill -9 does.
-func (l *life) die(cut func()) {
+// disconnect ends a run as kill -9 does.
+func (l *run) disconnect(cut func()) {
 	l.m.Crash()
 	cut()
 	l.stop()
 }
 
 // eventually waits until something of a Side is so.
-func (l *life) eventually(tb testing.TB, what string, cond func() bool) {
+func (l *run) eventually(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -126,14 +126,14 @@ func (l *life) eventually(tb testing.TB, what string, cond func() bool) {
 }
 
 // up waits until the side is.
-func (l *life) up(tb testing.TB) *life {
+func (l *run) up(tb testing.TB) *run {
 	tb.Helper()
 	l.eventually(tb, "up", func() bool { ok, _ := l.Up(); return ok })
 	return l
 }
 
 // down waits until the side is down because of something.
-func (l *life) down(tb testing.TB, because string) {
+func (l *run) down(tb testing.TB, because string) {
 	tb.Helper()
 	l.eventually(tb, "down because "+because, func() bool {
 		ok, why := l.Up()
@@ -146,7 +146,7 @@ func takenN(n int) func(bridgetest.Sum) bool {
 }
 
 // takes waits for n offers and returns all that were taken.
-func (l *life) takes(tb testing.TB, n int) []bridge.Inbound {
+func (l *run) takes(tb testing.TB, n int) []bridge.Inbound {
 	tb.Helper()
 	l.m.Until(tb, fmt.Sprintf("%d taken", n), takenN(n))
 	return l.m.Taken()

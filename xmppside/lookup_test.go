@@ -30,7 +30,7 @@ func TestForgottenByTheRoom(t *testing.T) {
 	}
 	m.Until(t, "all closed", bridgetest.AllClosed)
 	var got []string
-	for _, s := range bob.must(t, 5, said) {
+	for _, s := range bob.must(t, 5, isGroupchat) {
 		got = append(got, s.Body)
 	}
 	if want := "0 1 2 3 4"; strings.Join(got, " ") != want || m.Counted(bridge.MaybeDuplicate) != 0 {
@@ -61,16 +61,16 @@ func lostBeforeReflection(t *testing.T, x *servers.XMPP, archive bool) {
 	for i := range 5 {
 		m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(i))
 	}
-	alice.must(t, 5, said)
+	alice.must(t, 5, isGroupchat)
 	if archive { // more than the history holds
 		for range 30 {
 			if err := alice.Send(room, "groupchat", "", "noise"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		alice.must(t, 35, said)
+		alice.must(t, 35, isGroupchat)
 	}
-	l.die(link.Cut)
+	l.disconnect(link.Cut)
 	link.Stall(proxy.Down, false)
 	m.Forget(keyStream) // nothing to be resumed
 	inRoom(t, x, m, cfg)
@@ -78,7 +78,7 @@ func lostBeforeReflection(t *testing.T, x *servers.XMPP, archive bool) {
 	m.Add(bridge.KindRoom, "2001", room, "5")
 	m.Until(t, "one more", bridgetest.AllClosed)
 	var got []string
-	for _, s := range alice.must(t, 6, func(s clients.Stanza) bool { return said(s) && s.Body != "noise" }) {
+	for _, s := range alice.must(t, 6, func(s clients.Stanza) bool { return isGroupchat(s) && s.Body != "noise" }) {
 		got = append(got, s.Body)
 	}
 	if want := "0 1 2 3 4 5"; strings.Join(got, " ") != want {
@@ -106,11 +106,11 @@ func TestHistoryEnds(t *testing.T) {
 		if why != nil {
 			t.Fatal(why)
 		}
-		talk := func() string {
+		noise := func() string {
 			return b.classify(parse(t, "<message type='groupchat' from='"+roomJID+"/alice'><body>{}</body>"+
 				"<delay xmlns='urn:xmpp:delay' from='1001@chat.test/x' stamp='2026-01-01T00:00:00Z'/></message>")).in.Ignored
 		}
-		if got := talk(); got != "" {
+		if got := noise(); got != "" {
 			t.Errorf("before a join it is taken for %q", got)
 		}
 		b.rooms.Posts.Restored(lost.post, time.Now(), false) // it is looked for in the history
@@ -119,12 +119,12 @@ func TestHistoryEnds(t *testing.T) {
 			t.Fatalf("no history was asked for: %s (%v)", c.wrote, err)
 		}
 		b.seat(t)
-		if got := talk(); got != "history" {
+		if got := noise(); got != "history" {
 			t.Errorf("while the room tells its history it is taken for %q", got)
 		}
 		b.reflect(&lost.outgoing) // found there: nothing is left to be looked for
 		time.Sleep(30 * time.Second)
-		if got := talk(); got != "" {
+		if got := noise(); got != "" {
 			t.Errorf("afterwards it is taken for %q", got)
 		}
 	})

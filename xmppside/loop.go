@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	provenLife = 5 * time.Second // a connection that lived so long shows that all is well
-	lookAgain  = time.Second     // at a password that was refused
+	stableAfter   = 5 * time.Second // a connection that lived so long shows that all is well
+	passwordRetry = time.Second     // at a password that was refused
 )
 
 // backoffs are how long to wait after which kind of failure.
@@ -82,7 +82,7 @@ func (o *loop) once(ctx context.Context, w *backoffs, up func()) error {
 		w.login.Reset()
 		w.connect.Ease(2)
 	}
-	if age > provenLife {
+	if age > stableAfter {
 		w.connect.Reset()
 		up()
 	}
@@ -109,7 +109,7 @@ func (o *loop) serve(ctx context.Context, c *connection) sm.End {
 	s.current = c
 	s.mu.Unlock()
 	c.wg.Go(c.prepare)
-	c.wg.Go(func() { s.leaveWith(ctx, c) })
+	c.wg.Go(func() { s.logoutWith(ctx, c) })
 	if s.poison.single {
 		c.wg.Go(func() { s.poison.leaveSingle(c.l.Context()) })
 	}
@@ -187,7 +187,7 @@ func (o *loop) awaitPassword(ctx context.Context, d time.Duration) {
 	refused, _ := s.cfg.Password() // unreadable is as good as empty
 	until := time.Now().Add(d)
 	for left := d; left > 0; left = time.Until(until) {
-		if !wait.Pause(ctx, min(left, lookAgain)) {
+		if !wait.Pause(ctx, min(left, passwordRetry)) {
 			return
 		}
 		if now, err := s.cfg.Password(); err == nil && now != refused {

@@ -18,7 +18,7 @@ func (p *person) affiliates(t *testing.T, room, item string) {
 }
 
 // stands waits until a room says of a landline what it should.
-func (l *life) stands(t *testing.T, room, landline string, want bridge.Standing) {
+func (l *run) stands(t *testing.T, room, landline string, want bridge.Standing) {
 	t.Helper()
 	l.eventually(t, fmt.Sprintf("%s has standing %d", landline, want), func() bool {
 		return l.Standing(room, landline) == want
@@ -55,7 +55,7 @@ func TestStanding(t *testing.T) {
 		owner.affiliates(t, room, "role='visitor' nick='1002'")
 		l.stands(t, room, "1002", bridge.StandingVisitor)
 
-		l.die(link.Cut)
+		l.disconnect(link.Cut)
 		if s := l.Standing(room, "1001"); s != bridge.StandingUnknown {
 			t.Errorf("without a login 1001 has standing %d", s)
 		}

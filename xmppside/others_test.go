@@ -112,7 +112,7 @@ func resumedRival(t *testing.T, x *servers.XMPP) {
 	other := owner(t, x, ownPriority)
 	l.eventually(t, "it is named", func() bool { return l.log.count("priority as high as ours") == 1 })
 	l.eventually(t, "it is kept", func() bool { return len(state(t, m)[keyOthers]) > 0 })
-	l.die(func() { l.current.l.Close() })
+	l.disconnect(func() { l.current.l.Close() })
 	l = start(t, m, testConfig(x)).up(t)
 	if l.log.count(`"resumed":true`) != 1 || !l.others.contested() || !l.others.rival() {
 		t.Errorf("the other client is forgotten: %+v", l.others.known)
@@ -136,7 +136,7 @@ func twoRelays(t *testing.T, x *servers.XMPP) {
 	c := testConfig(x)
 	c.Resource = "second"
 	second := start(t, bridgetest.NewMemory(t), c).up(t)
-	for _, l := range []*life{first, second} {
+	for _, l := range []*run{first, second} {
 		l.eventually(t, "it is said", func() bool {
 			return l.log.count("another relay is logged in to the same account") == 1 && l.log.count("one relay per account and topic prefix") == 1
 		})

@@ -70,12 +70,12 @@ func TestTooLargeInRoom(t *testing.T) {
 			l, room := inRoom(t, x, m, cfg)
 			link.Stall(proxy.Down, true) // neither reflections nor acknowledgements
 			m.Add(bridge.KindRoom, "2001", room, "0")
-			alice.must(t, 1, said)
+			alice.must(t, 1, isGroupchat)
 			alice.raw(t, inflated("groupchat", room))
 			for i := range 2 {
 				m.Add(bridge.KindRoom, "2001", room, fmt.Sprint(1+i))
 			}
-			alice.must(t, 4, said)
+			alice.must(t, 4, isGroupchat)
 			noise := 0
 			if archive { // more than the history holds
 				noise = 30
@@ -85,8 +85,8 @@ func TestTooLargeInRoom(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			alice.must(t, 4+noise, said)
-			l.die(link.Cut)
+			alice.must(t, 4+noise, isGroupchat)
+			l.disconnect(link.Cut)
 			link.Stall(proxy.Down, false)
 			m.Forget(keyStream) // nothing to be resumed
 			inRoom(t, x, m, cfg)

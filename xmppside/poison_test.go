@@ -32,7 +32,7 @@ func (e ending) on(s *Side) {
 	s.poison.blame(c, end)
 }
 
-func TestAutopsy(t *testing.T) {
+func TestBlame(t *testing.T) {
 	malformed := func(n ...uint64) ending { return ending{condition: "not-well-formed", suspects: n} }
 	policy := func(n ...uint64) ending { return ending{condition: "policy-violation", suspects: n} }
 	hungUp := func(n ...uint64) ending { return ending{err: io.EOF, age: time.Millisecond, suspects: n} }

@@ -34,7 +34,7 @@ func prefers(t *testing.T, x *servers.XMPP, standard, never string) {
 }
 
 // wantAll checks that all bodies were taken, once and in order.
-func wantAll(t *testing.T, m *bridgetest.Memory, l *life, want []string) {
+func wantAll(t *testing.T, m *bridgetest.Memory, l *run, want []string) {
 	t.Helper()
 	l.eventually(t, "the last", func() bool { return slices.Contains(fresh(m.Taken()), want[len(want)-1]) })
 	got := fresh(m.Taken())
@@ -103,7 +103,7 @@ func notArchived(t *testing.T, x *servers.XMPP, prefs, never, end string) {
 		<-g.hit
 		say("in the middle")
 		if end == "killed" {
-			l.die(link.Cut)
+			l.disconnect(link.Cut)
 			l = start(t, m, cfg)
 		} else {
 			link.Cut()
@@ -161,7 +161,7 @@ func TestArchiveDropsOldEntries(t *testing.T) {
 			l = startWith(t, m, c, d, g)
 			if at > 0 {
 				<-g.hit
-				l.die(link.Cut)
+				l.disconnect(link.Cut)
 				l = start(t, m, c)
 			}
 			l.up(t)

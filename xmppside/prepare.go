@@ -25,7 +25,7 @@ func (c *connection) prepare() {
 			o.open(ctx)
 			c.wg.Go(func() { s.announce(ctx, c) }) // ends with the connection
 			c.wg.Go(func() { s.events.write(ctx, c) })
-			c.wg.Go(func() { s.rooms.Seats.Keep(ctx, c) })
+			c.wg.Go(func() { s.rooms.Seats.Sweep(ctx, c) })
 		}
 		return
 	}
@@ -36,11 +36,11 @@ func (c *connection) prepare() {
 			return
 		}
 		stream := s.st.Session().ID
-		filling := false // takeOn goes on with that
+		catchingUp := false // takeOn goes on with that
 		switch taking := s.archive.Taking(stream); {
 		case s.archive.Streams.IsReady(stream):
 		case taking:
-			filling = true
+			catchingUp = true
 			if !c.takeOn(ctx) {
 				c.holdback.release(s.inbox.push)
 				return
@@ -52,9 +52,9 @@ func (c *connection) prepare() {
 			}
 			c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection
 		}
-		s.rooms.Keep(c, true)
-		if s.archive.Place.Gapped() && !filling { // the archive could not be read then
-			c.wg.Go(func() { s.archive.KeepFilling(ctx, c, "", &mam.Search{}, func() {}) }) // ends with the line
+		s.rooms.Run(c, true)
+		if s.archive.Place.Gapped() && !catchingUp { // the archive could not be read then
+			c.wg.Go(func() { s.archive.FillUntilDone(ctx, c, "", &mam.Search{}, func() {}) }) // ends with the line
 		}
 	} else {
 		s.setSoftware("") // it may be another server
@@ -100,13 +100,13 @@ func (c opening) afterHandshake(ctx context.Context) bool {
 	s.rooms.Reset()
 	s.lost = append(s.lost, s.takeLost()...)
 	s.requeueLost(nil)
-	return c.enterRooms(ctx)
+	return c.joinRooms(ctx)
 }
 
-// enterRooms waits for the first answers of rooms, for a while.
-func (c opening) enterRooms(ctx context.Context) bool {
+// joinRooms waits for the first answers of rooms, for a while.
+func (c opening) joinRooms(ctx context.Context) bool {
 	select {
-	case <-c.s.rooms.Keep(c.connection, false):
+	case <-c.s.rooms.Run(c.connection, false):
 	case <-time.After(roomsWithin):
 	case <-ctx.Done():
 	}
@@ -134,7 +134,7 @@ func (c opening) afterLogin(ctx context.Context) bool {
 		} else {
 			s.arrived(found) // the next login does not meet it again
 		}
-		c.loginAgain(ctx)
+		c.relogin(ctx)
 		return false
 	case mam.StageAppear:
 		c.holdStored()
@@ -147,7 +147,7 @@ func (c opening) afterLogin(ctx context.Context) bool {
 	switch {
 	case err != nil:
 		s.archive.WarnUnreadable(err)
-		c.wg.Go(func() { s.archive.KeepFilling(ctx, c, fix.Shape(err), &mam.Search{}, func() {}) }) // ends with the connection
+		c.wg.Go(func() { s.archive.FillUntilDone(ctx, c, fix.Shape(err), &mam.Search{}, func() {}) }) // ends with the connection
 		fallthrough
 	case !s.archive.Known():
 		c.wg.Go(func() { c.releaseAfterStore(ctx) }) // ends with the connection
@@ -164,7 +164,7 @@ func (c opening) afterLogin(ctx context.Context) bool {
 		return false // as above
 	}
 	s.requeueLost(sought.End())
-	return c.enterRooms(ctx)
+	return c.joinRooms(ctx)
 }
 
 const available = "<presence><priority>127</priority></presence>" // ownPriority

@@ -42,8 +42,8 @@ func (h *holdback) inOrder() {
 	if !h.stored {
 		return
 	}
-	h.items = slices.DeleteFunc(h.items, func(it keptItem) bool { return it.gone })
-	slices.SortStableFunc(h.items, func(a, b keptItem) int {
+	h.items = slices.DeleteFunc(h.items, func(it heldMessage) bool { return it.gone })
+	slices.SortStableFunc(h.items, func(a, b heldMessage) int {
 		if a.stored.IsZero() || b.stored.IsZero() {
 			return cmp.Compare(live(a), live(b))
 		}
@@ -57,7 +57,7 @@ func (h *holdback) inOrder() {
 	}
 }
 
-func live(it keptItem) int {
+func live(it heldMessage) int {
 	if it.stored.IsZero() {
 		return 1
 	}

@@ -46,8 +46,8 @@ func (c *connection) takeOn(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// loginAgain ends a login, so that the next is made at once.
-func (c *connection) loginAgain(ctx context.Context) {
+// relogin ends a login, so that the next is made at once.
+func (c *connection) relogin(ctx context.Context) {
 	s := c.s
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()

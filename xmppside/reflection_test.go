@@ -15,7 +15,7 @@ import (
 )
 
 // inRoom starts a relay that sits in the room.
-func inRoom(t *testing.T, x *servers.XMPP, m *bridgetest.Memory, change ...func(*Config)) (*life, string) {
+func inRoom(t *testing.T, x *servers.XMPP, m *bridgetest.Memory, change ...func(*Config)) (*run, string) {
 	t.Helper()
 	room := x.Room("room")
 	c := testConfig(x)
@@ -32,7 +32,7 @@ func inRoom(t *testing.T, x *servers.XMPP, m *bridgetest.Memory, change ...func(
 func once(t *testing.T, p *person, n int) {
 	t.Helper()
 	var got, want []string
-	for _, s := range p.must(t, n, said) {
+	for _, s := range p.must(t, n, isGroupchat) {
 		got = append(got, s.Body)
 	}
 	for i := range n {
@@ -122,14 +122,14 @@ func TestRoomsThatChangeIDs(t *testing.T) {
 	if took := time.Since(began); took > time.Second { // no room was pinged
 		t.Errorf("took %v", took)
 	}
-	got := alice.must(t, 4, said)
+	got := alice.must(t, 4, isGroupchat)
 	if got[0].ID != "renamed" || got[1].ID != "" || !strings.HasPrefix(got[3].ID, "cr-") {
 		t.Errorf("the room does not do what it is for: %+v", got)
 	}
 }
 
 // late is a room with a post that our server has, and the room keeps back.
-func late(t *testing.T) (x *servers.XMPP, m *bridgetest.Memory, l *life, post bridge.Ref, cut func()) {
+func late(t *testing.T) (x *servers.XMPP, m *bridgetest.Memory, l *run, post bridge.Ref, cut func()) {
 	t.Helper()
 	x = servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true, Rooms: []string{"room"}, RoomPlugin: crooked})
 	m = bridgetest.NewMemory(t)
@@ -152,13 +152,13 @@ func late(t *testing.T) (x *servers.XMPP, m *bridgetest.Memory, l *life, post br
 func TestKilledBeforeReflection(t *testing.T) {
 	x, m, l, post, cut := late(t)
 	alice := newPerson(t, x, "1001", x.Room("room"))
-	l.die(cut)
+	l.disconnect(cut)
 	l, _ = inRoom(t, x, m)
 	m.Until(t, "closed", bridgetest.AllClosed)
 	if _, err := m.Delivery(post); err != nil || l.log.count(`"resumed":true`) != 1 {
 		t.Errorf("closed with %v", err)
 	}
-	alice.must(t, 1, said)
+	alice.must(t, 1, isGroupchat)
 	if n := m.Counted(bridge.MaybeDuplicate); n != 0 || !l.rooms.Posts.Idle() {
 		t.Errorf("maybe_duplicate is %d", n)
 	}
@@ -187,7 +187,7 @@ func TestDeafRoom(t *testing.T) {
 		}
 	}
 	say("deaf")
-	alice.must(t, 1, said)
+	alice.must(t, 1, isGroupchat)
 	had := m.Add(bridge.KindRoom, "2001", room, "had")
 	l.eventually(t, "it is said", func() bool { return l.log.count("the room does not answer") == 1 })
 	waits := m.Add(bridge.KindRoom, "2002", room, "waits")
@@ -201,7 +201,7 @@ func TestDeafRoom(t *testing.T) {
 	if _, err := m.Delivery(had); refusalWord(err) != "not_reflected" {
 		t.Errorf("closed with %v", err)
 	}
-	got := alice.must(t, 3, said)
+	got := alice.must(t, 3, isGroupchat)
 	if _, err := m.Delivery(waits); err != nil || got[2].Body != "waits" || m.Counted(bridge.MaybeDuplicate) != 0 {
 		t.Errorf("closed with %v; heard %+v", err, got)
 	}
@@ -216,7 +216,7 @@ func TestNotReflected(t *testing.T) {
 		"component": func(c *Config) {
 			rooms := c.Rooms
 			*c = componentConfig(x)
-			c.Rooms, c.Talk.Texts = rooms, true
+			c.Rooms, c.Clients.Texts = rooms, true
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

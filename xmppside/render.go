@@ -18,7 +18,7 @@ type outgoing struct {
 	post    *muc.Post // nil: it goes to no room
 }
 
-// rendered is a letter with the bytes of its stanza. The same delivery always makes the same bytes.
+// rendered is a message with the bytes of its stanza. The same delivery always makes the same bytes.
 type rendered struct {
 	outgoing
 	raw []byte

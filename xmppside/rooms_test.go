@@ -13,7 +13,7 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-func said(s clients.Stanza) bool { return s.Type == "groupchat" && s.HasBody }
+func isGroupchat(s clients.Stanza) bool { return s.Type == "groupchat" && s.HasBody }
 
 // heard are the offers of room messages that were not ignored.
 func heard(all []bridge.Inbound) (out []bridge.Inbound) {
@@ -42,7 +42,7 @@ func TestRooms(t *testing.T) {
 		if err := alice.Send(room, "groupchat", "", `{"old":"one"}`); err != nil { // before the relay is there
 			t.Fatal(err)
 		}
-		alice.must(t, 1, said)
+		alice.must(t, 1, isGroupchat)
 		m := bridgetest.NewMemory(t)
 		link := proxy.New(t, x.Addr)
 		c := testConfig(x)
@@ -51,7 +51,7 @@ func TestRooms(t *testing.T) {
 		l.eventually(t, "in the room", func() bool { return l.rooms.Joined(room) })
 
 		m.Add(bridge.KindRoom, "2001", room, `{"n":1}`)
-		got := alice.must(t, 2, said)[1]
+		got := alice.must(t, 2, isGroupchat)[1]
 		if got.From != room+"/chatrelay" || got.Body != `{"n":1}` || !strings.HasPrefix(got.ID, "cr-1-0-") {
 			t.Errorf("heard %+v", got)
 		}
@@ -72,7 +72,7 @@ func TestRooms(t *testing.T) {
 		}
 
 		// After kill -9 and a resumption the speakers are known.
-		l.die(link.Cut)
+		l.disconnect(link.Cut)
 		if err := alice.Send(room, "groupchat", "", `{"n":3}`); err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestRooms(t *testing.T) {
 			t.Errorf("got %+v", in)
 		}
 		m.Add(bridge.KindRoom, "2001", room, `{"n":4}`)
-		alice.must(t, 4, said)
+		alice.must(t, 4, isGroupchat)
 
 		// After a restart of the server it is joined anew.
 		if err := x.Stop(); err != nil {

@@ -22,7 +22,7 @@ func TestSeats(t *testing.T) {
 		m := bridgetest.NewMemory(t)
 		link := proxy.New(t, x.ComponentAddr)
 		c := componentConfig(x)
-		c.Addr, c.Rooms, c.Talk = link.Addr(), []string{room}, Talk{Texts: true, Rooms: true}
+		c.Addr, c.Rooms, c.Clients = link.Addr(), []string{room}, Clients{Texts: true, Rooms: true}
 		l := start(t, m, c)
 		alice := newPerson(t, x, "1001", room)
 		all := 0
@@ -30,7 +30,7 @@ func TestSeats(t *testing.T) {
 			t.Helper()
 			m.Add(bridge.KindRoom, landline, room, fmt.Sprintf(`{"from":%q,"name":%q,"groupJid":%q,"content":%q}`, landline, name, room, content))
 			all++
-			return alice.must(t, all, said)[all-1]
+			return alice.must(t, all, isGroupchat)[all-1]
 		}
 		for _, w := range []struct{ landline, name, content, nick string }{
 			{"2001", "", "one", "2001"},
@@ -70,7 +70,7 @@ func TestSeats(t *testing.T) {
 		}
 
 		// After kill -9 those who sit there speak on; so after a cut.
-		l.die(link.Cut)
+		l.disconnect(link.Cut)
 		start(t, m, c)
 		if got := says("2001", "", "five"); got.From != room+"/2001" {
 			t.Errorf("got %+v", got)
@@ -92,7 +92,7 @@ func TestSeats(t *testing.T) {
 		}
 		m.Until(t, "the room has said so", bridgetest.AllClosed)
 		ids := map[string]bool{}
-		got := alice.must(t, all+flood, said)[all:]
+		got := alice.must(t, all+flood, isGroupchat)[all:]
 		for _, s := range got {
 			if !ids[s.ID] && s.Body != fmt.Sprintf("n-%d", len(ids)) {
 				t.Errorf("%s came where %d was due", s.Body, len(ids))
@@ -110,7 +110,7 @@ func TestSeats(t *testing.T) {
 		left := func(nick string) bool {
 			return alice.last(func(o other) bool { return o.Name == "presence" && o.From == room+"/"+nick }).Type == "unavailable"
 		}
-		l.die(link.Cut)
+		l.disconnect(link.Cut)
 		c.Rooms = nil
 		l = start(t, m, c).up(t)
 		if err := alice.Send(room, "groupchat", "g2", "who is there?"); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // seated tells whether the side is in just these rooms.
-func (l *life) seated(rooms ...string) func() bool {
+func (l *run) seated(rooms ...string) func() bool {
 	return func() bool {
 		states := l.Rooms()
 		for i, s := range states {
@@ -71,7 +71,7 @@ func TestServe(t *testing.T) {
 				t.Errorf("post %d: %v", i, err)
 			}
 		}
-		alice.must(t, sent, func(s clients.Stanza) bool { return said(s) && stanza.Bare(s.From) == a })
+		alice.must(t, sent, func(s clients.Stanza) bool { return isGroupchat(s) && stanza.Bare(s.From) == a })
 		if n := m.Counted(bridge.MaybeDuplicate); n != 0 {
 			t.Errorf("%d may be there twice", n)
 		}
@@ -82,7 +82,7 @@ func TestServe(t *testing.T) {
 		l.eventually(t, "in both again", l.seated(a, b))
 		m.Add(bridge.KindRoom, "2001", a, `{"again":true}`)
 		m.Until(t, "posted", bridgetest.AllClosed)
-		alice.must(t, sent+1, func(s clients.Stanza) bool { return said(s) && stanza.Bare(s.From) == a })
+		alice.must(t, sent+1, func(s clients.Stanza) bool { return isGroupchat(s) && stanza.Bare(s.From) == a })
 	})
 }
 

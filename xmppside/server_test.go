@@ -143,7 +143,7 @@ func TestChildInBody(t *testing.T) {
 	}
 }
 
-func TestFullBook(t *testing.T) {
+func TestFullJournal(t *testing.T) {
 	x := servers.NewProsody(t, servers.XMPPConfig{PlainAllowed: true})
 	m := bridgetest.NewMemory(t)
 	m.Judge(func(bridge.Inbound) error { return bridge.ErrFull })

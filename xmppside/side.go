@@ -72,14 +72,14 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 		cfg: cfg, me: me, journal: journal, log: cfg.Log.With().Str("side", bridge.XMPP.String()).Logger(),
 		gate: gate{why: "not started"}, window: defaultWindow, most: defaultStanza,
 	}
-	s.addr, s.maxMessage, s.texts, s.wishes = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Talk.Texts, wishes(s.cfg.Talk)
-	s.roomTalk = s.cfg.Talk.Rooms
+	s.addr, s.maxMessage, s.texts, s.wishes = newAddresses(&s.cfg), s.cfg.MaxMessage, s.cfg.Clients.Texts, wishes(s.cfg.Clients)
+	s.roomTexts = s.cfg.Clients.Rooms
 	s.loop.s = s
 	s.connector = newConnector(&s.cfg, loginOf(&s.cfg, me))
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)
 	s.rooms = muc.New(muc.Config{Rooms: s.cfg.Rooms, Nick: s.cfg.Nick, Component: s.addr.component(), Ours: s.sentTo, Side: roomHost{s}, Archives: s.archive, Journal: journal, Log: s.log})
 	s.others = newOthers(s)
-	s.contacts = newContacts(s.addr, journal, cfg.Talk.Presence)
+	s.contacts = newContacts(s.addr, journal, cfg.Clients.Presence)
 	s.streams = newStreamJournal(s)
 	s.inbox = newInbox(s)
 	s.events = newEvents(s)

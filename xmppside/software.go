@@ -9,13 +9,13 @@ import (
 	"chatrelay/xmppside/stanza"
 )
 
-// sizeUpAfter lets a connection settle first: there may be more to be said and read at its start.
-const sizeUpAfter = time.Second
+// queryAfter lets a connection settle first: there may be more to be said and read at its start.
+const queryAfter = time.Second
 
 // querySoftware asks the server what it is (XEP-0092). Until it has said that it is another than Prosody it is taken for one.
 func (c *connection) querySoftware(ctx context.Context) {
 	s := c.s
-	if !wait.Pause(ctx, sizeUpAfter) {
+	if !wait.Pause(ctx, queryAfter) {
 		return
 	}
 	name, err := softwareOf(ctx, c, stanza.Domain(stanza.Bare(c.full)))

@@ -15,7 +15,7 @@ func TestStreamElementInside(t *testing.T) {
 		l := start(t, m, testConfig(x)).up(t)
 		evil := newPerson(t, x, "1001")
 		relay := x.JID("receiver")
-		said := 0
+		seen := 0
 		for _, inside := range []string{
 			"<foo xmlns='http://etherx.jabber.org/streams'/>",
 			"<error xmlns='http://etherx.jabber.org/streams'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></error>",
@@ -32,7 +32,7 @@ func TestStreamElementInside(t *testing.T) {
 				"<presence to='"+relay+"'>"+inside+"</presence>",
 				"<iq type='get' id='1' to='"+relay+"/chatrelay'>"+inside+"</iq>",
 				"<message xmlns:s='http://etherx.jabber.org/streams' type='chat' to='"+relay+"'><s:foo/><body>bad</body></message>")
-			if said++; evil.says(relay, "good") != nil {
+			if seen++; evil.says(relay, "good") != nil {
 				t.Fatal("the server has thrown him out")
 			}
 			l.eventually(t, "heard behind "+inside, func() bool {
@@ -42,7 +42,7 @@ func TestStreamElementInside(t *testing.T) {
 						n++
 					}
 				}
-				return n == said
+				return n == seen
 			})
 		}
 		if n := l.log.count(`"message":"connected"`); n != 1 {

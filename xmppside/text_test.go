@@ -17,7 +17,7 @@ import (
 func texting(t *testing.T) *Side {
 	t.Helper()
 	return unit(t, func(c *Config) {
-		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Clients.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	})
 }
 
@@ -190,14 +190,14 @@ func TestSentIDs(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}
-	if s.find("b", "a", "7") != "" || len(s.ids) != mostSentIDs || len(s.ring) != mostSentIDs {
-		t.Errorf("%d of %d are known", len(s.ids), len(s.ring))
+	if s.find("b", "a", "7") != "" || len(s.ids) != mostSentIDs || len(s.oldest) != mostSentIDs {
+		t.Errorf("%d of %d are known", len(s.ids), len(s.oldest))
 	}
 }
 
 // With ROOM_TALK=all what people say in a served room is a message; what is not said to the room, or by nobody, stays out.
 func TestRoomTextIn(t *testing.T) {
-	s := unit(t, func(c *Config) { c.Talk.Rooms = true })
+	s := unit(t, func(c *Config) { c.Clients.Rooms = true })
 	s.seat(t)
 	whole := `{"from":"1001","groupJid":"` + roomJID + `","content":"a","timeStamp":1,"x":1}`
 	for name, c := range map[string]struct {
@@ -256,7 +256,7 @@ func TestRoomTextIn(t *testing.T) {
 // What a device says in a room is a text with its name, and its envelope beside it.
 func TestRoomTextOut(t *testing.T) {
 	s := unit(t, func(c *Config) {
-		c.Component, c.Talk.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
+		c.Component, c.Clients.Texts, c.JID, c.UserDomain, c.Addr, c.TLS = true, true, "relay.chat.test", "chat.test", "localhost:5347", "off"
 	})
 	send := func(body string) *stanza.Element {
 		t.Helper()

@@ -120,10 +120,10 @@ const mostSentIDs = 10_000
 
 // sentIDs knows under which stanza id a message went out, by what its sender calls it. It may be used from any goroutine.
 type sentIDs struct {
-	mu   sync.Mutex // guards all below
-	ids  map[[3]string]string
-	ring [][3]string // the oldest is at next
-	next int
+	mu     sync.Mutex // guards all below
+	ids    map[[3]string]string
+	oldest [][3]string // the oldest is at next
+	next   int
 }
 
 func (s *sentIDs) add(from, to, name, id string) {
@@ -140,11 +140,11 @@ func (s *sentIDs) add(from, to, name, id string) {
 	s.ids[key] = id
 	switch {
 	case known:
-	case len(s.ring) < mostSentIDs:
-		s.ring = append(s.ring, key)
+	case len(s.oldest) < mostSentIDs:
+		s.oldest = append(s.oldest, key)
 	default:
-		delete(s.ids, s.ring[s.next])
-		s.ring[s.next] = key
+		delete(s.ids, s.oldest[s.next])
+		s.oldest[s.next] = key
 		s.next = (s.next + 1) % mostSentIDs
 	}
 }

@@ -14,7 +14,7 @@ type translator struct {
 	rooms      *muc.Rooms
 	ids        idSigner // its secret is set before the first connection
 	maxMessage int
-	roomTalk   bool // texts in rooms are messages, too
+	roomTexts  bool // texts in rooms are messages, too
 	texts      bool // people write and read texts, not envelopes (component)
 	sent       sentIDs
 	contacts   *contacts

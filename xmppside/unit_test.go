@@ -83,7 +83,7 @@ func TestAddresses(t *testing.T) {
 	})
 }
 
-func TestStamp(t *testing.T) {
+func TestIDSigner(t *testing.T) {
 	s, other := idSigner{newSecret()}, idSigner{newSecret()}
 	ref := bridge.Ref{Msg: 1 << 60, Delivery: 65535}
 	id := s.id(ref, "1001@chat.test")
@@ -109,7 +109,7 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-func TestHow(t *testing.T) {
+func TestBinding(t *testing.T) {
 	for _, h := range []binding{
 		{stream: "id", n: 1, cursor: "c", at: time.UnixMilli(1700000000123)},
 		{n: 1 << 40, at: time.UnixMilli(0)},

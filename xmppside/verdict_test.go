@@ -36,7 +36,7 @@ func TestBanned(t *testing.T) {
 			}
 		}
 		times := map[string]int{}
-		for _, s := range alice.must(t, delivered, said) {
+		for _, s := range alice.must(t, delivered, isGroupchat) {
 			times[s.Body]++
 		}
 		for i, ref := range refs {
@@ -55,7 +55,7 @@ func TestBounceByAnOccupant(t *testing.T) {
 		m := bridgetest.NewMemory(t)
 		l, room := inRoom(t, x, m)
 		m.Add(bridge.KindRoom, "2001", room, "x")
-		id := alice.must(t, 1, said)[0].ID
+		id := alice.must(t, 1, isGroupchat)[0].ID
 		m.Until(t, "closed", bridgetest.AllClosed)
 		alice.raw(t, "<message to='"+room+"/chatrelay' type='error' id='"+id+
 			"'><error type='cancel'><feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")

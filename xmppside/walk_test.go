@@ -70,7 +70,7 @@ func TestInterruptedWalk(t *testing.T) {
 				l = startWith(t, m, c, d, g)
 				<-g.hit
 				if name == "killed" {
-					l.die(link.Cut)
+					l.disconnect(link.Cut)
 					l = start(t, m, c)
 				} else {
 					link.Cut()
@@ -167,7 +167,7 @@ func TestInterruptedFirstLogin(t *testing.T) {
 		g := &snag{Inlet: d, all: true, left: 40, hit: make(chan struct{}), on: make(chan struct{})}
 		l := startWith(t, m, c, d, g)
 		<-g.hit
-		l.die(link.Cut)
+		l.disconnect(link.Cut)
 		l = start(t, m, c).up(t)
 		l.eventually(t, "the last", func() bool { return slices.Contains(fresh(m.Taken()), want[len(want)-1]) })
 		if got := fresh(m.Taken()); !slices.Equal(got, want) {

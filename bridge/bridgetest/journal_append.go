@@ -40,7 +40,7 @@ func outcomes(j *kit) {
 	if o.Kind != bridge.KindError || o.Note.Reply != (bridge.ReplyTo{Sender: "r1"}) || o.Note.Text != "no" {
 		j.Errorf("the answer is %+v", o)
 	}
-	j.settle(o.Ref, j.wantMail(bridge.MQTT, "1002", string(taken.Body)).Ref)
+	j.settle(o.Ref, j.wantMessages(bridge.MQTT, "1002", string(taken.Body)).Ref)
 	j.wantNotice("1001", "sent")
 	j.quiet()
 	if a := j.Totals(); a.Pending[bridge.XMPP] != 0 || a.Open[bridge.MQTT] != 0 || a.Oldest != 0 {
@@ -139,7 +139,7 @@ func forgedTwin(j *kit) {
 	j.take(direct(bridge.MQTT, "1001", "1002", "a"))
 	j.take(direct(bridge.XMPP, "1001", "1002", "a"))
 	j.want(bridge.OutcomeDuplicate, direct(bridge.XMPP, "1001", "1002", "a"))
-	j.wantMail(bridge.MQTT, "1002", "")
+	j.wantMessages(bridge.MQTT, "1002", "")
 }
 
 func retries(j *kit) {
@@ -150,7 +150,7 @@ func retries(j *kit) {
 		for _, r := range []*bridge.Record{ok, bad, back} {
 			j.want(bridge.OutcomeDuplicate, again(r)) // pending: silence
 		}
-		first, second, o := j.wantMail(far, "1002", ""), j.wantMail(far, "1003", ""), j.wantMail(far, "1004", "")
+		first, second, o := j.wantMessages(far, "1002", ""), j.wantMessages(far, "1003", ""), j.wantMessages(far, "1004", "")
 		j.quiet()
 		j.settle(first.Ref)
 		j.wantNotice("1001", "sent")
@@ -258,9 +258,9 @@ func wireKey(j *kit) {
 
 func directNotice(j *kit) {
 	j.take(direct(bridge.MQTT, "1001", "1002", "a"), direct(bridge.MQTT, "1001", "1003", "b"))
-	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
+	j.settle(j.wantMessages(bridge.XMPP, "1002", "").Ref)
 	j.wantNotice("1001", "sent")
-	j.bury(j.wantMail(bridge.XMPP, "1003", "").Ref, "too_big", "too big for the server")
+	j.bury(j.wantMessages(bridge.XMPP, "1003", "").Ref, "too_big", "too big for the server")
 	if n := j.wantNotice("1001", "failed"); n.Note.Text != "too big for the server" {
 		j.Errorf("reason %q", n.Note.Text)
 	}
@@ -271,7 +271,7 @@ func directNotice(j *kit) {
 
 func groupNotice(j *kit) {
 	j.take(circular("1001", "a", "room@x", "1002", "1003"))
-	first, second, room := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.MQTT, "1003", ""), j.wantMail(bridge.XMPP, "room@x", "")
+	first, second, room := j.wantMessages(bridge.MQTT, "1002", ""), j.wantMessages(bridge.MQTT, "1003", ""), j.wantMessages(bridge.XMPP, "room@x", "")
 	if !strings.Contains(string(first.Body), `"1002"`) || !strings.Contains(string(second.Body), `"1003"`) {
 		j.Errorf("the copies are %q and %q, want each member's own", first.Body, second.Body)
 	}
@@ -287,7 +287,7 @@ func groupNotice(j *kit) {
 
 func groupFails(j *kit) {
 	j.take(circular("1001", "a", "room@x", "1002", "1003"))
-	first, second, room := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.MQTT, "1003", ""), j.wantMail(bridge.XMPP, "room@x", "")
+	first, second, room := j.wantMessages(bridge.MQTT, "1002", ""), j.wantMessages(bridge.MQTT, "1003", ""), j.wantMessages(bridge.XMPP, "room@x", "")
 	j.Settle(bridge.Result{Ref: room.Ref, Err: bridge.Refuse("no_room", "the room is gone")}, bridge.Result{Ref: first.Ref})
 	j.settle(second.Ref)
 	n := j.wantNotice("1001", "failed")
@@ -304,8 +304,8 @@ func receipts(j *kit) {
 	good, bad := direct(bridge.XMPP, "1001", "1002", "a"), direct(bridge.XMPP, "1001", "1003", "b")
 	good.Reply, good.Receipt, bad.Reply, bad.Receipt = bridge.ReplyTo{Sender: "reply-1"}, true, bridge.ReplyTo{Sender: "reply-2"}, true
 	j.take(good, bad)
-	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
-	j.bury(j.wantMail(bridge.MQTT, "1003", "").Ref, "no", "no")
+	j.settle(j.wantMessages(bridge.MQTT, "1002", "").Ref)
+	j.bury(j.wantMessages(bridge.MQTT, "1003", "").Ref, "no", "no")
 	j.wantNotice("1001", "sent")
 	j.wantNotice("1001", "failed")
 	o := j.next(bridge.XMPP)

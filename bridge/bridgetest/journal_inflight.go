@@ -75,7 +75,7 @@ func unbind(j *kit) {
 	j.Unbind(r[1], r[0], bridge.Ref{Msg: 1 << 40})
 	j.Unbind() // of nothing
 	j.wantRefs(r[0], r[1])
-	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
+	j.wantMessages(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
 	j.wantBound()
 	j.Unbind(r[1]) // not bound: it stays with who has it
 	j.quiet()
@@ -97,7 +97,7 @@ func bindAgain(j *kit) {
 
 func (j *kit) quietAfterFourth() {
 	j.Helper()
-	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
+	j.wantMessages(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
 	j.quiet()
 }
 
@@ -127,7 +127,7 @@ func closeTwice(j *kit) {
 	j.Settle(bridge.Result{Ref: r[0]}, bridge.Result{Ref: r[0], Err: bridge.Refuse("no", "no")})
 	j.Settle()
 	j.settle(r[0], bridge.Ref{Msg: 1 << 40}, bridge.Ref{Msg: r[0].Msg, Delivery: 9})
-	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
+	j.wantMessages(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
 	j.wantNotice("1001", "sent")
 	j.quiet()
 	j.bury(r[1], "no", "no")

@@ -96,7 +96,7 @@ func (j *kit) next(side bridge.SideID) bridge.Outbound {
 }
 
 // wantMail takes the next delivery and checks that it brings a text to someone.
-func (j *kit) wantMail(side bridge.SideID, to, body string) bridge.Outbound {
+func (j *kit) wantMessages(side bridge.SideID, to, body string) bridge.Outbound {
 	j.Helper()
 	o := j.next(side)
 	if !o.Kind.IsMessage() || o.To != to || (body != "" && string(o.Body) != body) {
@@ -123,15 +123,15 @@ func (j *kit) wantNotice(to, status string) bridge.Outbound {
 func (j *kit) nothing(side bridge.SideID) {
 	j.Helper()
 	j.marks++
-	mark := fmt.Sprint("mark", j.marks)
-	delivery := bridge.Delivery{Side: side, Kind: bridge.KindError, Lane: mark, Note: bridge.Note{Reply: bridge.ReplyTo{Sender: mark}, Reason: "mark"}}
+	binding := fmt.Sprint("mark", j.marks)
+	delivery := bridge.Delivery{Side: side, Kind: bridge.KindError, Lane: binding, Note: bridge.Note{Reply: bridge.ReplyTo{Sender: binding}, Reason: "mark"}}
 	if side == bridge.MQTT {
-		delivery.Kind, delivery.To, delivery.Note = bridge.KindNotice, mark, bridge.Note{Status: "failed", Text: mark, At: 1}
+		delivery.Kind, delivery.To, delivery.Note = bridge.KindNotice, binding, bridge.Note{Status: "failed", Text: binding, At: 1}
 	}
-	j.want(bridge.OutcomeRefused, &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictReject, Reason: "mark", From: mark,
-		Body: bodyOf(mark, ""), Deliveries: []bridge.Delivery{delivery}})
+	j.want(bridge.OutcomeRefused, &bridge.Record{Origin: bridge.XMPP, Verdict: bridge.VerdictReject, Reason: "mark", From: binding,
+		Body: bodyOf(binding, ""), Deliveries: []bridge.Delivery{delivery}})
 	o := j.next(side)
-	if o.To != mark && o.Note.Reply.Sender != mark {
+	if o.To != binding && o.Note.Reply.Sender != binding {
 		j.Fatalf("next %v is kind %d, ref %v to %s (%+v), want nothing", side, o.Kind, o.Ref, o.To, o.Note)
 	}
 	j.settle(o.Ref)

@@ -35,7 +35,7 @@ func decided(from, text, room string, members ...string) *bridge.Record {
 func asksAgain(j *kit) {
 	j.take(undecided("1001", "a", "team", "1002"))
 	for range 2 {
-		o := j.wantMail(bridge.MQTT, "1002", "")
+		o := j.wantMessages(bridge.MQTT, "1002", "")
 		if o.Note.Post == nil || *o.Note.Post != (bridge.Post{Room: "team", Via: "1009"}) {
 			j.Fatalf("the delivery asks %+v", o.Note.Post)
 		}
@@ -53,7 +53,7 @@ func asksAgain(j *kit) {
 // groupLane: copies that wait for a decision hold up what their sender says later in that group, and nothing else.
 func groupLane(j *kit) {
 	j.take(undecided("1001", "first", "team", "1002", "1003"))
-	waits := j.wantMail(bridge.MQTT, "1002", "")
+	waits := j.wantMessages(bridge.MQTT, "1002", "")
 	j.Release(waits.Ref)
 	j.take(decided("1001", "second", "team", "1002", "1003"))
 	j.take(direct(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "elsewhere", "other", "1002"), decided("1004", "another's", "team", "1002"))
@@ -87,10 +87,10 @@ func groupLane(j *kit) {
 // groupLaneEnds: once nothing waits there, copies go to their own lanes again.
 func groupLaneEnds(j *kit) {
 	j.take(undecided("1001", "first", "team", "1002"))
-	j.settle(j.wantMail(bridge.MQTT, "1002", "").Ref)
+	j.settle(j.wantMessages(bridge.MQTT, "1002", "").Ref)
 	j.take(direct(bridge.XMPP, "1001", "1002", "direct"), decided("1001", "second", "team", "1002"))
-	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "direct")))
-	if o := j.wantMail(bridge.MQTT, "1002", ""); !bytes.Contains(o.Body, []byte("second")) {
+	j.wantMessages(bridge.MQTT, "1002", string(bodyOf("1001", "direct")))
+	if o := j.wantMessages(bridge.MQTT, "1002", ""); !bytes.Contains(o.Body, []byte("second")) {
 		j.Errorf("got %s", o.Body)
 	}
 }

@@ -15,7 +15,7 @@ func laneOrder(j *kit) {
 	}
 	var last uint64
 	for i := range 5 {
-		o := j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", fmt.Sprint(i))))
+		o := j.wantMessages(bridge.MQTT, "1002", string(bodyOf("1001", fmt.Sprint(i))))
 		if o.From != "1001" || o.Kind != bridge.KindInbox || o.Ref.Msg <= last {
 			j.Errorf("got %+v after message %d", o, last)
 		}
@@ -109,7 +109,7 @@ func release(j *kit) {
 	j.wantRefs(r[0], r[2])
 	j.Release(r[1])
 	j.wantRefs(r[1])
-	j.wantMail(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
+	j.wantMessages(bridge.MQTT, "1002", string(bodyOf("1001", "3")))
 	j.bind(r[0], "held")
 	j.Release(r[0]) // not any more
 	j.quiet()
@@ -126,7 +126,7 @@ func deferHolds(j *kit) {
 	}
 	j.Defer(r[1], time.Hour, "busy")
 	j.take(direct(bridge.XMPP, "1001", "1003", "another lane"))
-	j.wantMail(bridge.MQTT, "1003", "")
+	j.wantMessages(bridge.MQTT, "1003", "")
 	j.nothing(bridge.MQTT) // the fourth of the lane waits too
 	if n, _ := j.Attempts(r[1]); n != 1 {
 		j.Errorf("%d attempts, want 1", n)
@@ -153,7 +153,7 @@ func deferEnds(j *kit) {
 }
 
 // What could not even be tried, because it was not known whether it may leave, is not given up for having waited.
-func holdIsNoAttempt(j *kit) {
+func holdCountsNoAttempt(j *kit) {
 	r := j.three()
 	j.Hold(r[0], 5*time.Millisecond, "who knows")
 	j.Release(r[1])
@@ -179,7 +179,7 @@ func (j *kit) delay() {
 
 func delayed(j *kit) {
 	j.take(direct(bridge.MQTT, "1001", "1002", "a"), direct(bridge.MQTT, "1003", "1004", "b"))
-	j.settle(j.wantMail(bridge.XMPP, "1002", "").Ref)
+	j.settle(j.wantMessages(bridge.XMPP, "1002", "").Ref)
 	j.wantNotice("1001", "sent")
 	if err := j.Delayed(j.Context(), time.Minute); err != nil {
 		j.Fatal(err)
@@ -189,12 +189,12 @@ func delayed(j *kit) {
 	j.wantNotice("1003", "delayed")
 	j.delay()
 	j.nothing(bridge.MQTT)
-	j.settle(j.wantMail(bridge.XMPP, "1004", "").Ref)
+	j.settle(j.wantMessages(bridge.XMPP, "1004", "").Ref)
 	j.wantNotice("1003", "sent")
 	j.quiet()
 }
 
-func delayedTakenBack(j *kit) {
+func delayedCancelled(j *kit) {
 	j.take(direct(bridge.MQTT, "1001", "1002", "a"), direct(bridge.MQTT, "1003", "1002", "b"))
 	j.delay()
 	out := j.next(bridge.MQTT) // the first one's is in a dispatcher's hand

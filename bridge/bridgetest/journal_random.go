@@ -13,7 +13,7 @@ import (
 type throw struct {
 	*kit
 	rnd     *rand.Rand
-	hand    map[bridge.Ref]bridge.Outbound // with a dispatcher, or bound
+	handed  map[bridge.Ref]bridge.Outbound // with a dispatcher, or bound
 	bound   map[bridge.Ref]bool
 	gone    []bridge.Ref // settled or buried
 	seen    map[bridge.Ref]bool
@@ -26,7 +26,7 @@ type throw struct {
 // never comes again and that in the end nothing is left over.
 func anyOrder(j *kit) {
 	for seed := range uint64(5) {
-		t := &throw{kit: j, rnd: rand.New(rand.NewPCG(seed, 7)), hand: map[bridge.Ref]bridge.Outbound{},
+		t := &throw{kit: j, rnd: rand.New(rand.NewPCG(seed, 7)), handed: map[bridge.Ref]bridge.Outbound{},
 			bound: map[bridge.Ref]bool{}, seen: map[bridge.Ref]bool{}}
 		for i := range 120 {
 			t.event(seed, i)
@@ -119,16 +119,16 @@ func (t *throw) dispatch() {
 			t.Fatalf("%v was closed, and comes again", o.Ref)
 		}
 		t.waits[side]--
-		t.hand[o.Ref] = o
+		t.handed[o.Ref] = o
 		return
 	}
 }
 
 func (t *throw) any() (ref bridge.Ref, ok bool) {
-	if len(t.hand) == 0 {
+	if len(t.handed) == 0 {
 		return ref, false
 	}
-	refs := slices.SortedFunc(maps.Keys(t.hand), func(a, b bridge.Ref) int {
+	refs := slices.SortedFunc(maps.Keys(t.handed), func(a, b bridge.Ref) int {
 		return int(a.Msg) - int(b.Msg) + int(a.Delivery) - int(b.Delivery)
 	})
 	return refs[t.rnd.IntN(len(refs))], true
@@ -137,11 +137,11 @@ func (t *throw) any() (ref bridge.Ref, ok bool) {
 // put takes a delivery out of the hand, for the journal has it again.
 func (t *throw) put(ref bridge.Ref) {
 	side := bridge.MQTT
-	if k := t.hand[ref].Kind; k == bridge.KindChat || k == bridge.KindRoom {
+	if k := t.handed[ref].Kind; k == bridge.KindChat || k == bridge.KindRoom {
 		side = bridge.XMPP
 	}
 	t.waits[side]++
-	delete(t.hand, ref)
+	delete(t.handed, ref)
 	delete(t.bound, ref)
 }
 
@@ -151,7 +151,7 @@ func (t *throw) end(ref bridge.Ref) {
 		err = bridge.Refuse("no", "no")
 	}
 	t.Settle(bridge.Result{Ref: ref, Err: err})
-	delete(t.hand, ref)
+	delete(t.handed, ref)
 	delete(t.bound, ref)
 	t.seen[ref] = true
 	t.gone = append(t.gone, ref)
@@ -169,7 +169,7 @@ func (t *throw) open() {
 // drain ends what is left.
 func (t *throw) drain() {
 	t.Helper()
-	for ref := range t.hand {
+	for ref := range t.handed {
 		t.end(ref)
 	}
 	for side := bridge.MQTT; side <= bridge.XMPP; side++ {
@@ -183,7 +183,7 @@ func (t *throw) drain() {
 				continue
 			}
 			t.waits[side]--
-			t.hand[o.Ref] = o
+			t.handed[o.Ref] = o
 			t.end(o.Ref)
 		}
 	}

@@ -26,10 +26,10 @@ func laterFailure(j *kit) {
 	not := stanza(direct(bridge.XMPP, "1003", "1002", "b"), "two\x00r2", false)
 	published := direct(bridge.MQTT, "1001", "1005", "c")
 	j.take(asked, not, published)
-	first, second := j.wantMail(bridge.MQTT, "1002", "").Ref, j.wantMail(bridge.MQTT, "1002", "").Ref
+	first, second := j.wantMessages(bridge.MQTT, "1002", "").Ref, j.wantMessages(bridge.MQTT, "1002", "").Ref
 	j.bury(first, "no", "nobody")
 	j.bury(second, "no", "nobody")
-	j.bury(j.wantMail(bridge.XMPP, "1005", "").Ref, "no", "nobody") // that sender has an inbox only
+	j.bury(j.wantMessages(bridge.XMPP, "1005", "").Ref, "no", "nobody") // that sender has an inbox only
 	j.wantError("one\x00r1", "no", "nobody")
 	j.wantError("two\x00r2", "no", "nobody")
 	for range 3 { // the inboxes hear of it as well
@@ -47,7 +47,7 @@ func laterFailure(j *kit) {
 func laterBounce(j *kit) {
 	r := stanza(circular("1001", "to all", "room@x", "1002"), "one\x00r1", true)
 	j.take(r)
-	copied, post := j.wantMail(bridge.MQTT, "1002", ""), j.wantMail(bridge.XMPP, "room@x", "")
+	copied, post := j.wantMessages(bridge.MQTT, "1002", ""), j.wantMessages(bridge.XMPP, "room@x", "")
 	j.settle(copied.Ref, post.Ref)
 	j.wantNotice("1001", "sent")
 	receipt := j.next(bridge.XMPP)

@@ -11,7 +11,7 @@ import (
 // SideRig is one wire with a far client at its other end. The far client is on the server all the time that the
 // server is up, by a way of its own that Cut and Refuse do not touch.
 type SideRig struct {
-	// New makes a Side on a journal. It is called for each life, with the same account and the same server.
+	// New makes a Side on a journal. It is called for each run, with the same account and the same server.
 	New func(journal bridge.SideJournal) (bridge.Side, error)
 	// Kind, From and To are of the deliveries that reach the far client. Near is the landline that the far client writes
 	// to, Far its own: they are what the bodies of the suite, direct envelopes, say.

@@ -29,7 +29,7 @@ func takesOnce(w *sideWorld) error {
 			return fmt.Errorf("a plain message was offered as %+v", in)
 		}
 	}
-	// What was acknowledged does not come again, to this life or the next.
+	// What was acknowledged does not come again, to this run or the next.
 	if err := w.restart(); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func deadDelivery(w *sideWorld) error {
 }
 
 // storm sends both ways while connections are cut or the process dies.
-func (w *sideWorld) storm(n, faults int, die bool) error {
+func (w *sideWorld) storm(n, faults int, kill bool) error {
 	if err := w.start(); err != nil {
 		return err
 	}
@@ -224,11 +224,11 @@ func (w *sideWorld) storm(n, faults int, die bool) error {
 		if err := w.up(true); err != nil { // a fault within a login may cost a counted duplicate
 			return err
 		}
-		if !die {
+		if !kill {
 			w.Cut()
 			continue
 		}
-		if err := w.die(); err != nil {
+		if err := w.kill(); err != nil {
 			return err
 		}
 		if err := w.start(); err != nil {

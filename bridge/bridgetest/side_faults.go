@@ -62,7 +62,7 @@ func sideDown(w *sideWorld) error {
 	if err := w.m.Await("the delivery is with Send", handed); err != nil {
 		return err
 	}
-	l := w.life
+	l := w.run
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	extra := bridge.Outbound{Ref: ref, Kind: w.Kind, From: w.From, To: w.To, Body: []byte(w.body("out", 0))}
@@ -81,7 +81,7 @@ func sideDown(w *sideWorld) error {
 	if err := w.up(false); err != nil {
 		return err
 	}
-	if err := w.life.Send(ctx, extra); !errors.Is(err, context.Canceled) && !errors.Is(err, bridge.ErrDown) {
+	if err := w.run.Send(ctx, extra); !errors.Is(err, context.Canceled) && !errors.Is(err, bridge.ErrDown) {
 		return fmt.Errorf("with an ended context Send said: %v", err)
 	}
 	w.Refuse(false)
@@ -157,7 +157,7 @@ func sideLeaves(w *sideWorld) error {
 	if err := w.up(true); err != nil {
 		return err
 	}
-	l := w.life
+	l := w.run
 	w.m.Hold(true)
 	w.add("out", 0, 40)
 	if err := w.m.Await("some deliveries are on their way", func(s Sum) bool { return s.Uncommitted >= 2 }); err != nil {
@@ -190,7 +190,7 @@ func sideLeaves(w *sideWorld) error {
 	if s.Deliveries[Bound] > 0 || s.Deliveries[Settled] == 0 {
 		return fmt.Errorf("left with %v", s.Deliveries)
 	}
-	if err := w.start(); err != nil { // the rest goes in the next life
+	if err := w.start(); err != nil { // the rest goes in the next run
 		return err
 	}
 	if err := w.m.Await("all closed", AllClosed); err != nil {

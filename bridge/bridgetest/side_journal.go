@@ -11,31 +11,31 @@ import (
 	"chatrelay/bridge"
 )
 
-// SideJournal is one life's view of a Memory: bridge.SideJournal, and bridge.Inlet for what the side hears.
+// SideJournal is one run's view of a Memory: bridge.SideJournal, and bridge.Inlet for what the side hears.
 type SideJournal struct {
-	m    *Memory
-	life int
+	m          *Memory
+	generation int
 
 	mu    sync.Mutex       // guards ended
 	ended map[uint64]error // generations that ended with an error
 }
 
-// SideJournal begins a life.
+// SideJournal begins a run.
 func (m *Memory) SideJournal() *SideJournal {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &SideJournal{m: m, life: m.life, ended: map[uint64]error{}}
+	return &SideJournal{m: m, generation: m.generation, ended: map[uint64]error{}}
 }
 
-// enqueue gives a ticket, once now has changed what needs no commit. The queue of a dead life goes nowhere.
+// enqueue gives a ticket, once now has changed what needs no commit. The queue of a dead run goes nowhere.
 func (d *SideJournal) enqueue(o sideOp, now func()) uint64 {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	if d.life != d.m.life {
+	if d.generation != d.m.generation {
 		return 1 << 62
 	}
 	d.m.ticket++
-	o.life, o.ticket = d.life, d.m.ticket
+	o.generation, o.ticket = d.generation, d.m.ticket
 	if now != nil {
 		now()
 	}
@@ -43,7 +43,7 @@ func (d *SideJournal) enqueue(o sideOp, now func()) uint64 {
 		d.m.due = time.Now().Add(d.m.delay)
 	}
 	d.m.queue = append(d.m.queue, o)
-	d.m.ring()
+	d.m.broadcast()
 	return o.ticket
 }
 
@@ -85,7 +85,7 @@ func (d *SideJournal) Bind(ref bridge.Ref, binding []byte) uint64 {
 func (d *SideJournal) Wait(ctx context.Context, ticket uint64) error {
 	for {
 		d.m.mu.Lock()
-		dead, ok, failed, changed := d.life != d.m.life, ticket <= d.m.done, d.m.failed[ticket], d.m.changed.Wait()
+		dead, ok, failed, changed := d.generation != d.m.generation, ticket <= d.m.done, d.m.failed[ticket], d.m.changed.Wait()
 		d.m.mu.Unlock()
 		switch {
 		case dead:
@@ -138,22 +138,22 @@ func (d *SideJournal) Unbind(refs ...bridge.Ref) {
 
 // Settle implements bridge.SideJournal.
 func (d *SideJournal) Settle(results ...bridge.Result) {
-	var mark uint64
+	var last uint64
 	d.enqueue(sideOp{apply: func() {
 		for _, r := range results {
 			if d.m.closes++; r.Unproven {
-				mark++
+				last++
 			}
 			if l := d.m.byRef[r.Ref]; !l.closed {
 				l.closed, l.err = true, r.Err
 				if r.Unproven && l.out.Kind.IsMessage() {
-					d.m.unproven = append(d.m.unproven, memoryUnproven{mark, len(l.out.Body)})
+					d.m.unproven = append(d.m.unproven, memoryUnproven{last, len(l.out.Body)})
 				}
 			}
 			d.m.write(r.State)
 		}
 	}}, func() {
-		mark = d.m.marks
+		last = d.m.marks
 		for _, r := range results {
 			if d.m.byRef[r.Ref].with = Settled; r.Unproven {
 				d.m.marks++
@@ -170,9 +170,9 @@ func (d *SideJournal) LastUnproven() uint64 {
 }
 
 // Confirm implements bridge.SideJournal.
-func (d *SideJournal) Confirm(_ bridge.SideID, mark uint64) {
+func (d *SideJournal) Confirm(_ bridge.SideID, last uint64) {
 	d.enqueue(sideOp{apply: func() {
-		for len(d.m.unproven) > 0 && d.m.unproven[0].mark <= mark {
+		for len(d.m.unproven) > 0 && d.m.unproven[0].n <= last {
 			d.m.unproven = d.m.unproven[1:]
 		}
 	}}, nil)
@@ -181,7 +181,7 @@ func (d *SideJournal) Confirm(_ bridge.SideID, mark uint64) {
 // BounceUnconfirmed implements bridge.SideJournal: it counts.
 func (d *SideJournal) BounceUnconfirmed(_ bridge.SideID, upTo uint64, longer int, _ *bridge.Refusal) {
 	d.enqueue(sideOp{apply: func() {
-		for len(d.m.unproven) > 0 && d.m.unproven[0].mark <= upTo {
+		for len(d.m.unproven) > 0 && d.m.unproven[0].n <= upTo {
 			if d.m.unproven[0].size > longer {
 				d.m.counts[bridge.Unconfirmed]++
 			}
@@ -269,14 +269,14 @@ func (d *SideJournal) sticky(in bridge.Inbound, verdict error) error {
 func (d *SideJournal) Next(ctx context.Context) (bridge.Outbound, error) {
 	for {
 		d.m.mu.Lock()
-		if d.life != d.m.life {
+		if d.generation != d.m.generation {
 			d.m.mu.Unlock()
 			return bridge.Outbound{}, errDead
 		}
 		for _, l := range d.m.deliveries {
 			if l.with == Waiting {
 				l.with = HandedOut
-				d.m.ring()
+				d.m.broadcast()
 				d.m.mu.Unlock()
 				return l.out, nil
 			}
@@ -294,7 +294,7 @@ func (d *SideJournal) Next(ctx context.Context) (bridge.Outbound, error) {
 // Release gives a delivery back that was handed out and not bound.
 func (d *SideJournal) Release(ref bridge.Ref) {
 	d.m.set(func() {
-		if l := d.m.byRef[ref]; d.life == d.m.life && l.with == HandedOut {
+		if l := d.m.byRef[ref]; d.generation == d.m.generation && l.with == HandedOut {
 			l.with = Waiting
 		}
 	})

@@ -15,20 +15,20 @@ import (
 )
 
 // Memory is a journal in memory for the tests of a side. What is enqueued becomes true at the next commit; Crash
-// loses what is not committed, as kill -9 does. Each life of a Side has a SideJournal of its own, dead after the crash.
+// loses what is not committed, as kill -9 does. Each run of a Side has a SideJournal of its own, dead after the crash.
 // It keeps the promises of bridge.SideJournal and bridge.Inlet, and nothing else of a journal: no keys, no notices.
 type Memory struct {
-	mu      sync.Mutex // guards all below
-	life    int
-	ticket  uint64 // newest given
-	done    uint64 // newest decided
-	failed  map[uint64]bool
-	queue   []sideOp
-	held    bool
-	sick    error
-	delay   time.Duration
-	due     time.Time // of the next commit
-	changed wait.Broadcast
+	mu         sync.Mutex // guards all below
+	generation int
+	ticket     uint64 // newest given
+	done       uint64 // newest decided
+	failed     map[uint64]bool
+	queue      []sideOp
+	held       bool
+	sick       error
+	delay      time.Duration
+	due        time.Time // of the next commit
+	changed    wait.Broadcast
 
 	deliveries []*memoryDelivery
 	byRef      map[bridge.Ref]*memoryDelivery
@@ -61,7 +61,7 @@ const (
 
 // memoryUnproven is a delivery that was closed as unproven and is not confirmed.
 type memoryUnproven struct {
-	mark uint64
+	n    uint64
 	size int
 }
 
@@ -93,11 +93,11 @@ func (l *memoryDelivery) state() DeliveryState {
 
 // sideOp is one thing in the queue.
 type sideOp struct {
-	life   int
-	ticket uint64
-	apply  func()
-	undo   func(error) (again bool) // nil: tried again
-	after  func()
+	generation int
+	ticket     uint64
+	apply      func()
+	undo       func(error) (again bool) // nil: tried again
+	after      func()
 }
 
 // NewMemory makes a journal that ends with the test.
@@ -158,7 +158,7 @@ func (m *Memory) decide(n int, sick error) (after []func()) {
 		}
 	}
 	m.queue = append(again, rest...)
-	m.ring()
+	m.broadcast()
 	return after
 }
 
@@ -177,7 +177,7 @@ func (m *Memory) Step(err error) bool {
 	return true
 }
 
-func (m *Memory) ring() {
+func (m *Memory) broadcast() {
 	m.changed.Wake()
 }
 
@@ -185,7 +185,7 @@ func (m *Memory) set(f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f()
-	m.ring()
+	m.broadcast()
 }
 
 // Hold stops all commits until it is called with false.
@@ -201,10 +201,10 @@ func (m *Memory) Delay(d time.Duration) { m.set(func() { m.delay = d }) }
 // mean what Inbound.Ack says. It is called with the journal locked. A nil function takes all.
 func (m *Memory) Judge(f func(bridge.Inbound) error) { m.set(func() { m.judge = f }) }
 
-// Crash ends a life: all its desks are dead, and what was not committed never was.
+// Crash ends a process: all its journals are dead, and what was not committed never was.
 func (m *Memory) Crash() {
 	m.set(func() {
-		m.life++
+		m.generation++
 		m.queue = nil
 		m.done = m.ticket
 		for _, l := range m.deliveries {

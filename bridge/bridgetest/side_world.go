@@ -15,12 +15,12 @@ import (
 // sideWorld is a case at work.
 type sideWorld struct {
 	SideRig
-	m    *Memory
-	life *sideLife
+	m   *Memory
+	run *sideRun
 }
 
 // sideLife is one run of a Side, with a dispatcher.
-type sideLife struct {
+type sideRun struct {
 	bridge.Side
 	journal *SideJournal
 	cancel  context.CancelFunc // ends Run; the dispatcher goes on until it has returned
@@ -29,7 +29,7 @@ type sideLife struct {
 	err     error // of Run; read after ran
 }
 
-// start begins a life.
+// start begins a run.
 func (w *sideWorld) start() error {
 	d := w.m.SideJournal()
 	s, err := w.New(d)
@@ -38,20 +38,20 @@ func (w *sideWorld) start() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	dispatching, end := context.WithCancel(context.Background())
-	l := &sideLife{Side: s, journal: d, cancel: cancel, ran: make(chan struct{}), done: make(chan struct{})}
+	l := &sideRun{Side: s, journal: d, cancel: cancel, ran: make(chan struct{}), done: make(chan struct{})}
 	go func() { defer close(l.ran); defer end(); l.err = s.Run(ctx, d) }() // stop waits for both
 	go func() { defer close(l.done); d.Dispatch(dispatching, s); <-l.ran }()
-	w.life = l
+	w.run = l
 	return nil
 }
 
-// stop ends a life and tells what Run said.
+// stop ends a run and tells what Run said.
 func (w *sideWorld) stop() error {
-	if w.life == nil {
+	if w.run == nil {
 		return nil
 	}
-	l := w.life
-	w.life = nil
+	l := w.run
+	w.run = nil
 	l.cancel()
 	select {
 	case <-l.done:
@@ -67,7 +67,7 @@ func (w *sideWorld) stop() error {
 	return nil
 }
 
-// restart ends a life in good order and waits for the next one's login: what ejabberd stores while a login empties
+// restart ends a run in good order and waits for the next one's login: what ejabberd stores while a login empties
 // its store it may lose (docs/GUARANTEES.md).
 func (w *sideWorld) restart() error {
 	if err := w.stop(); err != nil {
@@ -79,8 +79,8 @@ func (w *sideWorld) restart() error {
 	return w.up(true)
 }
 
-// die ends a life as kill -9 does: what it would still write or store goes nowhere.
-func (w *sideWorld) die() error {
+// kill ends a run as kill -9 does: what it would still write or store goes nowhere.
+func (w *sideWorld) kill() error {
 	w.Refuse(true)
 	w.m.Crash()
 	w.Cut()
@@ -92,7 +92,7 @@ func (w *sideWorld) die() error {
 // up waits until the side says that it is, or is not.
 func (w *sideWorld) up(want bool) error {
 	return poll(w.m.waitLimit(), fmt.Sprintf("Up never says %v", want), func() bool {
-		up, why := w.life.Up()
+		up, why := w.run.Up()
 		return up == want && (up || why != "")
 	})
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // said runs the binary's front and returns what it wrote to standard output.
-func said(t *testing.T, args ...string) (code int, out string) {
+func runMain(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -51,7 +51,7 @@ func TestHelp(t *testing.T) {
 		"journal drop -h":   "-older",
 		"journal requeue -": "",
 	} {
-		code, out := said(t, strings.Fields(line)...)
+		code, out := runMain(t, strings.Fields(line)...)
 		if want == "" {
 			if code == 0 {
 				t.Errorf("%s: exit code 0", line)
@@ -62,7 +62,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("chatrelay %s: exit code %d, want 0 and %q; it says\n%s", line, code, want, out)
 		}
 	}
-	if code, out := said(t, "nonsense"); code != 2 || out != "" {
+	if code, out := runMain(t, "nonsense"); code != 2 || out != "" {
 		t.Errorf("an unknown command: exit code %d, %q", code, out)
 	}
 }

@@ -63,11 +63,11 @@ func prepared(t *testing.T) (keys string, setup func(args ...string) (string, er
 	setup = func(args ...string) (string, error) {
 		cmd := exec.Command("sh", append([]string{"servers/setup"}, args...)...)
 		cmd.Env = append(os.Environ(), "KEYS="+keys, "AUTHORITY="+filepath.Join(top, "authority"), "CONFIG="+config, "DOMAIN=chat.example.org")
-		said, err := cmd.CombinedOutput()
-		return string(said), err
+		output, err := cmd.CombinedOutput()
+		return string(output), err
 	}
-	if said, err := setup(); err != nil || !strings.HasSuffix(said, "ready\n") {
-		t.Fatalf("%v\n%s", err, said)
+	if output, err := setup(); err != nil || !strings.HasSuffix(output, "ready\n") {
+		t.Fatalf("%v\n%s", err, output)
 	}
 	return keys, setup
 }
@@ -108,14 +108,14 @@ func setUpOnce(t *testing.T, keys string, setup func(...string) (string, error))
 		t.Errorf("the authority's key is where everybody reads: %q, %v", found, err)
 	}
 	before := []string{read("mqtt-password"), read("xmpp-password"), read("http-token"), read("server.crt")}
-	if said, err := setup(); err != nil {
-		t.Fatalf("a second time: %v\n%s", err, said)
+	if output, err := setup(); err != nil {
+		t.Fatalf("a second time: %v\n%s", err, output)
 	}
 	if after := []string{read("mqtt-password"), read("xmpp-password"), read("http-token"), read("server.crt")}; !slices.Equal(before, after) {
 		t.Error("a second start makes new secrets")
 	}
-	if said, err := setup("user", "1001", "secret one"); err != nil {
-		t.Errorf("%v\n%s", err, said)
+	if output, err := setup("user", "1001", "secret one"); err != nil {
+		t.Errorf("%v\n%s", err, output)
 	}
 	if got := read("mosquitto-passwords"); strings.Count(got, "chatrelay:$") != 1 || strings.Count(got, "1001:$") != 1 {
 		t.Errorf("the broker knows\n%s", got)
@@ -126,8 +126,8 @@ func setUpOnce(t *testing.T, keys string, setup func(...string) (string, error))
 		}
 	}
 	for _, bad := range [][]string{{"user", "a/b", "x"}, {"user", "#", "x"}, {"user", "receiver", "x"}, {"user", "1002"}, {"nonsense"}} {
-		if said, err := setup(bad...); err == nil {
-			t.Errorf("%q: %s", bad, said)
+		if output, err := setup(bad...); err == nil {
+			t.Errorf("%q: %s", bad, output)
 		}
 	}
 }

@@ -20,8 +20,8 @@ import (
 // environment of compose.yaml. One message goes each way. 1001 is there already.
 func live(t *testing.T, keys string, setup func(...string) (string, error)) {
 	top := filepath.Dir(keys)
-	if said, err := setup("user", "1002", "secret2"); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if output, err := setup("user", "1002", "secret2"); err != nil {
+		t.Fatalf("%v\n%s", err, output)
 	}
 	mqtt, xmpp := servers.FreeAddr(t), servers.FreeAddr(t)
 	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
@@ -59,8 +59,8 @@ func live(t *testing.T, keys string, setup func(...string) (string, error)) {
 		return exec.Command(command, append([]string{"-h", "localhost", "-p", port(mqtt), "--cafile", filepath.Join(keys, "ca.crt"), "-u", user, "-P", password}, more...)...)
 	}
 	phone := []string{"-t", "/chat/1002", "-q", "1", "-i", "phone", "-c"} // the broker keeps what comes before it listens
-	if said, err := atBroker("mosquitto_sub", "1002", "secret2", append(phone, "-E")...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if output, err := atBroker("mosquitto_sub", "1002", "secret2", append(phone, "-E")...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
 	}
 	inbox := started(t, atBroker("mosquitto_sub", "1002", "secret2", phone...))
 	person := func(more ...string) *exec.Cmd {
@@ -68,15 +68,15 @@ func live(t *testing.T, keys string, setup func(...string) (string, error)) {
 	}
 	ear := started(t, person("-l")) // what comes before is kept, too
 	// Devices may only read (servers/acl): a backend writes for them, with the relay's own login.
-	if said, err := atBroker("mosquitto_pub", "chatrelay", strings.TrimSpace(string(password)), "-i", "backend", "-q", "2", "-t", "/chat/1001",
+	if output, err := atBroker("mosquitto_pub", "chatrelay", strings.TrimSpace(string(password)), "-i", "backend", "-q", "2", "-t", "/chat/1001",
 		"-m", `{"from": "1002", "content": "Hi Anna!", "id": "m1"}`).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+		t.Fatalf("%v\n%s", err, output)
 	}
 	hears(t, ear, "Hi Anna!")
 	hello := person("receiver@chat.example.org")
 	hello.Stdin = strings.NewReader(`{"from": "1001", "to": "1002", "content": "Hi Ben!", "id": "x1"}`)
-	if said, err := hello.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if output, err := hello.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
 	}
 	hears(t, inbox, "Hi Ben!")
 }

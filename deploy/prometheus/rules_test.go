@@ -21,8 +21,8 @@ const (
 
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	if said, err := exec.Command("promtool", args...).CombinedOutput(); err != nil {
-		t.Fatalf("promtool %s: %v\n%s", strings.Join(args, " "), err, said)
+	if output, err := exec.Command("promtool", args...).CombinedOutput(); err != nil {
+		t.Fatalf("promtool %s: %v\n%s", strings.Join(args, " "), err, output)
 	}
 }
 

@@ -127,7 +127,7 @@ func TestCheckGroups(t *testing.T) {
 	}
 }
 
-func TestFragile(t *testing.T) {
+func TestStorageWarning(t *testing.T) {
 	if storageWarning("memory") == "" {
 		t.Error("memory was not said to be memory")
 	}

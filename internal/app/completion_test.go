@@ -52,12 +52,12 @@ func TestCompletion(t *testing.T) {
 			args := command(line)
 			cmd := exec.Command(args[0], args[1:]...)
 			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CACHE_HOME="+dir)
-			said, err := cmd.CombinedOutput()
-			if err != nil && strings.Contains(string(said), "rror") {
-				t.Fatalf("%s: %v\n%s", shell, err, said)
+			output, err := cmd.CombinedOutput()
+			if err != nil && strings.Contains(string(output), "rror") {
+				t.Fatalf("%s: %v\n%s", shell, err, output)
 			}
 			var got []string
-			for l := range strings.Lines(string(said)) {
+			for l := range strings.Lines(string(output)) {
 				word, _, _ := strings.Cut(strings.TrimSpace(l), "\t")
 				got = append(got, word)
 			}

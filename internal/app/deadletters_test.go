@@ -13,7 +13,7 @@ import (
 )
 
 // What somebody does with dead letters, one or many, is a station of each.
-func TestByHandIsTraced(t *testing.T) {
+func TestRequeueIsTraced(t *testing.T) {
 	dir, traces := t.TempDir(), t.TempDir()
 	refs := buried(t, dir, "a", "b", "c", "d", "e", "f")
 	j, err := journal.Open(t.Context(), journal.Options{Dir: dir, Log: zerolog.Nop()})

@@ -36,7 +36,7 @@ func (d *diary) worker(name string, drain time.Duration) part {
 
 var errBroken = errors.New("broken")
 
-func TestLife(t *testing.T) {
+func TestGroup(t *testing.T) {
 	const second = time.Second
 	broken := func(after time.Duration) part {
 		return part{"broken", func(ctx context.Context) error {

@@ -74,7 +74,7 @@ func TestJournalLooks(t *testing.T) {
 	}
 }
 
-func TestJournalChangesAStoppedBook(t *testing.T) {
+func TestJournalChangesAStoppedJournal(t *testing.T) {
 	dir := t.TempDir()
 	refs := buried(t, dir, "a", "b", "c")
 	if out, err := command(dir, nobody, "requeue", refs[0].String()); err != nil || out != "requeue: 1\n" {

@@ -25,14 +25,14 @@ func TestManual(t *testing.T) {
 	format := func(args ...string) string {
 		cmd := exec.Command("groff", append([]string{"-man", "-Kutf8"}, args...)...)
 		cmd.Stdin = strings.NewReader(page)
-		said, err := cmd.CombinedOutput()
+		output, err := cmd.CombinedOutput()
 		if err != nil {
-			t.Fatalf("groff: %v\n%s", err, said)
+			t.Fatalf("groff: %v\n%s", err, output)
 		}
-		return string(said)
+		return string(output)
 	}
-	if said := format("-ww", "-z"); said != "" {
-		t.Errorf("groff warns: %s", said)
+	if output := format("-ww", "-z"); output != "" {
+		t.Errorf("groff warns: %s", output)
 	}
 	shown := format("-Tutf8", "-P-cbou", "-rLL=200n", "-rHY=0")
 	for _, want := range []string{"chatrelay v1.2.3-rc.1", "chatrelay check [-json]", "requeue -older AGE", "exit code  0 all is well", `{"severity": …`} {

@@ -93,7 +93,7 @@ func TestMaxPending(t *testing.T) {
 }
 
 // Whoever opens the journal has the limit: a requeue without a relay must not leave more than the relay can start with.
-func TestBookHasTheLimit(t *testing.T) {
+func TestJournalHasTheLimit(t *testing.T) {
 	was := debug.SetMemoryLimit(64 << 20)
 	t.Cleanup(func() { debug.SetMemoryLimit(was) })
 	t.Setenv("GOMEMLIMIT", "64MiB")

@@ -252,7 +252,7 @@ func mqttConfig(c *configs.Config, files func() *configs.Files, log zerolog.Logg
 func xmppConfig(c *configs.Config, files func() *configs.Files, version string, log zerolog.Logger) (xmppside.Config, error) {
 	landline, err := c.Messages.Landline()
 	return xmppside.Config{
-		Component: c.XMPP.Component(), Talk: xmppside.Talk{Texts: c.XMPP.Text(), Rooms: c.AllRoomTalk(), Presence: c.MQTT.Presence != "", Received: c.Messages.Notices.Received, Read: c.Messages.Notices.Read}, JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.Security(), Roots: func() *x509.CertPool { return files().XMPPRoots },
+		Component: c.XMPP.Component(), Clients: xmppside.Clients{Texts: c.XMPP.Text(), Rooms: c.AllRoomTalk(), Presence: c.MQTT.Presence != "", Received: c.Messages.Notices.Received, Read: c.Messages.Notices.Read}, JID: c.XMPP.JID, Password: c.XMPP.Secret(), Addr: c.XMPP.Addr, TLS: c.XMPP.Security(), Roots: func() *x509.CertPool { return files().XMPPRoots },
 		UserDomain: c.XMPP.Domain(), Resource: c.XMPP.Resource, Nick: c.XMPP.Nick,
 		Rooms: slices.Sorted(maps.Keys(c.Groups)), Identity: c.Identity, Trusted: c.Messages.Trusted, Landline: landline,
 		MaxMessage: int(c.Messages.MaxMessage), Version: version, Drain: c.Process.Drain, Log: log,

@@ -166,8 +166,8 @@ func fill(t *testing.T, address string) {
 }
 
 // connect keeps its connection until ctx ends; it says who it was, and what went wrong.
-func connect(ctx context.Context, name, address string, how func(context.Context, string, string) (net.Conn, error)) string {
-	conn, err := how(ctx, "tcp", address)
+func connect(ctx context.Context, name, address string, connectTo func(context.Context, string, string) (net.Conn, error)) string {
+	conn, err := connectTo(ctx, "tcp", address)
 	if err != nil {
 		return name + ": " + err.Error()
 	}

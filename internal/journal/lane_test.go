@@ -61,7 +61,7 @@ func TestPauseOutlivesItsLane(t *testing.T) {
 	}
 }
 
-// TestRest: a delivery that was not tried is first in its lane again, soon, and nothing is written of it.
+// TestReleaseAfter: a delivery that was not tried is first in its lane again, soon, and nothing is written of it.
 func TestReleaseAfter(t *testing.T) {
 	c := &steppable{clock: newClock()}
 	o := options("memory")

@@ -48,7 +48,7 @@ func TestWithoutSession(t *testing.T) {
 // Nothing follows DISCONNECT (MQTT-3.14.4-1), and the journal is told of nothing that does not leave.
 func TestBehindDisconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f, _ := begun(t, j)
 		done := make(chan struct{})
 		go func() { defer close(done); c.Disconnect(Parting{Why: errTest, Linger: time.Second}) }()

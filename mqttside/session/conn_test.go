@@ -34,7 +34,7 @@ func TestBarrier(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				j := newMemory()
+				j := newFakeJournal()
 				c, f := logIn(t, &user{}, false)
 				New(j).Resume(c, StateGone, false, 0)
 				j.hold(true) // all is in line before anything is decided
@@ -77,7 +77,7 @@ func TestBarrier(t *testing.T) {
 // TestBarrierInTime: a commit that does not come ends the connection: pings would wait behind it.
 func TestBarrierInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		c, f := logIn(t, &user{}, false)
 		New(j).Resume(c, StateGone, false, 0)
 		j.hold(true)

@@ -14,7 +14,7 @@ import (
 )
 
 // memory is a Journal that commits when it is told to.
-type memory struct {
+type fakeJournal struct {
 	mu      sync.Mutex // guards all below
 	ticket  uint64
 	held    bool
@@ -26,11 +26,11 @@ type memory struct {
 	changed chan struct{}
 }
 
-func newMemory() *memory {
-	return &memory{failed: map[uint64]error{}, bound: map[any][]byte{}, rows: map[string][]byte{}, changed: make(chan struct{})}
+func newFakeJournal() *fakeJournal {
+	return &fakeJournal{failed: map[uint64]error{}, bound: map[any][]byte{}, rows: map[string][]byte{}, changed: make(chan struct{})}
 }
 
-func (m *memory) Bind(tag any, binding []byte) uint64 {
+func (m *fakeJournal) Bind(tag any, binding []byte) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.bound[tag] = binding
@@ -39,14 +39,14 @@ func (m *memory) Bind(tag any, binding []byte) uint64 {
 	return m.ticket
 }
 
-func (m *memory) Unbind(tag any) {
+func (m *fakeJournal) Unbind(tag any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.bound, tag)
 	m.unbound = append(m.unbound, tag)
 }
 
-func (m *memory) Save(rows ...Row) uint64 {
+func (m *fakeJournal) Save(rows ...Row) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -58,7 +58,7 @@ func (m *memory) Save(rows ...Row) uint64 {
 	return m.ticket
 }
 
-func (m *memory) Wait(ctx context.Context, ticket uint64) error {
+func (m *fakeJournal) Wait(ctx context.Context, ticket uint64) error {
 	for {
 		m.mu.Lock()
 		held, err, changed := m.held, m.failed[ticket], m.changed
@@ -75,7 +75,7 @@ func (m *memory) Wait(ctx context.Context, ticket uint64) error {
 }
 
 // hold keeps all from being committed, until it does not.
-func (m *memory) hold(on bool) {
+func (m *fakeJournal) hold(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.held = on
@@ -84,7 +84,7 @@ func (m *memory) hold(on bool) {
 }
 
 // fail lets the commit of a ticket fail.
-func (m *memory) fail(ticket uint64, err error) {
+func (m *fakeJournal) fail(ticket uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failed[ticket] = err

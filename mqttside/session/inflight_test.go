@@ -8,7 +8,7 @@ import (
 // TestRepeatable: what may come twice has its place beside the others at QoS 1, and its release is not worth a commit.
 func TestRepeatable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f, _ := begun(t, j)
 		for n := byte(1); n <= 2; n++ {
 			m := message(int(n), n)
@@ -31,7 +31,7 @@ func TestRepeatable(t *testing.T) {
 // TestReleasedIDs: the PUBCOMP of a message that the journal has waits until its packet id is forgotten there.
 func TestReleasedIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f, u := begun(t, j)
 		f.publishes(Publish{Topic: "t", QoS: 2, PacketID: 7})
 		synctest.Wait()
@@ -55,7 +55,7 @@ func TestReleasedIDs(t *testing.T) {
 // TestPacketIDs go round, and pass over those that are taken.
 func TestPacketIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, c, f, _ := begun(t, newMemory())
+		s, c, f, _ := begun(t, newFakeJournal())
 		s.last = firstRequest - 2
 		for n, id := range []uint16{firstRequest - 1, 1, 2} {
 			s.Send(c, message(n, 2))
@@ -78,7 +78,7 @@ func TestPacketIDs(t *testing.T) {
 // TestOldest is what may be to blame for the end of a connection.
 func TestOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, c, f, _ := begun(t, newMemory())
+		s, c, f, _ := begun(t, newFakeJournal())
 		isOne := func(m Message) bool { return m.Tag == 1 }
 		if _, ok := s.Oldest(); ok {
 			t.Error("there is none")
@@ -103,7 +103,7 @@ func TestOldest(t *testing.T) {
 // TestWithdraw: what was not acknowledged in any way can be taken out between connections, and is not resumed.
 func TestWithdraw(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f := begunWithThree(t, j)
 		f.acks(kindPubrec, 1)
 		f.wants(want{1, kindPubrel})

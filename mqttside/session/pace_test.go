@@ -31,7 +31,7 @@ func TestSilentBehindLong(t *testing.T) {
 }
 
 func silentBehindLong(t *testing.T, size int, answered []time.Duration, last bool, within time.Duration) {
-	s, c, f, _ := begun(t, newMemory())
+	s, c, f, _ := begun(t, newFakeJournal())
 	send := func(id uint16) {
 		m := message(int(id), 1)
 		m.Payload = make([]byte, size)
@@ -70,7 +70,7 @@ func silentBehindLong(t *testing.T, size int, answered []time.Duration, last boo
 // TestSilentBehindProbe: nothing answers a long PUBLISH of QoS 0; the answer to the ping behind it ends the allowance.
 func TestSilentBehindProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, c, f, _ := begun(t, newMemory())
+		_, c, f, _ := begun(t, newFakeJournal())
 		if err := c.Publish("p", make([]byte, 200<<10), false); err != nil {
 			t.Fatal(err)
 		}

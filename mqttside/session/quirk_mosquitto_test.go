@@ -56,7 +56,7 @@ func TestAckOrder(t *testing.T) {
 func TestEndsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &user{}
-		s := New(newMemory())
+		s := New(newFakeJournal())
 		s.Renew(NewID())
 		c, f := logIn(t, u, false)
 		s.Resume(c, StateGone, false, 0)

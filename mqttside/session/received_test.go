@@ -16,7 +16,7 @@ func arrived(id uint16, dup bool, qos byte, payload string) *Publish {
 }
 
 func TestReceivedIDs(t *testing.T) {
-	j, id := newMemory(), NewID()
+	j, id := newFakeJournal(), NewID()
 	r := newReceived(j, id, nil)
 	if digest("ta", []byte("b")) == digest("t", []byte("ab")) {
 		t.Error("topic and payload run together")
@@ -64,7 +64,7 @@ func TestReceivedIDs(t *testing.T) {
 // TestReceivedExpire: the id of a QoS 1 message lives until its connection's redeliveries are over: later an equal message
 // may come on its id, be cut off, and be redelivered.
 func TestReceivedExpire(t *testing.T) {
-	r := newReceived(newMemory(), NewID(), nil)
+	r := newReceived(newFakeJournal(), NewID(), nil)
 	for id, qos := range map[uint16]byte{1: 1, 2: 1, 3: 2} {
 		x, _ := r.Open(1, arrived(id, false, qos, "ok"))
 		r.Close(id, x, nil)
@@ -88,7 +88,7 @@ func TestReceivedExpire(t *testing.T) {
 
 // TestStaleRowsGo: rows of a session that is gone do not stay in the journal for ever; what is no row is let be.
 func TestStaleRowsGo(t *testing.T) {
-	j, id, gone := newMemory(), NewID(), NewID()
+	j, id, gone := newFakeJournal(), NewID(), NewID()
 	_, rows := newReceived(j, id, nil).Open(1, arrived(7, false, 2, "a"))
 	old := Row{Key: rowKey(8), Value: append(append(gone[:], 2), make([]byte, 16)...)}
 	j.Save(append(rows, old, Row{Key: "in.x", Value: []byte{1}}, Row{Key: "session", Value: id[:]})...)

@@ -22,7 +22,7 @@ type far5 struct {
 // logIn5 logs in over a pipe, and starts. props are those of the CONNACK.
 func logIn5(t *testing.T, s *Session, u *user, props string) (*Conn, *far5) {
 	t.Helper()
-	c, f := greet5(t, u, props)
+	c, f := connect5(t, u, props)
 	s.Renew(NewID())
 	s.Resume(c, StateGone, false, 0)
 	c.Start()
@@ -30,7 +30,7 @@ func logIn5(t *testing.T, s *Session, u *user, props string) (*Conn, *far5) {
 }
 
 // greet5 logs in over a pipe.
-func greet5(t *testing.T, u *user, props string) (*Conn, *far5) {
+func connect5(t *testing.T, u *user, props string) (*Conn, *far5) {
 	t.Helper()
 	near, end := net.Pipe()
 	f := &far5{t, end, input{bufio.NewReader(end), codec5{}, 0}}
@@ -104,7 +104,7 @@ func TestRefusedPublish(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, u := New(newMemory()), &user{}
+				s, u := New(newFakeJournal()), &user{}
 				c, f := logIn5(t, s, u, "")
 				s.Send(c, message(7, tc.qos))
 				f.wants(want{1, kindPublish})
@@ -131,7 +131,7 @@ func TestRefusedPublish(t *testing.T) {
 // TestServerDisconnect: by MQTT 5 a broker says why it ends a connection.
 func TestServerDisconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, f := logIn5(t, New(newMemory()), &user{}, "")
+		c, f := logIn5(t, New(newFakeJournal()), &user{}, "")
 		f.says("\xe0\x08\x8e\x06\x1f\x00\x03why")
 		<-c.Closed()
 		var e Ended
@@ -145,7 +145,7 @@ func TestServerDisconnect(t *testing.T) {
 // TestServerKeepAlive: the broker may want a sign of life more often (MQTT 5, 3.2.2.3.14).
 func TestServerKeepAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, f := logIn5(t, New(newMemory()), &user{}, "\x13\x00\x02\x21\x00\x07")
+		c, f := logIn5(t, New(newFakeJournal()), &user{}, "\x13\x00\x02\x21\x00\x07")
 		began := time.Now()
 		f.wants(want{0, kindPingreq})
 		if took := time.Since(began); took > 2*time.Second+checkEvery || c.Limits.Receive != 7 {
@@ -158,7 +158,7 @@ func TestServerKeepAlive(t *testing.T) {
 // TestFewerPlaces: a broker that takes fewer at once than were in flight gets no more than that, in order.
 func TestFewerPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, u := New(newMemory()), &user{}
+		s, u := New(newFakeJournal()), &user{}
 		c, f := logIn5(t, s, u, "")
 		for n := 1; n <= 5; n++ {
 			s.Send(c, message(n, 2))
@@ -168,7 +168,7 @@ func TestFewerPlaces(t *testing.T) {
 		f.wants(want{2, kindPubrel})
 		f.leave(c)
 
-		c2, f2 := greet5(t, u, "")
+		c2, f2 := connect5(t, u, "")
 		s.Resume(c2, StatePresent, false, 2)
 		c2.Start()
 		f2.wants(want{1, kindPublish}, want{2, kindPubrel})
@@ -221,13 +221,13 @@ func TestInUse(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, u := New(newMemory()), &user{}
+				s, u := New(newFakeJournal()), &user{}
 				c, f := logIn5(t, s, u, "")
 				s.Send(c, message(7, tc.qos))
 				f.wants(want{1, kindPublish})
 				if tc.sent {
 					f.leave(c)
-					c, f = greet5(t, u, "")
+					c, f = connect5(t, u, "")
 					s.Resume(c, tc.state, false, 10)
 					c.Start()
 					f.wants(want{1, kindPublish})
@@ -249,7 +249,7 @@ func TestInUse(t *testing.T) {
 				}
 				f.leave(c)
 				for first := range 2 { // what is in use then is this message's own
-					c, f = greet5(t, u, "")
+					c, f = connect5(t, u, "")
 					if maybe := s.Resume(c, StatePresent, false, 10); maybe != 1-first && tc.qos == 2 {
 						t.Errorf("resumed: %d may be doubled", maybe)
 					}
@@ -266,7 +266,7 @@ func TestInUse(t *testing.T) {
 // (MQTT-3.3.1-1).
 func TestFirstDup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
+		m := newFakeJournal()
 		s, u := New(m), &user{}
 		c, f := logIn5(t, s, u, "")
 		m.hold(true)
@@ -275,7 +275,7 @@ func TestFirstDup(t *testing.T) {
 		f.leave(c)
 		m.hold(false)
 		for _, dup := range []bool{false, true} {
-			c, f = greet5(t, u, "")
+			c, f = connect5(t, u, "")
 			s.Resume(c, StatePresent, false, 10)
 			c.Start()
 			if p, err := f.in.next(); err != nil || p.kind != kindPublish || p.Dup != dup {

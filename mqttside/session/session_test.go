@@ -10,7 +10,7 @@ import (
 )
 
 // begun is a session with a name, on its first connection.
-func begun(t *testing.T, j *memory) (*Session, *Conn, *far, *user) {
+func begun(t *testing.T, j *fakeJournal) (*Session, *Conn, *far, *user) {
 	t.Helper()
 	s, u := New(j), &user{}
 	s.Renew(NewID())
@@ -21,7 +21,7 @@ func begun(t *testing.T, j *memory) (*Session, *Conn, *far, *user) {
 }
 
 // begunWithThree is a session that has published 1 to 3 at QoS 2 and heard nothing of them.
-func begunWithThree(t *testing.T, j *memory) (*Session, *Conn, *far) {
+func begunWithThree(t *testing.T, j *fakeJournal) (*Session, *Conn, *far) {
 	t.Helper()
 	s, c, f, _ := begun(t, j)
 	for n := 1; n <= 3; n++ {
@@ -47,7 +47,7 @@ func again(t *testing.T, s *Session, old *Conn, oldFar *far, state State) (*Conn
 // PUBACK or PUBCOMP.
 func TestHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f, u := begun(t, j)
 		j.hold(true)
 		if !s.Send(c, message(1, 2)) {
@@ -92,12 +92,12 @@ func TestHandshakes(t *testing.T) {
 	})
 }
 
-// TestOutOfTurn: an answer that does not fit ends the connection.
-func TestOutOfTurn(t *testing.T) {
+// TestOutOfOrder: an answer that does not fit ends the connection.
+func TestOutOfOrder(t *testing.T) {
 	for name, kinds := range map[string][]byte{"PUBCOMP to PUBLISH": {kindPubcomp}, "PUBACK after PUBREC": {kindPubrec, kindPuback}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, c, f, u := begun(t, newMemory())
+				s, c, f, u := begun(t, newFakeJournal())
 				s.Send(c, message(1, 2))
 				f.wants(want{1, kindPublish})
 				for _, k := range kinds {
@@ -120,7 +120,7 @@ func TestOutOfTurn(t *testing.T) {
 // never published again.
 func TestResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, c, f, _ := begun(t, newMemory())
+		s, c, f, _ := begun(t, newFakeJournal())
 		for n := 1; n <= 4; n++ {
 			s.Send(c, message(n, byte(2-n%2)))
 			f.wants(want{uint16(n), kindPublish})
@@ -159,7 +159,7 @@ func TestGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				j := newMemory()
+				j := newFakeJournal()
 				s, c, f, _ := begun(t, j)
 				s.Send(c, message(1, 2))
 				s.Send(c, message(2, 2))
@@ -188,7 +188,7 @@ func TestGone(t *testing.T) {
 // TestNewProcess resumes what a journal remembers.
 func TestNewProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f := begunWithThree(t, j)
 		f.acks(kindPubrec, 2)
 		f.wants(want{2, kindPubrel})
@@ -221,7 +221,7 @@ func TestNewProcess(t *testing.T) {
 // TestLower resumes at QoS 1 where the broker has no QoS 2.
 func TestLower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, c, f, _ := begun(t, newMemory())
+		s, c, f, _ := begun(t, newFakeJournal())
 		s.Send(c, message(1, 2))
 		f.wants(want{1, kindPublish})
 		f.acks(kindPubrec, 1)
@@ -243,7 +243,7 @@ func TestLower(t *testing.T) {
 // TestCommitFails: what was not written goes back to the user, and all behind it; what was is resumed.
 func TestCommitFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f, _ := begun(t, j)
 		s.Send(c, message(1, 2))
 		f.wants(want{1, kindPublish})
@@ -272,7 +272,7 @@ func TestCommitFails(t *testing.T) {
 // TestCutBeforeCommit: a binding whose commit fails after its connection has ended is not resumed.
 func TestCutBeforeCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f, _ := begun(t, j)
 		j.hold(true)
 		s.Send(c, message(1, 2))
@@ -292,7 +292,7 @@ func TestCutBeforeCommit(t *testing.T) {
 // TestNotYetCommitted: what was bound on a connection that has ended leaves over the next one once it is committed.
 func TestNotYetCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newMemory()
+		j := newFakeJournal()
 		s, c, f, _ := begun(t, j)
 		j.hold(true)
 		s.Send(c, message(1, 2))
@@ -307,7 +307,7 @@ func TestNotYetCommitted(t *testing.T) {
 // TestTakenOver: once the session is on a new connection an old one takes nothing, and what it says does not count.
 func TestTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, c, f, u := begun(t, newMemory())
+		s, c, f, u := begun(t, newFakeJournal())
 		s.Send(c, message(1, 1))
 		f.wants(want{1, kindPublish})
 		c2, f2 := logIn(t, &user{}, true)

@@ -127,7 +127,7 @@ func (p prometheus) firing() ([]string, error) {
 	if err := p.ask("query?query=up==1", &up); err != nil || len(up.Data.Result) != 1 {
 		return nil, fmt.Errorf("the relay was not scraped: %v", err)
 	}
-	var told struct {
+	var news struct {
 		Data struct {
 			Alerts []struct {
 				Labels map[string]string
@@ -135,9 +135,9 @@ func (p prometheus) firing() ([]string, error) {
 			}
 		}
 	}
-	err := p.ask("alerts", &told)
+	err := p.ask("alerts", &news)
 	names := []string{}
-	for _, a := range told.Data.Alerts {
+	for _, a := range news.Data.Alerts {
 		if a.State == "firing" && a.Labels["alertname"] != "ChatrelaySlow" {
 			names = append(names, a.Labels["alertname"])
 		}

@@ -28,7 +28,7 @@ const (
 type news struct {
 	mu      sync.Mutex // guards both
 	arrived map[string]int
-	told    map[string][]string
+	notices map[string][]string
 }
 
 func (n *news) HearMQTT(_ string, payload []byte) {
@@ -39,7 +39,7 @@ func (n *news) HearMQTT(_ string, payload []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if e.Notice() {
-		n.told[label(e.About())] = append(n.told[label(e.About())], e.Status)
+		n.notices[label(e.About())] = append(n.notices[label(e.About())], e.Status)
 		return
 	}
 	n.arrived[label(e.Content)]++
@@ -50,9 +50,9 @@ func (n *news) HearXMPP(_ string, s clients.Stanza) {
 	defer n.mu.Unlock()
 	switch {
 	case s.Type == "error":
-		n.told[s.ID] = append(n.told[s.ID], "error")
+		n.notices[s.ID] = append(n.notices[s.ID], "error")
 	case s.Received != "":
-		n.told[s.Received] = append(n.told[s.Received], "sent")
+		n.notices[s.Received] = append(n.notices[s.Received], "sent")
 	}
 }
 
@@ -63,11 +63,11 @@ func label(content string) string {
 }
 
 // count tells how many of the messages are so.
-func (n *news) count(ids []string, is func(arrived int, told []string) bool) (k int) {
+func (n *news) count(ids []string, is func(arrived int, notices []string) bool) (k int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, id := range ids {
-		if is(n.arrived[id], n.told[id]) {
+		if is(n.arrived[id], n.notices[id]) {
 			k++
 		}
 	}
@@ -76,15 +76,17 @@ func (n *news) count(ids []string, is func(arrived int, told []string) bool) (k 
 
 func arrived(n int, _ []string) bool { return n > 0 }
 
-func failed(_ int, told []string) bool {
-	return len(told) > 0 && (told[len(told)-1] == "failed" || told[len(told)-1] == "error")
+func failed(_ int, notices []string) bool {
+	return len(notices) > 0 && (notices[len(notices)-1] == "failed" || notices[len(notices)-1] == "error")
 }
 
-func saidSent(_ int, told []string) bool { return strings.Contains(strings.Join(told, " "), "sent") }
+func toldSent(_ int, notices []string) bool {
+	return strings.Contains(strings.Join(notices, " "), "sent")
+}
 
 // liedTo is who was told that it was sent, and not that it failed, though it did not arrive.
-func liedTo(n int, told []string) bool {
-	words := strings.Join(told, " ")
+func liedTo(n int, notices []string) bool {
+	words := strings.Join(notices, " ")
 	return n == 0 && strings.Contains(words, "sent") && !strings.Contains(words, "failed") && !strings.Contains(words, "error")
 }
 
@@ -99,7 +101,7 @@ type rights struct {
 func newRights(t *testing.T, cfg servers.MosquittoConfig, version string) *rights {
 	t.Helper()
 	cfg.ACL, cfg.MaxQueued = cmp.Or(cfg.ACL, mayAll), 100_000
-	n := &news{arrived: map[string]int{}, told: map[string][]string{}}
+	n := &news{arrived: map[string]int{}, notices: map[string][]string{}}
 	s := stage.New(t, stage.Plan{Binary: binary, Start: servers.NewProsody, Broker: cfg, Heard: n, Env: map[string]string{"MQTT_USERNAME": "chatrelay", "MQTT_VERSION": version}})
 	return &rights{Stage: s, news: n, t: t}
 }
@@ -155,7 +157,7 @@ func (r *rights) unready() bool {
 func (r *rights) end() {
 	r.t.Helper()
 	r.until("all arrived, or their senders know", time.Minute, func() bool {
-		return r.count(r.ids, func(n int, told []string) bool { return n > 0 || failed(n, told) }) == len(r.ids)
+		return r.count(r.ids, func(n int, notices []string) bool { return n > 0 || failed(n, notices) }) == len(r.ids)
 	})
 	if n := r.count(r.ids, liedTo); n > 0 {
 		r.t.Errorf("%d were sent and are missing", n)
@@ -196,7 +198,7 @@ func rightsFromTheStart(t *testing.T, version string) {
 				r.send(0)
 			}
 			r.until("all are taken", time.Minute, func() bool { return r.Relay.Status().Counts["pending"] == int64(len(r.ids)) })
-			if n := r.count(r.ids, saidSent) + r.count(r.ids, arrived); n > 0 {
+			if n := r.count(r.ids, toldSent) + r.count(r.ids, arrived); n > 0 {
 				t.Errorf("%d have left, or are said to have", n)
 			}
 			r.must(r.MQTT.SetACL(mayAll))
@@ -282,7 +284,7 @@ func takenAwayThenKilled(t *testing.T) {
 	t.Parallel()
 	r := newRights(t, servers.MosquittoConfig{}, "3.1.1")
 	r.takeAway()
-	r.until("all are said to be sent", time.Minute, func() bool { return r.count(r.ids, saidSent) == len(r.ids) })
+	r.until("all are said to be sent", time.Minute, func() bool { return r.count(r.ids, toldSent) == len(r.ids) })
 	r.Relay.Kill()
 	r.Relay.Launch()
 	r.until("it says what is wrong", 10*time.Second, r.unready)

@@ -212,7 +212,7 @@ func (r *trial) flowing(since time.Time) {
 // drain waits for what is under way, and for what may follow it.
 func (r *trial) drain() {
 	r.t.Helper()
-	if err := r.o.Calm(r.ctx, stillness); err != nil {
+	if err := r.o.Settled(r.ctx, stillness); err != nil {
 		r.t.Logf("after the load: %v", err)
 	}
 	last, cancel := context.WithTimeout(r.ctx, 2*stillness)
@@ -220,7 +220,7 @@ func (r *trial) drain() {
 	if err := r.tr.Send(last, 1); err != nil {
 		r.t.Error(err)
 	}
-	if err := r.o.Calm(r.ctx, 5*time.Second); err != nil {
+	if err := r.o.Settled(r.ctx, 5*time.Second); err != nil {
 		r.t.Logf("after the last messages: %v", err)
 	}
 	if r.f.xmpp.MAM {

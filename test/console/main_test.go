@@ -39,8 +39,8 @@ func run(m *testing.M) int {
 func source() (string, error) {
 	b, err := os.ReadFile(axeFile)
 	if os.IsNotExist(err) {
-		if said, err := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--silent").CombinedOutput(); err != nil {
-			return "", fmt.Errorf("npm ci in test/console: %w\n%s", err, said)
+		if output, err := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--silent").CombinedOutput(); err != nil {
+			return "", fmt.Errorf("npm ci in test/console: %w\n%s", err, output)
 		}
 		b, err = os.ReadFile(axeFile)
 	}

@@ -23,11 +23,11 @@ func TestRoomBurst(t *testing.T) {
 		return e.env.Status == "delayed" // on a busy machine
 	})
 	room := c.XMPP.Room("team")
-	var said []stage.Envelope
+	var notices []stage.Envelope
 	for i := range burst {
 		e := stage.Grouped("1003", room, fmt.Sprint("burst ", i))
 		c.publish(t, "1003", "1001", e.String())
-		said = append(said, e)
+		notices = append(notices, e)
 	}
 	heard := func(e event) bool { return e.side == "xmpp" && e.inbox == "1001" && e.st.Type == "groupchat" }
 	sent := func(e event) bool { return e.env.Notice() && e.env.Status == "sent" }
@@ -46,12 +46,12 @@ func TestRoomBurst(t *testing.T) {
 	}
 	var got, want []string
 	for i, e := range c.h.all(heard) {
-		got, want = append(got, e.env.Content), append(want, said[i].Content)
+		got, want = append(got, e.env.Content), append(want, notices[i].Content)
 	}
 	if strings.Join(got, ", ") != strings.Join(want, ", ") {
 		t.Errorf("heard %s", strings.Join(got, ", "))
 	}
-	for _, e := range said {
+	for _, e := range notices {
 		c.h.wantMQTT(t, "1001", e.String()) // the broker's own delivery
 		c.h.wantRoom(t, "chatrelay", e.String())
 		c.h.wantNotice(t, "1003", "sent", e.Content)

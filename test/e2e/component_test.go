@@ -29,9 +29,9 @@ func TestComponent(t *testing.T) {
 				Env: map[string]string{"NOTICES": "sent,delayed,failed,received,read,typing", "MQTT_PRESENCE": stage.Prefix + "/+/status"}})
 			at := func(landline string) string { return landline + "@" + c.XMPP.Component }
 			t.Run("text", func(t *testing.T) {
-				said := c.toDevice(t, "1001", at("1002"), "m1", "<body>hello &lt;there&gt; 你好</body><request xmlns='urn:xmpp:receipts'/>", "hello <there> 你好")
-				if said["id"] != "m1" || said["to"] != "1002" || said["chatType"] != 1.0 || said["timeStamp"] == nil {
-					t.Errorf("got %v", said)
+				envelope := c.toDevice(t, "1001", at("1002"), "m1", "<body>hello &lt;there&gt; 你好</body><request xmlns='urn:xmpp:receipts'/>", "hello <there> 你好")
+				if envelope["id"] != "m1" || envelope["to"] != "1002" || envelope["chatType"] != 1.0 || envelope["timeStamp"] == nil {
+					t.Errorf("got %v", envelope)
 				}
 				c.h.want(t, "a receipt for m1", stage.WaitLimit, func(e event) bool { return e.st.Received == "m1" && e.st.From == at("1002") })
 				e := stage.Direct("1002", "1001", "hi & welcome")
@@ -45,14 +45,14 @@ func TestComponent(t *testing.T) {
 				// An answer to that names it as the device does.
 				inner := fmt.Sprintf("<body>&gt; hi\nthanks</body><reply xmlns='urn:xmpp:reply:0' id='%s'/>"+
 					"<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='5'/></fallback>", clients.Escape(got.ID))
-				if said := c.toDevice(t, "1001", at("1002"), "m2", inner, "thanks"); said["replyTo"] != e.ID {
-					t.Errorf("got %v, want an answer to %s", said, e.ID)
+				if envelope := c.toDevice(t, "1001", at("1002"), "m2", inner, "thanks"); envelope["replyTo"] != e.ID {
+					t.Errorf("got %v, want an answer to %s", envelope, e.ID)
 				}
 			})
 			t.Run("correction", func(t *testing.T) {
-				said := c.toDevice(t, "1001", at("1002"), "m3", "<body>better</body><replace xmlns='urn:xmpp:message-correct:0' id='m1'/>", "better")
-				if said["replaces"] != "m1" {
-					t.Errorf("got %v", said)
+				envelope := c.toDevice(t, "1001", at("1002"), "m3", "<body>better</body><replace xmlns='urn:xmpp:message-correct:0' id='m1'/>", "better")
+				if envelope["replaces"] != "m1" {
+					t.Errorf("got %v", envelope)
 				}
 			})
 			t.Run("an envelope", func(t *testing.T) {
@@ -154,7 +154,7 @@ func (c *chat) roomTalk(t *testing.T) {
 
 // moments: receipts, markers and who is writing, both ways.
 func (c *chat) moments(t *testing.T, at func(string) string) {
-	told := func(inbox, status, from, to, id string) {
+	receipt := func(inbox, status, from, to, id string) {
 		t.Helper()
 		c.h.want(t, status+" in the inbox of "+inbox, stage.WaitLimit, func(e event) bool {
 			return e.side == "mqtt" && e.inbox == inbox && e.env.Status == status && e.env.From == from && e.env.To == to && e.env.ID == id
@@ -172,11 +172,11 @@ func (c *chat) moments(t *testing.T, at func(string) string) {
 	got := c.h.want(t, "the message", stage.WaitLimit, func(x event) bool { return x.side == "xmpp" && x.inbox == "1001" && x.body == e.Content }).st
 	c.h.wantNotice(t, "1002", "sent", e.Content)
 	raw("<received xmlns='urn:xmpp:receipts' id='" + clients.Escape(got.ID) + "'/>")
-	told("1002", "received", "1002", "1001", e.ID)
+	receipt("1002", "received", "1002", "1001", e.ID)
 	raw("<displayed xmlns='urn:xmpp:chat-markers:0' id='" + clients.Escape(got.ID) + "'/>")
-	told("1002", "read", "1002", "1001", e.ID)
+	receipt("1002", "read", "1002", "1001", e.ID)
 	raw("<composing xmlns='http://jabber.org/protocol/chatstates'/>")
-	told("1002", "typing", "1001", "1002", "")
+	receipt("1002", "typing", "1001", "1002", "")
 
 	c.toDevice(t, "1001", at("1002"), "m9", "<body>yes</body>", "yes")
 	body := `{"from":"1001","to":"1002","id":"m9","status":"read","statusTime":1}`

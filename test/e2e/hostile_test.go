@@ -142,22 +142,22 @@ func (c *chat) hostile(t *testing.T, at func(string) string) {
 		if !more {
 			break
 		}
-		key, said := heard(e)
+		key, envelope := heard(e)
 		if _, twice := got[key]; twice {
 			t.Errorf("%s: twice", key)
 		}
 		if e.side != "mqtt" || !brokers[e.inbox+e.body] {
-			got[key] = said
+			got[key] = envelope
 		}
 	}
 	for key, want := range wanted {
-		if said, ok := got[key]; !ok || said != want {
-			t.Errorf("%s: got %v %.60q, want %.60q", key, ok, said, want)
+		if envelope, ok := got[key]; !ok || envelope != want {
+			t.Errorf("%s: got %v %.60q, want %.60q", key, ok, envelope, want)
 		}
 		delete(got, key)
 	}
-	for key, said := range got {
-		t.Errorf("%s came, %.60q", key, said)
+	for key, envelope := range got {
+		t.Errorf("%s came, %.60q", key, envelope)
 	}
 	if n := after.Sides["xmpp"].Counts["refused"] - before.Sides["xmpp"].Counts["refused"]; n != refused {
 		t.Errorf("%d stanzas are counted as refused, want %d", n, refused)
@@ -165,7 +165,7 @@ func (c *chat) hostile(t *testing.T, at func(string) string) {
 }
 
 // heard names what was heard, by who heard it and by the input's number.
-func heard(e event) (key, said string) {
+func heard(e event) (key, envelope string) {
 	switch {
 	case e.side == "xmpp" && e.st.Type == "error":
 		return "error " + e.inbox + " " + e.st.ID, ""

@@ -55,7 +55,7 @@ type loads struct {
 	broker   servers.MosquittoConfig
 	xmpp     servers.XMPPConfig
 	n        func(*testing.T) int
-	trouble  func(context.Context, *stage.Traffic) error // while the load runs
+	fault    func(context.Context, *stage.Traffic) error // while the load runs
 	retries  bool                                        // senders may say again what was lost before the relay had it
 	parallel bool
 	archived string // the XMPP server that this is for, with an archive; empty: both, without
@@ -66,9 +66,9 @@ func TestLoad(t *testing.T) {
 	for _, l := range []loads{
 		{name: "plain", n: loadSize},
 		{name: "rate limits", xmpp: servers.XMPPConfig{RateLimits: true}, n: func(*testing.T) int { return 200 }, parallel: true},
-		{name: "relay killed", xmpp: generous, n: loadSize, trouble: killing},
-		{name: "mosquitto restarted", broker: servers.MosquittoConfig{Persistence: true}, n: smaller, trouble: restartBroker},
-		{name: "xmpp restarted", xmpp: generous, n: smaller, trouble: restartXMPP, retries: true, archived: "prosody"},
+		{name: "relay killed", xmpp: generous, n: loadSize, fault: killing},
+		{name: "mosquitto restarted", broker: servers.MosquittoConfig{Persistence: true}, n: smaller, fault: restartBroker},
+		{name: "xmpp restarted", xmpp: generous, n: smaller, fault: restartXMPP, retries: true, archived: "prosody"},
 	} {
 		for _, x := range stage.XMPPServers() {
 			if l.archived != "" && l.archived != x.Name {
@@ -99,8 +99,8 @@ func (l loads) run(t *testing.T, start func(testing.TB, servers.XMPPConfig) *ser
 	began := time.Now()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.Send(gctx, l.n(t)) })
-	if l.trouble != nil {
-		g.Go(func() error { return l.trouble(gctx, f) })
+	if l.fault != nil {
+		g.Go(func() error { return l.fault(gctx, f) })
 	}
 	rest, enough := context.WithCancel(ctx)
 	nagged := make(chan error, 1)

@@ -62,8 +62,8 @@ func TestOtherClients(t *testing.T) {
 	t.Run("go-sendxmpp", func(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), "go-sendxmpp", "-n", "-u", c.XMPP.JID("1003"), "-p", c.XMPP.Password("1003"), "-j", c.XMPP.Addr, at("1004"))
 		cmd.Stdin = strings.NewReader("hello from go-sendxmpp")
-		if said, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, said)
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, output)
 		}
 		c.h.want(t, "its text", stage.WaitLimit, func(e event) bool {
 			return e.side == "mqtt" && e.inbox == "1004" && e.env.From == "1003" && strings.TrimSpace(e.env.Content) == "hello from go-sendxmpp"
@@ -90,8 +90,8 @@ func startTalk(t *testing.T, args ...string) *talk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trouble := &strings.Builder{}
-	cmd.Stderr = trouble
+	failures := &strings.Builder{}
+	cmd.Stderr = failures
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func startTalk(t *testing.T, args ...string) *talk {
 		<-done
 		_ = cmd.Wait() // it was killed
 		if t.Failed() {
-			t.Logf("slixmpp (Debian: python3-slixmpp) saw %v\nand says: %s", seen.events, trouble)
+			t.Logf("slixmpp (Debian: python3-slixmpp) saw %v\nand says: %s", seen.events, failures)
 		}
 	})
 	return seen

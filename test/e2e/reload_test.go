@@ -65,7 +65,7 @@ func TestReload(t *testing.T) {
 	// change puts a text into a file, and waits until the relay has said something of it.
 	change := func(t *testing.T, file, text, says string, hup bool) {
 		t.Helper()
-		before := c.Relay.Said(says)
+		before := c.Relay.LogCount(says)
 		if err := replace(file, text); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestReload(t *testing.T) {
 			}
 		}
 		began := time.Now()
-		for c.Relay.Said(says) == before {
+		for c.Relay.LogCount(says) == before {
 			if time.Since(began) > 5*time.Second {
 				t.Fatalf("after %v the relay has not said %q", time.Since(began), says)
 			}
@@ -149,7 +149,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	clean(t, finish(ctx, t, f, false))
 	s.Relay.Balanced()
-	if good, bad := s.Relay.Said(reread), s.Relay.Said(refused); good < 5 || bad < 2 {
+	if good, bad := s.Relay.LogCount(reread), s.Relay.LogCount(refused); good < 5 || bad < 2 {
 		t.Errorf("the files were read %d times, and refused %d times: too seldom for a test", good, bad)
 	}
 	s.Relay.Stop()

@@ -46,11 +46,11 @@ func trace(t *testing.T, c *chat, what string) *traced {
 	t.Helper()
 	cmd := exec.Command(binary, "trace", "-json", what)
 	cmd.Env = []string{"CHATRELAY_STORE=" + c.Relay.Store()}
-	said, err := cmd.Output()
+	output, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("trace %s: %v\n%s", what, err, said)
+		t.Fatalf("trace %s: %v\n%s", what, err, output)
 	}
-	return oneTraced(t, said)
+	return oneTraced(t, output)
 }
 
 func oneTraced(t *testing.T, text []byte) *traced {
@@ -124,10 +124,10 @@ func wantLogged(t *testing.T, c *chat, number uint64) {
 	mine := fmt.Sprintf(`"msg":%d,`, number)
 	refs := fmt.Sprintf(`"ref":"%d.`, number)
 	// taken in; the message and its notice, each on the wire and settled
-	if n := c.Relay.Said(mine); n < 5 {
+	if n := c.Relay.LogCount(mine); n < 5 {
 		t.Errorf("%d lines with the number %d", n, number)
 	}
-	if with, all := c.Relay.Said(mine+refs), c.Relay.Said(refs); with < 4 || with != all {
+	if with, all := c.Relay.LogCount(mine+refs), c.Relay.LogCount(refs); with < 4 || with != all {
 		t.Errorf("%d lines of %d about its deliveries have the number", with, all)
 	}
 }

@@ -82,8 +82,8 @@ func TestFiveMinutes(t *testing.T) {
 	if t.Failed() {
 		t.Log(out)
 		for _, name := range []string{"mosquitto.log", "prosody.log", "prosodyctl.log", "openssl.log", "chatrelay.log"} {
-			said, _ := os.ReadFile(filepath.Join(dir, "try", name))
-			t.Logf("%s:\n%s", name, said)
+			output, _ := os.ReadFile(filepath.Join(dir, "try", name))
+			t.Logf("%s:\n%s", name, output)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 const troubleshooting = "../../docs/TROUBLESHOOTING.md"
 
 // said is what product code can say: texts of log lines at level warn or error, and all texts.
-type said struct {
+type logCall struct {
 	lines []string // of a line that is put together at run time: its constant parts
 	texts []string
 }
@@ -50,7 +50,7 @@ func TestTroubleshooting(t *testing.T) {
 	}
 }
 
-func productTexts(t *testing.T) (all said) {
+func productTexts(t *testing.T) (all logCall) {
 	t.Helper()
 	walkProduct(t, all.see)
 	return all
@@ -77,7 +77,7 @@ func walkProduct(t *testing.T, see func(ast.Node) bool) {
 	}
 }
 
-func (s *said) see(n ast.Node) bool {
+func (s *logCall) see(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.BasicLit:
 		s.texts = append(s.texts, constants(n)...)
@@ -87,9 +87,9 @@ func (s *said) see(n ast.Node) bool {
 		f, ok := n.Fun.(*ast.SelectorExpr)
 		switch {
 		case !ok || len(n.Args) == 0:
-		case f.Sel.Name == "Msg" && loud(f.X):
+		case f.Sel.Name == "Msg" && warns(f.X):
 			s.lines = append(s.lines, constants(n.Args[0])...)
-		case f.Sel.Name == "later" && len(n.Args) == 2 && loud(n.Args[0]): // the journal's, off its lock
+		case f.Sel.Name == "later" && len(n.Args) == 2 && warns(n.Args[0]): // the journal's, off its lock
 			s.lines = append(s.lines, constants(n.Args[1])...)
 		}
 	}
@@ -97,13 +97,13 @@ func (s *said) see(n ast.Node) bool {
 }
 
 // loud tells whether an event is made by Warn() or Error().
-func loud(e ast.Expr) bool {
+func warns(e ast.Expr) bool {
 	call, ok := e.(*ast.CallExpr)
 	if !ok {
 		return false
 	}
 	f, ok := call.Fun.(*ast.SelectorExpr)
-	return ok && (len(call.Args) == 0 && (f.Sel.Name == "Warn" || f.Sel.Name == "Error") || loud(f.X))
+	return ok && (len(call.Args) == 0 && (f.Sel.Name == "Warn" || f.Sel.Name == "Error") || warns(f.X))
 }
 
 // constants are the texts of an expression; those that stand next to each other are one.

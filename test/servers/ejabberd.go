@@ -227,12 +227,12 @@ func (x *XMPP) ejabberdCall(ctx context.Context, name string, args map[string]an
 		return fmt.Errorf("servers: ejabberd: %s: %w", name, err)
 	}
 	defer res.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(res.Body, 4096))
+	output, err := io.ReadAll(io.LimitReader(res.Body, 4096))
 	if err != nil {
 		return fmt.Errorf("servers: ejabberd: %s: %w", name, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("servers: ejabberd: %s: %s %s", name, res.Status, strings.TrimSpace(string(said)))
+		return fmt.Errorf("servers: ejabberd: %s: %s %s", name, res.Status, strings.TrimSpace(string(output)))
 	}
 	return nil
 }

@@ -159,7 +159,7 @@ func TestMosquittoConfigFile(t *testing.T) {
 	}
 }
 
-func TestFreezeAndThaw(t *testing.T) {
+func TestFreezeAndUnfreeze(t *testing.T) {
 	m := NewMosquitto(t, MosquittoConfig{})
 	if err := m.Freeze(); err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func TestFreezeAndThaw(t *testing.T) {
 	if err := answersMQTT(soonBut(t, 200*time.Millisecond), m.Addr); err == nil {
 		t.Error("it answers though frozen")
 	}
-	if err := m.Thaw(); err != nil {
+	if err := m.Unfreeze(); err != nil {
 		t.Fatal(err)
 	}
 	if err := answersMQTT(soon(t), m.Addr); err != nil {

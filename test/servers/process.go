@@ -62,7 +62,7 @@ func (p *process) Kill() error { return p.report(p.signal(syscall.SIGKILL)) }
 func (p *process) Freeze() error { return p.report(p.signalRunning(syscall.SIGSTOP)) }
 
 // Thaw undoes Freeze.
-func (p *process) Thaw() error { return p.report(p.signalRunning(syscall.SIGCONT)) }
+func (p *process) Unfreeze() error { return p.report(p.signalRunning(syscall.SIGCONT)) }
 
 // Pid is the process id, 0 when it does not run.
 func (p *process) Pid() int {

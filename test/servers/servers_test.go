@@ -251,14 +251,14 @@ func TestMissingBinaryNamesThePackage(t *testing.T) {
 func TestServerThatEndsAtOnce(t *testing.T) {
 	p := process{cmd: command{name: "sh", pkg: "dash", binary: "sh", args: []string{"-c", "echo why; exit 3"},
 		logFile: filepath.Join(t.TempDir(), "log"), ready: func(context.Context) error { return errors.New("no") }}}
-	var told error
-	p.fail = func(err error) { told = err }
+	var failure error
+	p.fail = func(err error) { failure = err }
 	err := p.Start()
 	if err == nil || !strings.Contains(err.Error(), "ended at once") || !strings.Contains(err.Error(), "why") {
 		t.Errorf("got %v", err)
 	}
-	if told == nil || p.Pid() != 0 {
-		t.Errorf("told %v, pid %d", told, p.Pid())
+	if failure == nil || p.Pid() != 0 {
+		t.Errorf("told %v, pid %d", failure, p.Pid())
 	}
 }
 

@@ -52,8 +52,8 @@ func strictLine(line string) error {
 	return nil
 }
 
-// Said is how often the relay has logged a text, in all its lives.
-func (r *Relay) Said(text string) int {
+// LogCount is how often the relay has logged a text, in all its processes.
+func (r *Relay) LogCount(text string) int {
 	b, err := os.ReadFile(r.log)
 	if err != nil {
 		r.t.Error(err)

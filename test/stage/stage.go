@@ -55,8 +55,8 @@ func Landlines() []string { return []string{"1001", "1002", "1003", "1004"} }
 func Build(dir, pkg string, flags ...string) (string, error) {
 	out := filepath.Join(dir, filepath.Base(pkg))
 	args := append(append([]string{"build", "-o", out}, flags...), pkg)
-	if said, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("stage: build %s: %w\n%s", pkg, err, said)
+	if output, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("stage: build %s: %w\n%s", pkg, err, output)
 	}
 	return out, nil
 }

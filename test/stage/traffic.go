@@ -243,14 +243,14 @@ func (f *Traffic) Repeated() int {
 func (f *Traffic) Nag(ctx context.Context) error {
 	tick := time.NewTicker(4 * time.Second)
 	defer tick.Stop()
-	stuck := map[*Item]bool{}
+	unsettled := map[*Item]bool{}
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
-		for _, it := range f.O.stuck(stuck) {
+		for _, it := range f.O.unsettled(unsettled) {
 			if err := f.Put(ctx, it); err != nil {
 				return nil // ctx ended
 			}
@@ -260,7 +260,7 @@ func (f *Traffic) Nag(ctx context.Context) error {
 
 // stuck returns the stanzas that were without a notice at the last call too, marked as sent again, and leaves
 // those of now in seen.
-func (o *Oracle) stuck(seen map[*Item]bool) []*Item {
+func (o *Oracle) unsettled(seen map[*Item]bool) []*Item {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var old []*Item

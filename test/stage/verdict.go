@@ -170,7 +170,7 @@ func (o *Oracle) Relayed(ctx context.Context, n int) error {
 func (o *Oracle) Settle(ctx context.Context) error { return o.wait(ctx, o.settled) }
 
 // Calm is Settle, and gives up when nothing has come for so long.
-func (o *Oracle) Calm(ctx context.Context, quiet time.Duration) error {
+func (o *Oracle) Settled(ctx context.Context, quiet time.Duration) error {
 	for before := -1; ; {
 		try, cancel := context.WithTimeout(ctx, quiet)
 		err := o.wait(try, o.settled)

@@ -11,7 +11,7 @@ import (
 const (
 	AdvanceEvery = time.Second
 	AdvanceAfter = 500 // stanzas of ours
-	keepUpShare  = 50  // times as long as the server needed to say where its archive ends
+	advanceShare = 50  // times as long as the server needed to say where its archive ends
 )
 
 // Sent counts stanzas of ours that the server has.
@@ -29,7 +29,7 @@ func (a *Archive) Advance(ctx context.Context, c Login) {
 			seen = now
 			began := time.Now()
 			a.pass(ctx, c, next)
-			d = max(AdvanceEvery, keepUpShare*time.Since(began)) // meanwhile Prosody, which reads a whole file, does nothing else
+			d = max(AdvanceEvery, advanceShare*time.Since(began)) // meanwhile Prosody, which reads a whole file, does nothing else
 		}
 	}
 }

@@ -31,15 +31,15 @@ type Login interface {
 	Context() context.Context
 	// Take is given each message behind the cursor, in order, on the goroutine that reads.
 	Take(m sm.Handle, r *Result, w Position)
-	// WalkedAll: the archive was read from the cursor to its end.
-	WalkedAll()
+	// ReadToEnd: the archive was read from the cursor to its end.
+	ReadToEnd()
 }
 
 // Position says where a message stands in a walk through the archive.
 type Position struct {
 	Cursor Cursor // behind it
 	ByTime bool   // the archive's beginning is behind where we were
-	Again  bool   // the journal has it
+	Known  bool   // the journal has it
 }
 
 // Side is what the archive needs of its side.
@@ -122,7 +122,7 @@ func (a *Archive) Gap() {
 func (a *Archive) filled() {
 	a.Streams.markFilled(a.side.Stream())
 	a.Place.catchUp(false)
-	a.over.see()
+	a.over.unblind()
 	a.service.filled()
 }
 
@@ -131,9 +131,9 @@ func (a *Archive) WarnUnreadable(err error) {
 	a.log.Warn().Err(err).Msg("the archive cannot be read now; what came while we were away is taken later")
 }
 
-// KeepFilling fills the gap, and tries again while that fails. trouble was said already. tried is called after the
+// FillUntilDone fills the gap, and tries again while that fails. What was logged of it already is not logged again. tried is called after the
 // first attempt; what was sent is searched for in that one.
-func (a *Archive) KeepFilling(ctx context.Context, c Login, logged string, f *Search, tried func()) {
+func (a *Archive) FillUntilDone(ctx context.Context, c Login, logged string, f *Search, tried func()) {
 	defer tried()
 	for {
 		err := a.catchUp(ctx, c, f)
@@ -205,7 +205,7 @@ func (a *Archive) Fill(ctx context.Context, c Login, f *Search) error {
 		return ctx.Err()
 	}
 	if at.ID != "" && !q.byTime() {
-		c.WalkedAll()
+		c.ReadToEnd()
 	}
 	a.Place.walkDone()
 	return nil

@@ -39,42 +39,42 @@ func (c Cursor) add(id, hash string, at time.Time) Cursor {
 	c.Next = cmp.Or(c.Next, c.ID)
 	c.More = slices.Concat(c.More, []byte(hash[:hashBytes]))
 	if len(c.More) == Overlap*hashBytes {
-		return c.turn(id)
+		return c.advance(id)
 	}
 	return c
 }
 
-// turn moves the cursor to Next, and that to a place up to which all was taken.
-func (c Cursor) turn(id string) Cursor {
+// advance moves the cursor to Next, and that to a place up to which all was taken.
+func (c Cursor) advance(id string) Cursor {
 	return Cursor{ID: cmp.Or(c.Next, c.ID), At: c.At, Taken: c.More, Next: id}
 }
 
 // pendingCursor makes the cursors that go with what is taken.
 type pendingCursor struct {
-	at    Cursor
-	again []byte // hashes of what a walk has not met again yet
+	at      Cursor
+	repeats []byte // hashes of what a walk has not met again yet
 }
 
 // walkFrom is the pending cursor of a walk that begins at a cursor.
 func walkFrom(c Cursor) pendingCursor {
-	return pendingCursor{at: Cursor{ID: c.ID, At: c.At}, again: c.hashes()}
+	return pendingCursor{at: Cursor{ID: c.ID, At: c.At}, repeats: c.hashes()}
 }
 
 // add notes the next message that is taken, or met again.
 func (t *pendingCursor) add(id, hash string, at time.Time) Cursor {
 	var left []byte
-	for m := range slices.Chunk(t.again, hashBytes) {
+	for m := range slices.Chunk(t.repeats, hashBytes) {
 		if string(m) != hash[:hashBytes] {
 			left = append(left, m...)
 		}
 	}
-	t.again = left
+	t.repeats = left
 	t.at = t.at.add(id, hash, at)
 	return t.cursor()
 }
 
 func (t *pendingCursor) cursor() Cursor {
 	c := t.at
-	c.Taken = slices.Concat(t.again, c.Taken)
+	c.Taken = slices.Concat(t.repeats, c.Taken)
 	return c
 }

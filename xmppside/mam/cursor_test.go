@@ -38,15 +38,15 @@ func span(first, last int) (out []int) {
 	return out
 }
 
-func TestTrail(t *testing.T) {
+func TestPendingCursor(t *testing.T) {
 	now := time.UnixMilli(12345)
-	trail := pendingCursor{at: Cursor{ID: "begin"}}
+	pending := pendingCursor{at: Cursor{ID: "begin"}}
 	n := 0
 	until := func(last int) (at Cursor) {
 		for n < last {
 			n++
 			id, hash := placed(n)
-			at = trail.add(id, hash, now)
+			at = pending.add(id, hash, now)
 		}
 		return at
 	}
@@ -62,14 +62,14 @@ func TestTrail(t *testing.T) {
 	if text := at.Row().Value; len(text) > 640 {
 		t.Errorf("%d bytes go into the journal with each message", len(text))
 	}
-	trail.at = at.turn("own") // passes what was sent
+	pending.at = at.advance("own") // passes what was sent
 	wantCursor(t, until(10*Overlap), fmt.Sprint(9*Overlap), span(9*Overlap+1, 10*Overlap)...)
-	trail.at = trail.at.turn("own too")
+	pending.at = pending.at.advance("own too")
 	wantCursor(t, until(10*Overlap+1), "own", 10*Overlap, 10*Overlap+1)
 }
 
 // However often a walk is interrupted, each message behind the cursor is in it once.
-func TestTrailOfWalks(t *testing.T) {
+func TestPendingCursorOfWalks(t *testing.T) {
 	at := Cursor{}
 	for n := range 2*Overlap - 1 {
 		id, hash := placed(n)
@@ -91,7 +91,7 @@ func TestTrailOfWalks(t *testing.T) {
 		at = walk.add(id, hash, time.Now())
 	}
 	wantCursor(t, at, "", span(0, 2*Overlap-2)...)
-	if len(walk.again) != 0 {
+	if len(walk.repeats) != 0 {
 		t.Error("all were met again")
 	}
 }

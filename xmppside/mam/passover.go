@@ -87,8 +87,8 @@ func (p *passOver) isBlind() bool {
 	return p.blind
 }
 
-// see notes that it can be, from here on.
-func (p *passOver) see() {
+// unblind notes that it can be, from here on.
+func (p *passOver) unblind() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.blind = false

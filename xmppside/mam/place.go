@@ -109,7 +109,7 @@ func (p *Place) walk() Cursor {
 func (p *Place) walkDone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pending.again = nil
+	p.pending.repeats = nil
 	p.move(p.pending.at)
 }
 
@@ -134,8 +134,8 @@ func (p *Place) pass(next, last string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pending.at.Next == next {
-		p.pending.at = p.pending.at.turn(last)
-		p.move(p.at.turn(last))
+		p.pending.at = p.pending.at.advance(last)
+		p.move(p.at.advance(last))
 	}
 }
 

@@ -130,7 +130,7 @@ func (s *queries) each(ctx context.Context, c stanza.Asker, q *query, since time
 	var at pageEdge
 	for more {
 		end, err := s.page(ctx, c, *q, func(m sm.Handle, r Result) {
-			if at.again(&r) {
+			if at.repeated(&r) {
 				m.Done()
 				return
 			}
@@ -146,7 +146,7 @@ func (s *queries) each(ctx context.Context, c stanza.Asker, q *query, since time
 		case end.complete || end.last == "" || end.last == q.after:
 			return nil
 		}
-		q.after = at.turn(end.last)
+		q.after = at.next(end.last)
 	}
 	return nil
 }

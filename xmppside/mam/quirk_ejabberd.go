@@ -42,8 +42,8 @@ type pageEdge struct {
 	news         bool            // this page had something new
 }
 
-// again tells whether a result is one of the page before.
-func (e *pageEdge) again(r *Result) bool {
+// repeated tells whether a result is one of the page before.
+func (e *pageEdge) repeated(r *Result) bool {
 	if r.ID != e.last {
 		e.before, e.last, e.known = e.last, r.ID, map[string]bool{}
 	}
@@ -54,8 +54,8 @@ func (e *pageEdge) again(r *Result) bool {
 	return false
 }
 
-// turn is behind which id the next page begins.
-func (e *pageEdge) turn(last string) string {
+// next is behind which id the next page begins.
+func (e *pageEdge) next(last string) string {
 	news := e.news
 	e.news = false
 	if !news || e.before == "" || e.last != last {

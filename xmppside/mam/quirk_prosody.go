@@ -24,7 +24,7 @@ type Stage int
 // Stages.
 const (
 	StageRead   Stage = iota // the archive was read as far as it goes: log in again
-	StageWalked              // appear, and read what came since: what is stored was read
+	StageFilled              // appear, and read what came since: what is stored was read
 	StageAppear              // appear, take what is stored, and read what is left
 	StagePlain               // appear; there is no archive, or no cursor yet
 )
@@ -51,7 +51,7 @@ func (a *Archive) Begin(ctx context.Context, c Login, f *Search) (Stage, error) 
 	case !has:
 		return StagePlain, nil
 	case before.readAll:
-		return StageWalked, nil
+		return StageFilled, nil
 	case before.done || at.ID == "" || !a.service.lasts():
 		// What the store has handed out, and the archive never had or has dropped, is from now on the stream's alone: Prosody
 		// drops it at the next login once the archive was asked (mod_smacks, "delivery/failure").

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	findWithin = 5 * time.Second
-	findBack   = 10 * time.Minute
+	searchWithin = 5 * time.Second
+	searchBack   = 10 * time.Minute
 )
 
 // Sent is a stanza of ours that the server may have.
@@ -79,9 +79,9 @@ func (a *Archive) SearchSent(ctx context.Context, c Login, f *Search) {
 	if !f.seeking() || f.from == at.ID || a.over.isBlind() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, findWithin)
+	ctx, cancel := context.WithTimeout(ctx, searchWithin)
 	defer cancel()
-	since := f.at.Add(-findBack)
+	since := f.at.Add(-searchBack)
 	q := query{after: f.from, max: PageSize, search: true}
 	if q.after == "" {
 		q.start = since

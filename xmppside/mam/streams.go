@@ -20,11 +20,11 @@ type Streams struct {
 func (s *Streams) restore(state map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ready, s.filled, s.taking = string(state[keyOpened]), string(state[keyWalked]), string(state[keyTaking])
+	s.ready, s.filled, s.taking = string(state[keyReadyFor]), string(state[keyFilledFor]), string(state[keyTaking])
 }
 
 // MarkReady notes that a stream's login was gone through with.
-func (s *Streams) MarkReady(stream string) { s.note(&s.ready, keyOpened, stream) }
+func (s *Streams) MarkReady(stream string) { s.note(&s.ready, keyReadyFor, stream) }
 
 // IsReady tells whether it was.
 func (s *Streams) IsReady(stream string) bool { return s.is(&s.ready, stream) }
@@ -35,7 +35,7 @@ func (s *Streams) MarkTaking(stream string) { s.note(&s.taking, keyTaking, strea
 // isTaking tells whether it was being taken on a stream.
 func (s *Streams) isTaking(stream string) bool { return s.is(&s.taking, stream) }
 
-func (s *Streams) markFilled(stream string) { s.note(&s.filled, keyWalked, stream) }
+func (s *Streams) markFilled(stream string) { s.note(&s.filled, keyFilledFor, stream) }
 
 func (s *Streams) isFilled(stream string) bool { return s.is(&s.filled, stream) }
 

@@ -138,11 +138,11 @@ func (b *board) bounce(l *Post, later bool) {
 func (b *board) want(l *Post, st bridgetest.DeliveryState, word string) {
 	b.t.Helper()
 	got, err := b.m.Delivery(l.Ref)
-	said := ""
+	output := ""
 	if why := (*bridge.Refusal)(nil); errors.As(err, &why) {
-		said = why.Reason
+		output = why.Reason
 	}
-	if got != st || said != word {
+	if got != st || output != word {
 		b.t.Errorf("%v is %s (%v), want %s %s", l.Ref, got, err, st, word)
 	}
 }

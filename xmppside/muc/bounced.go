@@ -48,8 +48,8 @@ func (p *Posts) later(r *roomPosts, i int) {
 		r.slow = now.Add(slowFor)
 		p.cfg.Journal.SetState(bridge.XMPP, slowRow(r.jid, now))
 	}
-	if !now.Before(r.hold) { // the rest of a burst says nothing new
-		r.hold = now.Add(wait.Jitter(r.waits.Grow(waitDelay, waitCap)))
+	if !now.Before(r.heldUntil) { // the rest of a burst says nothing new
+		r.heldUntil = now.Add(wait.Jitter(r.waits.Grow(waitDelay, waitCap)))
 	}
 }
 

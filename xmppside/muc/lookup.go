@@ -181,25 +181,25 @@ func (p *Posts) requeueSearched(room string) {
 	defer p.mu.Unlock()
 	r := p.byRoom[room]
 	r.recounts, r.untold = time.Time{}, false
-	var back []bridge.Ref
+	var found []bridge.Ref
 	maybe := 0
 	for _, x := range r.open {
 		if x.stage != stageSearched {
 			continue
 		}
-		if back = append(back, x.tag.Ref); x.maybe {
+		if found = append(found, x.tag.Ref); x.maybe {
 			maybe++
 		}
 	}
-	if len(back) == 0 {
+	if len(found) == 0 {
 		return
 	}
 	r.open = slices.DeleteFunc(r.open, func(x *post) bool { return x.stage == stageSearched })
 	if maybe > 0 {
 		p.cfg.Journal.Count(bridge.XMPP, bridge.MaybeDuplicate, maybe)
 	}
-	p.cfg.Journal.Unbind(back...)
+	p.cfg.Journal.Unbind(found...)
 	p.cfg.Side.Requeued()
-	p.cfg.Log.Warn().Str("room", room).Int("posts", len(back)).Int("maybe_duplicate", maybe).
+	p.cfg.Log.Warn().Str("room", room).Int("posts", len(found)).Int("maybe_duplicate", maybe).
 		Msg("the room does not have what it had not reflected when it was lost: it is sent again")
 }

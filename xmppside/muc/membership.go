@@ -53,14 +53,14 @@ func (rs *Rooms) Standing(j, bare string, c Login, age time.Duration, now time.T
 	if r.who.since.IsZero() {
 		r.who.since = now
 	}
-	away := now.Sub(r.who.since)
-	lost := away > lostAfter && c != nil && age > lostAfter
+	out := now.Sub(r.who.since)
+	lost := out > lostAfter && c != nil && age > lostAfter
 	switch {
 	case r.who.affiliation(bare) == outcast && lost:
 		return bridge.StandingOutcast
 	case lost:
 		return bridge.StandingLost
-	case away > outOfReachAfter && r.who.affiliation(bare) != outcast:
+	case out > outOfReachAfter && r.who.affiliation(bare) != outcast:
 		return bridge.StandingOutOfReach
 	}
 	return bridge.StandingUnknown
@@ -186,9 +186,9 @@ func (r *room) forgetRoles() []bridge.StateRow {
 }
 
 // pruneRoles forgets all roles but those of some nicks. It needs rooms.mu.
-func (r *room) pruneRoles(kept map[string]bool) (rows []bridge.StateRow) {
+func (r *room) pruneRoles(except map[string]bool) (rows []bridge.StateRow) {
 	for nick := range r.who.roles {
-		if !kept[nick] {
+		if !except[nick] {
 			delete(r.who.roles, nick)
 			rows = append(rows, bridge.StateRow{Key: keyRole + r.jid + "/" + nick})
 		}
@@ -317,8 +317,8 @@ func (m *membership) take(found map[string]string, hidden []string) {
 	m.asked, m.cut = time.Now(), 0
 }
 
-// unsure notes that we may not be in the room any more.
-func (rs *Rooms) unsure(r *room) {
+// setUncertain notes that we may not be in the room any more.
+func (rs *Rooms) setUncertain(r *room) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if r.who.sure = nil; r.who.since.IsZero() {

@@ -81,14 +81,14 @@ func TestRolesAreCompleted(t *testing.T) {
 	const room = "team@rooms.example.org"
 	s := newBoard(t, room)
 	s.Restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x")})
-	if r := s.at(room); !r.again {
+	if r := s.at(room); !r.rejoin {
 		t.Error("the version before kept no roles, and it is not asked")
 	}
 	s = newBoard(t, room)
 	s.Restore(map[string][]byte{keyRoom + room: []byte("chatrelay"), keyOccupant + room + "/anna": []byte("1001@chat.test/x"),
 		keyRole + room + "/anna": []byte("participant"), keyRole + "left@rooms.example.org/x": []byte("visitor")})
-	if r := s.at(room); r.again || r.standing("1001@chat.test") != bridge.StandingMember {
-		t.Errorf("again %v, standing %d", r.again, r.standing("1001@chat.test"))
+	if r := s.at(room); r.rejoin || r.standing("1001@chat.test") != bridge.StandingMember {
+		t.Errorf("again %v, standing %d", r.rejoin, r.standing("1001@chat.test"))
 	}
 }
 

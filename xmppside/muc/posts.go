@@ -19,9 +19,9 @@ const (
 	waitDelay = 250 * time.Millisecond
 	waitCap   = time.Minute
 
-	lookAgainIn = 200 * time.Millisecond // for what a room must have done before the next post may go
-	downPause   = time.Second
-	longestTurn = 2 * time.Second
+	lookPause    = 200 * time.Millisecond // for what a room must have done before the next post may go
+	downPause    = time.Second
+	longestPause = 2 * time.Second
 
 	lookGap     = 10 * time.Millisecond // between two lanes that look again at one room
 	longestLook = 15 * time.Second      // beyond it the many lanes come more often
@@ -47,14 +47,14 @@ type roomPosts struct {
 	jid  string
 	open []*post // in the order in which they left
 
-	slow   time.Time    // until then one at a time
-	hold   time.Time    // nothing goes before
-	waits  wait.Backoff // of bounces of type wait
-	turned int          // how many were told to wait for their turn since the last reflection
-	heard  time.Time    // the last reflection
-	looks  time.Time    // when the last of the lanes that wait looks again
+	slow      time.Time    // until then one at a time
+	heldUntil time.Time    // nothing goes before
+	waits     wait.Backoff // of bounces of type wait
+	turned    int          // how many were told to wait for their turn since the last reflection
+	heard     time.Time    // the last reflection
+	looks     time.Time    // when the last of the lanes that wait looks again
 
-	shut     bool      // the room is left: nothing goes to it
+	left     bool      // the room is left: nothing goes to it
 	recounts time.Time // until then it may still be telling its history
 	untold   bool      // that is not asked for: a message in it is too large to be read
 
@@ -122,23 +122,23 @@ func (p *Posts) Reserve(l *Post) error {
 // closed says why a post may not leave now.
 func (r *roomPosts) closed(now time.Time, l *Post) *laterError {
 	switch {
-	case r.shut:
-		return &laterError{"room " + r.jid + " is no longer served", lookAgainIn}
+	case r.left:
+		return &laterError{"room " + r.jid + " is no longer served", lookPause}
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.stage == stageSearched }):
-		return &laterError{"room " + r.jid + " is asked for what it has of us", lookAgainIn}
+		return &laterError{"room " + r.jid + " is asked for what it has of us", lookPause}
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.refused != nil }):
-		return &laterError{"room " + r.jid + " may not know us any more", lookAgainIn}
+		return &laterError{"room " + r.jid + " may not know us any more", lookPause}
 	case r.silent:
 		return &laterError{"room " + r.jid + " does not answer", downPause}
-	case now.Before(r.hold):
-		return &laterError{"room " + r.jid + " takes no more for now", r.hold.Sub(now)}
+	case now.Before(r.heldUntil):
+		return &laterError{"room " + r.jid + " takes no more for now", r.heldUntil.Sub(now)}
 	case now.Before(r.slow) && len(r.open) > 0:
 		r.turned++
-		return &laterError{"room " + r.jid + " gets one post at a time", min(lookAgainIn/4*time.Duration(r.turned), longestTurn)}
+		return &laterError{"room " + r.jid + " gets one post at a time", min(lookPause/4*time.Duration(r.turned), longestPause)}
 	case slices.ContainsFunc(r.open, func(x *post) bool { return x.tag.From == l.From && x.tag.As != l.As }): // ejabberd may hold one occupant back
-		return &laterError{"room " + r.jid + " has not reflected what another occupant said for the sender", lookAgainIn / 4}
+		return &laterError{"room " + r.jid + " has not reflected what another occupant said for the sender", lookPause / 4}
 	case len(r.open) >= mostPosts:
-		return &laterError{"room " + r.jid + " has not reflected what it was sent", lookAgainIn}
+		return &laterError{"room " + r.jid + " has not reflected what it was sent", lookPause}
 	}
 	return nil
 }

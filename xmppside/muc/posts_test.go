@@ -32,7 +32,7 @@ func TestNotAcceptable(t *testing.T) {
 		b.Posts.Bounced(&Bounce{Ref: l.Ref, Room: roomJID, Why: bridge.Refuse("bounce_not_acceptable", "no"), Seat: true})
 		b.commit()
 	}
-	for said, word := range map[seatState]string{seatKept: "bounce_not_acceptable", seatLost: "", seatSilent: ""} {
+	for state, word := range map[seatState]string{seatHeld: "bounce_not_acceptable", seatLost: "", seatSilent: ""} {
 		withBoard(t, func(b *board) {
 			l := b.mustPost("2001")
 			time.Sleep(10 * time.Millisecond)
@@ -41,7 +41,7 @@ func TestNotAcceptable(t *testing.T) {
 			if due := b.pings().overdue(time.Now()); len(due) != 1 {
 				t.Error("the room is not asked whether it knows us")
 			}
-			b.pings().asked(roomJID, b.pings().atServer(roomJID), said)
+			b.pings().asked(roomJID, b.pings().atServer(roomJID), state)
 			time.Sleep(10 * time.Millisecond)
 			if word != "" {
 				b.want(l, bridgetest.Settled, word)

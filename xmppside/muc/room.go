@@ -23,25 +23,25 @@ const (
 	roomCap   = time.Minute
 )
 
-// Keep sits in all rooms as long as the login lasts. settled is closed once each was tried once.
-func (rs *Rooms) Keep(c Login, resumed bool) (settled <-chan struct{}) {
+// Run sits in all rooms as long as the login lasts. settled is closed once each was tried once.
+func (rs *Rooms) Run(c Login, resumed bool) (settled <-chan struct{}) {
 	var first sync.WaitGroup
-	kept := map[*room]bool{}
+	running := map[*room]bool{}
 	for _, r := range rs.all() {
-		kept[r] = true
+		running[r] = true
 		first.Add(1)
-		c.Go(func() { r.keep(rs, c, resumed, sync.OnceFunc(first.Done)) }) // ends with the connection
+		c.Go(func() { r.run(rs, c, resumed, sync.OnceFunc(first.Done)) }) // ends with the connection
 	}
-	c.Go(func() { rs.keepNew(c, resumed, kept) }) // so does this
+	c.Go(func() { rs.runNew(c, resumed, running) }) // so does this
 	done := make(chan struct{})
 	c.Go(func() { defer close(done); first.Wait() })
 	return done
 }
 
-// keep joins, looks from time to time whether we are still there, and joins again.
-func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
+// run joins, looks from time to time whether we are still there, and joins again.
+func (r *room) run(rs *Rooms, c Login, resumed bool, tried func()) {
 	defer tried()
-	defer rs.unsure(r)
+	defer rs.setUncertain(r)
 	ctx := c.Context()
 	log := rs.cfg.Log.With().Str("room", r.jid).Logger()
 	var failures wait.Backoff
@@ -55,7 +55,7 @@ func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
 		}
 		rs.Posts.open(r.jid)
 		since := time.Now()
-		err := r.enter(ctx, rs, c, check)
+		err := r.ensureJoined(ctx, rs, c, check)
 		if err == nil {
 			rs.setWhy(r, nil)
 			err = r.learn(ctx, rs, c)
@@ -76,7 +76,7 @@ func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
 			if check, err = r.stay(ctx, rs); check {
 				continue
 			}
-			rs.unsure(r)
+			rs.setUncertain(r)
 			if rs.cfg.Side.Leaving() {
 				return // the room only says goodbye
 			}
@@ -90,7 +90,7 @@ func (r *room) keep(rs *Rooms, c Login, resumed bool, tried func()) {
 		if time.Since(since) > verifyEvery {
 			failures.Reset()
 		}
-		r.rest(ctx, rs, wait.Jitter(failures.Grow(roomDelay, roomCap)))
+		r.pause(ctx, rs, wait.Jitter(failures.Grow(roomDelay, roomCap)))
 	}
 }
 
@@ -101,18 +101,18 @@ func notInRoom(err error) string {
 	return "not in the room; trying again"
 }
 
-// enter makes sure that we are in the room.
-func (r *room) enter(ctx context.Context, rs *Rooms, c Login, check bool) error {
+// ensureJoined makes sure that we are in the room.
+func (r *room) ensureJoined(ctx context.Context, rs *Rooms, c Login, check bool) error {
 	rs.mu.Lock()
-	in, again := r.in, r.again
-	r.again = false
+	in, rejoin := r.in, r.rejoin
+	r.rejoin = false
 	rs.mu.Unlock()
 	if in == "" {
 		if err := FindRoom(ctx, c, r.jid); err != nil {
 			return err
 		}
 	}
-	if in == "" || again || rs.Posts.searching(r.jid) {
+	if in == "" || rejoin || rs.Posts.searching(r.jid) {
 		if err := r.join(ctx, rs, c); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (r *room) stay(ctx context.Context, rs *Rooms) (check bool, gone error) {
 	for {
 		change := r.changed.Wait()
 		rs.mu.Lock()
-		out, doubt, again, why := r.in == "", r.suspected, r.again, r.gone
+		out, suspected, rejoin, why := r.in == "", r.suspected, r.rejoin, r.gone
 		closing := r.closing
 		r.suspected = false
 		rs.mu.Unlock()
@@ -140,9 +140,9 @@ func (r *room) stay(ctx context.Context, rs *Rooms) (check bool, gone error) {
 			return true, nil // on to its end
 		case out:
 			return false, errors.New(why)
-		case again:
+		case rejoin:
 			return false, nil
-		case doubt:
+		case suspected:
 			return true, nil
 		}
 		select {
@@ -193,7 +193,7 @@ func nicks(seat, wanted string) (all []string) {
 func (r *room) ask(ctx context.Context, rs *Rooms, c Login, nick string) (refused string, err error) {
 	rs.mu.Lock()
 	out := r.in == ""
-	r.told, r.refused = map[string]bool{}, ""
+	r.announced, r.refused = map[string]bool{}, ""
 	r.forgetLists()
 	rs.mu.Unlock()
 	if err = c.Write(joinPresence(r.jid+"/"+nick, rs.Posts.beginSearch(r.jid, out))); err == nil {
@@ -204,7 +204,7 @@ func (r *room) ask(ctx context.Context, rs *Rooms, c Login, nick string) (refuse
 	switch {
 	case err == nil && refused == "":
 	case ctx.Err() != nil: // it was not refused: a resumption goes on here
-		r.told, r.again = nil, r.in != ""
+		r.announced, r.rejoin = nil, r.in != ""
 	case refused == created: // unmake forgets it
 	default:
 		if rows := r.clear(); len(rows) > 0 {
@@ -221,7 +221,7 @@ func (r *room) answer(ctx context.Context, rs *Rooms) (refused string, err error
 	for {
 		change := r.changed.Wait()
 		rs.mu.Lock()
-		in, refused := r.in != "" && r.told == nil, r.refused
+		in, refused := r.in != "" && r.announced == nil, r.refused
 		rs.mu.Unlock()
 		if in || refused != "" {
 			return refused, nil
@@ -273,7 +273,7 @@ func (rs *Rooms) configured(e *stanza.Element) {
 	codes := statuses(e)
 	rs.mu.Lock()
 	if slices.Contains(codes, "172") || slices.Contains(codes, "173") || slices.Contains(codes, "174") {
-		r.again = true // only who joins is told the addresses
+		r.rejoin = true // only who joins is told the addresses
 	}
 	rs.mu.Unlock()
 	r.changed.Wake()

@@ -33,11 +33,11 @@ type room struct {
 	// Guarded by rooms.mu.
 	in        string // our nick; empty: not in the room
 	people    map[string]string
-	told      map[string]bool // nicks of which the room has told since a join that is not answered; nil: there is none
+	announced map[string]bool // nicks of which the room has told since a join that is not answered; nil: there is none
 	open      bool            // shows real addresses to everybody
 	refused   string          // condition of the last error presence
 	suspected bool            // somebody says that we are not in the room
-	again     bool            // it tells other things to those who join now
+	rejoin    bool            // it tells other things to those who join now
 	gone      string          // why we are out
 	closing   bool            // it is no longer served
 	unheard   wait.Throttle   // messages that were refused without anybody to tell
@@ -83,7 +83,7 @@ func (rs *Rooms) Restore(state map[string][]byte) {
 		}
 	}
 	for _, r := range rs.all() {
-		r.again = r.again || r.incomplete()
+		r.rejoin = r.rejoin || r.incomplete()
 	}
 	if len(stale) > 0 {
 		rs.cfg.Journal.SetState(bridge.XMPP, stale...)
@@ -115,7 +115,7 @@ func (r *room) clear() (rows []bridge.StateRow) {
 		rows = append(rows, bridge.StateRow{Key: keyOccupant + r.jid + "/" + nick})
 	}
 	r.in, r.refused, r.gone = "", "", ""
-	r.people, r.told = map[string]string{}, nil
+	r.people, r.announced = map[string]string{}, nil
 	return append(rows, r.forgetRoles()...)
 }
 
@@ -229,15 +229,15 @@ func (r *room) enters(nick string, e *stanza.Element) (rows []bridge.StateRow) {
 		return nil
 	}
 	rows = r.know(nick, realOf(e.Only(stanza.NSMUCUser, "x")))
-	if r.told != nil {
-		r.told[nick] = true
+	if r.announced != nil {
+		r.announced[nick] = true
 	}
 	codes := statuses(e)
-	if slices.Contains(codes, "201") && (r.in == "" || r.told != nil) {
+	if slices.Contains(codes, "201") && (r.in == "" || r.announced != nil) {
 		r.refused = created // it is to go away again
 		return rows
 	}
-	if slices.Contains(codes, "110") && (r.in != nick || r.told != nil) { // XEP-0045 §7.2.2: that is us, told last
+	if slices.Contains(codes, "110") && (r.in != nick || r.announced != nil) { // XEP-0045 §7.2.2: that is us, told last
 		rows = append(rows, r.seated(nick)...)
 		r.open = slices.Contains(codes, "100")
 	}
@@ -247,15 +247,15 @@ func (r *room) enters(nick string, e *stanza.Element) (rows []bridge.StateRow) {
 // seated notes that a join was answered: who was not told of since it was sent is not in the room any more. It needs
 // rooms.mu.
 func (r *room) seated(nick string) (rows []bridge.StateRow) {
-	if r.told != nil {
+	if r.announced != nil {
 		for other := range r.people {
-			if !r.told[other] {
+			if !r.announced[other] {
 				rows = append(rows, r.forget(other)...)
 			}
 		}
-		rows = append(rows, r.pruneRoles(r.told)...)
+		rows = append(rows, r.pruneRoles(r.announced)...)
 	}
-	r.in, r.gone, r.refused, r.suspected, r.told = nick, "", "", false, nil
+	r.in, r.gone, r.refused, r.suspected, r.announced = nick, "", "", false, nil
 	return append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(nick)})
 }
 

@@ -67,7 +67,7 @@ func TestOccupants(t *testing.T) {
 func TestJoinedOnceMore(t *testing.T) {
 	s := seated(t)
 	r := s.at(roomJID)
-	r.told = map[string]bool{} // as ask begins
+	r.announced = map[string]bool{} // as ask begins
 	says := func(nick string) Occupant {
 		t.Helper()
 		who, _ := s.Speaker(roomJID, nick)
@@ -91,8 +91,8 @@ func TestJoinedOnceMore(t *testing.T) {
 	if in := says("guest"); in.Real != "" || s.at(roomJID).who.roles["guest"] != "" {
 		t.Errorf("one who left is taken for %+v", in)
 	}
-	if in := says("alice"); stanza.Bare(in.Real) != "1001@chat.test" || !s.Joined(roomJID) || r.told != nil {
-		t.Errorf("alice is taken for %+v; told %v", in, r.told)
+	if in := says("alice"); stanza.Bare(in.Real) != "1001@chat.test" || !s.Joined(roomJID) || r.announced != nil {
+		t.Errorf("alice is taken for %+v; told %v", in, r.announced)
 	}
 }
 

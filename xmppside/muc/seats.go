@@ -237,8 +237,8 @@ func (s *Seats) Unmake(e *stanza.Element) []byte {
 	return stanza.From(append(iq, "><query xmlns='"+stanza.NSMUCOwner+"'><destroy/></query></iq>"...), e.Get("to"))
 }
 
-// Keep lets landlines leave that have not spoken for long, as long as the login lasts.
-func (s *Seats) Keep(ctx context.Context, c Login) {
+// Sweep lets landlines leave that have not spoken for long, as long as the login lasts.
+func (s *Seats) Sweep(ctx context.Context, c Login) {
 	for wait.Pause(ctx, min(seatSweep, s.idle)) {
 		for _, leave := range s.leaving(time.Now()) {
 			if c.Write(leave) != nil {

@@ -100,7 +100,7 @@ func TestSeatOfBefore(t *testing.T) {
 		b.sit("Ann", "participant")
 		b.Seats.idle = time.Second
 		ctx, end := context.WithCancel(b.t.Context())
-		go b.Seats.Keep(ctx, c)
+		go b.Seats.Sweep(ctx, c)
 		time.Sleep(2500 * time.Millisecond)
 		end()
 		synctest.Wait()

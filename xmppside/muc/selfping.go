@@ -22,7 +22,7 @@ type seatState uint8
 
 const (
 	seatUnknown seatState = iota // nobody can tell
-	seatKept
+	seatHeld
 	seatLost
 	seatSilent
 )
@@ -33,11 +33,11 @@ func (r *room) selfPing(ctx context.Context, c Login, nick string) (seatState, s
 	var refusal *stanza.Error
 	switch {
 	case err == nil:
-		return seatKept, ""
+		return seatHeld, ""
 	case !errors.As(err, &refusal):
 		return seatSilent, err.Error()
 	case stanza.IsCondition(err, "service-unavailable", "feature-not-implemented"):
-		return seatKept, "" // the answer is our own
+		return seatHeld, "" // the answer is our own
 	case stanza.IsCondition(err, "remote-server-not-found", "remote-server-timeout"):
 		return seatSilent, refusal.Condition
 	case stanza.IsCondition(err, "item-not-found"):
@@ -84,7 +84,7 @@ func (g pinger) overdue(now time.Time) (due []string) {
 	defer g.p.mu.Unlock()
 	for j, r := range g.p.byRoom {
 		g.giveUpSilent(r, now)
-		if r.asking || r.shut || now.Before(r.next) || !r.waitsSince(now.Add(-pingAfter)) && !r.silent {
+		if r.asking || r.left || now.Before(r.next) || !r.waitsSince(now.Add(-pingAfter)) && !r.silent {
 			continue
 		}
 		r.asking = true
@@ -160,7 +160,7 @@ func (g pinger) asked(jid string, before []*post, seat seatState) {
 			g.p.cfg.Log.Warn().Str("room", jid).Msg("the room does not answer: what it was sent waits, nothing more is sent")
 		}
 		r.silent = true
-	case seatKept, seatUnknown:
+	case seatHeld, seatUnknown:
 		g.drop(r, before, now)
 	}
 }

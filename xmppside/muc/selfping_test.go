@@ -24,7 +24,7 @@ func TestSelfPing(t *testing.T) {
 		if due := b.pings().overdue(time.Now()); len(due) != 1 || len(b.pings().overdue(time.Now())) != 0 {
 			t.Errorf("asks %v, want once", due)
 		}
-		b.pings().asked(roomJID, []*post{late(b)}, seatKept)
+		b.pings().asked(roomJID, []*post{late(b)}, seatHeld)
 		b.want(l, bridgetest.Bound, "") // ejabberd may keep it back
 		time.Sleep(dropsAfter)
 		behind := b.mustPost("2001")
@@ -53,7 +53,7 @@ func TestSelfPing(t *testing.T) {
 			}
 			p.Acked(l)
 			time.Sleep(2 * dropsAfter)
-			b.pings().asked(roomJID, []*post{late(b)}, seatKept)
+			b.pings().asked(roomJID, []*post{late(b)}, seatHeld)
 			b.want(l, bridgetest.Bound, "")
 		})
 	})

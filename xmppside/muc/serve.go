@@ -51,15 +51,15 @@ func (rs *Rooms) closing(r *room) bool {
 	return r.closing
 }
 
-// keepNew sits in the rooms that come to be served while the login lasts.
-func (rs *Rooms) keepNew(c Login, resumed bool, kept map[*room]bool) {
+// runNew sits in the rooms that come to be served while the login lasts.
+func (rs *Rooms) runNew(c Login, resumed bool, running map[*room]bool) {
 	ctx := c.Context()
 	for ctx.Err() == nil {
 		change := rs.served.Wait()
 		for _, r := range rs.all() {
-			if !kept[r] {
-				kept[r] = true
-				c.Go(func() { r.keep(rs, c, resumed, func() {}) }) // ends with the connection
+			if !running[r] {
+				running[r] = true
+				c.Go(func() { r.run(rs, c, resumed, func() {}) }) // ends with the connection
 			}
 		}
 		select {
@@ -69,8 +69,8 @@ func (rs *Rooms) keepNew(c Login, resumed bool, kept map[*room]bool) {
 	}
 }
 
-// rest waits before the next attempt at a room, but not longer than the room is served.
-func (r *room) rest(ctx context.Context, rs *Rooms, d time.Duration) {
+// pause waits before the next attempt at a room, but not longer than the room is served.
+func (r *room) pause(ctx context.Context, rs *Rooms, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	for {
@@ -90,7 +90,7 @@ func (r *room) rest(ctx context.Context, rs *Rooms, d time.Duration) {
 
 // retire leaves a room that is no longer served. false: it is served again, or the login has ended.
 func (r *room) retire(ctx context.Context, rs *Rooms, c Login) bool {
-	for late := time.Now().Add(retireWithin); !rs.Posts.shut(r.jid, time.Now().After(late)); {
+	for late := time.Now().Add(retireWithin); !rs.Posts.close(r.jid, time.Now().After(late)); {
 		if !wait.Pause(ctx, retireTick) || !rs.closing(r) {
 			return false
 		}

@@ -186,8 +186,8 @@ func TestInboxCut(t *testing.T) {
 	b.handed = 2 // opened, and the handler was hasty
 	b.saved(2)
 	b.saved(1)
-	if b.mark != 1 {
-		t.Fatalf("mark %d: a stanza counts that was not read to its end", b.mark)
+	if b.doneTo != 1 {
+		t.Fatalf("mark %d: a stanza counts that was not read to its end", b.doneTo)
 	}
 	b.durable = 1 // nothing else may have made it 2
 	b.rewind(b.finished + 1)

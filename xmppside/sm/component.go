@@ -5,10 +5,10 @@ import (
 	"net"
 )
 
-// Component prepares a link for the login of a component, which has no SASL and no XEP-0198. The session is to be made over the
+// Component prepares a connection for the login of a component, which has no SASL and no XEP-0198. The session is to be made over the
 // connection that it returns, and begin to be called once the server has let in the component that lives at a domain.
-func Component(l *Link, conn net.Conn, domain string) (over net.Conn, begin func() error) {
-	l.transport = &transport{Conn: conn, link: l}
+func Component(l *Connection, conn net.Conn, domain string) (over net.Conn, begin func() error) {
+	l.transport = &transport{Conn: conn, connection: l}
 	return l.transport, func() error {
 		s := l.st
 		s.mu.Lock()
@@ -23,9 +23,9 @@ func Component(l *Link, conn net.Conn, domain string) (over net.Conn, begin func
 	}
 }
 
-// standsBack tells whether a stanza is the ping of another connection that is the same component. If that is another relay's, and was
-// there first, the link ends.
-func standsBack(l *Link, start *xml.StartElement) bool {
+// yields tells whether a stanza is the ping of another connection that is the same component. If that is another relay's, and was
+// there first, the connection ends.
+func yields(l *Connection, start *xml.StartElement) bool {
 	other, first := l.fence.rival(start)
 	if other && first {
 		l.fail(ErrRival)

@@ -3,8 +3,8 @@
 // process from what the old one had saved.
 //
 // A [Stream] is the lasting thing: the server's name for it, what was sent and is not acknowledged, what
-// came in and is not yet durable. A [Link] is one connection that carries it for a while. Only the newest
-// Link of a Stream may write. The package knows nothing of what stanzas mean; where things are stored is
+// came in and is not yet durable. A [Connection] is one connection that carries it for a while. Only the newest
+// Connection of a Stream may write. The package knows nothing of what stanzas mean; where things are stored is
 // the business of a [Journal], which may be nil (then the stream survives connections but not the process).
 //
 // All that is written on a session goes through one queue: what [Stream.Send] is given and what mellium
@@ -23,7 +23,7 @@
 //
 //	for ctx.Err() == nil {
 //		nc, err := dial(ctx, st.Session().Location)   // XEP-0198 §5: location first, where there is one
-//		l := st.Link(nc)                           // takes the stream over; nc is the bare TCP connection
+//		l := st.Connection(nc)                           // takes the stream over; nc is the bare TCP connection
 //		stop := context.AfterFunc(loginCtx, l.Close) // the one timeout that works with mellium
 //		sess, err := xmpp.NewSession(context.WithoutCancel(ctx), me.Domain(), me, rw, state,
 //			xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
@@ -50,7 +50,7 @@
 // enqueue, and never call the Stream. Methods of Handle never wait. A handler runs on mellium's reading
 // goroutine: it must not call Send (whose room only reading can make); it uses Reply, or t.
 //
-// A component (XEP-0114) logs in by [Component] in place of Link.SASL and Link.Bind.
+// A component (XEP-0114) logs in by [Component] in place of Connection.SASL and Connection.Bind.
 //
 // Left out: XEP-0198 for components (no server has it) and for the server's side.
 package sm

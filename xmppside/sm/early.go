@@ -43,8 +43,8 @@ func costOf(tok xml.Token) int {
 	return n
 }
 
-// keepEarly keeps a message for whoever serves next.
-func (s *Stream) keepEarly(tokens []xml.Token, cost int) error {
+// holdEarly keeps a message for whoever serves next.
+func (s *Stream) holdEarly(tokens []xml.Token, cost int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.earlyCost+cost > mostEarly {
@@ -56,7 +56,7 @@ func (s *Stream) keepEarly(tokens []xml.Token, cost int) error {
 }
 
 // replay hands over what came before counting began.
-func (l *Link) replay() {
+func (l *Connection) replay() {
 	for e := l.nextEarly(); e != nil; e = l.nextEarly() {
 		start, ok := e.tokens[0].(xml.StartElement)
 		if !ok {
@@ -74,7 +74,7 @@ func (l *Link) replay() {
 }
 
 // nextEarly is the next one to be handed over.
-func (l *Link) nextEarly() *early {
+func (l *Connection) nextEarly() *early {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,11 +109,11 @@ func (s *Stream) doneEarly(e *early) {
 // redoEarly is Handle.Redo of an early message. All that is counted came behind it.
 func (s *Stream) redoEarly(e *early) {
 	s.mu.Lock()
-	var l *Link
+	var l *Connection
 	if slices.Contains(s.early, e) {
 		e.handed = false
-		s.rewind(s.in.mark + 1)
-		if l = s.link; l != nil {
+		s.rewind(s.in.doneTo + 1)
+		if l = s.connection; l != nil {
 			l.refuse = true
 		}
 	}

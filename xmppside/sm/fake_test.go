@@ -184,7 +184,7 @@ type taken struct {
 type client struct {
 	t      *testing.T
 	st     *Stream
-	l      *Link
+	l      *Connection
 	sess   *xmpp.Session
 	ended  chan End
 	taken  chan taken
@@ -195,7 +195,7 @@ type client struct {
 // connect logs in over nc while script plays the server.
 func connect(t *testing.T, st *Stream, nc net.Conn, script func()) (*client, error) {
 	t.Helper()
-	l := st.Link(nc)
+	l := st.Connection(nc)
 	t.Cleanup(l.Close)
 	defer time.AfterFunc(6*waitLimit, l.Close).Stop()
 	played := make(chan struct{})

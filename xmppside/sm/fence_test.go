@@ -58,7 +58,7 @@ func TestShared(t *testing.T) {
 			n++
 			f.pings = append(f.pings, n)
 		}
-		h.heard(f.back(n))
+		h.heard(f.pingBack(n))
 	}
 	ping(0)
 	if h.on {
@@ -77,7 +77,7 @@ func TestShared(t *testing.T) {
 			t.Fatalf("after %d: %v", i, h.on)
 		}
 	}
-	if f.back(n) || len(f.pings) > 0 {
+	if f.pingBack(n) || len(f.pings) > 0 {
 		t.Error("one that is not known says something")
 	}
 }

@@ -35,7 +35,7 @@ func TestWatermark(t *testing.T) {
 	f.expect("<a ", "h='3'")
 }
 
-func TestMarkSession(t *testing.T) {
+func TestSessionIsSetAside(t *testing.T) {
 	st := New(Config{}, State{})
 	c, f := mustConnect(t, st, (*fake).fresh)
 	f.write(inbound(1) + inbound(2))

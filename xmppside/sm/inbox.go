@@ -5,29 +5,29 @@ package sm
 type inbox struct {
 	finished uint64          // read to their ends
 	handed   uint64          // given to the handler, or needing none; repeats up to here are skipped
-	mark     uint64          // all up to here are done
-	done     map[uint64]bool // done beyond mark
+	doneTo   uint64          // all up to here are done
+	done     map[uint64]bool // done beyond that
 	durable  uint64          // all up to here are done and saved: the highest <a h>
 	saving   uint64          // asked of the journal and not committed; 0: none
 	ticket   uint64          // of saving
 }
 
 func newInbox(h uint64) inbox {
-	return inbox{finished: h, handed: h, mark: h, durable: h, done: map[uint64]bool{}}
+	return inbox{finished: h, handed: h, doneTo: h, durable: h, done: map[uint64]bool{}}
 }
 
 // settle notes that stanza n is done. A stanza that is not read to its end counts only then.
 func (b *inbox) settle(n uint64) {
-	if n > b.mark && n <= b.handed {
+	if n > b.doneTo && n <= b.handed {
 		b.done[n] = true
 		b.advance()
 	}
 }
 
 func (b *inbox) advance() {
-	for b.mark < b.finished && b.done[b.mark+1] {
-		b.mark++
-		delete(b.done, b.mark)
+	for b.doneTo < b.finished && b.done[b.doneTo+1] {
+		b.doneTo++
+		delete(b.done, b.doneTo)
 	}
 }
 
@@ -46,7 +46,7 @@ func (b *inbox) bypass(n uint64) {
 	b.advance()
 }
 
-// rewind makes stanza n, which is beyond mark, and all behind it be handed over again.
+// rewind makes stanza n, which is beyond doneTo, and all behind it be handed over again.
 func (b *inbox) rewind(n uint64) {
 	for m := n; m <= b.handed; m++ {
 		delete(b.done, m)
@@ -62,12 +62,12 @@ func (b *inbox) saved(n uint64) {
 
 // ackable is the highest h that may be told to the server: a higher one than was saved would, after a
 // restart, make us resume with less than it has forgotten, which servers refuse.
-func (b *inbox) ackable() uint64 { return min(b.mark, b.durable) }
+func (b *inbox) ackable() uint64 { return min(b.doneTo, b.durable) }
 
 // wantsSave tells whether h must be saved on its own: stanzas without a record stand at the end, nothing
 // is in work that might carry it, and no older save is under way.
 func (b *inbox) wantsSave() bool {
-	return b.mark > b.durable && b.mark == b.handed && b.saving == 0
+	return b.doneTo > b.durable && b.doneTo == b.handed && b.saving == 0
 }
 
 // committed notes how far the journal is.

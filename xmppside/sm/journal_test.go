@@ -204,7 +204,7 @@ func TestFailedSaveIsTriedAgain(t *testing.T) {
 	f.until("h='2'")
 }
 
-func TestBookTooSlow(t *testing.T) {
+func TestJournalTooSlow(t *testing.T) {
 	clock := newTestClock()
 	_, _, c, _ := withheld(t, Config{Clock: clock, DeadAfter: time.Hour})
 	c.send("a")

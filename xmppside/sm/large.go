@@ -21,20 +21,20 @@ func (s *scanner) tooLarge() bool { return s.size > mostStanza || s.nodes > most
 // would send it again after each resumption.
 func (c *transport) tooLarge() error {
 	if c.inStanza && c.counting {
-		c.finished, c.entered = c.opened, c.opened
-		c.link.skip(c.opened)
+		c.finished, c.entered = c.started, c.started
+		c.connection.skip(c.started)
 	}
 	c.broken = ErrTooLarge
-	c.link.fail(ErrTooLarge)
+	c.connection.fail(ErrTooLarge)
 	return c.broken
 }
 
 // skip settles stanza n, whose end nobody waits for, and waits a little until the server was told so: a stream that is
 // not resumed would bring it again.
-func (l *Link) skip(n uint64) {
+func (l *Connection) skip(n uint64) {
 	s := l.st
 	s.mu.Lock()
-	if s.link == l && !l.refuse {
+	if s.connection == l && !l.refuse {
 		s.in.handed = max(s.in.handed, n)
 		s.in.finish(n)
 		s.in.settle(n)

@@ -12,7 +12,7 @@ const unavailable = "<presence type='unavailable'/>"
 // done and acknowledged (else the server would deliver it again); then </stream:stream>, and the name is
 // thrown away. Serve goes on meanwhile and returns behind it. If ctx ends earlier the connection is cut instead
 // and the name is kept: a new process can resume, and nothing is lost or doubled.
-func (l *Link) Logout(ctx context.Context) error {
+func (l *Connection) Logout(ctx context.Context) error {
 	s := l.st
 	s.mu.Lock()
 	s.over, s.open = true, false
@@ -26,11 +26,11 @@ func (l *Link) Logout(ctx context.Context) error {
 }
 
 // Leave ends the stream and its name in the same good order, where nothing of ours is queued and we are not available;
-// the next Link logs in anew and goes on.
-func (l *Link) Leave(ctx context.Context) error { return l.endStream(ctx) }
+// the next Connection logs in anew and goes on.
+func (l *Connection) Leave(ctx context.Context) error { return l.endStream(ctx) }
 
 // endStream waits until neither side owes the other anything, and ends the stream and its name.
-func (l *Link) endStream(ctx context.Context) error {
+func (l *Connection) endStream(ctx context.Context) error {
 	s := l.st
 	if err := l.until(ctx, l.settled); err != nil {
 		l.Close()
@@ -54,17 +54,17 @@ func (l *Link) endStream(ctx context.Context) error {
 }
 
 // settled tells whether neither side owes the other anything. s.mu is held.
-func (l *Link) settled() bool {
+func (l *Connection) settled() bool {
 	s := l.st
-	return len(s.out.queue) == 0 && len(s.early) == 0 && s.in.mark == s.in.finished && s.in.mark == s.in.handed && s.in.ackable() == s.in.mark
+	return len(s.out.queue) == 0 && len(s.early) == 0 && s.in.doneTo == s.in.finished && s.in.doneTo == s.in.handed && s.in.ackable() == s.in.doneTo
 }
 
 // until waits for something to be true, while the connection lives.
-func (l *Link) until(ctx context.Context, what func() bool) error {
+func (l *Connection) until(ctx context.Context, what func() bool) error {
 	s := l.st
 	for {
 		s.mu.Lock()
-		ok, dead, changed := what(), l.dead || s.link != l, s.change()
+		ok, dead, changed := what(), l.dead || s.connection != l, s.change()
 		s.mu.Unlock()
 		switch {
 		case ok:

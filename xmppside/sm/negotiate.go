@@ -26,24 +26,24 @@ var errEnd = io.EOF
 type negotiation = func(context.Context, *xmpp.Session, any) (xmpp.SessionState, io.ReadWriter, error)
 
 // afterwards puts the counting connection above whatever f leaves.
-func (l *Link) afterwards(f negotiation) negotiation {
+func (l *Connection) afterwards(f negotiation) negotiation {
 	return func(ctx context.Context, sess *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
 		mask, _, err := f(ctx, sess, data)
 		if err != nil || mask&xmpp.Authn == 0 {
 			return mask, nil, err
 		}
-		l.transport = &transport{Conn: sess.Conn(), link: l}
+		l.transport = &transport{Conn: sess.Conn(), connection: l}
 		return mask, l.transport, nil
 	}
 }
 
 // Bind is the feature that takes the place of xmpp.BindResource. Mellium negotiates nothing after bind, so
 // resuming and enabling are part of it (XEP-0198 §3, §5).
-func (l *Link) Bind() xmpp.StreamFeature {
+func (l *Connection) Bind() xmpp.StreamFeature {
 	f := xmpp.BindResource()
 	f.Negotiate = func(_ context.Context, sess *xmpp.Session, _ any) (xmpp.SessionState, io.ReadWriter, error) {
 		if l.transport == nil || sess.Conn() != l.transport {
-			return 0, nil, errors.New("sm: Link.SASL is not among the features")
+			return 0, nil, errors.New("sm: Connection.SASL is not among the features")
 		}
 		r := sess.TokenReader()
 		defer r.Close() // it only unlocks
@@ -57,7 +57,7 @@ func (l *Link) Bind() xmpp.StreamFeature {
 
 // login is one negotiation.
 type login struct {
-	l    *Link
+	l    *Connection
 	sess *xmpp.Session
 	d    *xml.Decoder
 }
@@ -149,14 +149,14 @@ func (g *login) resumed(old Session, h uint32) error {
 		s.bind(it)
 	}
 	g.l.start(old.In)
-	g.l.managed, g.l.resumed, g.l.proving, g.l.wantsR = true, true, true, true
+	g.l.managed, g.l.resumed, g.l.verifying, g.l.wantsR = true, true, true, true
 	g.l.acked, g.l.asked = old.In, s.out.acked
 	g.sess.UpdateAddr(me)
 	return nil
 }
 
-// start makes the link ready: counting begins behind the byte that was read last. s.mu is held.
-func (l *Link) start(h uint64) {
+// start makes the connection ready: counting begins behind the byte that was read last. s.mu is held.
+func (l *Connection) start(h uint64) {
 	now := l.st.cfg.Clock.Now()
 	l.ready, l.askedAt = true, now
 	l.records = l.transport.ConnectionState().HandshakeComplete
@@ -292,7 +292,7 @@ func (g *login) next(ns string) (xml.StartElement, error) {
 			tokens = append(tokens, xml.CopyToken(tok))
 		}
 		if start.Name.Local == "message" {
-			if err := g.l.st.keepEarly(tokens, cost); err != nil {
+			if err := g.l.st.holdEarly(tokens, cost); err != nil {
 				return start, err
 			}
 		}

@@ -13,7 +13,7 @@ type item struct {
 	kept   bool      // an earlier binding is committed: the journal holds it, even if this one's commit fails
 	settle uint64    // inbound stanza that is done when the server has this one; 0: none
 	early  *early    // the same, of an early one; nil: none
-	reply  bool      // Link.Reply
+	reply  bool      // Connection.Reply
 	since  time.Time // when it was taken, or the stream resumed with it; of those with a tag
 }
 

@@ -139,14 +139,14 @@ func TestEnabledWithoutResumption(t *testing.T) {
 func TestFeaturesLeftOut(t *testing.T) {
 	st := New(Config{}, State{})
 	f, nc := newFake(t)
-	l := st.Link(nc)
+	l := st.Connection(nc)
 	go func() { f.authenticate(true) }()
 	me := jid.MustParse("receiver@chat.test/relay")
 	_, err := xmpp.NewSession(context.Background(), me.Domain(), me, nc, xmpp.Secure, xmpp.NewNegotiator(
 		func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
 			return xmpp.StreamConfig{Features: []xmpp.StreamFeature{xmpp.SASL("", "pw", sasl.Plain), l.Bind()}}
 		}))
-	if err == nil || !strings.Contains(err.Error(), "Link.SASL") {
+	if err == nil || !strings.Contains(err.Error(), "Connection.SASL") {
 		t.Errorf("login without the counting connection: %v", err)
 	}
 	if e := l.Serve(nil, nil, nil); e.Err == nil {

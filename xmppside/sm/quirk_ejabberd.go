@@ -18,28 +18,28 @@ const (
 type shared struct {
 	on     bool
 	warned bool // the owner knows that it is on
-	back   int  // pings that came back since the last that did not
+	inRow  int  // pings that came back since the last that did not
 }
 
 // heard takes that a ping came back, and whether others that were sent before did not.
 func (h *shared) heard(missing bool) {
-	switch h.back++; {
+	switch h.inRow++; {
 	case missing:
-		h.on, h.back = true, 0
-	case h.back >= aloneAfter:
+		h.on, h.inRow = true, 0
+	case h.inRow >= aloneAfter:
 		h.on = false
 	}
 }
 
-// back notes that ping n came back; it tells whether others that were sent before did not.
-func (f *fence) back(n uint64) (missing bool) {
+// pingBack notes that ping n came back; it tells whether others that were sent before did not.
+func (f *fence) pingBack(n uint64) (missing bool) {
 	i := slices.Index(f.pings, n)
 	f.pings = slices.Delete(f.pings, 0, i+1)
 	return i > 0
 }
 
 // pingsAtOnce is how many are sent at once: several where one may be lost so, that not all are. s.mu is held.
-func pingsAtOnce(l *Link, tick time.Duration, now time.Time) int {
+func pingsAtOnce(l *Connection, tick time.Duration, now time.Time) int {
 	s := l.st
 	lost := s.shared.on && now.Sub(l.askedAt) >= tick || l.awaiting && now.Sub(l.askedAt) >= s.cfg.AskEvery
 	if l.fence.component != "" && lost {
@@ -49,7 +49,7 @@ func pingsAtOnce(l *Link, tick time.Duration, now time.Time) int {
 }
 
 // pingDue tells whether a component is to ping now. It does so whatever it hears: that may be another one's pings. s.mu is held.
-func pingDue(l *Link, now time.Time) bool {
+func pingDue(l *Connection, now time.Time) bool {
 	s := l.st
 	return l.fence.component != "" && (s.shared.on || now.Sub(l.askedAt) >= s.cfg.AskEvery)
 }

@@ -66,7 +66,7 @@ func (a *unread) answered(h uint64, now time.Time) {
 // which the server reads at one go if all that is before it are blocks. So many of them may be under way, each
 // one a TLS record that is read whole or not at all; without TLS nobody knows what is read at one go. Stanzas that
 // do not fill a block wait until there is less than one unread. s.mu is held.
-func (l *Link) room() (n int, block bool) {
+func (l *Connection) room() (n int, block bool) {
 	s := l.st
 	bound := s.cfg.ReadSize
 	if !l.bounded() {
@@ -75,7 +75,7 @@ func (l *Link) room() (n int, block bool) {
 	unread := l.unread.bytes()
 	most := bound - 2*nonzaSize // an <r/> is always possible, and to repeat it
 	fill := most - nonzaSize - len(l.nonzaBytes)
-	full := !l.proving && !s.single && l.records && s.out.fills(s.committed, fill, bound*3/4)
+	full := !l.verifying && !s.single && l.records && s.out.fills(s.committed, fill, bound*3/4)
 	switch {
 	case full && (unread == 0 || l.unread.blocks && unread < l.unread.most*bound):
 		return most, true
@@ -86,11 +86,11 @@ func (l *Link) room() (n int, block bool) {
 }
 
 // bounded tells whether it matters what the server reads at a time.
-func (l *Link) bounded() bool { return l.managed && l.st.cfg.ReadSize > 0 }
+func (l *Connection) bounded() bool { return l.managed && l.st.cfg.ReadSize > 0 }
 
 // fits tells whether an <r/> behind n more bytes leaves the server with no more than it reads at a time, or ends a run of
 // blocks.
-func (l *Link) fits(n int) bool {
+func (l *Connection) fits(n int) bool {
 	return !l.bounded() || l.unread.bytes()+n+len(askR) <= l.st.cfg.ReadSize || l.unread.blocks && n == 0
 }
 
@@ -102,6 +102,6 @@ func pad(buf []byte, size int) []byte {
 // swallowed tells whether a resumed stream goes on in the parser of the old one: Prosody 0.12 answers no <r/> then, while its own
 // stanzas may still come. What had gathered comes before the answer, and may take us long: only waiting for bytes counts. Test:
 // TestVoidIsRecognised.
-func (l *Link) swallowed(now time.Time) bool {
-	return l.proving && l.idled(now) >= l.st.cfg.ProveWithin
+func (l *Connection) swallowed(now time.Time) bool {
+	return l.verifying && l.idled(now) >= l.st.cfg.VerifyWithin
 }

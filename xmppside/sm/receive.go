@@ -58,10 +58,10 @@ func (m Handle) Redo() {
 		m.st.redoEarly(m.early)
 		return
 	}
-	var l *Link
+	var l *Connection
 	m.with(func(s *Stream) {
 		s.rewind(m.N)
-		l = s.link
+		l = s.connection
 		l.refuse = true
 	})
 	if l != nil {
@@ -86,11 +86,11 @@ func (m Handle) Answer(raw []byte) (err error) {
 
 // Reply queues the answer to somebody's question, beside the window. False: it is dropped, as so many answers are not
 // acknowledged, or the stream that would carry it is over.
-func (l *Link) Reply(raw []byte, most int) bool {
+func (l *Connection) Reply(raw []byte, most int) bool {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.link != l || s.out.replies >= most {
+	if s.connection != l || s.out.replies >= most {
 		return false
 	}
 	it := s.answer(raw)
@@ -104,7 +104,7 @@ func (l *Link) Reply(raw []byte, most int) bool {
 
 // answer queues a stanza of the owner's, beside the window; nil: the stream that would carry it is over. s.mu is held.
 func (s *Stream) answer(raw []byte) *item {
-	l := s.link
+	l := s.connection
 	if s.over || l == nil || l.closed || l.dead && s.sess.ID == "" {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (m Handle) with(f func(*Stream)) {
 }
 
 // handle is the session's mellium handler. It never returns an error: that would end the stream for good.
-func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+func (l *Connection) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) error {
 	switch {
 	case start.Name.Space == NS:
 		l.nonza(start)
@@ -135,9 +135,9 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	case !stanza.Is(start.Name, l.fence.space()):
 		return nil
 	}
-	n := l.transport.opened
+	n := l.transport.started
 	l.transport.entered = n
-	m, ok := l.enter(n)
+	m, ok := l.handOver(n)
 	switch {
 	case !ok:
 		void(t, start)
@@ -145,7 +145,7 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 		void(t, start)
 		m.Done()
 		tellShared(l.st)
-	case standsBack(l, start):
+	case yields(l, start):
 		void(t, start) // mellium's answer would have no sender, for which the server ends the stream of a component
 		m.Done()
 	default:
@@ -154,9 +154,9 @@ func (l *Link) handle(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	return nil
 }
 
-// enter notes that stanza n is handed over. Repeats after a resumption are not, nor is anything once the
+// handOver notes that stanza n is handed over. Repeats after a resumption are not, nor is anything once the
 // connection is over.
-func (l *Link) enter(n uint64) (Handle, bool) {
+func (l *Connection) handOver(n uint64) (Handle, bool) {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,7 +168,7 @@ func (l *Link) enter(n uint64) (Handle, bool) {
 }
 
 // bypass notes that stanza n was read, but not by the handler.
-func (l *Link) bypass(n uint64) {
+func (l *Connection) bypass(n uint64) {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,18 +179,18 @@ func (l *Link) bypass(n uint64) {
 }
 
 // finish notes that stanza n was read to its end.
-func (l *Link) finish(n uint64) {
+func (l *Connection) finish(n uint64) {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.link == l && !l.refuse {
+	if s.connection == l && !l.refuse {
 		s.in.finish(n)
 		s.progress()
 	}
 }
 
 // nonza takes <r/> and <a/>.
-func (l *Link) nonza(start *xml.StartElement) {
+func (l *Connection) nonza(start *xml.StartElement) {
 	s := l.st
 	s.mu.Lock()
 	if !l.current() || !l.managed {
@@ -212,7 +212,7 @@ func (l *Link) nonza(start *xml.StartElement) {
 }
 
 // answer takes the h of an <a/>. s.mu is held.
-func (l *Link) answer(h string) error {
+func (l *Connection) answer(h string) error {
 	n, err := strconv.ParseUint(h, 10, 32)
 	if err != nil {
 		return errors.Join(ErrProtocol, err)
@@ -221,7 +221,7 @@ func (l *Link) answer(h string) error {
 	if err != nil {
 		return err
 	}
-	l.awaiting, l.proving = false, false
+	l.awaiting, l.verifying = false, false
 	l.unread.answered(l.st.out.acked, l.st.cfg.Clock.Now())
 	l.st.confirmed(done)
 	return nil
@@ -229,7 +229,7 @@ func (l *Link) answer(h string) error {
 
 // fenced tells whether a stanza answers a ping of ours; result or error, it comes behind all that we sent
 // before.
-func (l *Link) fenced(start *xml.StartElement) bool {
+func (l *Connection) fenced(start *xml.StartElement) bool {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,7 +238,7 @@ func (l *Link) fenced(start *xml.StartElement) bool {
 		return false
 	}
 	l.awaiting = false
-	if missing := l.fence.back(n); l.fence.component != "" {
+	if missing := l.fence.pingBack(n); l.fence.component != "" {
 		s.shared.heard(missing)
 	}
 	s.confirmed(s.out.drop(n))
@@ -248,7 +248,7 @@ func (l *Link) fenced(start *xml.StartElement) bool {
 
 const voidAttr = "sm-void"
 
-// Void is for a handler that gives no answer, or gives it by Link.Reply: mellium would answer by itself.
+// Void is for a handler that gives no answer, or gives it by Connection.Reply: mellium would answer by itself.
 func Void(t xmlstream.TokenReadEncoder, start *xml.StartElement) { void(t, start) }
 
 // void keeps mellium from answering a request that nobody handles, by an answer that conn drops: a

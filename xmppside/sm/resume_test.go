@@ -244,7 +244,7 @@ func TestStaleWriter(t *testing.T) {
 	f2.until("id='b'")
 }
 
-func TestDeadLinkKeepsAnswersForTheNext(t *testing.T) {
+func TestDeadConnectionLeavesAnswersToTheNext(t *testing.T) {
 	st := New(Config{}, State{})
 	f, nc := newFake(t)
 	c, err := connect(t, st, nc, f.fresh)
@@ -264,7 +264,7 @@ func TestDeadLinkKeepsAnswersForTheNext(t *testing.T) {
 	f.expect(`id="late"`, "service-unavailable")
 }
 
-func TestServesFarewellIsNotSent(t *testing.T) {
+func TestServesStreamEndIsNotSent(t *testing.T) {
 	st := New(Config{}, State{})
 	f, nc := newFake(t)
 	rec := &recorder{Conn: nc}

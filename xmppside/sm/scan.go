@@ -7,7 +7,7 @@ type event uint8
 
 const (
 	nothing   event = iota
-	opened          // the name of an element below the stream's root is complete: scanner.name
+	started         // the name of an element below the stream's root is complete: scanner.name
 	closed          // such an element is complete
 	streamEnd       // </stream:stream>
 )
@@ -110,7 +110,7 @@ func (s *scanner) inName(b byte) event {
 	top := s.depth == 1
 	s.inTag(b)
 	if top {
-		return opened
+		return started
 	}
 	return nothing
 }

@@ -34,7 +34,7 @@ func TestScanner(t *testing.T) {
 			var got []string
 			for _, b := range []byte(root + c.in) {
 				switch s.step(b) {
-				case opened:
+				case started:
 					got = append(got, "+"+string(s.name))
 				case closed:
 					got = append(got, "-"+string(s.name))

@@ -11,7 +11,7 @@ import (
 
 // flush is the only writer of a ready connection: it takes what has gathered and writes it at once, so
 // that stanzas go out in groups under load and without delay when idle.
-func (l *Link) flush() {
+func (l *Connection) flush() {
 	var buf []byte
 	for {
 		var last bool
@@ -40,7 +40,7 @@ func (l *Link) flush() {
 }
 
 // left notes that what batch collected is with the network.
-func (l *Link) left() {
+func (l *Connection) left() {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
 	if l.ackedOut != l.acked {
@@ -50,7 +50,7 @@ func (l *Link) left() {
 }
 
 // batch collects one write. Acknowledgements do not wait for stanzas that the journal has not committed.
-func (l *Link) batch(buf []byte) (out []byte, last bool) {
+func (l *Connection) batch(buf []byte) (out []byte, last bool) {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,12 +61,12 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 	alone := l.unread.bytes() == 0
 	// A stanza that has room only on its own and what else there is take turns.
 	tight := alone && !block && len(l.nonzaBytes)+nonzaSize+s.out.first(s.committed) > room
-	if first := tight && !l.gaveWay && !l.proving; first {
+	if first := tight && !l.gaveWay && !l.verifying; first {
 		l.gaveWay = true
 	} else if buf = l.nonzas(buf, room, alone); len(buf) > 0 {
 		l.gaveWay = false
 	}
-	if !l.proving {
+	if !l.verifying {
 		buf = s.out.take(buf, s.committed, room, alone && !(tight && len(buf) > 0), s.single)
 	}
 	if len(buf) == 0 { // the stanza did not go after all
@@ -87,7 +87,7 @@ func (l *Link) batch(buf []byte) (out []byte, last bool) {
 
 // nonzas appends what is not counted, as far as there is room. It comes first, or stanzas could take all the room each
 // time.
-func (l *Link) nonzas(buf []byte, room int, alone bool) []byte {
+func (l *Connection) nonzas(buf []byte, room int, alone bool) []byte {
 	if alone || len(l.nonzaBytes) <= room {
 		buf = append(buf, l.nonzaBytes...)
 		l.nonzaBytes = l.nonzaBytes[:0]
@@ -113,7 +113,7 @@ func appendA(buf []byte, h uint64) []byte {
 
 // ask requests an acknowledgement, one at a time unless it must: each answer brings on the next question, so that
 // there is one for each stanza when idle and few under load. s.mu is held.
-func (l *Link) ask(buf []byte, must bool) []byte {
+func (l *Connection) ask(buf []byte, must bool) []byte {
 	s := l.st
 	w := s.out.written()
 	if !(l.wantsR && l.fits(len(buf))) && !must && (w <= l.asked || l.awaiting && w-l.asked < uint64(s.cfg.AskCount)) {
@@ -136,7 +136,7 @@ func (l *Link) ask(buf []byte, must bool) []byte {
 }
 
 // rejectCount ends the stream because the server cannot be right (XEP-0198 §4, handled-count-too-high).
-func (l *Link) rejectCount(err error) {
+func (l *Connection) rejectCount(err error) {
 	l.st.mu.Lock()
 	if l.final == nil {
 		l.finalErr = err
@@ -148,7 +148,7 @@ func (l *Link) rejectCount(err error) {
 }
 
 // waitCommits waits for the journal and lets stanzas and acknowledgements pass as it commits.
-func (l *Link) waitCommits() {
+func (l *Connection) waitCommits() {
 	s := l.st
 	for {
 		s.mu.Lock()
@@ -201,7 +201,7 @@ func (s *Stream) verify(ctx context.Context, want uint64) error {
 	return nil
 }
 
-func (l *Link) pass(ticket uint64) {
+func (l *Connection) pass(ticket uint64) {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()

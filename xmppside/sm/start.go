@@ -14,7 +14,7 @@ const NSComponent = "jabber:component:accept"
 // stanzaSpace tells whether that is the namespace of stanzas, a client's or a component's.
 func stanzaSpace(space string) bool { return space == stanza.NSClient || space == NSComponent }
 
-// space is that of a link's stanzas.
+// space is that of a connection's stanzas.
 func (f *fence) space() string {
 	if f.component != "" {
 		return NSComponent

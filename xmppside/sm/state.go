@@ -86,7 +86,7 @@ type Config struct {
 
 	AskEvery       time.Duration // <r/> when nothing came for so long [10s]
 	DeadAfter      time.Duration // the connection is given up when no byte came for so long [30s]
-	ProveWithin    time.Duration // a resumed stream must answer <r/> within [5s]
+	VerifyWithin   time.Duration // a resumed stream must answer <r/> within [5s]
 	WriteTimeout   time.Duration // one write may take [10s]
 	JournalTimeout time.Duration // one commit may take [10s]
 
@@ -118,6 +118,6 @@ type End struct {
 	Text string
 	// Suspects were written on this connection and not acknowledged when it ended.
 	Suspects []Stanza
-	// Resumable tells that the next Link will try to resume.
+	// Resumable tells that the next Connection will try to resume.
 	Resumable bool
 }

@@ -18,32 +18,32 @@ const writeSize = 4096
 type Stream struct {
 	cfg Config
 
-	mu        sync.Mutex // guards all below, and the Links' fields that say so
-	sess      *Session   // replaced, never changed; In is meaningless here. A Handle of another one is stale
-	link      *Link      // the newest: the only one that may write
-	open      bool       // Send goes through link
-	over      bool       // logged out, or on the way there
-	stopped   bool       // Send takes nothing any more
-	single    bool
-	out       outbox
-	pace      pace
-	shared    shared
-	in        inbox
-	early     []*early
-	earlyCost int // of them, in bytes
-	lost      []Stanza
-	want      uint64        // newest ticket
-	committed uint64        // newest ticket known to be committed
-	changed   chan struct{} // closed at the next change; nil: nobody waits
+	mu         sync.Mutex  // guards all below, and the Connections' fields that say so
+	sess       *Session    // replaced, never changed; In is meaningless here. A Handle of another one is stale
+	connection *Connection // the newest: the only one that may write
+	open       bool        // Send goes through link
+	over       bool        // logged out, or on the way there
+	stopped    bool        // Send takes nothing any more
+	single     bool
+	out        outbox
+	pace       pace
+	shared     shared
+	in         inbox
+	early      []*early
+	earlyCost  int // of them, in bytes
+	lost       []Stanza
+	want       uint64        // newest ticket
+	committed  uint64        // newest ticket known to be committed
+	changed    chan struct{} // closed at the next change; nil: nobody waits
 }
 
-// New makes a Stream. With a saved Session the first Link resumes it; a Queue without one is lost at once.
+// New makes a Stream. With a saved Session the first Connection resumes it; a Queue without one is lost at once.
 func New(cfg Config, saved State) *Stream {
 	cfg.Window = cmp.Or(cfg.Window, 400)
 	cfg.AskCount = cmp.Or(cfg.AskCount, 64)
 	cfg.AskEvery = cmp.Or(cfg.AskEvery, 10*time.Second)
 	cfg.DeadAfter = cmp.Or(cfg.DeadAfter, 30*time.Second)
-	cfg.ProveWithin = cmp.Or(cfg.ProveWithin, 5*time.Second)
+	cfg.VerifyWithin = cmp.Or(cfg.VerifyWithin, 5*time.Second)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 10*time.Second)
 	cfg.JournalTimeout = cmp.Or(cfg.JournalTimeout, 10*time.Second)
 	if cfg.Clock == nil {
@@ -63,20 +63,20 @@ func New(cfg Config, saved State) *Stream {
 }
 
 // tick is how often a connection is looked at.
-func (s *Stream) tick() time.Duration { return s.cfg.ProveWithin / 5 }
+func (s *Stream) tick() time.Duration { return s.cfg.VerifyWithin / 5 }
 
 type machineClock struct{}
 
 func (machineClock) Now() time.Time                         { return time.Now() }
 func (machineClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// Link makes nc the stream's connection: nc is the bare TCP connection, whatever is put above it. An older
-// Link is closed and can no longer write. Whoever gets a Link calls Serve or Close.
-func (s *Stream) Link(nc net.Conn) *Link {
-	l := newLink(s, nc)
+// Connection makes nc the stream's connection: nc is the bare TCP connection, whatever is put above it. An older
+// Connection is closed and can no longer write. Whoever gets a Connection calls Serve or Close.
+func (s *Stream) Connection(nc net.Conn) *Connection {
+	l := newConnection(s, nc)
 	s.mu.Lock()
-	old := s.link
-	s.link, s.open = l, false
+	old := s.connection
+	s.connection, s.open = l, false
 	s.cut()
 	s.mu.Unlock()
 	if old != nil {
@@ -86,10 +86,10 @@ func (s *Stream) Link(nc net.Conn) *Link {
 }
 
 // Open lets Send through, once the owner has done what a fresh login needs. It does nothing when l is over.
-func (s *Stream) Open(l *Link) {
+func (s *Stream) Open(l *Connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.link == l && !l.dead {
+	if s.connection == l && !l.dead {
 		s.open = true
 		s.broadcast()
 	}
@@ -135,7 +135,7 @@ func (s *Stream) offer(raw []byte, tag any) (uint64, error) {
 	it := s.out.add(raw, tag)
 	it.since = s.cfg.Clock.Now()
 	s.bind(it)
-	s.link.wake.Set()
+	s.connection.wake.Set()
 	return it.N, nil
 }
 
@@ -149,11 +149,11 @@ func (s *Stream) bind(it *item) {
 	s.await(it.ticket)
 }
 
-// await makes the link wait for a ticket.
+// await makes the connection wait for a ticket.
 func (s *Stream) await(ticket uint64) {
 	s.want = max(s.want, ticket)
-	if s.link != nil {
-		s.link.wakeGate.Set()
+	if s.connection != nil {
+		s.connection.wakeGate.Set()
 	}
 }
 
@@ -171,15 +171,15 @@ func (s *Stream) save(sess Session) (ticket uint64) {
 func (s *Stream) progress() {
 	switch {
 	case s.cfg.Journal == nil || s.sess.ID == "":
-		s.in.durable = max(s.in.durable, s.in.mark)
+		s.in.durable = max(s.in.durable, s.in.doneTo)
 	case s.in.wantsSave():
 		sess := *s.sess
-		sess.In = s.in.mark
-		s.in.saving = s.in.mark
+		sess.In = s.in.doneTo
+		s.in.saving = s.in.doneTo
 		s.in.ticket = s.save(sess)
 	}
-	if s.link != nil && s.in.ackable() != s.link.acked {
-		s.link.wake.Set()
+	if s.connection != nil && s.in.ackable() != s.connection.acked {
+		s.connection.wake.Set()
 	}
 	s.broadcast()
 }
@@ -223,7 +223,7 @@ func (s *Stream) cut() { s.rewind(s.in.finished + 1) }
 
 // rewind makes inbound stanza n and all behind it be handed over again; answers to them settle nothing any more.
 func (s *Stream) rewind(n uint64) {
-	if n <= s.in.mark {
+	if n <= s.in.doneTo {
 		return // already told, or about to be: the server will not repeat it
 	}
 	s.in.rewind(n)
@@ -247,14 +247,14 @@ func (s *Stream) begin(sess Session) {
 	s.in = newInbox(0)
 }
 
-// Forget throws the session away, between connections: the next Link logs in anew, and what is queued is lost.
+// Forget throws the session away, between connections: the next Connection logs in anew, and what is queued is lost.
 func (s *Stream) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget()
 }
 
-// forget throws the name away; the next Link logs in anew.
+// forget throws the name away; the next Connection logs in anew.
 func (s *Stream) forget() {
 	s.begin(Session{})
 }
@@ -285,7 +285,7 @@ func (s *Stream) Lost() []Stanza {
 func (s *Stream) Drop(ns ...uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.link != nil && !s.link.dead {
+	if s.connection != nil && !s.connection.dead {
 		return errors.New("sm: Drop needs the connection to be over")
 	}
 	s.out.remove(func(it *item) bool {
@@ -306,8 +306,8 @@ func (s *Stream) Single(on bool) {
 	defer s.mu.Unlock()
 	s.single = on
 	s.broadcast()
-	if s.link != nil {
-		s.link.wake.Set()
+	if s.connection != nil {
+		s.connection.wake.Set()
 	}
 }
 
@@ -316,8 +316,8 @@ func (s *Stream) SetReadSize(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cfg.ReadSize = n
-	if s.link != nil {
-		s.link.wake.Set()
+	if s.connection != nil {
+		s.connection.wake.Set()
 	}
 }
 
@@ -328,7 +328,7 @@ func (s *Stream) Unacked() int {
 	return len(s.out.queue)
 }
 
-// Session is what the next Link would resume.
+// Session is what the next Connection would resume.
 func (s *Stream) Session() Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // on: a Write then neither waits nor touches the network.
 type transport struct {
 	net.Conn
-	link *Link
+	connection *Connection
 
 	// Of the goroutine that reads.
 	buf      [bufferSize]byte
@@ -24,7 +24,7 @@ type transport struct {
 	names    streamNames
 	counting bool
 	inStanza bool
-	opened   uint64 // stanzas whose start has been read
+	started  uint64 // stanzas whose start has been read
 	finished uint64 // stanzas that have been read
 	entered  uint64 // stanzas that a handler saw, or nobody will
 	inError  bool
@@ -47,7 +47,7 @@ const (
 
 // SASL makes f (an xmpp.SASL feature) put the counting connection in place once it has succeeded. The
 // stream restarts there anyway.
-func (l *Link) SASL(f xmpp.StreamFeature) xmpp.StreamFeature {
+func (l *Connection) SASL(f xmpp.StreamFeature) xmpp.StreamFeature {
 	f.Negotiate = l.afterwards(f.Negotiate)
 	return f
 }
@@ -56,7 +56,7 @@ func (l *Link) SASL(f xmpp.StreamFeature) xmpp.StreamFeature {
 func (c *transport) begin(h uint64) {
 	// Until here all was read as it should be, and the decoder stands behind an element at the top.
 	c.counting, c.in.odd = true, c.in.depth != 1 || c.in.size != 0
-	c.opened, c.finished, c.entered = h, h, h
+	c.started, c.finished, c.entered = h, h, h
 }
 
 // ConnectionState is TLS's, if there is any; mellium asks for it.
@@ -75,7 +75,7 @@ func (c *transport) ReadByte() (byte, error) {
 	if c.finished != c.entered {
 		// Somebody reads on and no handler saw that stanza: mellium gave it to a waiting SendIQ.
 		c.entered = c.finished
-		c.link.bypass(c.finished)
+		c.connection.bypass(c.finished)
 	}
 	for more := true; more; more = c.scan() {
 		if c.r == c.w {
@@ -112,11 +112,11 @@ func (c *transport) scan() bool {
 		return false
 	}
 	c.r += n
-	c.opened++
-	c.entered = c.opened
-	m, ok := c.link.enter(c.opened)
-	c.finished = c.opened
-	c.link.finish(c.finished)
+	c.started++
+	c.entered = c.started
+	m, ok := c.connection.handOver(c.started)
+	c.finished = c.started
+	c.connection.finish(c.finished)
 	if ok {
 		c.fast.Handle(m)
 	}
@@ -137,7 +137,7 @@ func (c *transport) more() bool {
 
 // fill reads from the network, and notes for how long it waited.
 func (c *transport) fill(into []byte) (int, error) {
-	l, clock := c.link, c.link.st.cfg.Clock
+	l, clock := c.connection, c.connection.st.cfg.Clock
 	began := clock.Now().UnixNano()
 	l.blocked.Store(began)
 	n, err := c.Conn.Read(into)
@@ -171,12 +171,12 @@ func (c *transport) count(b byte) {
 		c.errRaw = append(c.errRaw, b)
 	}
 	switch ev {
-	case opened:
+	case started:
 		switch {
 		case c.in.isStanza():
 			c.inStanza = true
 			if c.counting {
-				c.opened++
+				c.started++
 			}
 		case string(c.in.name) == "stream:error":
 			c.inError = true
@@ -184,9 +184,9 @@ func (c *transport) count(b byte) {
 		}
 	case closed:
 		c.inError = false
-		if c.inStanza && c.counting && c.finished < c.opened {
+		if c.inStanza && c.counting && c.finished < c.started {
 			c.finished++
-			c.link.finish(c.finished)
+			c.connection.finish(c.finished)
 		}
 		c.inStanza = false
 	}
@@ -194,7 +194,7 @@ func (c *transport) count(b byte) {
 
 // Write sends at once before the stream is ready, and queues afterwards.
 func (c *transport) Write(p []byte) (int, error) {
-	s := c.link.st
+	s := c.connection.st
 	s.mu.Lock()
 	if c.queued {
 		defer s.mu.Unlock()
@@ -209,7 +209,7 @@ func (c *transport) Write(p []byte) (int, error) {
 
 // send writes to the network. A context would not stop it; the deadline does.
 func (c *transport) send(p []byte) (int, error) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.link.st.cfg.WriteTimeout)); err != nil {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.connection.st.cfg.WriteTimeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
@@ -220,11 +220,11 @@ func (c *transport) send(p []byte) (int, error) {
 // connection a dead one still takes stanzas, for the one that will resume: they answer what was counted as
 // handed over. s.mu is held.
 func (c *transport) enqueue(p []byte) (int, error) {
-	s, l := c.link.st, c.link
+	s, l := c.connection.st, c.connection
 	if l.closed && string(p) == streamClose {
 		return len(p), nil // what Serve says, behind Logout's
 	}
-	if s.link != l || c.ended || l.closed || l.dead && s.sess.ID == "" {
+	if s.connection != l || c.ended || l.closed || l.dead && s.sess.ID == "" {
 		return 0, net.ErrClosed
 	}
 	for _, b := range p {
@@ -257,8 +257,8 @@ func (c *transport) element() {
 	case isVoid(part) || string(c.out.name) == "stream:error":
 		// nobody is to see it; a stream error would end what can be resumed
 	case c.out.isStanza():
-		c.link.st.out.add(part, nil)
+		c.connection.st.out.add(part, nil)
 	default:
-		c.link.nonzaBytes = append(c.link.nonzaBytes, part...)
+		c.connection.nonzaBytes = append(c.connection.nonzaBytes, part...)
 	}
 }

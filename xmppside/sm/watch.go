@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// watch looks at the connection a few times in ProveWithin. Nothing of mellium's would notice that the other
+// watch looks at the connection a few times in VerifyWithin. Nothing of mellium's would notice that the other
 // side is gone.
-func (l *Link) watch() {
+func (l *Connection) watch() {
 	clock, tick := l.st.cfg.Clock, l.st.tick()
 	last := clock.Now()
 	for {
@@ -31,7 +31,7 @@ func (l *Link) watch() {
 
 // skipStalled leaves out of account for how long this process was stopped, or its machine: neither the server nor the journal
 // is to blame. What happened since does not count as later than now.
-func (l *Link) skipStalled(asleep time.Duration, now time.Time) {
+func (l *Connection) skipStalled(asleep time.Duration, now time.Time) {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
 	if !l.waiting.IsZero() {
@@ -43,7 +43,7 @@ func (l *Link) skipStalled(asleep time.Duration, now time.Time) {
 }
 
 // idled is for how long the reader has waited for bytes since the stream is ready.
-func (l *Link) idled(now time.Time) time.Duration {
+func (l *Connection) idled(now time.Time) time.Duration {
 	d := l.idle.Load()
 	if since := l.blocked.Load(); since != 0 {
 		d += now.UnixNano() - since
@@ -51,7 +51,7 @@ func (l *Link) idled(now time.Time) time.Duration {
 	return time.Duration(d)
 }
 
-func (l *Link) check(now time.Time) error {
+func (l *Connection) check(now time.Time) error {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (l *Link) check(now time.Time) error {
 // undo takes back what the journal did not commit. Nothing of it has left. The owner of the journal knows of
 // those whose binding failed; what was bound behind them is lost, lest it overtake them, and so is what is still
 // bound as it was before.
-func (l *Link) undo(reason error) {
+func (l *Connection) undo(reason error) {
 	l.fail(reason)
 	s := l.st
 	s.mu.Lock()

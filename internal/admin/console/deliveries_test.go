@@ -17,7 +17,7 @@ func TestDeliveries(t *testing.T) {
 	c := k.login(readerToken)
 	var refs []string
 	for after, pages := "", 0; ; pages++ {
-		got := said(t, k.as(c, "api/deliveries?state=dead&limit=500&after="+after, ""))
+		got := readAnswer(t, k.as(c, "api/deliveries?state=dead&limit=500&after="+after, ""))
 		for _, d := range got["deliveries"].([]any) {
 			refs = append(refs, d.(map[string]any)["ref"].(string))
 			after = d.(map[string]any)["seq"].(string)
@@ -32,10 +32,10 @@ func TestDeliveries(t *testing.T) {
 	if len(refs) != 1201 || refs[0] != "1.0" || refs[1200] != "1201.0" || !slices.IsSortedFunc(refs, func(a, b string) int { return len(a) - len(b) }) {
 		t.Errorf("%d deliveries, %s to %s", len(refs), refs[0], refs[len(refs)-1])
 	}
-	if got := said(t, k.as(c, "api/deliveries?state=waiting&limit=1", "")); fmt.Sprint(got["more"], len(got["deliveries"].([]any))) != "false 1" {
+	if got := readAnswer(t, k.as(c, "api/deliveries?state=waiting&limit=1", "")); fmt.Sprint(got["more"], len(got["deliveries"].([]any))) != "false 1" {
 		t.Errorf("waiting: %v", got)
 	}
-	if got := said(t, k.as(c, "api/deliveries?state=dead&limit=9&to=nobody", "")); fmt.Sprint(got["deliveries"]) != "[]" {
+	if got := readAnswer(t, k.as(c, "api/deliveries?state=dead&limit=9&to=nobody", "")); fmt.Sprint(got["deliveries"]) != "[]" {
 		t.Errorf("none: %v", got)
 	}
 	for _, q := range []string{"", "?state=dead", "?state=dead&limit=0", "?state=dead&limit=501", "?state=all&limit=1", "?state=dead&limit=1&older=soon", "?state=dead&limit=1&after=x",
@@ -45,7 +45,7 @@ func TestDeliveries(t *testing.T) {
 		}
 	}
 	k.err = errors.New("disk")
-	if res := k.as(c, "api/deliveries?state=dead&limit=1", ""); res.StatusCode != 503 || said(t, res)["text"] != "disk" {
+	if res := k.as(c, "api/deliveries?state=dead&limit=1", ""); res.StatusCode != 503 || readAnswer(t, res)["text"] != "disk" {
 		t.Errorf("a journal that does not answer: %d", res.StatusCode)
 	}
 }
@@ -66,7 +66,7 @@ func TestCountDead(t *testing.T) {
 		"too many":       {mostCounted + 1, "", "map[count:20000 more:true reasons:map[gave_up:10000 too_large:10000]]"},
 	} {
 		k.dead = letters(tt.letters)
-		if got := fmt.Sprint(said(t, k.as(c, "api/dead/count"+tt.query, ""))); got != tt.want {
+		if got := fmt.Sprint(readAnswer(t, k.as(c, "api/dead/count"+tt.query, ""))); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
@@ -109,7 +109,7 @@ func TestChange(t *testing.T) {
 		k := newKit(t)
 		k.err = tt.err
 		res := k.as(k.login(operatorToken), "api/dead/drop", tt.body)
-		if got := said(t, res); res.StatusCode != tt.code || fmt.Sprint(k.done) != tt.done || !strings.Contains(fmt.Sprint(got), tt.want) {
+		if got := readAnswer(t, res); res.StatusCode != tt.code || fmt.Sprint(k.done) != tt.done || !strings.Contains(fmt.Sprint(got), tt.want) {
 			t.Errorf("%s: %d %v, done %q; want %d, %s", name, res.StatusCode, got, k.done, tt.code, tt.done)
 		}
 		if logged := strings.Contains(k.log.String(), "dead letters changed in the console"); logged != (tt.code == 200) {
@@ -145,7 +145,7 @@ func TestOneLookAtATime(t *testing.T) {
 func TestTrace(t *testing.T) {
 	k := newKit(t)
 	c := k.login(readerToken)
-	got := said(t, k.as(c, "api/trace?q=1001&since=2h", ""))
+	got := readAnswer(t, k.as(c, "api/trace?q=1001&since=2h", ""))
 	if !strings.Contains(fmt.Sprint(got), "message:7") || k.asked.Text != "1001" || !k.asked.Since.Equal(k.now.Add(-2*time.Hour)) || k.asked.Limit != 20 {
 		t.Errorf("%v for %+v", got, k.asked)
 	}

@@ -161,7 +161,7 @@ func (k *kit) as(cookie *http.Cookie, path, body string) *http.Response {
 }
 
 // said is an answer's body.
-func said(t *testing.T, res *http.Response) map[string]any {
+func readAnswer(t *testing.T, res *http.Response) map[string]any {
 	t.Helper()
 	b, err := io.ReadAll(res.Body)
 	out := map[string]any{}

@@ -30,7 +30,7 @@ func TestLogin(t *testing.T) {
 	} {
 		k := newKit(t)
 		res := k.do(fromThePage("api/login", tt.body))
-		got := said(t, res)
+		got := readAnswer(t, res)
 		if res.StatusCode != tt.code || got["role"] != tt.says && got["error"] != tt.says || len(res.Cookies()) > 0 != (tt.code == 200) {
 			t.Errorf("%s: %d %v %v, want %d %s", name, res.StatusCode, got, res.Cookies(), tt.code, tt.says)
 		}
@@ -95,7 +95,7 @@ func TestRoles(t *testing.T) {
 	if got := fmt.Sprint(k.done); got != "[drop 1.0 requeue all=true]" {
 		t.Errorf("done: %s", got)
 	}
-	if got := said(t, k.as(nil, "api/session", ""))["role"]; got != "" {
+	if got := readAnswer(t, k.as(nil, "api/session", ""))["role"]; got != "" {
 		t.Errorf("nobody is %v", got)
 	}
 }
@@ -123,7 +123,7 @@ func TestSessionEnds(t *testing.T) {
 			t.Fatalf("%s: %d", name, res.StatusCode)
 		}
 		end(k, c)
-		if res := k.as(c, "api/settings", ""); res.StatusCode != 401 || said(t, res)["error"] != "no_session" {
+		if res := k.as(c, "api/settings", ""); res.StatusCode != 401 || readAnswer(t, res)["error"] != "no_session" {
 			t.Errorf("%s: the session is still good", name)
 		}
 		if n := len(k.c.sessions.by); n > mostSessions {
@@ -152,7 +152,7 @@ func TestTokenUnreadable(t *testing.T) {
 		c := k.login(operatorToken)
 		k.operator = text
 		for path, body := range map[string]string{"api/login": `{"token":"` + text + `"}`, "api/settings": "", "api/session": ""} {
-			if res := k.as(c, path, body); res.StatusCode != 503 || said(t, res)["error"] != "no_token" {
+			if res := k.as(c, path, body); res.StatusCode != 503 || readAnswer(t, res)["error"] != "no_token" {
 				t.Errorf("%s: %d", path, res.StatusCode)
 			}
 		}

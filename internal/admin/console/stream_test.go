@@ -98,7 +98,7 @@ func TestStreamsAreFew(t *testing.T) {
 	if res, _ := k.open(server, cookie); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 		t.Fatalf("one too many: %d", res.StatusCode)
 	}
-	if got := said(t, k.as(cookie, "api/session", "")); got["full"] != true {
+	if got := readAnswer(t, k.as(cookie, "api/session", "")); got["full"] != true {
 		t.Errorf("the page is told %v", got)
 	}
 	close(k.c.ended) // the relay stops

@@ -11,7 +11,7 @@ import (
 // brings messages out of order (ejabberd may, when a stream is resumed under load) is told from a relay that does.
 type offers struct{ f *os.File }
 
-func openDoor(name string) (*offers, error) {
+func openConnector(name string) (*offers, error) {
 	if name == "" {
 		return nil, nil
 	}

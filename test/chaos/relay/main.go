@@ -22,7 +22,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 		return app.ExitConfiguration
 	}
-	if p.listener, err = openDoor(os.Getenv("CHAOS_DOOR")); err != nil {
+	if p.listener, err = openConnector(os.Getenv("CHAOS_DOOR")); err != nil {
 		fmt.Fprintln(os.Stderr, "chatrelay:", err)
 		return app.ExitConfiguration
 	}

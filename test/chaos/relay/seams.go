@@ -107,9 +107,9 @@ type sideJournal struct {
 }
 
 // Bind implements bridge.SideJournal.
-func (d *sideJournal) Bind(ref bridge.Ref, how []byte) uint64 {
+func (d *sideJournal) Bind(ref bridge.Ref, binding []byte) uint64 {
 	d.p.pass(d.id, "bind")
-	ticket := d.SideJournal.Bind(ref, how)
+	ticket := d.SideJournal.Bind(ref, binding)
 	d.p.pass(d.id, "bound")
 	return ticket
 }

@@ -46,9 +46,9 @@ func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
 	if cfg.KeepAlive == 0 {
 		cfg.KeepAlive = 10 * time.Second
 	}
-	life, end := context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background())
 	c := &MQTT{cfg: cfg, end: end, done: make(chan struct{}), up: make(chan struct{}), held: map[uint16]bool{}}
-	go func() { defer close(c.done); keep(life, c.live) }() // Close waits for it
+	go func() { defer close(c.done); keep(ctx, c.live) }() // Close waits for it
 	if err := c.Ready(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("clients: mqtt %s: %w", cfg.ClientID, err)

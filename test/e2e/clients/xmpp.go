@@ -62,9 +62,9 @@ func DialXMPP(ctx context.Context, cfg XMPPConfig) (*XMPP, error) {
 	if cfg.Resource == "" {
 		cfg.Resource = "test"
 	}
-	life, end := context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background())
 	c := &XMPP{cfg: cfg, end: end, done: make(chan struct{}), up: make(chan struct{})}
-	go func() { defer close(c.done); keep(life, c.live) }() // Close waits for it
+	go func() { defer close(c.done); keep(ctx, c.live) }() // Close waits for it
 	if err := c.Ready(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("clients: xmpp %s: %w", cfg.User, err)

@@ -14,8 +14,8 @@ import (
 	"chatrelay/mqttside/session"
 )
 
-// link is one login at the broker, in the session of the relay.
-type link struct {
+// connection is one login at the broker, in the session of the relay.
+type connection struct {
 	echoes
 	s     *Side
 	gen   uint64
@@ -37,14 +37,14 @@ type link struct {
 	open     int        // messages taken and not yet acknowledged
 }
 
-// newLink prepares an attempt.
-func (s *Side) newLink(u *url.URL) *link {
+// newConnection prepares an attempt.
+func (s *Side) newConnection(u *url.URL) *connection {
 	s.gen++
-	return &link{s: s, gen: s.gen, url: u, level: s.brokers.level(u.Host, time.Now())}
+	return &connection{s: s, gen: s.gen, url: u, level: s.brokers.level(u.Host, time.Now())}
 }
 
 // connect logs in and resumes what is bound.
-func (k *link) connect(ctx context.Context) error {
+func (k *connection) connect(ctx context.Context) error {
 	s := k.s
 	user, password, err := s.cfg.login(k.url)
 	if err != nil {
@@ -131,12 +131,12 @@ func (b *both) Unwrap() []error { return []error{b.error, b.cause} }
 
 // ended tells how the far end closed an accepted login: quick, so soon after it that something about it is wrong; theirs
 // is false where we closed it ourselves, for whatever reason.
-func (k *link) ended(within time.Duration) (quick, theirs bool) {
+func (k *connection) ended(within time.Duration) (quick, theirs bool) {
 	quick = k.conn != nil && time.Since(k.at) < within
 	return quick, k.conn != nil && k.conn.Lost() && !k.faulty() && !k.isParted()
 }
 
-func (k *link) isParted() bool {
+func (k *connection) isParted() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.parted
@@ -144,7 +144,7 @@ func (k *link) isParted() bool {
 
 // faulty tells whether it was closed for a trouble that reconnecting does not heal: ours, or a broker that does not keep
 // to MQTT.
-func (k *link) faulty() bool {
+func (k *connection) faulty() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	why := k.conn.Reason()
@@ -152,19 +152,19 @@ func (k *link) faulty() bool {
 }
 
 // healthy tells whether a closed link was of use, so that trying again at once is right.
-func (k *link) healthy() bool {
-	return !k.faulty() && (k.carried() || time.Since(k.at) > provenLife)
+func (k *connection) healthy() bool {
+	return !k.faulty() && (k.carried() || time.Since(k.at) > stableAfter)
 }
 
 // carried tells whether anything came over it: a message or an acknowledgement.
-func (k *link) carried() bool {
+func (k *connection) carried() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.moved || k.conn.Moved()
 }
 
 // during gives a context that ends with the connection, too. cancel waits for its goroutine.
-func (k *link) during(ctx context.Context) (context.Context, context.CancelFunc) {
+func (k *connection) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -177,10 +177,10 @@ func (k *link) during(ctx context.Context) (context.Context, context.CancelFunc)
 	return ctx, func() { cancel(); wg.Wait() }
 }
 
-func (k *link) alive() bool { return k.conn.Reason() == nil }
+func (k *connection) alive() bool { return k.conn.Reason() == nil }
 
 // fail closes the connection for a trouble of our own; the broker brings again what was not acknowledged.
-func (k *link) fail(why error) {
+func (k *connection) fail(why error) {
 	k.mu.Lock()
 	k.fault = true
 	k.mu.Unlock()
@@ -188,14 +188,14 @@ func (k *link) fail(why error) {
 }
 
 // doom lets inspect fail the connection: to close it here could take its time.
-func (k *link) doom(why error) {
+func (k *connection) doom(why error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.doomed = why
 }
 
 // drop stops taking: all that comes from here on stays with the broker, in order. What came before is still offered.
-func (k *link) drop(why string) {
+func (k *connection) drop(why string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.dropping == "" {
@@ -204,7 +204,7 @@ func (k *link) drop(why string) {
 }
 
 // refuse: a message of this connection was not accepted. It stays with the broker, and so do all behind it.
-func (k *link) refuse(why string) {
+func (k *connection) refuse(why string) {
 	k.drop(why)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -212,19 +212,19 @@ func (k *link) refuse(why string) {
 }
 
 // offers tells whether what was taken is still offered.
-func (k *link) offers() bool {
+func (k *connection) offers() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return !k.refused && k.alive()
 }
 
-func (k *link) takes() bool {
+func (k *connection) takes() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.dropping == "" && k.alive()
 }
 
-func (k *link) taken(n int) {
+func (k *connection) taken(n int) {
 	k.mu.Lock()
 	k.open += n
 	idle := k.open == 0
@@ -235,33 +235,35 @@ func (k *link) taken(n int) {
 }
 
 // dropped is why nothing is taken, and whether all that was taken before is acknowledged.
-func (k *link) dropped() (why string, done bool) {
+func (k *connection) dropped() (why string, done bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.dropping, k.open == 0
 }
 
-func (k *link) progress() {
+func (k *connection) progress() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.moved = true
 }
 
 // say publishes a probe.
-func (k *link) say(topic string, payload []byte) error { return k.conn.Publish(topic, payload, false) }
+func (k *connection) say(topic string, payload []byte) error {
+	return k.conn.Publish(topic, payload, false)
+}
 
-func (k *link) fence(ctx context.Context) error { return k.conn.Fence(ctx) }
+func (k *connection) fence(ctx context.Context) error { return k.conn.Fence(ctx) }
 
 // What the session tells of the connection. See session.Handler.
 
 // Received takes what came.
-func (k *link) Received(p *session.Publish) { k.s.receive(k, p) }
+func (k *connection) Received(p *session.Publish) { k.s.receive(k, p) }
 
 // Answered settles what the broker has, or refuses.
-func (k *link) Answered(a session.Answer) { k.answered(a) }
+func (k *connection) Answered(a session.Answer) { k.answered(a) }
 
 // Downgraded notes that the broker has no QoS 2.
-func (k *link) Downgraded() { k.s.noQoS2(k, time.Now()) }
+func (k *connection) Downgraded() { k.s.noQoS2(k, time.Now()) }
 
 // Changed wakes those who wait for something of the connection.
-func (k *link) Changed() { k.s.changed.Wake() }
+func (k *connection) Changed() { k.s.changed.Wake() }

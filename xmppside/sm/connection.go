@@ -16,9 +16,9 @@ import (
 	"chatrelay/internal/wait"
 )
 
-// Link is one connection that carries a Stream. Its life: SASL and Bind among the features of a login,
+// Connection is one connection that carries a Stream. Its life: SASL and Bind among the features of a login,
 // then Serve, once.
-type Link struct {
+type Connection struct {
 	st        *Stream
 	nc        net.Conn   // bare: closing it ends everything
 	transport *transport // above TLS; set by the SASL feature
@@ -36,7 +36,7 @@ type Link struct {
 	records    bool // a write is a TLS record
 	managed    bool // with XEP-0198
 	resumed    bool // not bound anew
-	proving    bool // resumed, and no <a/> yet: stanzas are held back
+	verifying  bool // resumed, and no <a/> yet: stanzas are held back
 	dead       bool
 	err        error  // why it is dead
 	refuse     bool   // Redo: nothing more is handed over
@@ -57,9 +57,9 @@ type Link struct {
 	closed     bool      // final is on its way
 }
 
-func newLink(s *Stream, nc net.Conn) *Link {
+func newConnection(s *Stream, nc net.Conn) *Connection {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Link{
+	return &Connection{
 		st: s, nc: nc, ctx: ctx, cancel: cancel,
 		wake:     wait.NewSignal(),
 		wakeGate: wait.NewSignal(),
@@ -68,7 +68,7 @@ func newLink(s *Stream, nc net.Conn) *Link {
 
 // Enabled tells, after the login, whether the server has XEP-0198. Without it stanzas are acknowledged by
 // pings, and a connection that ends makes all unacknowledged ones lost.
-func (l *Link) Enabled() bool {
+func (l *Connection) Enabled() bool {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
 	return l.managed
@@ -76,25 +76,25 @@ func (l *Link) Enabled() bool {
 
 // Resumed tells, after the login, whether the stream went on; else it is a fresh one: no presence was
 // sent, no room is joined, and Stream.Lost may have something.
-func (l *Link) Resumed() bool {
+func (l *Connection) Resumed() bool {
 	l.st.mu.Lock()
 	defer l.st.mu.Unlock()
 	return l.resumed
 }
 
 // Context ends with the connection.
-func (l *Link) Context() context.Context { return l.ctx }
+func (l *Connection) Context() context.Context { return l.ctx }
 
 // Close ends the connection at once, without a word, so that the stream can be resumed.
-func (l *Link) Close() { l.fail(net.ErrClosed) }
+func (l *Connection) Close() { l.fail(net.ErrClosed) }
 
 // fail ends the connection; the first reason counts.
-func (l *Link) fail(err error) {
+func (l *Connection) fail(err error) {
 	s := l.st
 	s.mu.Lock()
 	if !l.dead {
 		l.dead, l.err = true, err
-		if s.link == l {
+		if s.connection == l {
 			s.open = false
 		}
 		s.broadcast()
@@ -105,16 +105,16 @@ func (l *Link) fail(err error) {
 }
 
 // current tells whether l may act for the stream. s.mu is held.
-func (l *Link) current() bool { return l.st.link == l && !l.dead }
+func (l *Connection) current() bool { return l.st.connection == l && !l.dead }
 
 // Serve reads the session until the connection is over and hands each stanza to fast, if that is not nil and reads its kind, else to h. When it returns, all
-// goroutines of the link have ended. The owner calls Stream.Open meanwhile.
-func (l *Link) Serve(sess *xmpp.Session, h Handler, fast FastPath) End {
+// goroutines of the connection have ended. The owner calls Stream.Open meanwhile.
+func (l *Connection) Serve(sess *xmpp.Session, h Handler, fast FastPath) End {
 	l.st.mu.Lock()
 	ready := l.ready
 	l.st.mu.Unlock()
 	if !ready {
-		l.fail(errors.New("sm: the session was not negotiated with Link.SASL and Link.Bind"))
+		l.fail(errors.New("sm: the session was not negotiated with Connection.SASL and Connection.Bind"))
 		return l.end()
 	}
 	l.handler = h
@@ -132,7 +132,7 @@ func (l *Link) Serve(sess *xmpp.Session, h Handler, fast FastPath) End {
 }
 
 // end draws the balance.
-func (l *Link) end() End {
+func (l *Connection) end() End {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,12 +140,12 @@ func (l *Link) end() End {
 	if l.transport != nil {
 		e.Condition, e.Text = streamError(l.transport.errRaw)
 	}
-	if s.link != l {
+	if s.connection != l {
 		return e
 	}
 	s.cut()
 	e.Suspects = tagged(s.out.queue[:s.out.next])
-	if l.proving && malformed(e.Condition) {
+	if l.verifying && malformed(e.Condition) {
 		e.Err = fmt.Errorf("%w: %s", ErrBroken, e.Condition)
 	}
 	if s.sess.ID == "" {

@@ -5,15 +5,15 @@ func (p *Posts) open(room string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r := p.byRoom[room]; r != nil {
-		r.shut = false
+		r.left = false
 		return
 	}
 	p.byRoom[room] = &roomPosts{jid: room}
 }
 
-// shut lets no more posts to a room leave, if none is on its way. What the room has not reflected when it is late goes
+// close lets no more posts to a room leave, if none is on its way. What the room has not reflected when it is late goes
 // back to the journal.
-func (p *Posts) shut(room string, late bool) bool {
+func (p *Posts) close(room string, late bool) bool {
 	p.mu.Lock()
 	r := p.byRoom[room]
 	for _, x := range r.open {
@@ -25,7 +25,7 @@ func (p *Posts) shut(room string, late bool) bool {
 	for _, x := range r.open {
 		x.stage, x.maybe = stageSearched, true
 	}
-	r.shut = true
+	r.left = true
 	p.mu.Unlock()
 	p.requeueSearched(room)
 	return true
