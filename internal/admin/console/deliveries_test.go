@@ -149,7 +149,7 @@ func TestTrace(t *testing.T) {
 	if !strings.Contains(fmt.Sprint(got), "message:7") || k.asked.Text != "1001" || !k.asked.Since.Equal(k.now.Add(-2*time.Hour)) || k.asked.Limit != 20 {
 		t.Errorf("%v for %+v", got, k.asked)
 	}
-	if said(t, k.as(c, "api/trace?q=1001&until=2001-09-08T14:05:00.000Z", "")); k.asked.Until.Unix() != 999957900 {
+	if readAnswer(t, k.as(c, "api/trace?q=1001&until=2001-09-08T14:05:00.000Z", "")); k.asked.Until.Unix() != 999957900 {
 		t.Errorf("until %v", k.asked.Until)
 	}
 	for _, q := range []string{"", "?q=", "?q=x&since=soon", "?q=x&since=-1h", "?q=x&until=soon", "?q=x&since=1h&until=2h", "?q=" + strings.Repeat("x", 257)} {
