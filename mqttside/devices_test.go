@@ -162,7 +162,7 @@ func TestStatusOf(t *testing.T) {
 func TestDevicesAreBounded(t *testing.T) {
 	t.Parallel()
 	told := map[string]bridge.Presence{}
-	cfg := sound()
+	cfg := valid()
 	cfg.Presence, cfg.Present = "/chat/+/status", func(l string, p bridge.Presence) { told[l] = p }
 	s, err := New(cfg, bridgetest.NewMemory(t).SideJournal())
 	if err != nil {
