@@ -32,3 +32,24 @@ func TestOneDirectoryForOneMessage(t *testing.T) {
 		t.Errorf("by the new one: %v", why)
 	}
 }
+
+// addsOne is a room that counts one more as its own.
+type addsOne struct{}
+
+func (addsOne) Members(_ string, rows []string) []string {
+	return append(slices.Clip(rows), "2001", "1001")
+}
+
+// Whom the room itself counts as its own gets a copy like who has a row, once; the sender gets none.
+func TestRoomsOwnMembers(t *testing.T) {
+	j := newJudge(XMPP, time.Now)
+	j.directory = func() *Directory { return NewDirectory(Groups{room: {"1001", "1002"}}).With(addsOne{}) }
+	rec, why := j.record(&Inbound{From: "1002", Room: room, Body: []byte(`{"chatType":2,"content":"x","from":"1002","groupJid":"` + room + `","timeStamp":1}`)})
+	to := []string{}
+	for _, l := range rec.Deliveries {
+		to = append(to, l.To)
+	}
+	if why != nil || !slices.Equal(to, []string{"1001", "2001"}) {
+		t.Errorf("%v, %v", to, why)
+	}
+}

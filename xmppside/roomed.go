@@ -1,6 +1,7 @@
 package xmppside
 
 import (
+	"slices"
 	"time"
 
 	"chatrelay/bridge"
@@ -39,7 +40,32 @@ func (s *Side) Standing(room, landline string) bridge.Standing {
 	if c == nil {
 		return s.rooms.Standing(room, bare, nil, 0, now)
 	}
-	return s.rooms.Standing(room, bare, c, c.age(now), now)
+	out := s.rooms.Standing(room, bare, c, c.age(now), now)
+	if out == bridge.StandingNone { // a device may be on the room's lists by its own address; that it sits there is the relay's doing
+		if own, why := s.addr.speaksAs(landline); why == nil && own != "" && s.rooms.Members.Listed(room, own) {
+			return bridge.StandingMember
+		}
+	}
+	return out
+}
+
+// Members implements bridge.Belonging. People of the room count by their landlines, devices by their own addresses; of a client rows alone
+// do: there who is in a room has the words by XMPP.
+func (s *Side) Members(room string, rows []string) []string {
+	if !s.addr.isComponent() {
+		return rows
+	}
+	out := slices.Clip(rows)
+	for _, bare := range s.rooms.Members.Of(room) {
+		landline := s.addr.landlineOf(bare)
+		if own, ok := s.addr.addressee(bare); landline == "" && ok && bare != s.addr.own {
+			landline = own
+		}
+		if landline != "" {
+			out = append(out, landline)
+		}
+	}
+	return out
 }
 
 // Serve changes, while the side runs, which rooms are served and which landlines have a row of the identity table.

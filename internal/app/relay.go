@@ -208,7 +208,7 @@ func (r *relay) openBridge(c *configs.Config, log zerolog.Logger, hooks Hooks) e
 	if hooks.Queue != nil {
 		r.queue = hooks.Queue(r.queue)
 	}
-	r.directory.Store(bridge.NewDirectory(c.Groups))
+	r.directory.Store(bridge.NewDirectory(c.Groups).With(r.rooms))
 	n, senders := c.Messages.Notices, bridge.NewSenders(r.directory.Load, nil)
 	if c.Messages.GroupSenders == configs.GroupMembers {
 		senders = bridge.NewSenders(r.directory.Load, r.rooms)

@@ -144,6 +144,6 @@ func (r *relay) use(f configs.Files) {
 	}
 	r.rooms.Serve(slices.Sorted(maps.Keys(both)), f.Identity)
 	r.files.Store(&f)
-	r.directory.Store(bridge.NewDirectory(f.Groups))
+	r.directory.Store(bridge.NewDirectory(f.Groups).With(r.rooms))
 	r.rooms.Serve(slices.Sorted(maps.Keys(f.Groups)), f.Identity)
 }

@@ -16,6 +16,11 @@ type membership struct {
 	roles        map[string]string // by nick; also in the journal, as occupants are
 	affiliations map[string]string // by bare JID or domain; none is left out
 
+	members []string // what Members.Of last made of it; nil: something has changed
+	before  []string // who was on the lists when they were known last
+	saved   string   // the same, as the journal has it
+	crowded bool     // there were too many, and that was said
+
 	sure     Login     // the login on which all of it was true, once it was learnt
 	since    time.Time // since when it is not known; zero: it is, or nobody has asked
 	asked    time.Time // when the lists were; zero: not since we came in
@@ -149,6 +154,7 @@ func (m *membership) affiliate(bare, affiliation string) {
 	if m.affiliations == nil {
 		m.affiliations = map[string]string{}
 	}
+	m.members = nil
 	switch affiliation {
 	case outcast, "member", "admin", "owner":
 		m.affiliations[bare] = affiliation
@@ -198,7 +204,10 @@ func (r *room) pruneRoles(except map[string]bool) (rows []bridge.StateRow) {
 
 // forgetLists needs rooms.mu. Who was banned when the room was left is taken to be so until it says otherwise.
 func (r *room) forgetLists() {
-	r.who.sure, r.who.asked = nil, time.Time{}
+	if !r.who.asked.IsZero() {
+		r.who.before = r.who.listed()
+	}
+	r.who.sure, r.who.asked, r.who.members = nil, time.Time{}, nil
 	for bare, a := range r.who.affiliations {
 		if a != outcast {
 			delete(r.who.affiliations, bare)
@@ -242,6 +251,9 @@ func (r *room) learn(ctx context.Context, rs *Rooms, c Login) error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	r.who.sure, r.who.since = c, time.Time{}
+	if rows := rs.Members.save(r); len(rows) > 0 && rs.cfg.Component != "" {
+		rs.cfg.Journal.SetState(bridge.XMPP, rows...)
+	}
 	return nil
 }
 
@@ -284,7 +296,7 @@ func (r *room) askLists(ctx context.Context, rs *Rooms, c Login) error {
 	rs.mu.Unlock()
 	if slices.Contains(hidden, outcast) && !r.who.unlisted {
 		r.who.unlisted = true // of this goroutine, and of the next login's behind it
-		rs.cfg.Log.Warn().Str("room", r.jid).Msg("the room does not show its ban list to the relay: who is banned while he is not in the room, and has a row in CHATRELAY_GROUPS_FILE, may post. " + AdminFix)
+		rs.cfg.Log.Warn().Str("room", r.jid).Msg("the room does not show its ban list to the relay: who is banned while he is not in the room, and has a row in CHATRELAY_GROUPS_FILE, may post, and who is a member and not there gets nothing into the inbox without one. " + AdminFix)
 	}
 	return nil
 }
@@ -310,7 +322,7 @@ func (m *membership) take(found map[string]string, hidden []string) {
 	}
 	delete(found, "")
 	news := m.news
-	m.affiliations, m.news = found, nil
+	m.affiliations, m.news, m.members = found, nil, nil
 	for bare, a := range news { // said while we asked
 		m.affiliate(bare, a)
 	}

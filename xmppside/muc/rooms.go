@@ -18,6 +18,8 @@ type Rooms struct {
 	Posts *Posts // what is on its way to them
 	Seats *Seats // landlines in them
 
+	Members Members
+
 	set    atomic.Pointer[map[string]*room] // by address; replaced as a whole, under mu
 	served wait.Broadcast                   // rings when it was
 
@@ -48,7 +50,7 @@ type room struct {
 // New makes the rooms of a configuration. It is in none of them.
 func New(cfg Config) *Rooms {
 	rs := &Rooms{cfg: cfg}
-	rs.Posts, rs.Seats = newPosts(rs), newSeats(rs)
+	rs.Posts, rs.Seats, rs.Members = newPosts(rs), newSeats(rs), Members{rs}
 	set := make(map[string]*room, len(cfg.Rooms))
 	for _, j := range cfg.Rooms {
 		set[j] = &room{jid: j, people: map[string]string{}}
@@ -74,6 +76,13 @@ func (rs *Rooms) Restore(state map[string][]byte) {
 		if at, ok := strings.CutPrefix(key, keyOccupant); ok {
 			if r := rs.at(stanza.Bare(at)); r != nil {
 				r.people[stanza.Resource(at)] = string(value)
+				continue
+			}
+			stale = append(stale, bridge.StateRow{Key: key})
+		}
+		if j, ok := strings.CutPrefix(key, keyMembers); ok {
+			if r := rs.at(j); r != nil {
+				r.who.saved, r.who.before = string(value), strings.Split(string(value), "\n")
 				continue
 			}
 			stale = append(stale, bridge.StateRow{Key: key})
@@ -267,7 +276,7 @@ func (r *room) know(nick, real string) []bridge.StateRow {
 	case real == "":
 		return r.forget(nick)
 	}
-	r.people[nick] = real
+	r.people[nick], r.who.members = real, nil
 	return []bridge.StateRow{{Key: keyOccupant + r.jid + "/" + nick, Value: []byte(real)}}
 }
 
@@ -306,6 +315,7 @@ func (r *room) forget(nick string) []bridge.StateRow {
 		return nil
 	}
 	delete(r.people, nick)
+	r.who.members = nil
 	return []bridge.StateRow{{Key: keyOccupant + r.jid + "/" + nick}}
 }
 

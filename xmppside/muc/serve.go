@@ -120,9 +120,7 @@ func (rs *Rooms) remove(r *room) bool {
 	if !r.closing {
 		return false
 	}
-	if rows := r.clear(); len(rows) > 0 {
-		rs.cfg.Journal.SetState(bridge.XMPP, rows...)
-	}
+	rs.cfg.Journal.SetState(bridge.XMPP, append(r.clear(), bridge.StateRow{Key: keyMembers + r.jid})...)
 	now := maps.Clone(*rs.set.Load())
 	delete(now, r.jid)
 	rs.set.Store(&now)
