@@ -8,6 +8,8 @@ type Groups map[string][]string
 type Belonging interface {
 	// Members adds to those who have a row for a room whom the room counts as its own. It never waits, and may be called from any goroutine.
 	Members(room string, rows []string) []string
+	// Follows tells whether a room is served because the relay was invited there. It may be called likewise.
+	Follows(room string) bool
 }
 
 // Directory is which rooms are served and who has a row for them, at one moment: it never changes, and a newer one takes
@@ -39,7 +41,7 @@ func (d *Directory) With(rooms Belonging) *Directory {
 // Serves tells whether the room is a group.
 func (d *Directory) Serves(room string) bool {
 	_, served := d.groups[room]
-	return served
+	return served || d.rooms != nil && d.rooms.Follows(room)
 }
 
 // Members are the landlines of a group: in the order of the groups file, then those whom the room itself counts as its own, perhaps again.

@@ -40,6 +40,8 @@ func (addsOne) Members(_ string, rows []string) []string {
 	return append(slices.Clip(rows), "2001", "1001")
 }
 
+func (addsOne) Follows(room string) bool { return room == "invited@rooms" }
+
 // Whom the room itself counts as its own gets a copy like who has a row, once; the sender gets none.
 func TestRoomsOwnMembers(t *testing.T) {
 	j := newJudge(XMPP, time.Now)
@@ -51,5 +53,8 @@ func TestRoomsOwnMembers(t *testing.T) {
 	}
 	if why != nil || !slices.Equal(to, []string{"1001", "2001"}) {
 		t.Errorf("%v, %v", to, why)
+	}
+	if d := j.directory(); !d.Serves(room) || !d.Serves("invited@rooms") || d.Serves("other@rooms") {
+		t.Error("a room is served that was configured, or to which the relay was invited")
 	}
 }

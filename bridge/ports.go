@@ -117,7 +117,8 @@ type RoomState struct {
 	Up   bool   // the relay is in it
 	Why  string // what is wrong, in few words; may say something of a room that is up, too
 
-	Unheard int64 // messages refused there whose speaker nobody could be told, since the start
+	InvitedBy string // who has invited the relay there; empty: it is served anyway
+	Unheard   int64  // messages refused there whose speaker nobody could be told, since the start
 }
 
 // Rooms is what the status page reads. The XMPP side implements it.

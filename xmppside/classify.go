@@ -13,6 +13,7 @@ type verdict struct {
 	in        bridge.Inbound
 	bounced   *muc.Bounce // a stanza of ours that was given back
 	suspect   string      // a room that we may not be in
+	invited   *invitation // to a room
 	archiveID string      // XEP-0359, given by our own account
 }
 
@@ -30,6 +31,11 @@ func (s *translator) classify(e *stanza.Element) verdict {
 		return ignored("headline")
 	case typ == "groupchat":
 		return s.classifyRoom(e, from)
+	}
+	if v := s.invitationOf(e, from); v != nil {
+		return verdict{in: bridge.Inbound{Ignored: "invitation"}, invited: v}
+	}
+	switch {
 	case s.rooms.Ours(stanza.Bare(from)):
 		return s.classifyPrivate(e, from)
 	}

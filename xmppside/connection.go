@@ -110,6 +110,9 @@ func (c *connection) message(m sm.Handle, e *stanza.Element) {
 		s.journal.Bounce(b.Ref, b.Why)
 		s.gaveBack(b)
 	}
+	if v.invited != nil {
+		answerInvitation(s.rooms.Invitations, v.invited)
+	}
 	if v.suspect != "" {
 		s.rooms.Suspect(v.suspect)
 	}

@@ -27,6 +27,9 @@ func (h roomHost) GaveBack(b *muc.Bounce) { h.s.gaveBack(b) }
 // Rooms implements bridge.Rooms.
 func (s *Side) Rooms() []bridge.RoomState { return s.rooms.States() }
 
+// Follows implements bridge.Belonging.
+func (s *Side) Follows(room string) bool { return s.rooms.Invitations.Follows(room) }
+
 // Standing implements bridge.Standings.
 func (s *Side) Standing(room, landline string) bridge.Standing {
 	bare, why := s.addr.jidOf(landline)

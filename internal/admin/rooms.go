@@ -6,6 +6,8 @@ import "chatrelay/bridge"
 type roomStatus struct {
 	Up     bool   `json:"up"` // the relay is in it
 	Reason string `json:"reason,omitempty"`
+	// InvitedBy is who has invited the relay there; empty: it is served anyway.
+	InvitedBy string `json:"invited_by,omitempty"`
 }
 
 func (s *Server) rooms() []bridge.RoomState {
@@ -18,7 +20,7 @@ func (s *Server) rooms() []bridge.RoomState {
 func (s *Server) roomStatus() map[string]roomStatus {
 	out := map[string]roomStatus{}
 	for _, r := range s.rooms() {
-		out[r.Room] = roomStatus{r.Up, r.Why}
+		out[r.Room] = roomStatus{r.Up, r.Why, r.InvitedBy}
 	}
 	return out
 }

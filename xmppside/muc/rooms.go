@@ -18,7 +18,8 @@ type Rooms struct {
 	Posts *Posts // what is on its way to them
 	Seats *Seats // landlines in them
 
-	Members Members
+	Members     Members
+	Invitations *Invitations
 
 	set    atomic.Pointer[map[string]*room] // by address; replaced as a whole, under mu
 	served wait.Broadcast                   // rings when it was
@@ -50,7 +51,7 @@ type room struct {
 // New makes the rooms of a configuration. It is in none of them.
 func New(cfg Config) *Rooms {
 	rs := &Rooms{cfg: cfg}
-	rs.Posts, rs.Seats, rs.Members = newPosts(rs), newSeats(rs), Members{rs}
+	rs.Posts, rs.Seats, rs.Members, rs.Invitations = newPosts(rs), newSeats(rs), Members{rs}, &Invitations{rooms: rs, configured: cfg.Rooms, by: map[string]string{}}
 	set := make(map[string]*room, len(cfg.Rooms))
 	for _, j := range cfg.Rooms {
 		set[j] = &room{jid: j, people: map[string]string{}}
@@ -64,6 +65,11 @@ func (rs *Rooms) Restore(state map[string][]byte) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var stale []bridge.StateRow
+	for key, value := range state { // before what is remembered of rooms
+		if j, ok := strings.CutPrefix(key, keyInvited); ok {
+			rs.Invitations.restore(j, string(value))
+		}
+	}
 	for key, value := range state {
 		if j, ok := strings.CutPrefix(key, keyRoom); ok {
 			if r := rs.at(j); r != nil {
@@ -216,10 +222,12 @@ func (rs *Rooms) Presence(e *stanza.Element) {
 	}
 	rs.mu.Lock()
 	var rows []bridge.StateRow
+	unwanted := ""
 	switch e.Get("type") {
 	case "error":
 		r.refused = stanza.ErrorOf(e).Condition
 	case "unavailable":
+		unwanted = whyUnwanted(e, nick == r.in)
 		rows = append(r.notes(nick, e), r.leaves(nick, e)...)
 	case "":
 		rows = append(r.notes(nick, e), r.enters(nick, e)...)
@@ -230,6 +238,9 @@ func (rs *Rooms) Presence(e *stanza.Element) {
 	}
 	rs.mu.Unlock()
 	r.changed.Wake()
+	if unwanted != "" {
+		rs.Invitations.end(r.jid, unwanted)
+	}
 }
 
 // enters needs rooms.mu.
@@ -307,6 +318,24 @@ func (r *room) leaves(nick string, e *stanza.Element) []bridge.StateRow {
 		r.gone = "the room service stops"
 	}
 	return rows
+}
+
+// whyUnwanted says why the room, or somebody in it, does not want the relay any more; empty: it does not say so. Whom a room throws out over an
+// error of the network it names nobody for.
+func whyUnwanted(e *stanza.Element, ours bool) string {
+	codes, x := statuses(e), e.Child(stanza.NSMUCUser, "x")
+	switch {
+	case !ours && !slices.Contains(codes, "110"):
+	case x.Child(stanza.NSMUCUser, "destroy") != nil:
+		return "the room was destroyed"
+	case slices.Contains(codes, "301"):
+		return "we were banned"
+	case slices.Contains(codes, "321"):
+		return "we are not a member"
+	case slices.Contains(codes, "307") && x.Child(stanza.NSMUCUser, "item").Child(stanza.NSMUCUser, "actor") != nil:
+		return "we were kicked"
+	}
+	return ""
 }
 
 // forget needs rooms.mu.

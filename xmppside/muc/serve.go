@@ -16,9 +16,11 @@ const (
 )
 
 // Serve changes which rooms are served. New ones are joined. One that is gone gets no more posts; it is left once it has
-// reflected those that it was sent. It may be called from any goroutine.
-func (rs *Rooms) Serve(wanted []string) {
+// reflected those that it was sent. Those to which we were invited are served as well. It may be called from any goroutine.
+func (rs *Rooms) Serve(configured []string) {
 	rs.mu.Lock()
+	rs.Invitations.configured = configured
+	wanted := append(slices.Clone(configured), slices.Collect(maps.Keys(rs.Invitations.by))...)
 	now := maps.Clone(*rs.set.Load())
 	for _, j := range wanted {
 		if r := now[j]; r != nil {

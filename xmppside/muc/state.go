@@ -18,7 +18,7 @@ func (rs *Rooms) States() []bridge.RoomState {
 		if r.closing {
 			continue
 		}
-		state := bridge.RoomState{Room: j, Up: r.in != "", Why: r.why, Unheard: r.unheard.Total}
+		state := bridge.RoomState{Room: j, Up: r.in != "", Why: r.why, InvitedBy: rs.Invitations.by[j], Unheard: r.unheard.Total}
 		switch {
 		case state.Why != "": // a room that we are in may not say who belongs to it
 		case !state.Up:
