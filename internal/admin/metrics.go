@@ -33,7 +33,7 @@ func table() []metric {
 		{"duplicate_total", "Of those: known already, not sent again.", counter, side},
 		{"ignored_total", "Of those: no message for the relay.", counter, why},
 		{"refused_total", "Of those: refused when they were offered, not delivered.", counter, why},
-		{"dead_total", "Of those: taken, but not delivered to everyone; see /dead.", counter, why},
+		{"dead_total", "Of those: taken, but not delivered to everyone; see /dead. What is requeued is taken out again, so use delta, not rate.", counter, why},
 		{"bounced_total", "Given back by the far side after it had taken them.", counter, why},
 		{"maybe_duplicate_total", "Sent again although the side may have had them.", counter, side},
 		{"unconfirmed_total", "Settled, and then bounced by the relay itself, as nothing proves that the side took them.", counter, side},

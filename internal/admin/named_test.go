@@ -92,7 +92,7 @@ func TestMonitoringTable(t *testing.T) {
 		rows.WriteString("| `chatrelay_" + m.name + "` | " + strings.Join(m.labels, ", ") + " | " + m.help + " |\n")
 	}
 	for _, h := range histograms() {
-		rows.WriteString("| `chatrelay_" + h.name + "` | side, le | " + h.help + " |\n")
+		rows.WriteString("| `chatrelay_" + h.name + "` | direction, le | " + h.help + " |\n")
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -16,15 +16,23 @@ const (
 	DeliverySeconds = "delivery_seconds"
 )
 
-// histogram declares one. All have the label side.
+// histogram declares one. All have the label direction.
 type histogram struct{ name, help string }
+
+// direction is that of the messages which go to a side.
+func direction(to bridge.SideID) string {
+	if to == bridge.XMPP {
+		return "mqtt_to_xmpp"
+	}
+	return "xmpp_to_mqtt"
+}
 
 // histograms are all of them.
 func histograms() []histogram {
 	return []histogram{
-		{CommitSeconds, "From when messages were given to the journal until they were on disk, by the side they came from."},
-		{QueueSeconds, "From when a message was taken until it went out to a destination, by the side it went to. A second try counts again."},
-		{DeliverySeconds, "From when a message was taken until the far server had taken responsibility for it, by the side it went to."},
+		{CommitSeconds, "From when messages were given to the journal until they were on disk."},
+		{QueueSeconds, "From when a message was taken until it went out to a destination. A second try counts again."},
+		{DeliverySeconds, "From when a message was taken until the far server had taken responsibility for it."},
 	}
 }
 
@@ -41,18 +49,18 @@ func NewTimings() *Timings {
 		t.vecs[h.name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "chatrelay_" + h.name, Help: h.help,
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400},
-		}, []string{"side"})
-		for _, side := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
-			t.vecs[h.name].WithLabelValues(side.String())
+		}, []string{"direction"})
+		for _, to := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+			t.vecs[h.name].WithLabelValues(direction(to))
 		}
 		t.all.MustRegister(t.vecs[h.name]) // they differ by name
 	}
 	return t
 }
 
-// Observe adds one measurement; name is one of the constants. It may be called from any goroutine.
-func (t *Timings) Observe(name string, side bridge.SideID, seconds float64) {
-	t.vecs[name].WithLabelValues(side.String()).Observe(seconds)
+// Observe adds one measurement of messages that go to a side; name is one of the constants. It may be called from any goroutine.
+func (t *Timings) Observe(name string, to bridge.SideID, seconds float64) {
+	t.vecs[name].WithLabelValues(direction(to)).Observe(seconds)
 }
 
 // Bucket says how many measurements were at most so large.
@@ -61,7 +69,7 @@ type Bucket struct {
 	Count uint64
 }
 
-// Buckets are those of one histogram by side, the smallest first, since the process started.
+// Buckets are those of one histogram by the side that messages go to, the smallest first, since the process started.
 func (t *Timings) Buckets(name string) (map[string][]Bucket, error) {
 	families, err := t.all.Gather()
 	if err != nil {
@@ -78,7 +86,12 @@ func (t *Timings) Buckets(name string) (map[string][]Bucket, error) {
 			for _, b := range h.GetBucket() {
 				all = append(all, Bucket{b.GetUpperBound(), b.GetCumulativeCount()})
 			}
-			out[m.GetLabel()[0].GetValue()] = append(all, Bucket{math.Inf(1), h.GetSampleCount()})
+			all = append(all, Bucket{math.Inf(1), h.GetSampleCount()})
+			for _, to := range []bridge.SideID{bridge.MQTT, bridge.XMPP} {
+				if direction(to) == m.GetLabel()[0].GetValue() {
+					out[to.String()] = all
+				}
+			}
 		}
 	}
 	return out, nil

@@ -18,7 +18,7 @@ import (
 type meter struct {
 	trace   *trace.Recorder // nil: nothing is written down
 	log     zerolog.Logger
-	observe func(name string, side bridge.SideID, seconds float64)
+	observe func(name string, to bridge.SideID, seconds float64)
 	clock   func() time.Time
 
 	mu       sync.Mutex // guards all below
@@ -157,7 +157,7 @@ func (a meteredAppender) Append(ctx context.Context, recs []*bridge.Record) erro
 		a.m.trace.Offered(recs)
 	}
 	if err == nil && len(recs) > 0 {
-		a.m.observe(admin.CommitSeconds, recs[0].Origin, a.m.clock().Sub(begun).Seconds())
+		a.m.observe(admin.CommitSeconds, bridge.MQTT+bridge.XMPP-recs[0].Origin, a.m.clock().Sub(begun).Seconds())
 	}
 	return err
 }

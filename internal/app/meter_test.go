@@ -181,7 +181,7 @@ func TestMeterCommit(t *testing.T) {
 	err1 := a.Append(t.Context(), recs)
 	r.appended = errors.New("no")
 	err2 := a.Append(t.Context(), recs)
-	if err1 != nil || err2 == nil || !slices.Equal(r.seen, []string{admin.CommitSeconds + " mqtt 2"}) {
+	if err1 != nil || err2 == nil || !slices.Equal(r.seen, []string{admin.CommitSeconds + " xmpp 2"}) {
 		t.Errorf("%v, %v, %q", err1, err2, r.seen)
 	}
 }

@@ -107,17 +107,25 @@ func (w *walk) live(t *testing.T) {
 	w.sees(fmt.Sprintf("window.same && document.querySelector('.figures tbody tr:last-child td:nth-of-type(2)').textContent !== %s", quote(before.(string))))
 }
 
-// trace: each station of the message of before, by its sender's id.
-func (w *walk) trace(t *testing.T) {
+// traces follows one by its sender's id.
+func (w *walk) traces(id string) {
 	w.opens("trace")
 	w.sees("document.querySelector('#t-word') !== null")
 	w.eval("document.querySelector('#t-word').focus()")
-	if err := w.b.Type("live-1"); err != nil {
-		t.Fatal(err)
+	if err := w.b.Type(id); err != nil {
+		w.t.Fatal(err)
 	}
+	w.sees("document.querySelector('.traced header') !== null")
+}
+
+// trace: each station of the message of before; until a time before it was taken there is none.
+func (w *walk) trace(t *testing.T) {
+	w.traces("live-1")
 	w.reads(".traced header", "delivered")
 	w.sees("['taken', 'sent', 'confirmed'].every((text) => [...document.querySelectorAll('.stations strong')].some((el) => el.textContent === text))")
-	w.check("trace")
+	w.choose("#t-until", "2020-01-01T00:00")
+	w.press(".tools", "Follow")
+	w.sees("document.querySelector('.traced') === null")
 }
 
 // keyboard: from the first Tab to a view, without a pointer.
@@ -255,9 +263,26 @@ func (w *walk) accessible(*testing.T) {
 			w.check(fmt.Sprint(view, " ", look))
 			w.sees("document.documentElement.scrollWidth <= innerWidth") // nothing is wider than the page
 		}
+		w.traces("live-1")
+		w.check(fmt.Sprint("a traced message ", look))
+		w.dialogs(fmt.Sprint(look))
 	}
 	w.choose(".choices select", "en")
 	w.look(1280, 860, "light")
+}
+
+// dialogs are a dead letter, and the question before it is dropped.
+func (w *walk) dialogs(look string) {
+	w.opens("dead")
+	w.sees("document.querySelector('.ref') !== null")
+	w.eval("document.querySelector('.ref').click()")
+	w.sees("document.querySelector('dialog[open] .quiet-danger') !== null")
+	w.check("a dead letter " + look)
+	w.eval("document.querySelector('dialog[open] .quiet-danger').click()")
+	w.sees("document.querySelector('dialog.ask[open]') !== null")
+	w.check("a question " + look)
+	w.eval("for (const box of document.querySelectorAll('dialog[open]')) box.close()")
+	w.sees("document.querySelector('dialog') === null")
 }
 
 // brokerGone: the page says so by itself, and why a message waits.
@@ -286,6 +311,7 @@ func (w *walk) brokerGone(t *testing.T) {
 func (w *walk) anotherLife(*testing.T) {
 	w.stage.Relay.Kill()
 	w.reads(".lost", "connection to the relay is lost")
+	w.check("without a relay")
 	w.b.Errors = nil // the browser names each attempt
 	w.stage.Relay.Start()
 	w.sees("document.querySelector('#token') !== null")
@@ -299,6 +325,7 @@ func (w *walk) readsOnly(*testing.T) {
 	w.opens("dead")
 	w.reads(".summary", "9,000 dead letters")
 	w.sees("document.querySelector('.ref') !== null && document.querySelector('.tbody input') === null && document.querySelector('.actions').textContent === ''")
+	w.check("a reader")
 	w.sees(`fetch('api/dead/drop', {method: 'POST', headers: {'Chatrelay-Console': '1', 'Content-Type': 'application/json'}, body: '{"all":true}'}).then((r) => r.status === 403)`)
 	w.press(".top", "Log out")
 	w.sees("document.querySelector('#token') !== null")
