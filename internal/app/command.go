@@ -99,13 +99,17 @@ exit code  0 alive
        chatrelay journal show MESSAGE
        chatrelay journal requeue DEAD-LETTER… | PICK | -all
        chatrelay journal drop    DEAD-LETTER… | PICK | -all
+       chatrelay journal verify
+       chatrelay journal backup  DIR
 
 PICK is any of -reason WORD, -sender LANDLINE, -to LANDLINE-OR-ROOM, -older AGE (such as 36h).
 It reads the journal in CHATRELAY_STORE, beside a running relay or without one. A running relay is asked to change it
 (CHATRELAY_HTTP_ADDR, CHATRELAY_HTTP_TOKEN).
+verify reads all of it, replays the log and compares with the tables: it says what does not fit together.
+backup copies it into DIR, which must not exist or be empty. What a copy is good for: docs/OPERATIONS.md, Restore.
 
-exit code  0 done
-           1 it failed
+exit code  0 done; of verify: all fits together
+           1 it failed; of verify: something does not fit
            2 the environment or the command line is wrong
 `
 	traceUsage = `usage: chatrelay trace [-json] [-since WHEN] [-until WHEN] [-limit N] ID | MESSAGE | LANDLINE-OR-ROOM

@@ -9,7 +9,7 @@ func Commands() []Command {
 		{"check", "test the configuration and both logins, with a fix for each problem", checkUsage, nil,
 			func(string) *flag.FlagSet { f, _ := checkFlags(); return f }, Check},
 		{"health", "ask the running relay whether it is alive", healthUsage, nil, noFlags, Health},
-		{"journal", "inspect the journal: ls, show, requeue, drop", journalHelp, journalWords(), journalFlags, Journal},
+		{"journal", "inspect the journal: ls, show, requeue, drop, verify, backup", journalHelp, journalWords(), journalFlags, Journal},
 		{"trace", "follow a message: where it came from, where it went, what became of it", traceUsage, nil,
 			func(string) *flag.FlagSet { f, _ := traceFlags(); return f }, Trace},
 		{"completion", "write what makes a shell complete its commands", completionUsage, shells(), noFlags,

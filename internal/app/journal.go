@@ -19,10 +19,10 @@ import (
 )
 
 const journalUsage = "journal ls [-dead] [-pending] [PICK] [-after SEQ] [-limit N] | show MESSAGE | " +
-	"requeue DEAD-LETTER… | drop DEAD-LETTER… | requeue PICK | drop PICK | requeue -all | drop -all; " +
+	"requeue DEAD-LETTER… | drop DEAD-LETTER… | requeue PICK | drop PICK | requeue -all | drop -all | verify | backup DIR; " +
 	"PICK is [-reason WORD] [-sender LANDLINE] [-to LANDLINE-OR-ROOM] [-older AGE, such as 36h]"
 
-// Journal inspects the journal, beside a running relay or without one, and puts dead letters back or away.
+// Journal inspects and copies the journal, beside a running relay or without one, and puts dead letters back or away.
 func Journal(p Process) error {
 	if len(p.Args) == 0 {
 		return fmt.Errorf("%w: %s", errUsage, journalUsage)
@@ -48,6 +48,15 @@ func Journal(p Process) error {
 		return journalShow(ctx, &c, p.Out, args)
 	case "requeue", "drop":
 		return journalChange(ctx, &c, p, verb, args)
+	case "verify", "backup":
+		if len(args) > 0 && helpWanted(args[0]) {
+			_, err := io.WriteString(p.Out, journalHelp)
+			return err
+		}
+		if verb == "verify" {
+			return journalVerify(ctx, &c, p.Out, args)
+		}
+		return journalBackup(ctx, &c, p.Out, args)
 	}
 	return fmt.Errorf("%w: %s", errUsage, journalUsage)
 }

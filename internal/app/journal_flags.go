@@ -8,7 +8,7 @@ import (
 )
 
 // journalWords are what chatrelay journal can do.
-func journalWords() []string { return []string{"ls", "show", "requeue", "drop"} }
+func journalWords() []string { return []string{"ls", "show", "requeue", "drop", "verify", "backup"} }
 
 func journalFlags(word string) (flags *flag.FlagSet) {
 	switch word {

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -258,5 +260,42 @@ func TestCommandsWithToken(t *testing.T) {
 	}
 	if out, err := run(Health); err != nil || out != "alive\n" {
 		t.Errorf("health: %v %s", err, out)
+	}
+}
+
+// A journal is looked over and copied, and the copy is one, too.
+func TestJournalCopies(t *testing.T) {
+	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	refs := buried(t, dir, "first", "second")
+	if out, err := command(dir, nobody, "verify"); err != nil || !strings.Contains(out, ": ok.") || !strings.Contains(out, "dead letters: 2") {
+		t.Errorf("verify: %v %s", err, out)
+	}
+	if out, err := command(dir, nobody, "backup", to); err != nil || !strings.Contains(out, to) || !strings.Contains(out, "Restore") {
+		t.Errorf("backup: %v %s", err, out)
+	}
+	if _, err := command(dir, nobody, "backup", to); ExitCode(err) != ExitFailure || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("a second backup: %v", err)
+	}
+	if out, err := command(to, nobody, "verify"); err != nil {
+		t.Errorf("verify of the copy: %v %s", err, out)
+	}
+	if out, err := command(to, nobody, "ls", "-dead"); err != nil || !strings.Contains(out, refs[1].String()) {
+		t.Errorf("ls of the copy: %v %s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(to, "book.lock"), []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(to, nobody, "verify"); ExitCode(err) != ExitFailure || !strings.Contains(out, "wrong: ") {
+		t.Errorf("verify of what does not fit: %v %s", err, out)
+	}
+	for _, args := range [][]string{{"verify", "x"}, {"backup"}, {"backup", ""}, {"backup", to, to}} {
+		if _, err := command(dir, nobody, args...); ExitCode(err) != ExitConfiguration {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	for _, verb := range []string{"verify", "backup"} {
+		if out, err := command(dir, nobody, verb, "-h"); err != nil || !strings.Contains(out, "exit code") {
+			t.Errorf("%s -h: %v %s", verb, err, out)
+		}
 	}
 }

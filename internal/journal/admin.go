@@ -14,6 +14,8 @@ type (
 	DeliveryInfo = sqlite.DeliveryInfo
 	MessageInfo  = sqlite.MessageInfo
 	Reader       = sqlite.Reader
+	Verdict      = sqlite.Verdict
+	Copy         = sqlite.Copy
 )
 
 // Errors of a journal.

@@ -42,6 +42,7 @@ func (b *testJournal) killed(what string) {
 	b.t.Helper()
 	o := b.opt
 	o.driver, o.readDriver, o.Elapsed, o.Dir = "", "", nil, copyFolder(b.t, o.Dir)
+	fits(b.t, o.Dir)
 	k := openTest(b.t, o)
 	if diff := cmp.Diff(strings.Split(b.picture(), "\n"), strings.Split(k.picture(), "\n")); diff != "" {
 		b.t.Fatalf("%s: a start does not find what there was: %s", what, diff)

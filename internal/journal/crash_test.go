@@ -158,7 +158,7 @@ func stopAt(t *testing.T, empty string, n int, after bool) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &incarnation{testJournal: &testJournal{j, t, nil}}
+	l := &incarnation{testJournal: &testJournal{Journal: j, t: t}}
 	seen, left, at := 0, "", ""
 	f.Set(func(query string, ran bool) error {
 		if left != "" {

@@ -55,8 +55,9 @@ func options(dir string) Options {
 // journal is an open journal with short words for a test.
 type testJournal struct {
 	*Journal
-	t testing.TB
-	r *replay // nil: no replay is compared
+	t     testing.TB
+	r     *replay // nil: no replay is compared
+	ended bool
 }
 
 func openTest(t testing.TB, o Options) *testJournal {
@@ -65,7 +66,7 @@ func openTest(t testing.TB, o Options) *testJournal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &testJournal{j, t, r}
+	b := &testJournal{Journal: j, t: t, r: r}
 	t.Cleanup(b.end)
 	return b
 }
@@ -78,6 +79,10 @@ func (b *testJournal) end() {
 	if b.r != nil {
 		b.r.check(b.t, b.Journal)
 	}
+	if !b.ended && b.opt.Dir != "" {
+		fits(b.t, b.opt.Dir)
+	}
+	b.ended = true
 }
 
 // follow has the tables know all.

@@ -26,7 +26,7 @@ func (p *Picture) Words(w io.Writer) {
 		fmt.Fprintf(w, "state of %v %q: %q\n", k.Side, k.Key, p.State[k])
 	}
 	for _, id := range sorted(p.Messages, cmp.Compare[uint64]) {
-		p.Messages[id].words(w)
+		p.Messages[id].Words(w)
 	}
 	for _, f := range p.Finished.All() {
 		fmt.Fprintf(w, "finished %d at %d\n", f.Message.ID, f.At)
@@ -41,7 +41,8 @@ func (p *Picture) Words(w io.Writer) {
 	}
 }
 
-func (m *Message) words(w io.Writer) {
+// Words says what a message is.
+func (m *Message) Words(w io.Writer) {
 	fmt.Fprintf(w, "message %d of %v %q at %d, %d, expires %d, reply %q %v, %d bytes (%d), %d copies, %d keys: ",
 		m.ID, m.Origin, m.From, m.At, m.Ran, m.Expires, m.Reply, m.Receipt, m.Size, m.Cut, m.Copies, m.Keys)
 	fmt.Fprintf(w, "open %d, dead %d, dropped %d, unproven %d, answers %d from %d, reason %q, delayed %v, bounced %v, over %v\n",

@@ -103,10 +103,13 @@ func (h *Folder) Prepare() error {
 	return h.create(FileName, func(conn *sql.Conn) error { return makeSchema(conn, id) })
 }
 
+// draft ends the name of a file that is not complete yet.
+const draft = ".new"
+
 // create makes a file under another name, has fill fill it, and gives it its own name when it is complete on the disk.
 func (h *Folder) create(name string, fill func(*sql.Conn) error) error {
 	path := filepath.Join(h.dir, name)
-	draft := path + ".new"
+	draft := path + draft
 	for _, left := range []string{draft, draft + "-journal", draft + "-wal", draft + "-shm"} {
 		if err := os.Remove(left); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

@@ -190,8 +190,8 @@ func (l *Log) Read(from uint64, each func(n uint64, frame []byte) error) error {
 	return readFrames(l.reader, l.seed, from, each)
 }
 
-func readFrames(db *sql.DB, seed uint32, from uint64, each func(n uint64, frame []byte) error) error {
-	rows, err := db.Query("SELECT n, sum, frame FROM log WHERE n >= ? ORDER BY n", int64(from))
+func readFrames(db execer, seed uint32, from uint64, each func(n uint64, frame []byte) error) error {
+	rows, err := db.QueryContext(context.Background(), "SELECT n, sum, frame FROM log WHERE n >= ? ORDER BY n", int64(from))
 	if err != nil {
 		return Damaged(err)
 	}

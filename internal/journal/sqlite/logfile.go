@@ -21,26 +21,32 @@ CREATE TABLE log (n INTEGER PRIMARY KEY, sum INTEGER NOT NULL, frame BLOB NOT NU
 
 // CreateLog makes the log of a journal that stands at frame n, of which only the row of n is left to be had.
 func CreateLog(f *Folder, journal string, n uint64) error {
-	return f.create(LogName, func(conn *sql.Conn) error {
-		err := run(conn, "PRAGMA page_size = 4096", "PRAGMA auto_vacuum = INCREMENTAL", // only possible before the first table
-			"BEGIN IMMEDIATE", logSchema, fmt.Sprintf("PRAGMA application_id = %d", logID), fmt.Sprintf("PRAGMA user_version = %d", logVersion))
-		if err != nil {
-			return err
-		}
-		for _, x := range [][2]string{{"journal", journal}, {metaSync, "full"}} {
-			if _, err := conn.ExecContext(context.Background(), "INSERT INTO meta (k, v) VALUES (?, ?)", x[0], x[1]); err != nil {
-				return err
-			}
-		}
-		if err := insertEmpty(conn, seed(journal), n); err != nil {
-			return err
-		}
-		return run(conn, "COMMIT")
-	})
+	return f.create(LogName, func(conn *sql.Conn) error { return fillLog(conn, journal, n, func() error { return nil }) })
 }
 
-func insertEmpty(db execer, seed uint32, n uint64) error {
-	_, err := db.ExecContext(context.Background(), "INSERT INTO log (n, sum, frame) VALUES (?, ?, zeroblob(0))", int64(n), int64(sum(seed, n, nil)))
+// fillLog fills a new file: with an empty row of frame n, and what more puts behind it.
+func fillLog(conn *sql.Conn, journal string, n uint64, more func() error) error {
+	err := run(conn, "PRAGMA page_size = 4096", "PRAGMA auto_vacuum = INCREMENTAL", // only possible before the first table
+		"BEGIN IMMEDIATE", logSchema, fmt.Sprintf("PRAGMA application_id = %d", logID), fmt.Sprintf("PRAGMA user_version = %d", logVersion))
+	if err != nil {
+		return err
+	}
+	for _, x := range [][2]string{{"journal", journal}, {metaSync, "full"}} {
+		if _, err := conn.ExecContext(context.Background(), "INSERT INTO meta (k, v) VALUES (?, ?)", x[0], x[1]); err != nil {
+			return err
+		}
+	}
+	if err := insertFrame(conn, seed(journal), n, []byte{}); err != nil {
+		return err
+	}
+	if err := more(); err != nil {
+		return err
+	}
+	return run(conn, "COMMIT")
+}
+
+func insertFrame(db execer, seed uint32, n uint64, frame []byte) error {
+	_, err := db.ExecContext(context.Background(), "INSERT INTO log (n, sum, frame) VALUES (?, ?, ?)", int64(n), int64(sum(seed, n, frame)), frame)
 	return err
 }
 
@@ -48,7 +54,7 @@ func insertEmpty(db execer, seed uint32, n uint64) error {
 func beginAt(db execer, seed uint32, n uint64) error {
 	err := run(db, "BEGIN IMMEDIATE", "DELETE FROM log")
 	if err == nil {
-		err = insertEmpty(db, seed, n)
+		err = insertFrame(db, seed, n, []byte{})
 	}
 	if err == nil {
 		err = run(db, "COMMIT")

@@ -68,11 +68,11 @@ func (r *Reader) Close() error {
 
 // List lists deliveries, oldest first.
 func (r *Reader) List(ctx context.Context, f Filter) (found []DeliveryInfo, err error) {
-	err = r.look(ctx, func(db execer, t *tail) error {
+	err = r.look(ctx, func(s *snapshot, t *tail) error {
 		if t == nil {
-			found, err = list(ctx, db, f)
+			found, err = list(ctx, s.tables, f)
 		} else {
-			found, err = t.list(ctx, db, f)
+			found, err = t.list(ctx, s.tables, f)
 		}
 		return err
 	})
@@ -81,11 +81,11 @@ func (r *Reader) List(ctx context.Context, f Filter) (found []DeliveryInfo, err 
 
 // Show gives the deliveries of a message that are open or dead, and its body.
 func (r *Reader) Show(ctx context.Context, msg uint64) (found []DeliveryInfo, body []byte, err error) {
-	err = r.look(ctx, func(db execer, t *tail) error {
+	err = r.look(ctx, func(s *snapshot, t *tail) error {
 		if t == nil {
-			found, body, err = show(ctx, db, msg)
+			found, body, err = show(ctx, s.tables, msg)
 		} else {
-			found, body, err = t.show(ctx, db, msg)
+			found, body, err = t.show(ctx, s.tables, msg)
 		}
 		return err
 	})
@@ -94,50 +94,24 @@ func (r *Reader) Show(ctx context.Context, msg uint64) (found []DeliveryInfo, bo
 
 // Known tells what is known of a message by its number; ErrUnknown: nothing.
 func (r *Reader) Known(ctx context.Context, msg uint64) (m MessageInfo, err error) {
-	err = r.look(ctx, func(db execer, t *tail) error {
+	err = r.look(ctx, func(s *snapshot, t *tail) error {
 		if t == nil {
-			m, err = known(ctx, db, msg)
+			m, err = known(ctx, s.tables, msg)
 		} else {
-			m, err = t.known(ctx, db, msg)
+			m, err = t.known(ctx, s.tables, msg)
 		}
 		return err
 	})
 	return m, err
 }
 
-// lookAgain: so often the tables are looked at anew when the log has been cut meanwhile: a running relay has gone on.
-const lookAttempts = 5
-
-// look has something done with one state of the tables, and with what the log has beyond it; nil: nothing.
-func (r *Reader) look(ctx context.Context, do func(execer, *tail) error) (err error) {
-	for range lookAttempts {
-		var retry bool
-		if retry, err = r.lookOnce(ctx, do); !retry {
+// look has something done with one state of the journal, and with what the log has beyond the tables; nil: nothing.
+func (r *Reader) look(ctx context.Context, do func(*snapshot, *tail) error) error {
+	return r.snapshot(ctx, func(s *snapshot) error {
+		t, err := s.tail()
+		if err != nil {
 			return err
 		}
-	}
-	return err
-}
-
-func (r *Reader) lookOnce(ctx context.Context, do func(execer, *tail) error) (retry bool, err error) {
-	conn, err := r.db.Conn(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close()
-	if err := run(conn, "BEGIN"); err != nil {
-		return false, err
-	}
-	defer func() { _ = run(conn, "ROLLBACK") }()
-	if r.log == nil {
-		return false, do(conn, nil)
-	}
-	t, err := readTail(ctx, conn, r.log)
-	if errors.Is(err, errGone) {
-		return true, err
-	}
-	if err != nil {
-		return false, err
-	}
-	return false, do(conn, t)
+		return do(s, t)
+	})
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -20,51 +19,17 @@ type tail struct {
 	changed map[uint64]*picture.Delivery // by seq: the tables' rows of these say nothing any more
 }
 
-// errGone says that frames have gone which the tables, as they are seen, do not have yet: they are to be looked at again.
-var errGone = errors.New("the log has been cut meanwhile")
-
-// readTail reads what the log says beyond the tables; nil: nothing. The connection sees one state of them.
-func readTail(ctx context.Context, conn *sql.Conn, log *sql.DB) (*tail, error) {
-	t := &Tables{conn: conn, folder: &Folder{}, stmts: newStatements()}
-	var n uint64
-	if err := t.meta(metaLog, &n); err != nil {
-		return nil, err
-	}
-	var first, last uint64
-	if err := log.QueryRowContext(ctx, "SELECT coalesce(min(n), 0), coalesce(max(n), 0) FROM log").Scan(&first, &last); err != nil {
-		return nil, Damaged(err)
-	}
-	var sync string
-	if err := log.QueryRowContext(ctx, "SELECT v FROM meta WHERE k = ?", metaSync).Scan(&sync); err != nil {
-		return nil, Damaged(err)
-	}
-	switch {
-	case last == n, last < n && sync != "full": // the machine has lost what the tables have
+// tail reads what the log says beyond the tables; nil: nothing.
+func (s *snapshot) tail() (*tail, error) {
+	if s.last <= s.position.N {
 		return nil, nil
-	case last < n:
-		return nil, fmt.Errorf("%w: %s ends with frame %d, the tables stand at %d", ErrDamaged, LogName, last, n)
-	case first > n:
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, errGone)
 	}
-	if err := t.meta(metaID, &t.id); err != nil {
-		return nil, err
-	}
-	p, err := t.Load(func(_, ran int64) int64 { return ran })
+	p, err := s.load()
 	if err != nil {
 		return nil, err
 	}
 	c := &picture.Changes{}
-	var bad error
-	err = readFrames(log, seed(t.id), n+1, func(_ uint64, frame []byte) error {
-		h, facts, err := picture.Decode(bytes.Clone(frame))
-		if bad = err; err == nil {
-			c.Add(p.Apply(h, facts))
-		}
-		return err
-	})
-	if err != nil && bad == nil && cutSince(log, n) {
-		return nil, fmt.Errorf("%w: %w", err, errGone)
-	}
+	err = s.replay(p, s.position.N+1, s.last, func(_ []picture.Fact, next *picture.Changes) { c.Add(next) })
 	return newTail(p, c), err
 }
 
@@ -77,13 +42,6 @@ func newTail(p *picture.Picture, c *picture.Changes) *tail {
 		t.changed[d.Seq] = d.Delivery
 	}
 	return t
-}
-
-// cutSince tells whether frame n has gone, which stays until the tables are beyond it.
-func cutSince(log *sql.DB, n uint64) bool {
-	var first uint64
-	err := log.QueryRow("SELECT coalesce(min(n), 0) FROM log").Scan(&first)
-	return err == nil && first > n
 }
 
 func (t *tail) list(ctx context.Context, db execer, f Filter) ([]DeliveryInfo, error) {
