@@ -17,6 +17,7 @@ const (
 	leastMessage   = 1 << 10
 	mostMessage    = 16 << 20
 	leastStore     = 4 << 20
+	messagePart    = 5 // of STORE_MAX_BYTES at most this part is one message: in the log, and then in the tables, beside a quarter of dead letters
 	leastTrace     = 1 << 20
 	mostDrain      = 10 * time.Minute
 	longestTopic   = 65_535 - 1 - longestLandline // MQTT-4.7.3-3
@@ -39,6 +40,10 @@ func (c *Config) check() (out Problems) {
 	out.say((n.Received || n.Read || n.Typing) && !c.XMPP.Text(), "NOTICES", "is "+quoted(n.String())+", and people's clients say what they received, read and type to a component only, whose texts they show",
 		"take out received, read and typing, or set CHATRELAY_XMPP_MODE to component")
 	out = append(out, c.Store.check()...)
+	largest := c.Store.MaxBytes / messagePart &^ 1023
+	out.say(c.Messages.MaxMessage > largest, "MAX_MESSAGE",
+		fmt.Sprintf("is %v, and a journal of %v (CHATRELAY_STORE_MAX_BYTES) may never have room for one of more than %v", c.Messages.MaxMessage, c.Store.MaxBytes, largest),
+		fmt.Sprintf("lower it, or set CHATRELAY_STORE_MAX_BYTES to %v or more", messagePart*c.Messages.MaxMessage))
 	out = append(out, c.HTTP.check()...)
 	out = append(out, c.Console.check()...)
 	out.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")

@@ -133,6 +133,7 @@ func TestPictureIsTheFile(t *testing.T) {
 				b.checkLanes()
 				file := o
 				file.driver, file.Dir = "", copyFolder(t, o.Dir)
+				fits(t, file.Dir)
 				other := openTest(t, file)
 				if got, want := other.picture(), b.picture(); got != want {
 					t.Fatalf("the file says\n%s\nmemory says\n%s", got, want)
