@@ -15,7 +15,7 @@ import (
 	"chatrelay/test/stage"
 )
 
-// Clients that nobody here wrote chat with devices: slixmpp and go-sendxmpp.
+// Clients that nobody here wrote chat with devices: slixmpp, go-sendxmpp and profanity.
 func TestOtherClients(t *testing.T) {
 	c := newForgivingChat(t, stage.Plan{Start: servers.NewProsody, XMPP: servers.XMPPConfig{Component: "relay"}, Wire: asComponent,
 		Env: map[string]string{"NOTICES": "sent,delayed,failed,received"}}, func(e event) bool {
@@ -24,6 +24,7 @@ func TestOtherClients(t *testing.T) {
 	c.sends(t, stage.Direct("1002", "1001", "before"), "1001") // by which the relay learns the device's name
 	t.Run("slixmpp", c.slixmpp)
 	t.Run("go-sendxmpp", c.goSendxmpp)
+	t.Run("profanity", c.profanity)
 	c.Relay.Balanced()
 	c.h.wantNothing(t)
 	c.Relay.Stop()
