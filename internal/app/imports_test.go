@@ -30,6 +30,7 @@ func mayUse() map[string][]string {
 		"internal/journal":         append([]string{"internal/journal/picture", "internal/journal/sqlite", "internal/journal/fifo"}, core...),
 		"internal/journal/picture": append([]string{"internal/journal/fifo"}, core...),
 		"internal/journal/sqlite":  append([]string{"internal/journal/picture", "internal/journal/fifo"}, core...),
+		"internal/journal/pg":      append([]string{"internal/journal/picture", "internal/journal/sqlite", "internal/journal/fifo"}, core...),
 		"internal/journal/fifo":    {},
 		"internal/admin":           append([]string{"internal/trace"}, core...),
 		"internal/trace":           core,

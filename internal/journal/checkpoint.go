@@ -87,8 +87,8 @@ var errBehind = errors.New("the tables cannot be written to for now")
 // checkpoint has the tables follow the log when it is time, beside the writer; now: at once, and waits. A full journal waits, too, for
 // what makes room: but not for one that was begun before. Without room they stay behind, and nothing is lost. By the writer. An error ends the process.
 func (j *Journal) checkpoint(now bool) error {
-	wait := now || j.space.full || j.opt.Dir == "" // in memory there is one connection for all
-	if err := j.collect(now || j.opt.Dir == ""); err != nil {
+	wait := now || j.space.full || j.opt.inMemory() // in memory there is one connection for all
+	if err := j.collect(now || j.opt.inMemory()); err != nil {
 		return err
 	}
 	u := &j.unsaved

@@ -22,6 +22,7 @@ type Render func(origin bridge.SideID, kind bridge.Kind, to string, body []byte,
 // Options of a journal. The zero value is a journal in memory without notices.
 type Options struct {
 	Dir          string        // "memory" or empty: in memory, for tests
+	Database     *Database     // instead of a folder
 	Sync         string        // "full" (also when empty) or "os"
 	MaxBytes     int64         // 0: 1 GiB
 	MaxPending   int           // deliveries that wait, those of answers too; 0: any number
@@ -39,6 +40,14 @@ type Options struct {
 
 	driver, readDriver string // of database/sql, for tests that put faults into it; empty: sqlite
 }
+
+// Database is where a journal is that has no folder. Its owner opens it before, and closes it behind the journal.
+type Database struct {
+	Tables func() (*sqlite.Tables, error)
+	Log    func(journal string, tables sqlite.Position) (Log, error)
+}
+
+func (o *Options) inMemory() bool { return o.Dir == "" && o.Database == nil }
 
 func (o *Options) setDefaults() error {
 	if o.Dir == "memory" {
@@ -168,7 +177,12 @@ func open(o Options) (_ *Journal, err error) {
 			err = errors.Join(err, j.closeFiles())
 		}
 	}()
-	if j.tables, err = sqlite.OpenTables(h); err != nil {
+	if o.Database != nil {
+		j.tables, err = o.Database.Tables()
+	} else {
+		j.tables, err = sqlite.OpenTables(h)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := j.load(); err != nil {

@@ -17,17 +17,8 @@ func (j *Journal) load() (err error) {
 		return err
 	}
 	j.unsaved.to = j.pic.Head.N
-	if j.opt.Dir == "" {
-		j.frames = newMemoryLog()
-	} else {
-		position, err := j.tables.Position()
-		if err != nil {
-			return err
-		}
-		if j.frames, err = sqlite.OpenLog(j.folder, j.tables.ID(), position, j.opt.Sync == "full"); err != nil {
-			j.frames = nil // of an interface
-			return err
-		}
+	if j.frames, err = openLog(j); err != nil {
+		return err
 	}
 	err = j.frames.Read(j.unsaved.to+1, func(n uint64, frame []byte) error {
 		h, facts, err := picture.Decode(bytes.Clone(frame))
@@ -49,6 +40,27 @@ func (j *Journal) load() (err error) {
 	j.nextID = max(j.nextID, firstNumber(j.pic.Lease, j.nowMS()))
 	j.queueLoaded()
 	return j.measure()
+}
+
+// openLog opens the log beside the tables.
+func openLog(j *Journal) (Log, error) {
+	if j.opt.inMemory() {
+		return newMemoryLog(), nil
+	}
+	position, err := j.tables.Position()
+	if err != nil {
+		return nil, err
+	}
+	var l Log
+	if j.opt.Database != nil {
+		l, err = j.opt.Database.Log(j.tables.ID(), position)
+	} else {
+		l, err = sqlite.OpenLog(j.folder, j.tables.ID(), position, j.opt.Sync == "full")
+	}
+	if err != nil {
+		return nil, err // not a nil pointer in an interface
+	}
+	return l, nil
 }
 
 // queueLoaded gives all that is open its place.

@@ -1,4 +1,4 @@
-// Package servers starts private instances of Debian's mosquitto, prosody, ejabberd and RabbitMQ, and of NATS' server (a
+// Package servers starts private instances of Debian's mosquitto, prosody, ejabberd, RabbitMQ and PostgreSQL, and of NATS' server (a
 // tool of go.mod), on free loopback ports, with all their data in one folder. Tests and the demo use it; the relay itself never does.
 //
 // It has two layers. StartMosquitto, StartProsody, StartEjabberd, StartRabbitMQ and StartNATS take a context (which bounds the

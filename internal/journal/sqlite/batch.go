@@ -57,6 +57,11 @@ func (t *Tables) Write(b *Batch) error {
 		return err
 	}
 	t.clean = false
+	if t.size != nil {
+		if used, err := t.size(); err == nil { // else it is asked after the next one
+			t.used = used
+		}
+	}
 	return nil
 }
 

@@ -85,16 +85,16 @@ func newStatements() *statements {
 		revive:           newBulk("UPDATE legs SET state=0, attempts=0, waited=0, next_at=0, reason=NULL, note=? WHERE seq=?", "", ""),
 		deferred:         newBulk("UPDATE legs SET attempts=?, waited=?, next_at=?, reason=? WHERE seq=?", "", ""),
 
-		bound:       newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET how=excluded.how"),
+		bound:       newBulk("INSERT INTO bound (seq, ord, how) VALUES ", "(?,?,?)", " ON CONFLICT (seq) DO UPDATE SET how=excluded.how"),
 		deleteBound: newBulk("DELETE FROM bound WHERE seq IN (", "?", ")"),
-		meta:        newBulk("INSERT INTO meta (k, v) VALUES ", "(?,?)", " ON CONFLICT DO UPDATE SET v=excluded.v"),
-		state:       newBulk("INSERT INTO side_state (side, key, value) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET value=excluded.value"),
+		meta:        newBulk("INSERT INTO meta (k, v) VALUES ", "(?,?)", " ON CONFLICT (k) DO UPDATE SET v=excluded.v"),
+		state:       newBulk("INSERT INTO side_state (side, key, value) VALUES ", "(?,?,?)", " ON CONFLICT (side, key) DO UPDATE SET value=excluded.value"),
 		deleteState: newBulk("DELETE FROM side_state WHERE side=? AND key=?", "", ""),
-		totals:      newBulk("INSERT INTO totals (name, side, reason, n) VALUES ", "(?,?,?,?)", " ON CONFLICT DO UPDATE SET n=excluded.n"),
+		totals:      newBulk("INSERT INTO totals (name, side, reason, n) VALUES ", "(?,?,?,?)", " ON CONFLICT (name, side, reason) DO UPDATE SET n=excluded.n"),
 
 		keyStatements: keyStatements{
 			seen:         newBulk("INSERT INTO seen (n, gen, ran, keys) VALUES ", "(?,?,?,?)", ""),
-			failed:       newBulk("INSERT INTO failed (msg, gen, reason) VALUES ", "(?,?,?)", " ON CONFLICT DO UPDATE SET gen=excluded.gen, reason=excluded.reason"),
+			failed:       newBulk("INSERT INTO failed (msg, gen, reason) VALUES ", "(?,?,?)", " ON CONFLICT (msg) DO UPDATE SET gen=excluded.gen, reason=excluded.reason"),
 			deleteFailed: newBulk("DELETE FROM failed WHERE msg IN (", "?", ")"),
 			dropSeen:     newBulk("DELETE FROM seen WHERE gen <= ? AND n <= ?", "", ""),
 			dropFailed:   newBulk("DELETE FROM failed WHERE gen <= ?", "", ""),

@@ -85,7 +85,7 @@ func (t *Tables) OldestDead(most int) (refs []bridge.Ref, err error) {
 // dead counts the dead letters in the file.
 func (l *loading) dead() error {
 	var n, messages, bodies, texts sql.NullInt64
-	err := l.t.conn.QueryRowContext(context.Background(), `SELECT sum(d.n), count(*), sum(coalesce(length(m.body), 0)), sum(d.texts)
+	err := l.t.conn.QueryRowContext(context.Background(), `SELECT CAST(sum(d.n) AS bigint), count(*), CAST(sum(coalesce(length(m.body), 0)) AS bigint), CAST(sum(d.texts) AS bigint)
 		FROM (SELECT msg, count(*) AS n, sum(octet_length(dest) + octet_length(lane) + coalesce(octet_length(reason), 0)
 			+ coalesce(octet_length(note), 0)) AS texts FROM legs WHERE state = 1 GROUP BY msg) d JOIN messages m ON m.id = d.msg`).
 		Scan(&n, &messages, &bodies, &texts)

@@ -1,4 +1,5 @@
-// Package sqlite keeps the frames of a journal in a SQLite file: Log, a row for each. It is the one place that knows SQL.
+// Package sqlite keeps the frames of a journal in a SQLite file: Log, a row for each. With package pg it is
+// the one place that knows SQL: its tables may be in another database, which understands what they say (Database).
 //
 // A frame is on the disk when Append returns. Each row carries its number and a sum over number and frame, seeded with
 // the journal's id: a gap, a bad sum, another journal's file or one without the row that the tables stand on is

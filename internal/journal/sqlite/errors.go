@@ -42,7 +42,7 @@ func Temporary(err error) bool {
 // no descriptors, a disk that is away for a moment are no reason to give a message up.
 func Permanent(err error) bool {
 	var e *driver.Error
-	return !errors.As(err, &e) || e.Code()&0xff == codes.SQLITE_CORRUPT
+	return !Temporary(err) && (!errors.As(err, &e) || e.Code()&0xff == codes.SQLITE_CORRUPT)
 }
 
 // Damaged adds to SQLite's word for a corrupt file what to do about it.

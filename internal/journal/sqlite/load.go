@@ -129,7 +129,7 @@ func (l *loading) totals() error {
 }
 
 // messageColumns are what scanMessage reads, with the keys behind them if somebody wants them.
-const messageColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(receipt, reply IS NOT NULL), coalesce(expires, 0), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
+const messageColumns = `id, at, origin, mail, answers, delayed, dropped, coalesce(reason, ''), sender, coalesce(reply, ''), coalesce(receipt, CASE WHEN reply IS NULL THEN 0 ELSE 1 END), coalesce(expires, 0), coalesce(length(keys), 0) / 16, coalesce(length(body), 0)`
 
 func scanMessage(scan func(...any) error, keys ...any) (*picture.Message, error) {
 	m := &picture.Message{Saved: true}
@@ -237,7 +237,10 @@ func (l *loading) deliveries() error {
 	if err != nil {
 		return err
 	}
-	return l.t.conn.QueryRowContext(context.Background(), "SELECT max(coalesce(max(seq), 0), ?) FROM legs", int64(p.Seq)).Scan(&p.Seq)
+	var last uint64
+	err = l.t.conn.QueryRowContext(context.Background(), "SELECT coalesce(max(seq), 0) FROM legs").Scan(&last)
+	p.Seq = max(p.Seq, last)
+	return err
 }
 
 // mixed reads an open delivery of a message that has dead ones.

@@ -21,6 +21,8 @@ type Tables struct {
 	seenRow  uint64
 	clean    bool // nothing was written since SQLite's log was checkpointed
 	notes    noteCache
+	size     func() (int64, error) // asks another database than SQLite's how much it holds; nil: it is SQLite's
+	used     int64                 // what that said
 }
 
 // OpenTables opens the tables of a folder, or makes them where there has never been a journal.
@@ -102,7 +104,7 @@ func (t *Tables) WriteID() error { return t.folder.writeID(t.id) }
 // Close closes the file. Once closed it does nothing more.
 func (t *Tables) Close() error {
 	var errs []error
-	if t.reader != nil {
+	if t.reader != nil && t.size == nil {
 		errs = append(errs, t.reader.close())
 	}
 	errs = append(errs, t.stmts.close())
@@ -137,7 +139,9 @@ func (t *Tables) exec(query string, args ...any) error {
 }
 
 func (t *Tables) meta(k string, v any) error {
-	if err := t.conn.QueryRowContext(context.Background(), "SELECT v FROM meta WHERE k = ?", k).Scan(v); err != nil {
+	if err := t.conn.QueryRowContext(context.Background(), "SELECT v FROM meta WHERE k = ?", k).Scan(v); Temporary(err) {
+		return err
+	} else if err != nil {
 		return fmt.Errorf("%w: meta %s: %w", ErrDamaged, k, err)
 	}
 	return nil
@@ -145,6 +149,9 @@ func (t *Tables) meta(k string, v any) error {
 
 // Used is how much of the file is in use, and how many of its pages are free.
 func (t *Tables) Used() (bytes, free int64, err error) {
+	if t.size != nil {
+		return t.used, 0, nil
+	}
 	pages, err := pragma(t.conn, "page_count")
 	if err != nil {
 		return 0, 0, err
