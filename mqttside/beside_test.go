@@ -94,8 +94,8 @@ func TestHopeless(t *testing.T) {
 		if got != tc.ends || k.alive() == tc.ends || k.faulty() != tc.ends {
 			t.Errorf("%d settled, %v: ends %v, want %v", tc.settled, tc.since, got, tc.ends)
 		}
-		if since := time.Since(s.prover.last); since < probeBusy-probeRetry {
-			t.Errorf("the next in %v", probeBusy-since)
+		if since := time.Since(s.prover.last); since < probeEvery-probeRetry {
+			t.Errorf("the next in %v", probeEvery-since)
 		}
 		k.conn.Close(errStopped)
 		_ = far.Close()
@@ -120,8 +120,8 @@ func TestNextProbe(t *testing.T) {
 	s.prover.lengths.heard("b", 1000, now)
 	s.prover.lengths.fits("b", 5000, now)
 	is(1, time.Second, 5000, true)
-	is(0, time.Minute, 5000, true)
-	is(1, probeBusy, 0, true)
-	is(0, probeIdle, 0, true)
+	is(0, 20*time.Second, 5000, true)
+	is(1, probeEvery, 0, true)
+	is(0, probeEvery, 0, true) // nobody would hear that nothing is brought any more
 	is(probeMany, time.Second, 0, true)
 }

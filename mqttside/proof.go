@@ -15,8 +15,7 @@ import (
 
 const (
 	probeTimeLimit = 5 * time.Second  // until a probe counts as not heard
-	probeBusy      = 25 * time.Second // between probes, while messages go that way: with the limit it makes 30 s
-	probeIdle      = 5 * time.Minute  // else
+	probeEvery     = 25 * time.Second // between probes: with the limit it makes 30 s
 	probeMany      = 10_000           // so many settled messages do not wait for the next probe
 	probeRetry     = 2 * time.Second  // between probes, while none is heard
 	probeSooner    = 2 * time.Second  // the limit then
@@ -265,7 +264,7 @@ func aclUser(cfg *Config, u *url.URL) string {
 func (s *Side) due(now time.Time) bool {
 	since := now.Sub(s.prover.last)
 	n, _ := s.trust.sinceProbe()
-	return s.refusals.asks() > 0 && now.Sub(s.prover.tried) >= probeRetry/10 || since >= probeIdle || n > 0 && since >= probeBusy || n >= probeMany && since >= time.Second
+	return s.refusals.asks() > 0 && now.Sub(s.prover.tried) >= probeRetry/10 || since >= probeEvery || n >= probeMany && since >= time.Second
 }
 
 // nextProbe tells whether a probe is to go now; want: for a message of that length. A regular one that is due comes
@@ -324,7 +323,7 @@ func (s *Side) proveUntilHeard(ctx context.Context, k *connection) (*silence, er
 func (s *Side) hopeless(k *connection, settled int, why error) bool {
 	p := &s.prover
 	now := time.Now()
-	p.last = now.Add(probeRetry - probeBusy)
+	p.last = now.Add(probeRetry - probeEvery)
 	if settled == 0 || s.inbox.pressed(verdictLimit) {
 		return false
 	}

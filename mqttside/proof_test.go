@@ -144,6 +144,37 @@ func TestRightTakenAway(t *testing.T) {
 	}
 }
 
+// TestDeafened: by MQTT 5 the right to subscribe is taken away, without a word of the broker's, while nothing flows. It is
+// said within 35 s, and all goes on by itself.
+func TestDeafened(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a periodic probe")
+	}
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{ACL: aclAll})
+	r.cfg.Version = 5
+	l := start(t, r.m, r.cfg)
+	l.up(t)
+	if err := r.broker.SetACL(aclNoRead); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // a poll's pause
+		ok, why := l.Up()
+		if !ok && strings.Contains(why, `"topic readwrite /chat/#"`) && r.log.has(`"level":"error"`) {
+			break
+		}
+		if time.Since(began) > 35*time.Second {
+			t.Fatal("not said within 35 s")
+		}
+	}
+	if err := r.broker.SetACL(aclAll); err != nil {
+		t.Fatal(err)
+	}
+	l.within(t, 15*time.Second, "up again", func() bool { ok, _ := l.Up(); return ok })
+	r.p.says(t, "/chat/1001", body("y", 0))
+	r.m.Until(t, "heard", takenN(1))
+}
+
 // TestLengthLimit: a broker that drops long messages in silence. The short ones go, the long ones are refused; once it
 // takes them they go.
 func TestLengthLimit(t *testing.T) {

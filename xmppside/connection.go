@@ -12,6 +12,7 @@ import (
 	"mellium.im/xmpp"
 
 	"chatrelay/bridge"
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 	"chatrelay/xmppside/stanza"
@@ -88,7 +89,7 @@ func (c *connection) handle(m sm.Handle, t xmlstream.TokenReadEncoder, start *xm
 // message offers a message, unless it is an answer of the archive.
 func (c *connection) message(m sm.Handle, e *stanza.Element) {
 	s := c.s
-	c.lastMessage.Store(time.Now().UnixNano())
+	c.lastMessage.Store(wait.Running(time.Now()))
 	if s.archive.Result(m, e) {
 		return
 	}
@@ -133,7 +134,7 @@ func (c *connection) age(now time.Time) time.Duration {
 	if at == 0 {
 		return 0
 	}
-	return now.Sub(time.Unix(0, at))
+	return now.Sub(wait.At(at))
 }
 
 // item is one offer on its way.

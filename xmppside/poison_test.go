@@ -8,6 +8,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/bridge/bridgetest"
+	"chatrelay/internal/wait"
 	"chatrelay/test/servers"
 	"chatrelay/xmppside/sm"
 )
@@ -23,7 +24,7 @@ type ending struct {
 func (e ending) on(s *Side) {
 	c := &connection{s: s}
 	if e.age > 0 {
-		c.readyAt.Store(time.Now().Add(-e.age).UnixNano())
+		c.readyAt.Store(wait.Running(time.Now().Add(-e.age)))
 	}
 	end := sm.End{Condition: e.condition, Err: e.err}
 	for _, n := range e.suspects {

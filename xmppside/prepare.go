@@ -7,6 +7,7 @@ import (
 
 	"chatrelay/bridge"
 	"chatrelay/internal/fix"
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/sm"
 )
@@ -83,7 +84,7 @@ func (c opening) open(ctx context.Context) {
 	s.mu.Lock()
 	s.limit = cmp.Or(c.limit, s.most)
 	s.mu.Unlock()
-	c.readyAt.Store(time.Now().UnixNano())
+	c.readyAt.Store(wait.Running(time.Now()))
 	s.st.Open(c.l)
 	s.archive.Streams.MarkReady(s.st.Session().ID)
 	s.setLive(c.connection, "")

@@ -22,7 +22,7 @@ const (
 // Test: TestCatchUp.
 func (c *connection) flushOffline(ctx context.Context) {
 	for _, d := range []time.Duration{2 * time.Second, 10 * time.Second} {
-		for wait.Pause(ctx, d) && time.Since(time.Unix(0, c.lastMessage.Load())) < quiet {
+		for wait.Pause(ctx, d) && wait.Since(c.lastMessage.Load()) < quiet {
 			d = quiet / 2
 		}
 		if ctx.Err() != nil {

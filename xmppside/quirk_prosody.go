@@ -3,8 +3,8 @@ package xmppside
 import (
 	"context"
 	"strings"
-	"time"
 
+	"chatrelay/internal/wait"
 	"chatrelay/xmppside/mam"
 	"chatrelay/xmppside/stanza"
 )
@@ -68,7 +68,7 @@ func (c *connection) drained(ctx context.Context) {
 		ask, cancel := context.WithTimeout(ctx, holdWithin)
 		_, err := c.Ask(ask, stanza.Domain(c.s.addr.own), "get", "<ping xmlns='"+stanza.NSPing+"'/>")
 		cancel()
-		if err == nil || stanza.IsAnswer(err) || time.Since(time.Unix(0, c.lastMessage.Load())) > holdWithin {
+		if err == nil || stanza.IsAnswer(err) || wait.Since(c.lastMessage.Load()) > holdWithin {
 			return
 		}
 	}

@@ -49,7 +49,7 @@ func TestShape(t *testing.T) {
 	all := sources(t)
 	for name, check := range map[string]func(*testing.T, []*source){
 		"no struct is two things": noStructIsTwoThings, "calls run one way": callsRunOneWay, "files and functions are short": filesAndFunctionsAreShort,
-		"SQL stands in one place": sqlStandsInOnePlace, "log keys differ": logKeysDiffer, "the table of imports is whole": importTableIsWhole,
+		"SQL stands in one place": sqlStandsInOnePlace, "log keys differ": logKeysDiffer, "spans are of the monotonic clock": spansAreMonotonic, "the table of imports is whole": importTableIsWhole,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, all) })
 	}
@@ -253,6 +253,19 @@ func logKeysDiffer(t *testing.T, all []*source) {
 			slices.Sort(keys)
 			if len(slices.Compact(slices.Clone(keys))) < len(keys) {
 				t.Errorf("%v: a log line with a key twice: %v", s.fset.Position(call.Pos()), keys)
+			}
+		})
+	}
+}
+
+// spansAreMonotonic: a moment kept as a number of the wall clock's makes a span that each step of that clock changes.
+// wait.Running keeps one; what is shown or stored is in ms.
+func spansAreMonotonic(t *testing.T, all []*source) {
+	for _, s := range all {
+		s.each(func(n ast.Node) {
+			f, ok := n.(*ast.SelectorExpr)
+			if ok && (f.Sel.Name == "UnixNano" || f.Sel.Name == "UnixMicro") {
+				t.Errorf("%v: %s: keep a moment by wait.Running", s.fset.Position(n.Pos()), f.Sel.Name)
 			}
 		})
 	}

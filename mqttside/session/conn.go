@@ -154,7 +154,7 @@ func Login(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
 		requests: requests{}, wake: wait.NewSignal(),
 	}
 	c.out.wrote = time.Now()
-	c.pace.read.Store(c.out.wrote.UnixNano())
+	c.pace.read.Store(wait.Running(c.out.wrote))
 	c.in = input{bufio.NewReaderSize(pacedReader{raw, &c.pace}, readBuffer), codecOf(o.Level), o.Longest}
 	stop := context.AfterFunc(ctx, func() { c.Close(ctx.Err()) })
 	err := c.login()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"chatrelay/internal/wait"
 )
 
 const (
@@ -40,11 +42,11 @@ type pace struct {
 func (p *pace) sends(n int, answer int64, now time.Time) {
 	p.long.Store(answer)
 	p.length.Store(int64(n))
-	p.left.Store(now.UnixNano())
+	p.left.Store(wait.Running(now))
 	for {
 		was := p.busy.Load()
-		until := max(was, now.UnixNano()) + int64(n)*int64(time.Second)/max(p.speed.Load(), slowestLine)
-		if p.busy.CompareAndSwap(was, min(until, now.Add(mostBusy).UnixNano())) {
+		until := max(was, wait.Running(now)) + int64(n)*int64(time.Second)/max(p.speed.Load(), slowestLine)
+		if p.busy.CompareAndSwap(was, min(until, wait.Running(now.Add(mostBusy)))) {
 			return
 		}
 	}
@@ -55,18 +57,18 @@ func (p *pace) sends(n int, answer int64, now time.Time) {
 func (p *pace) answered(answer int64) {
 	until, length, left := p.busy.Load(), p.length.Load(), p.left.Load()
 	if p.long.Load() == answer && p.busy.CompareAndSwap(until, 0) { // fails if another long one left meanwhile
-		p.speed.Store(length * int64(time.Second) / max(time.Now().UnixNano()-left, 1) / unsteady)
+		p.speed.Store(length * int64(time.Second) / max(wait.Running(time.Now())-left, 1) / unsteady)
 	}
 }
 
 // silent tells whether nothing has come for a time, although somebody listened and the line was not busy.
 func (p *pace) silent(now time.Time, limit time.Duration) bool {
-	return p.listens.Load() && now.UnixNano()-max(p.read.Load(), p.busy.Load()) >= int64(limit)
+	return p.listens.Load() && wait.Running(now)-max(p.read.Load(), p.busy.Load()) >= int64(limit)
 }
 
 // quiet tells whether nothing has come for a time.
 func (p *pace) quiet(now time.Time, limit time.Duration) bool {
-	return now.UnixNano()-p.read.Load() >= int64(limit)
+	return wait.Running(now)-p.read.Load() >= int64(limit)
 }
 
 // pacedReader notes when bytes come.
@@ -76,10 +78,10 @@ type pacedReader struct {
 }
 
 func (r pacedReader) Read(b []byte) (int, error) {
-	r.p.read.Store(time.Now().UnixNano())
+	r.p.read.Store(wait.Running(time.Now()))
 	r.p.listens.Store(true)
 	n, err := r.Reader.Read(b)
 	r.p.listens.Store(false)
-	r.p.read.Store(time.Now().UnixNano())
+	r.p.read.Store(wait.Running(time.Now()))
 	return n, err
 }

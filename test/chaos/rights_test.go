@@ -182,6 +182,7 @@ func TestRights(t *testing.T) {
 	t.Run("taken away, MQTT 5", takenAwayAndTold)
 	t.Run("taken away, then killed", takenAwayThenKilled)
 	t.Run("taken away under load", takenAwayUnderLoad)
+	t.Run("limit lowered", limitLowered)
 }
 
 // rightsFromTheStart: a right is missing, or a limit low, from the first login on.
@@ -323,5 +324,30 @@ func takenAwayUnderLoad(t *testing.T) {
 	r.until("the senders of all that is missing know, by XMPP", 5*time.Minute, func() bool { return r.count(r.ids, liedTo) == 0 })
 	r.must(r.MQTT.SetACL(mayAll))
 	r.must(r.Relay.Ready(15 * time.Second))
+	r.end()
+}
+
+// limitLowered has the broker drop, all of a sudden, what is as long as what it has taken so far: by MQTT 3.1.1 the next probe, as
+// long as the longest message, shows it.
+func limitLowered(t *testing.T) {
+	t.Parallel()
+	r := newRights(t, servers.MosquittoConfig{}, "3.1.1")
+	send := func() {
+		r.send(5000)
+		time.Sleep(time.Duration(amount(500, 50)) * time.Millisecond) // the pace of the load
+	}
+	for range 10 {
+		send()
+	}
+	r.until("the first arrived", stage.WaitLimit, func() bool { return r.count(r.ids, arrived) == len(r.ids) })
+	r.must(r.MQTT.SetMessageSizeLimit(2000))
+	for began := time.Now(); r.count(r.ids, failed) == 0; send() {
+		if time.Since(began) > 45*time.Second {
+			t.Fatal("never said")
+		}
+	}
+	short := r.send(0)
+	r.until("a short one arrives", 15*time.Second, func() bool { return r.count([]string{short}, arrived) == 1 })
+	r.until("the senders of all that is missing know", time.Minute, func() bool { return r.count(r.ids, liedTo) == 0 })
 	r.end()
 }

@@ -14,6 +14,8 @@ import (
 	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
 	"mellium.im/xmpp/stanza"
+
+	"chatrelay/internal/wait"
 )
 
 // mostID is how long the server's name for a stream may be: it is kept with each stanza that is under way.
@@ -160,7 +162,7 @@ func (l *Connection) start(h uint64) {
 	now := l.st.cfg.Clock.Now()
 	l.ready, l.askedAt = true, now
 	l.records = l.transport.ConnectionState().HandshakeComplete
-	l.heard.Store(now.UnixNano())
+	l.heard.Store(wait.Running(now))
 	l.idle.Store(0)
 	l.transport.begin(h)
 	l.transport.queued = true

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"mellium.im/xmpp"
+
+	"chatrelay/internal/wait"
 )
 
 // transport is the connection that mellium sees once it is authenticated: above TLS, below XML. Reading, it
@@ -138,10 +140,10 @@ func (c *transport) more() bool {
 // fill reads from the network, and notes for how long it waited.
 func (c *transport) fill(into []byte) (int, error) {
 	l, clock := c.connection, c.connection.st.cfg.Clock
-	began := clock.Now().UnixNano()
+	began := wait.Running(clock.Now())
 	l.blocked.Store(began)
 	n, err := c.Conn.Read(into)
-	now := clock.Now().UnixNano()
+	now := wait.Running(clock.Now())
 	l.idle.Add(now - began)
 	l.blocked.Store(0)
 	if n > 0 {

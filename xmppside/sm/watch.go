@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"chatrelay/internal/wait"
 )
 
 // watch looks at the connection a few times in VerifyWithin. Nothing of mellium's would notice that the other
@@ -38,7 +40,7 @@ func (l *Connection) skipStalled(asleep time.Duration, now time.Time) {
 		l.waiting = l.waiting.Add(min(asleep, now.Sub(l.waiting)))
 	}
 	heard := l.heard.Load()
-	l.heard.CompareAndSwap(heard, min(heard+int64(asleep), now.UnixNano())) // else it was heard from just now
+	l.heard.CompareAndSwap(heard, min(heard+int64(asleep), wait.Running(now))) // else it was heard from just now
 	l.idle.Add(-int64(min(asleep, l.idled(now))))
 }
 
@@ -46,7 +48,7 @@ func (l *Connection) skipStalled(asleep time.Duration, now time.Time) {
 func (l *Connection) idled(now time.Time) time.Duration {
 	d := l.idle.Load()
 	if since := l.blocked.Load(); since != 0 {
-		d += now.UnixNano() - since
+		d += wait.Running(now) - since
 	}
 	return time.Duration(d)
 }
@@ -55,7 +57,7 @@ func (l *Connection) check(now time.Time) error {
 	s := l.st
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	heard := time.Unix(0, l.heard.Load())
+	heard := wait.At(l.heard.Load())
 	silent := now.Sub(heard)
 	switch {
 	case l.swallowed(now):
