@@ -92,10 +92,12 @@ func (s *Side) takeSeat(c *connection, out *bridge.Outbound) error {
 	if full == "" || !s.rooms.Serves(out.To) || !s.rooms.Joined(out.To) {
 		return nil
 	}
-	s.contacts.learn(out.From, message.TextOf(out.Body).Name)
-	nick := s.contacts.nickOf(out.From)
-	if _, err := jid.New("", s.addr.own, nick); err != nil {
-		nick = out.From
-	}
-	return s.rooms.Seats.Take(c, out.To, full, nick)
+	return s.rooms.Seats.Take(c, out.To, full, func() string {
+		s.contacts.learn(out.From, message.TextOf(out.Body).Name)
+		nick := s.contacts.nickOf(out.From)
+		if _, err := jid.New("", s.addr.own, nick); err != nil {
+			return out.From
+		}
+		return nick
+	})
 }

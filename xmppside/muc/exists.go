@@ -58,7 +58,7 @@ func unmake(ctx context.Context, k Login, room, nick string, alone bool) {
 func (r *room) unmake(ctx context.Context, rs *Rooms, c Login, nick string) {
 	rs.mu.Lock()
 	alone := true
-	for other := range r.people {
+	for other := range r.people.real {
 		alone = alone && other == nick
 	}
 	rs.cfg.Journal.SetState(bridge.XMPP, r.clear()...)

@@ -97,6 +97,6 @@ func (v *Invitations) restore(j, by string) {
 	}
 	v.rooms.Posts.open(j)
 	now := maps.Clone(*v.rooms.set.Load())
-	now[j] = &room{jid: j, people: map[string]string{}}
+	now[j] = &room{jid: j, people: newOccupants(v.rooms.cfg.landline)}
 	v.rooms.set.Store(&now)
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"chatrelay/bridge"
-	"chatrelay/xmppside/stanza"
 )
 
 // mostMembers are counted beside those of the groups file: each costs a delivery for each message of the room.
@@ -48,14 +47,13 @@ func (m Members) list(r *room) []string {
 	slices.Sort(listed)
 	listed = slices.Compact(listed)
 	there := []string{}
-	for _, real := range r.people {
-		bare := stanza.Bare(real)
+	for bare := range r.people.nicks {
 		if _, is := slices.BinarySearch(listed, bare); !is && !m.rooms.cfg.landline(bare) {
 			there = append(there, bare)
 		}
 	}
 	slices.Sort(there)
-	return append(listed, slices.Compact(there)...)
+	return append(listed, there...)
 }
 
 // listed are those on a room's lists who may be there. It needs rooms.mu.

@@ -81,10 +81,7 @@ func (r *room) standing(bare string) bridge.Standing {
 		return bridge.StandingOutcast
 	}
 	there := false
-	for nick, real := range r.people {
-		if stanza.Bare(real) != bare {
-			continue
-		}
+	for _, nick := range r.people.nicks[bare] {
 		if role := r.who.roles[nick]; role == "participant" || role == "moderator" {
 			return bridge.StandingMember
 		}
@@ -120,7 +117,7 @@ func (r *room) notes(nick string, e *stanza.Element) (rows []bridge.StateRow) {
 	for _, it := range x.All(stanza.NSMUCUser, "item") {
 		real := it.Get("jid")
 		if real == "" {
-			real = r.people[nick]
+			real = r.people.real[nick]
 		}
 		r.who.affiliate(stanza.Bare(real), it.Get("affiliation"))
 		role = it.Get("role")
@@ -227,7 +224,7 @@ func (rs *Rooms) restoreRole(at, role string) bool {
 
 // incomplete tells whether the journal is of a version that kept no roles: the room is to be joined anew. It needs rooms.mu.
 func (r *room) incomplete() bool {
-	for nick := range r.people {
+	for nick := range r.people.real {
 		if r.who.roles[nick] == "" {
 			return true
 		}

@@ -32,7 +32,7 @@ func (r *room) awaitOut(ctx context.Context, out func() bool) {
 // shows tells whether the room has told anybody's real address but ours. Prosody 0.12 says nothing of it (status 100) to who was in it still,
 // as a component is whose connection has broken. Seen; no issue is known. Test: TestSeats. It needs rooms.mu.
 func (r *room) shows() bool {
-	for nick, real := range r.people {
+	for nick, real := range r.people.real {
 		if nick != r.in && real != "" {
 			return r.in != ""
 		}

@@ -35,7 +35,7 @@ type room struct {
 
 	// Guarded by rooms.mu.
 	in        string // our nick; empty: not in the room
-	people    map[string]string
+	people    occupants
 	announced map[string]bool // nicks of which the room has told since a join that is not answered; nil: there is none
 	open      bool            // shows real addresses to everybody
 	refused   string          // condition of the last error presence
@@ -54,7 +54,7 @@ func New(cfg Config) *Rooms {
 	rs.Posts, rs.Seats, rs.Members, rs.Invitations = newPosts(rs), newSeats(rs), Members{rs}, &Invitations{rooms: rs, configured: cfg.Rooms, by: map[string]string{}}
 	set := make(map[string]*room, len(cfg.Rooms))
 	for _, j := range cfg.Rooms {
-		set[j] = &room{jid: j, people: map[string]string{}}
+		set[j] = &room{jid: j, people: newOccupants(rs.cfg.landline)}
 	}
 	rs.set.Store(&set)
 	return rs
@@ -81,7 +81,7 @@ func (rs *Rooms) Restore(state map[string][]byte) {
 		}
 		if at, ok := strings.CutPrefix(key, keyOccupant); ok {
 			if r := rs.at(stanza.Bare(at)); r != nil {
-				r.people[stanza.Resource(at)] = string(value)
+				r.people.put(stanza.Resource(at), string(value))
 				continue
 			}
 			stale = append(stale, bridge.StateRow{Key: key})
@@ -126,11 +126,11 @@ func (r *room) clear() (rows []bridge.StateRow) {
 	if r.in != "" {
 		rows = append(rows, bridge.StateRow{Key: keyRoom + r.jid})
 	}
-	for nick := range r.people {
+	for nick := range r.people.real {
 		rows = append(rows, bridge.StateRow{Key: keyOccupant + r.jid + "/" + nick})
 	}
 	r.in, r.refused, r.gone = "", "", ""
-	r.people, r.announced = map[string]string{}, nil
+	r.people, r.announced = newOccupants(r.people.landline), nil
 	return append(rows, r.forgetRoles()...)
 }
 
@@ -197,7 +197,7 @@ func (rs *Rooms) Speaker(j, nick string) (who Occupant, served bool) {
 	if r == nil {
 		return Occupant{}, false
 	}
-	real := r.people[nick]
+	real := r.people.real[nick]
 	return Occupant{Real: real, Self: nick != "" && nick == r.in, Ours: rs.cfg.landline(stanza.Bare(real))}, true
 }
 
@@ -268,7 +268,7 @@ func (r *room) enters(nick string, e *stanza.Element) (rows []bridge.StateRow) {
 // rooms.mu.
 func (r *room) seated(nick string) (rows []bridge.StateRow) {
 	if r.announced != nil {
-		for other := range r.people {
+		for other := range r.people.real {
 			if !r.announced[other] {
 				rows = append(rows, r.forget(other)...)
 			}
@@ -282,12 +282,13 @@ func (r *room) seated(nick string) (rows []bridge.StateRow) {
 // know needs rooms.mu.
 func (r *room) know(nick, real string) []bridge.StateRow {
 	switch {
-	case r.people[nick] == real:
+	case r.people.real[nick] == real:
 		return nil
 	case real == "":
 		return r.forget(nick)
 	}
-	r.people[nick], r.who.members = real, nil
+	r.people.put(nick, real)
+	r.who.members = nil
 	return []bridge.StateRow{{Key: keyOccupant + r.jid + "/" + nick, Value: []byte(real)}}
 }
 
@@ -298,7 +299,7 @@ func (r *room) leaves(nick string, e *stanza.Element) []bridge.StateRow {
 		return r.forget(nick)
 	}
 	if next := x.Child(stanza.NSMUCUser, "item").AttrOr("nick"); slices.Contains(codes, "303") && next != "" { // §7.6
-		rows := r.know(next, r.people[nick])
+		rows := r.know(next, r.people.real[nick])
 		rows = append(rows, r.forget(nick)...)
 		r.in = next
 		return append(rows, bridge.StateRow{Key: keyRoom + r.jid, Value: []byte(next)})
@@ -340,10 +341,9 @@ func whyUnwanted(e *stanza.Element, ours bool) string {
 
 // forget needs rooms.mu.
 func (r *room) forget(nick string) []bridge.StateRow {
-	if _, known := r.people[nick]; !known {
+	if !r.people.remove(nick) {
 		return nil
 	}
-	delete(r.people, nick)
 	r.who.members = nil
 	return []bridge.StateRow{{Key: keyOccupant + r.jid + "/" + nick}}
 }

@@ -61,19 +61,26 @@ type untriedError struct{ *laterError }
 // Untried implements bridge.Untried.
 func (untriedError) Untried() {}
 
-// Take sees to it that a landline has a seat where it can. full is its address, and nick what it is called. nil: it may speak, or the relay
+// Take sees to it that a landline has a seat where it can. full is its address; nick tells what it is called, once it is to be let in. nil: it may speak, or the relay
 // for it, as Nick says; a RetryLater: it is being let in.
-func (s *Seats) Take(c Login, room, full, nick string) error {
+func (s *Seats) Take(c Login, room, full string, nick func() string) error {
 	at := seatKey{room, stanza.Bare(full)}
-	join, err := s.next(at, nick, time.Now())
-	if join != "" && c.Write(stanza.From(joinPresence(room+"/"+join, time.Time{}), full)) != nil {
+	try, err := s.next(at, time.Now())
+	if try == 0 {
+		return err
+	}
+	join := nick()
+	if try > 1 {
+		join = fmt.Sprintf("%s_%d", join, try)
+	}
+	if c.Write(stanza.From(joinPresence(room+"/"+join, time.Time{}), full)) != nil {
 		return bridge.ErrDown
 	}
 	return err
 }
 
-// next is what Take returns, and the nick under which the landline is to be let in now; empty: not now.
-func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err error) {
+// next is what Take returns, and with which of its nicks the landline is to be let in now, from 1; 0: not now.
+func (s *Seats) next(at seatKey, now time.Time) (try int, err error) {
 	there := s.seatOf(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,36 +88,34 @@ func (s *Seats) next(at seatKey, nick string, now time.Time) (join string, err e
 	x.used = now
 	switch {
 	case there.banned, now.Before(x.until) && x.banned:
-		return "", bridge.Refuse(bridge.NotMember, "the room has banned the sender's address")
+		return 0, bridge.Refuse(bridge.NotMember, "the room has banned the sender's address")
 	case there.mute && x.spoke:
-		return "", bridge.Refuse(bridge.NotMember, "the room has taken the sender's voice")
+		return 0, bridge.Refuse(bridge.NotMember, "the room has taken the sender's voice")
 	case there.nick != "":
 		x.tries, x.banned, x.spoke, x.unseen = 0, false, true, false
 		s.ask(at, x, time.Time{})
-		return "", nil
+		return 0, nil
 	case now.Before(x.until), !there.open:
-		return "", nil
+		return 0, nil
 	case !x.asked.IsZero() && now.Sub(x.asked) < seatWithin:
-		return "", at.waits(now.Sub(x.asked) / 2)
+		return 0, at.waits(now.Sub(x.asked) / 2)
 	case !x.asked.IsZero(): // no answer
 		s.ask(at, x, time.Time{})
 		if x.until, x.banned = now.Add(seatPause), false; x.unseen { // so it is: each time costs what he says seatWithin
 			x.until = now.Add(seatRefused)
 		}
 		x.unseen = true
-		return "", nil
+		return 0, nil
 	case x.tries > mostNicks:
 		x.tries, x.until, x.banned = 0, now.Add(seatRefused), false
-		return "", nil
+		return 0, nil
 	case there.crowd+s.joining[at.room] >= mostSeats:
-		return "", nil
+		return 0, nil
 	case s.joining[at.room] >= mostJoins:
-		return "", at.waits(seatQueue)
-	case x.tries > 0:
-		nick = fmt.Sprintf("%s_%d", nick, x.tries+1)
+		return 0, at.waits(seatQueue)
 	}
 	s.ask(at, x, now)
-	return nick, at.waits(0)
+	return x.tries + 1, at.waits(0)
 }
 
 // remember is what is known of a landline in a room. Where there is too much another is forgotten of which little is lost: it is asked again
@@ -319,16 +324,15 @@ func (s *Seats) seatOf(at seatKey) (out standing) {
 		return out
 	}
 	out.open, out.banned = r.open, r.who.affiliation(at.address) == outcast
-	for n, real := range r.people {
-		switch bare := stanza.Bare(real); {
-		case bare == at.address && r.who.roles[n] != visitor:
-			out.nick = n
-		case bare == at.address:
+	own := r.people.nicks[at.address]
+	for _, nick := range own {
+		if r.who.roles[nick] != visitor {
+			out.nick = nick
+		} else {
 			out.mute, out.open = true, false // the room hears the relay only
-		case rs.cfg.landline(bare):
-			out.crowd++
 		}
 	}
+	out.crowd = r.people.seated - len(own)
 	return out
 }
 
@@ -339,7 +343,7 @@ func (s *Seats) seated() map[seatKey]occupantOf {
 	defer rs.mu.Unlock()
 	out := map[seatKey]occupantOf{}
 	for _, r := range rs.all() {
-		for nick, real := range r.people {
+		for nick, real := range r.people.real {
 			if bare := stanza.Bare(real); rs.cfg.landline(bare) {
 				out[seatKey{r.jid, bare}] = occupantOf{nick, real}
 			}

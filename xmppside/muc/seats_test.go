@@ -29,6 +29,8 @@ func (c *seatLogin) Write(raw []byte) error {
 	return nil
 }
 
+func ann() string { return "Ann" }
+
 // last is what was written since it was last asked.
 func (c *seatLogin) last() string {
 	out := strings.Join(c.wrote, "")
@@ -40,7 +42,7 @@ func withSeats(t *testing.T, run func(b *board, c *seatLogin, take func() error)
 	t.Helper()
 	withBoard(t, func(b *board) {
 		c := &seatLogin{login: login{b.t.Context()}}
-		run(b, c, func() error { return b.Seats.Take(c, roomJID, seatJID+"/chatrelay", "Ann") })
+		run(b, c, func() error { return b.Seats.Take(c, roomJID, seatJID+"/chatrelay", ann) })
 	})
 }
 
@@ -125,10 +127,10 @@ func TestSeatRefused(t *testing.T) {
 				t.Errorf("%s: %v", condition, err)
 			}
 			at, now := seatKey{roomJID, seatJID}, time.Now()
-			if join, _ := b.Seats.next(at, "Ann", now.Add(until-time.Second)); join != "" || b.Seats.Nick(roomJID, seatJID) != "" {
+			if try, _ := b.Seats.next(at, now.Add(until-time.Second)); try != 0 || b.Seats.Nick(roomJID, seatJID) != "" {
 				t.Errorf("%s: asked again too early", condition)
 			}
-			if join, _ := b.Seats.next(at, "Ann", now.Add(until+time.Second)); join != "Ann" {
+			if try, _ := b.Seats.next(at, now.Add(until+time.Second)); try != 1 {
 				t.Errorf("%s: never asked again", condition)
 			}
 		})
@@ -138,7 +140,7 @@ func TestSeatRefused(t *testing.T) {
 		if err := take(); err != nil || c.last() != "" || b.Seats.Nick(roomJID, seatJID) != "" {
 			t.Errorf("%v; it speaks where it has no voice", err)
 		}
-		if err := b.Seats.Take(c, blindJID, seatJID+"/chatrelay", "Ann"); err != nil || c.last() != "" {
+		if err := b.Seats.Take(c, blindJID, seatJID+"/chatrelay", ann); err != nil || c.last() != "" {
 			t.Errorf("%v; it joins a room that tells nobody's address", err)
 		}
 	})
@@ -239,7 +241,7 @@ func TestSeatTaken(t *testing.T) {
 func TestSeatsAtOnce(t *testing.T) {
 	withSeats(t, func(b *board, c *seatLogin, _ func() error) {
 		try := func(n int) error {
-			return b.Seats.Take(c, roomJID, fmt.Sprintf("3%03d@relay.chat.test/chatrelay", n), fmt.Sprint("N", n))
+			return b.Seats.Take(c, roomJID, fmt.Sprintf("3%03d@relay.chat.test/chatrelay", n), func() string { return fmt.Sprint("N", n) })
 		}
 		for n := range mostJoins + 5 {
 			later, ok := errors.AsType[bridge.RetryLater](try(n))
@@ -323,7 +325,7 @@ func TestSeatsAreBounded(t *testing.T) {
 		now := time.Now()
 		for i := range mostKnown + mostSeats {
 			at := seatKey{roomJID, fmt.Sprintf("x%d@relay.chat.test", i)}
-			_, _ = b.Seats.next(at, "x", now)
+			_, _ = b.Seats.next(at, now)
 			b.Seats.refused(at, "registration-required")
 		}
 		if n := len(b.Seats.known); n != mostKnown || b.Seats.known[seatKey{roomJID, seatJID}] == nil || b.Seats.joining[roomJID] != 0 {

@@ -28,7 +28,7 @@ func (rs *Rooms) Serve(configured []string) {
 			continue
 		}
 		rs.Posts.open(j)
-		now[j] = &room{jid: j, people: map[string]string{}}
+		now[j] = &room{jid: j, people: newOccupants(rs.cfg.landline)}
 	}
 	for j, r := range now {
 		r.closing = r.closing || !slices.Contains(wanted, j)
