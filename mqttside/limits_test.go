@@ -1,6 +1,8 @@
 package mqttside
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -37,6 +39,27 @@ func TestLimitAtEveryLogin(t *testing.T) {
 			if got := l.Window(); got != tc.want {
 				t.Errorf("the window is %d, want %d", got, tc.want)
 			}
+		})
+	}
+}
+
+// TestLimitOfToday: a broker that allows less since its restart is asked again by the process that knew more.
+func TestLimitOfToday(t *testing.T) {
+	t.Parallel()
+	for _, version := range []byte{5, 3} {
+		t.Run(fmt.Sprint("MQTT ", version), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, servers.MosquittoConfig{MaxInflight: 40})
+			r.cfg.Version = version
+			l := start(t, r.m, r.cfg)
+			l.up(t)
+			if got := l.Window(); got != 20 {
+				t.Errorf("the window is %d, want 20", got)
+			}
+			if err := errors.Join(r.broker.SetOption("max_inflight_messages", 4), r.broker.Stop(), r.broker.Start()); err != nil {
+				t.Fatal(err)
+			}
+			l.eventually(t, "a window of 2", func() bool { ok, _ := l.Up(); return ok && l.Window() == 2 })
 		})
 	}
 }

@@ -331,7 +331,7 @@ func takenAwayUnderLoad(t *testing.T) {
 // long as the longest message, shows it.
 func limitLowered(t *testing.T) {
 	t.Parallel()
-	r := newRights(t, servers.MosquittoConfig{}, "3.1.1")
+	r := newRights(t, servers.MosquittoConfig{MessageSizeLimit: 1_000_000}, "3.1.1")
 	send := func() {
 		r.send(5000)
 		time.Sleep(time.Duration(amount(500, 50)) * time.Millisecond) // the pace of the load

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -32,10 +33,10 @@ func (m *Mosquitto) SetOption(name string, value int) error {
 		return fmt.Errorf("servers: %w", err)
 	}
 	lines := strings.Split(string(conf), "\n")
-	for i, l := range lines {
-		if strings.HasPrefix(l, name+" ") {
-			lines[i] = fmt.Sprint(name, " ", value)
-		}
+	i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, name+" ") })
+	if i < 0 {
+		return fmt.Errorf("servers: the broker's file has no %s", name)
 	}
+	lines[i] = fmt.Sprint(name, " ", value)
 	return writeFile(m.Dir, "mosquitto.conf", strings.Join(lines, "\n"))
 }
