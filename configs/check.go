@@ -40,9 +40,9 @@ func (c *Config) check() (out Problems) {
 	out.say((n.Received || n.Read || n.Typing) && !c.XMPP.Text(), "NOTICES", "is "+quoted(n.String())+", and people's clients say what they received, read and type to a component only, whose texts they show",
 		"take out received, read and typing, or set CHATRELAY_XMPP_MODE to component")
 	out = append(out, c.Store.check()...)
-	largest := c.Store.MaxBytes / messagePart &^ 1023
+	largest := c.Store.MaxBytes / messagePart
 	out.say(c.Messages.MaxMessage > largest, "MAX_MESSAGE",
-		fmt.Sprintf("is %v, and a journal of %v (CHATRELAY_STORE_MAX_BYTES) may never have room for one of more than %v", c.Messages.MaxMessage, c.Store.MaxBytes, largest),
+		fmt.Sprintf("is %v, and a journal of %v (CHATRELAY_STORE_MAX_BYTES) may never have room for one of more than %v", c.Messages.MaxMessage, c.Store.MaxBytes, largest&^1023),
 		fmt.Sprintf("lower it, or set CHATRELAY_STORE_MAX_BYTES to %v or more", messagePart*c.Messages.MaxMessage))
 	out = append(out, c.HTTP.check()...)
 	out = append(out, c.Console.check()...)

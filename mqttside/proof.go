@@ -300,7 +300,7 @@ func (s *Side) proveUntilHeard(ctx context.Context, k *connection) (*silence, er
 		switch {
 		case err != nil:
 			return nil, err
-		case errors.As(verdict, &quiet):
+		case errors.As(verdict, &quiet) && !(quiet.out && quiet.in && !k.takes()): // else it may wait behind what a full journal leaves unacknowledged
 			return quiet, nil
 		case s.alone(k, verdict):
 			return nil, errRenewed

@@ -79,7 +79,7 @@ func TestIgnored(t *testing.T) {
 		"room PM without text":        {"<message type='chat' from='" + roomJID + "/alice'><composing xmlns='" + stanza.NSStates + "'/></message>", "private"},
 		"keys":                        {"<message" + from + "><encrypted xmlns='" + stanza.NSOldOMEMO + "'><header/></encrypted></message>", "no_body"},
 		"encrypted among people":      {"<message type='groupchat' from='" + roomJID + "/alice'>" + body + "<encryption xmlns='" + stanza.NSEncryption + "' namespace='x'/></message>", "encrypted"},
-		"invitation":                  {"<message from='" + roomJID + "'><x xmlns='" + stanza.NSMUCUser + "'><invite/></x></message>", "private"},
+		"invitation":                  {"<message from='" + roomJID + "'><x xmlns='" + stanza.NSMUCUser + "'><invite/></x></message>", "invitation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v := s.classify(parse(t, c.stanza)); v.in.Ignored != c.want || v.in.Refused != nil || v.in.Body != nil {

@@ -98,10 +98,18 @@ func (c opening) open(ctx context.Context) {
 // afterHandshake is for a component. What its last connection had not confirmed nobody can be asked about.
 func (c opening) afterHandshake(ctx context.Context) bool {
 	s := c.s
+	c.settle(ctx) // what the last connection brought is judged by who was in the rooms then
 	s.rooms.Reset()
 	s.lost = append(s.lost, s.takeLost()...)
 	s.requeueLost(nil)
 	return c.joinRooms(ctx)
+}
+
+// settle gives what was read before some time to get into the journal.
+func (c opening) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	_ = c.s.inbox.settled(ctx) // it goes on without
 }
 
 // joinRooms waits for the first answers of rooms, for a while.
@@ -117,9 +125,7 @@ func (c opening) joinRooms(ctx context.Context) bool {
 // afterLogin is for a login that could not resume: the server knows nothing of us, and may have lost something.
 func (c opening) afterLogin(ctx context.Context) bool {
 	s := c.s
-	settling, cancel := context.WithTimeout(ctx, settleWithin)
-	defer cancel()
-	_ = s.inbox.settled(settling) // what is not in the journal then is a duplicate of what the archive brings
+	c.settle(ctx) // what is not in the journal then is a duplicate of what the archive brings
 	s.rooms.Reset()
 	s.others.reset()
 	s.lost = append(s.lost, s.takeLost()...)

@@ -77,7 +77,7 @@ func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	s.loop.s = s
 	s.connector = newConnector(&s.cfg, loginOf(&s.cfg, me))
 	s.archive = mam.New(s.addr.own, archiveHost{s}, journal, s.log)
-	s.rooms = muc.New(muc.Config{Rooms: s.cfg.Rooms, Nick: s.cfg.Nick, Component: s.addr.component(), Ours: s.sentTo, Side: roomHost{s}, Archives: s.archive, Journal: journal, Log: s.log})
+	s.rooms = muc.New(muc.Config{Rooms: s.cfg.Rooms, Nick: s.cfg.Nick, Component: s.addr.component(), Ours: s.sentTo, Trusted: func(bare string) bool { return s.addr.trusted[bare] }, Side: roomHost{s}, Archives: s.archive, Journal: journal, Log: s.log})
 	s.others = newOthers(s)
 	s.contacts = newContacts(s.addr, journal, cfg.Clients.Presence)
 	s.streams = newStreamJournal(s)

@@ -18,13 +18,16 @@ func journalVerify(ctx context.Context, c *configs.Config, out io.Writer, args [
 		return fmt.Errorf("%w: %s", errUsage, journalUsage)
 	}
 	v, err := journal.Verify(ctx, c.Store.Dir)
-	if err != nil {
+	if v == nil {
 		return err
 	}
 	for _, line := range v.Wrong[:min(wrongMost, len(v.Wrong))] {
 		if _, err := fmt.Fprintln(out, "wrong:", line); err != nil {
 			return err
 		}
+	}
+	if err != nil { // behind that nothing could be compared
+		return err
 	}
 	if n := len(v.Wrong); n > 0 {
 		return fmt.Errorf("journal %s: %d things do not fit together. Keep the folder as it is, and see Restore in docs/OPERATIONS.md", v.ID, n)

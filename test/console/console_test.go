@@ -56,7 +56,7 @@ func TestConsole(t *testing.T) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"login", w.logsIn}, {"overview", w.overview}, {"live", w.live}, {"keyboard", w.keyboard}, {"trace", w.trace}, {"ten thousand", w.tenThousand}, {"detail and requeue", w.requeues},
+		{"login", w.logsIn}, {"overview", w.overview}, {"live", w.live}, {"keyboard", w.keyboard}, {"trace", w.trace}, {"log from its start", w.logStarts}, {"ten thousand", w.tenThousand}, {"detail and requeue", w.requeues},
 		{"drop some", w.dropsSome}, {"drop by filter", w.dropsByFilter}, {"settings", w.settings}, {"log", w.log},
 		{"accessible", w.accessible}, {"waiting, and the broker gone", w.brokerGone}, {"another life", w.anotherLife}, {"reader", w.readsOnly},
 	} {
@@ -153,6 +153,12 @@ func (w *walk) keyboard(t *testing.T) {
 	w.sees("document.querySelector('dialog') === null && document.activeElement.className === 'ref'")
 }
 
+// logStarts is before a line for each dropped dead letter has pushed out the first ones.
+func (w *walk) logStarts(*testing.T) {
+	w.opens("log")
+	w.reads(".log", "chatrelay starts")
+}
+
 // tenThousand: all of them can be scrolled through, and only what is seen is in the page.
 func (w *walk) tenThousand(t *testing.T) {
 	w.opens("dead")
@@ -236,7 +242,6 @@ func (w *walk) settings(t *testing.T) {
 // log grows by itself, and is what the relay writes.
 func (w *walk) log(t *testing.T) {
 	w.opens("log")
-	w.reads(".log", "chatrelay starts")
 	w.reads(".log", "dead letters changed in the console")
 	refused := stage.Envelope{ChatType: 1, Content: "x", From: markup, To: "1002", ID: "log-1"}
 	if err := w.stage.Person("1001").X.Send(w.stage.Receiver(), "chat", "", refused.String()); err != nil {

@@ -47,7 +47,8 @@ func newBoard(t *testing.T, rooms ...string) *board {
 	m := bridgetest.NewMemory(t)
 	b := &board{t: t, m: m, d: m.SideJournal()}
 	b.Rooms = New(Config{Rooms: rooms, Nick: "chatrelay", Component: "relay.chat.test", Side: b, Journal: b.d, Log: zerolog.Nop(),
-		Ours: func(id, room string) bool { return strings.HasPrefix(id, "cr-") && strings.HasSuffix(id, room) }})
+		Ours:    func(id, room string) bool { return strings.HasPrefix(id, "cr-") && strings.HasSuffix(id, room) },
+		Trusted: func(bare string) bool { return bare == "backend@chat.test" }})
 	return b
 }
 

@@ -35,10 +35,10 @@ func (v *Invitations) Follow(j, by string) bool {
 	}
 	v.by[j] = by
 	rs.cfg.Journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyInvited + j, Value: []byte(by)})
-	configured := v.configured
+	now := rs.serve()
 	rs.mu.Unlock()
+	rs.wake(now)
 	rs.cfg.Log.Info().Str("room", j).Str("by", by).Msg("the relay follows an invitation: the room is served from now on, and after a restart, until somebody throws the relay out of it")
-	rs.Serve(configured)
 	return true
 }
 
@@ -75,28 +75,31 @@ func (v *Invitations) Refuse(j, by, why string) {
 func (v *Invitations) end(j, why string) {
 	rs := v.rooms
 	rs.mu.Lock()
-	_, known := v.by[j]
-	if known {
-		delete(v.by, j)
-		rs.cfg.Journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyInvited + j})
-	}
-	configured := v.configured
-	rs.mu.Unlock()
-	if !known {
+	if _, known := v.by[j]; !known {
+		rs.mu.Unlock()
 		return
 	}
+	delete(v.by, j)
+	rs.cfg.Journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyInvited + j})
+	now := rs.serve()
+	rs.mu.Unlock()
+	rs.wake(now)
 	rs.cfg.Log.Info().Str("room", j).Str("cause", why).Msg("the relay was invited to the room, and is not wanted there any more: the invitation is over")
-	rs.Serve(configured)
 }
 
-// restore takes in what the journal remembers. It needs rooms.mu.
-func (v *Invitations) restore(j, by string) {
+// restore takes in what the journal remembers; false: who has invited us may not do so any more. It needs rooms.mu.
+func (v *Invitations) restore(j, by string) bool {
+	if may := v.rooms.cfg.Trusted; may == nil || !may(by) {
+		v.rooms.cfg.Log.Info().Str("room", j).Str("by", by).Msg("who has invited the relay to the room is none of CHATRELAY_TRUSTED_JIDS any more: the invitation is over")
+		return false
+	}
 	v.by[j] = by
 	if v.rooms.at(j) != nil {
-		return
+		return true
 	}
 	v.rooms.Posts.open(j)
 	now := maps.Clone(*v.rooms.set.Load())
 	now[j] = &room{jid: j, people: newOccupants(v.rooms.cfg.landline)}
 	v.rooms.set.Store(&now)
+	return true
 }

@@ -31,10 +31,15 @@ func TestInvitations(t *testing.T) {
 			t.Fatal(err)
 		}
 		state[keyRoom+one] = []byte("chatrelay")
+		const former = "former@conference.chat.test"
+		state[keyInvited+former] = []byte("former@chat.test")
 		next := newBoard(b.t, roomJID)
 		next.Restore(state)
 		if !next.Invitations.Follows(one) || next.Nick(one) != "chatrelay" {
 			t.Error("the next process does not know it")
+		}
+		if next.Invitations.Follows(former) || next.Serves(former) {
+			t.Error("an invitation by who may not invite any more is followed")
 		}
 		gone := func(room, nick, inner string) {
 			next.Presence(stanzatest.Parse(t, "<presence type='unavailable' from='"+room+"/"+nick+"'><x xmlns='"+stanza.NSMUCUser+"'>"+inner+"</x></presence>"))

@@ -42,7 +42,11 @@ func (m Members) Of(j string) []string {
 func (m Members) list(r *room) []string {
 	listed := r.who.listed()
 	if r.who.asked.IsZero() {
-		listed = append(listed, r.who.before...)
+		for _, bare := range r.who.before {
+			if r.who.affiliation(bare) != outcast { // the room has said so since
+				listed = append(listed, bare)
+			}
+		}
 	}
 	slices.Sort(listed)
 	listed = slices.Compact(listed)

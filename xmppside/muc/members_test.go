@@ -45,6 +45,13 @@ func TestMembers(t *testing.T) {
 		next := newBoard(b.t, roomJID)
 		next.Restore(map[string][]byte{rows[0].Key: rows[0].Value, keyMembers + "gone@conference.chat.test": []byte("x@y")})
 		wants(next, "the next process", listed...)
+		next.Message(stanzatest.Parse(t, "<message from='"+roomJID+"'><x xmlns='"+stanza.NSMUCUser+"'><item affiliation='outcast' jid='1007@chat.test'/></x></message>"))
+		wants(next, "banned before the lists are known again", "1001@chat.test")
+		next.Presence(stanzatest.Parse(t, "<presence from='"+roomJID+"/Bea'><x xmlns='"+stanza.NSMUCUser+
+			"'><item affiliation='admin' role='moderator' jid='2002@relay.chat.test/x'/></x></presence>"))
+		if next.Members.Listed(roomJID, "2002@relay.chat.test") {
+			t.Error("what the component is in the room counts for a landline")
+		}
 		if again := newBoard(b.t, blindJID); again.Members.Of(roomJID) != nil {
 			t.Error("of a room that is not served")
 		}

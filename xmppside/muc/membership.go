@@ -119,7 +119,10 @@ func (r *room) notes(nick string, e *stanza.Element) (rows []bridge.StateRow) {
 		if real == "" {
 			real = r.people.real[nick]
 		}
-		r.who.affiliate(stanza.Bare(real), it.Get("affiliation"))
+		// A landline's seat shows what the component's domain is in the room (ejabberd): only the lists say what a landline itself is.
+		if bare, affiliation := stanza.Bare(real), it.Get("affiliation"); !r.people.landline(bare) || affiliation == outcast || affiliation == "none" {
+			r.who.affiliate(bare, affiliation)
+		}
 		role = it.Get("role")
 	}
 	key := keyRole + r.jid + "/" + nick

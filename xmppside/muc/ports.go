@@ -49,6 +49,8 @@ type Config struct {
 	Component string
 	// Ours tells whether an id is of a stanza that we sent to a room.
 	Ours func(id, room string) bool
+	// Trusted tells whether a bare JID may invite the relay; nil: nobody may.
+	Trusted func(bare string) bool
 
 	Side     Side
 	Archives Archives

@@ -66,8 +66,8 @@ func (rs *Rooms) Restore(state map[string][]byte) {
 	defer rs.mu.Unlock()
 	var stale []bridge.StateRow
 	for key, value := range state { // before what is remembered of rooms
-		if j, ok := strings.CutPrefix(key, keyInvited); ok {
-			rs.Invitations.restore(j, string(value))
+		if j, ok := strings.CutPrefix(key, keyInvited); ok && !rs.Invitations.restore(j, string(value)) {
+			stale = append(stale, bridge.StateRow{Key: key})
 		}
 	}
 	for key, value := range state {

@@ -20,7 +20,14 @@ const (
 func (rs *Rooms) Serve(configured []string) {
 	rs.mu.Lock()
 	rs.Invitations.configured = configured
-	wanted := append(slices.Clone(configured), slices.Collect(maps.Keys(rs.Invitations.by))...)
+	now := rs.serve()
+	rs.mu.Unlock()
+	rs.wake(now)
+}
+
+// serve has the rooms served that are configured, or invited to, by now, and no others. It needs rooms.mu; call wake behind it.
+func (rs *Rooms) serve() map[string]*room {
+	wanted := append(slices.Clone(rs.Invitations.configured), slices.Collect(maps.Keys(rs.Invitations.by))...)
 	now := maps.Clone(*rs.set.Load())
 	for _, j := range wanted {
 		if r := now[j]; r != nil {
@@ -34,7 +41,11 @@ func (rs *Rooms) Serve(configured []string) {
 		r.closing = r.closing || !slices.Contains(wanted, j)
 	}
 	rs.set.Store(&now)
-	rs.mu.Unlock()
+	return now
+}
+
+// wake has all rooms look whether they are served.
+func (rs *Rooms) wake(now map[string]*room) {
 	for _, r := range now {
 		r.changed.Wake()
 	}
