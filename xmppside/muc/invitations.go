@@ -35,9 +35,9 @@ func (v *Invitations) Follow(j, by string) bool {
 	}
 	v.by[j] = by
 	rs.cfg.Journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyInvited + j, Value: []byte(by)})
-	now := rs.serve()
+	looks := serve(rs)
 	rs.mu.Unlock()
-	rs.wake(now)
+	looks()
 	rs.cfg.Log.Info().Str("room", j).Str("by", by).Msg("the relay follows an invitation: the room is served from now on, and after a restart, until somebody throws the relay out of it")
 	return true
 }
@@ -81,9 +81,9 @@ func (v *Invitations) end(j, why string) {
 	}
 	delete(v.by, j)
 	rs.cfg.Journal.SetState(bridge.XMPP, bridge.StateRow{Key: keyInvited + j})
-	now := rs.serve()
+	looks := serve(rs)
 	rs.mu.Unlock()
-	rs.wake(now)
+	looks()
 	rs.cfg.Log.Info().Str("room", j).Str("cause", why).Msg("the relay was invited to the room, and is not wanted there any more: the invitation is over")
 }
 

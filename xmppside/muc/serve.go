@@ -20,13 +20,14 @@ const (
 func (rs *Rooms) Serve(configured []string) {
 	rs.mu.Lock()
 	rs.Invitations.configured = configured
-	now := rs.serve()
+	looks := serve(rs)
 	rs.mu.Unlock()
-	rs.wake(now)
+	looks()
 }
 
-// serve has the rooms served that are configured, or invited to, by now, and no others. It needs rooms.mu; call wake behind it.
-func (rs *Rooms) serve() map[string]*room {
+// serve has the rooms served that are configured, or invited to, by now, and no others. It needs rooms.mu; what it returns has the rooms
+// look at that, and needs none.
+func serve(rs *Rooms) (looks func()) {
 	wanted := append(slices.Clone(rs.Invitations.configured), slices.Collect(maps.Keys(rs.Invitations.by))...)
 	now := maps.Clone(*rs.set.Load())
 	for _, j := range wanted {
@@ -41,15 +42,12 @@ func (rs *Rooms) serve() map[string]*room {
 		r.closing = r.closing || !slices.Contains(wanted, j)
 	}
 	rs.set.Store(&now)
-	return now
-}
-
-// wake has all rooms look whether they are served.
-func (rs *Rooms) wake(now map[string]*room) {
-	for _, r := range now {
-		r.changed.Wake()
+	return func() {
+		for _, r := range now {
+			r.changed.Wake()
+		}
+		rs.served.Wake()
 	}
-	rs.served.Wake()
 }
 
 // Serves tells whether posts for a room are taken.
