@@ -102,7 +102,10 @@ func (s *segments) ready(now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if s.size, err = whole(f); err != nil {
+		if s.size, err = whole(f); err == nil && s.size == 0 {
+			err = giveAway(f, s.dir)
+		}
+		if err != nil {
 			return errors.Join(err, f.Close())
 		}
 		if s.size < s.most {
