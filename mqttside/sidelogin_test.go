@@ -13,6 +13,12 @@ import (
 // TestReplacedIDs is a broker that puts the user name in the place of the client id: whatever logs in beside the relay
 // gets its session, and would wipe it with what waits there. Ten starts, five checks, and a relay that is thrown out.
 func TestReplacedIDs(t *testing.T) {
+	for _, version := range []byte{3, 5} {
+		t.Run(fmt.Sprint("MQTT ", version), func(t *testing.T) { replacedIDs(t, version) })
+	}
+}
+
+func replacedIDs(t *testing.T, version byte) {
 	t.Parallel()
 	broker := servers.NewMosquitto(t, servers.MosquittoConfig{
 		Users:              map[string]string{"chatrelay": "relay", "person": "person"},
@@ -20,7 +26,7 @@ func TestReplacedIDs(t *testing.T) {
 	})
 	log := &testLog{tb: t}
 	cfg := testConfig(t, broker.URL)
-	cfg.Username, cfg.Password, cfg.Log = "chatrelay", Fixed("relay"), cfg.Log.Output(log)
+	cfg.Version, cfg.Username, cfg.Password, cfg.Log = version, "chatrelay", Fixed("relay"), cfg.Log.Output(log)
 	m := bridgetest.NewMemory(t)
 	p := newPerson(t, broker.URL, "person", "/chat/2001")
 	l := start(t, m, cfg)

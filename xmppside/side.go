@@ -62,7 +62,7 @@ type Side struct {
 	seen int // of returns, when Send last looked; owned by Send's goroutine
 }
 
-// New checks the configuration. The error names every problem.
+// New makes the side of a configuration that configs has judged. The journal is its own.
 func New(cfg Config, journal bridge.SideJournal) (*Side, error) {
 	me, err := cfg.prepare()
 	if err != nil {
