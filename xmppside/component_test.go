@@ -111,6 +111,7 @@ func TestComponentCut(t *testing.T) {
 			}
 		}
 		m.Until(t, "all closed", bridgetest.AllClosed)
+		alice.must(t, 1, func(s clients.Stanza) bool { return chats(s) && s.Body == fmt.Sprint(4*each-1) }) // some come twice before it
 		got := alice.must(t, 4*each, chats)
 		next := 0
 		ids := map[string]bool{}
