@@ -33,9 +33,9 @@ func TestCompose(t *testing.T) {
 				t.Errorf("%s mounts %q, which is no volume of this file", name, v.Source)
 			}
 		}
-		for other, how := range s.DependsOn {
-			if p.Services[other].Restart == "no" != (how.Condition == types.ServiceConditionCompletedSuccessfully) {
-				t.Errorf("%s waits for %s: %s", name, other, how.Condition)
+		for other, need := range s.DependsOn {
+			if p.Services[other].Restart == "no" != (need.Condition == types.ServiceConditionCompletedSuccessfully) {
+				t.Errorf("%s waits for %s: %s", name, other, need.Condition)
 			}
 		}
 		if _, ok := s.DependsOn["setup"]; !ok && name != "setup" {

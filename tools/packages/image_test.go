@@ -56,7 +56,7 @@ func imagesOf(t *testing.T, file string) map[string]v1.Image {
 	return out
 }
 
-// TestImageConfiguration: what the Dockerfile says, said here a second time by hand.
+// TestImageConfiguration: what the Dockerfile says, written here a second time by hand.
 func TestImageConfiguration(t *testing.T) {
 	got, err := imagesOf(t, only(t, packages(t)+"/*_oci.tar"))[runtime.GOARCH].ConfigFile()
 	if err != nil {
@@ -169,8 +169,8 @@ func TestImageRuns(t *testing.T) {
 	root, volume := t.TempDir(), t.TempDir()
 	unpack := exec.Command("tar", "-x", "--numeric-owner", "-C", root)
 	unpack.Stdin = mutate.Extract(image)
-	if said, err := unpack.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if output, err := unpack.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
 	}
 	// An engine gives a new volume the owner of the folder under it. The folders above are the test's own.
 	if err := errors.Join(os.Chown(volume, 65532, 65532), os.Chmod(filepath.Dir(root), 0o755)); err != nil {
@@ -204,8 +204,8 @@ func TestImageRuns(t *testing.T) {
 			t.Fatalf("%v\n%s", err, &log)
 		}
 	}
-	if said, err := start(c.Config.Healthcheck.Test[1:]...).CombinedOutput(); err != nil {
-		t.Errorf("the health check: %v %s", err, said)
+	if output, err := start(c.Config.Healthcheck.Test[1:]...).CombinedOutput(); err != nil {
+		t.Errorf("the health check: %v %s", err, output)
 	}
 	if err := relay.Process.Signal(os.Interrupt); err != nil {
 		t.Error(err)

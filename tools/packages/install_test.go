@@ -14,7 +14,7 @@ import (
 )
 
 // TestDebianPackage leads the package's whole life in a copy of this machine's own Debian, which is thrown away.
-func TestDebianPackage(t *testing.T) { life(t, "/") }
+func TestDebianPackage(t *testing.T) { installs(t, "/") }
 
 // TestEmptyDebian leads it in a Debian that has nothing else. It is made anew, which takes minutes: make packages-check.
 func TestEmptyDebian(t *testing.T) {
@@ -22,11 +22,11 @@ func TestEmptyDebian(t *testing.T) {
 		t.Skip("CHATRELAY_PACKAGES=full (make packages-check) runs it")
 	}
 	root := filepath.Join(t.TempDir(), "debian")
-	said, err := exec.Command("mmdebstrap", "--variant=essential", "--include=adduser", "--mode=root", "bookworm", root).CombinedOutput()
+	output, err := exec.Command("mmdebstrap", "--variant=essential", "--include=adduser", "--mode=root", "bookworm", root).CombinedOutput()
 	if err != nil {
-		t.Fatalf("mmdebstrap: %v\n%s", err, said)
+		t.Fatalf("mmdebstrap: %v\n%s", err, output)
 	}
-	life(t, root)
+	installs(t, root)
 }
 
 // TestStranger comes to a Debian that has the servers as Debian sets them up, installs the package, follows docs/INSTALL.md, and
@@ -37,9 +37,9 @@ func TestStranger(t *testing.T) {
 	}
 	needsRoot(t)
 	root := filepath.Join(t.TempDir(), "debian")
-	said, err := exec.Command("mmdebstrap", "--variant=apt", "--include=mosquitto,mosquitto-clients,prosody,go-sendxmpp,openssl,curl", "--mode=root", "bookworm", root).CombinedOutput()
+	output, err := exec.Command("mmdebstrap", "--variant=apt", "--include=mosquitto,mosquitto-clients,prosody,go-sendxmpp,openssl,curl", "--mode=root", "bookworm", root).CombinedOutput()
 	if err != nil {
-		t.Fatalf("mmdebstrap: %v\n%s", err, said)
+		t.Fatalf("mmdebstrap: %v\n%s", err, output)
 	}
 	files := t.TempDir()
 	if err := os.Chmod(files, 0o755); err != nil {
@@ -56,8 +56,8 @@ func TestDocuments(t *testing.T) {
 		t.Skip("this is no Debian")
 	}
 	root := t.TempDir()
-	if said, err := exec.Command("dpkg-deb", "-x", only(t, packages(t)+"/*.deb"), root).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if output, err := exec.Command("dpkg-deb", "-x", only(t, packages(t)+"/*.deb"), root).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
 	}
 	top := filepath.Join(root, "usr/share/doc/chatrelay")
 	pages, links := 0, 0
@@ -80,7 +80,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-func life(t *testing.T, lower string) {
+func installs(t *testing.T, lower string) {
 	needsRoot(t)
 	if _, err := exec.LookPath("dpkg"); err != nil {
 		t.Skip("this is no Debian")
@@ -104,13 +104,13 @@ func life(t *testing.T, lower string) {
 func within(t *testing.T, lower, files, script string) {
 	t.Helper()
 	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "testdata/within.sh", lower, files, script)
-	said, err := cmd.CombinedOutput()
-	t.Logf("%s", said)
+	output, err := cmd.CombinedOutput()
+	t.Logf("%s", output)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 77 {
 		t.Skip("no overlay can be mounted here: it is NOT tested")
 	}
-	if err != nil || !strings.HasSuffix(string(said), "ALL WELL\n") {
-		t.Fatalf("%v\n%s", err, said)
+	if err != nil || !strings.HasSuffix(string(output), "ALL WELL\n") {
+		t.Fatalf("%v\n%s", err, output)
 	}
 }
 
@@ -136,8 +136,8 @@ func needsRoot(t *testing.T) {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		t.Skip("only root on Linux can do that: it is NOT tested here")
 	}
-	if said, err := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "none", t.TempDir()).CombinedOutput(); err != nil {
-		t.Skipf("nothing can be mounted, it is NOT tested here: %v %s", err, said)
+	if output, err := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "none", t.TempDir()).CombinedOutput(); err != nil {
+		t.Skipf("nothing can be mounted, it is NOT tested here: %v %s", err, output)
 	}
 }
 

@@ -52,8 +52,8 @@ func packages(t *testing.T) string {
 // buildCopy builds a copy of the repository at a path of its own, as a commit of its own.
 func buildCopy(t *testing.T, out string) {
 	t.Helper()
-	if said, err := exec.Command("git", "-C", "../..", "rev-parse", "--git-dir").CombinedOutput(); err != nil {
-		t.Skipf("no repository, so it is NOT tested here: %s", said)
+	if output, err := exec.Command("git", "-C", "../..", "rev-parse", "--git-dir").CombinedOutput(); err != nil {
+		t.Skipf("no repository, so it is NOT tested here: %s", output)
 	}
 	root := filepath.Join(t.TempDir(), "repository")
 	if err := os.Mkdir(root, 0o755); err != nil {
@@ -104,8 +104,8 @@ func TestReproducible(t *testing.T) {
 			t.Errorf("%s differs in the second build (%v, %v)", e.Name(), err1, err2)
 		}
 	}
-	if said := sh(t, second, "sha256sum --strict -c SHA256SUMS"); strings.Count(said, ": OK") != 4 {
-		t.Errorf("checksums:\n%s", said)
+	if output := sh(t, second, "sha256sum --strict -c SHA256SUMS"); strings.Count(output, ": OK") != 4 {
+		t.Errorf("checksums:\n%s", output)
 	}
 }
 
@@ -121,8 +121,8 @@ func TestBinary(t *testing.T) {
 	if err != nil || len(libraries) > 0 || e.Section(".interp") != nil || e.Section(".debug_info") != nil {
 		t.Errorf("it needs %q, %v, or has symbols", libraries, err)
 	}
-	if said := sh(t, ".", `"$1" version`, file); !strings.HasPrefix(said, "chatrelay v0.0.0-20260102030405-") || strings.Contains(said, "dirty") {
-		t.Errorf("it says %q", said)
+	if output := sh(t, ".", `"$1" version`, file); !strings.HasPrefix(output, "chatrelay v0.0.0-20260102030405-") || strings.Contains(output, "dirty") {
+		t.Errorf("it says %q", output)
 	}
 }
 
@@ -150,12 +150,12 @@ func TestBillOfMaterials(t *testing.T) {
 	if err := cyclonedx.NewBOMDecoder(f, cyclonedx.BOMFileFormatJSON).Decode(&b); err != nil {
 		t.Fatal(err)
 	}
-	said := sh(t, dir, `go version -m "$1"`, "chatrelay_linux_"+runtime.GOARCH)
-	if got, want := len(*b.Components), strings.Count(said, "\tdep\t")+1; got != want {
+	output := sh(t, dir, `go version -m "$1"`, "chatrelay_linux_"+runtime.GOARCH)
+	if got, want := len(*b.Components), strings.Count(output, "\tdep\t")+1; got != want {
 		t.Errorf("%d components, want %d: the standard library and each module", got, want)
 	}
 	for _, c := range *b.Components {
-		if c.Name != "std" && !strings.Contains(said, "\tdep\t"+c.Name+"\t"+c.Version) || c.PackageURL != "pkg:golang/"+c.Name+"@"+c.Version {
+		if c.Name != "std" && !strings.Contains(output, "\tdep\t"+c.Name+"\t"+c.Version) || c.PackageURL != "pkg:golang/"+c.Name+"@"+c.Version {
 			t.Errorf("%s: %s", c.Name, c.PackageURL)
 		}
 		if c.Name != "std" && (c.Hashes == nil || len((*c.Hashes)[0].Value) != 64) {

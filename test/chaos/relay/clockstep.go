@@ -19,11 +19,11 @@ func watchClock() {
 	signal.Notify(steps, syscall.SIGUSR1)
 	go func() { // for the life of the process
 		for range steps {
-			said, err := os.ReadFile(os.Getenv("CHAOS_CLOCK"))
+			text, err := os.ReadFile(os.Getenv("CHAOS_CLOCK"))
 			if err != nil {
 				panic(err)
 			}
-			n, err := strconv.ParseInt(strings.TrimSpace(string(said)), 10, 64)
+			n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 			if err != nil {
 				panic(err)
 			}
